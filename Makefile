@@ -1,0 +1,52 @@
+# make demo and make test are all a newcomer needs; both prepare .venv and the default backbone.
+PYTHON ?= python3
+BIN := .venv/bin
+SHARED_DATA := $(abspath $(wildcard ../shared/data))
+export TSLM_DATA ?= $(SHARED_DATA)
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+SOURCES := tslm tests
+
+.PHONY: setup demo test test-all check format lint type imports golden notebooks wheel
+
+.venv/.ready: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'
+	touch $@
+
+setup: .venv/.ready
+	$(BIN)/tslm backbone pull smollm2-135m
+
+demo: setup
+	$(BIN)/tslm demo out=outputs/demo
+
+test: setup
+	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-all: setup
+	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
+
+check: lint type imports test
+
+format: .venv/.ready
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+lint: .venv/.ready
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+
+type: .venv/.ready
+	$(BIN)/mypy
+
+imports: .venv/.ready
+	$(BIN)/lint-imports --no-cache
+
+golden: setup
+	TSLM_GOLDEN=write $(BIN)/python -m pytest tests/test_golden.py
+
+notebooks: .venv/.ready
+	$(BIN)/jupytext --sync notebooks/*.py
+
+wheel: .venv/.ready
+	$(BIN)/python -m build --wheel

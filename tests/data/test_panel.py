@@ -1,0 +1,86 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tslm.data.frame import Columns, Frame, read_frame
+from tslm.data.panel import Panel
+from tslm.errors import DataError
+
+
+def frame(series: dict[object, list[float]]) -> Frame:
+    rows = [(name, t, y) for name, values in series.items() for t, y in enumerate(values)]
+    df = pd.DataFrame(rows, columns=["unique_id", "ds", "y"])
+    return read_frame(df, Columns(), missing="mask", freq=1)
+
+
+def test_each_series_is_standardised_by_its_own_population() -> None:
+    panel = Panel.from_frame(frame({"a": [1, 2, 3, 6], "b": [1e12, 1e12 + 4]}), dtype=torch.float64)
+    assert panel.loc.tolist() == [3.0, 1e12 + 2]
+    np.testing.assert_allclose(panel.spread, [np.std([1, 2, 3, 6]), 2], rtol=1e-6)
+    restored = panel.restore(panel.values[:, None], np.repeat([0, 1], panel.lengths))
+    np.testing.assert_allclose(restored[:, 0], [1, 2, 3, 6, 1e12, 1e12 + 4], rtol=1e-15)
+
+
+def test_statistics_see_the_fitting_span_only_and_skip_missing_values() -> None:
+    with pytest.warns(UserWarning, match="masked"):
+        read = frame({"a": [1, np.nan, 3, 1e9], "b": [np.nan, 5, 7, 9]})
+    panel = Panel.from_frame(read, until=np.array([3, 1]))
+    assert panel.loc.tolist() == [2, 7]  # nothing of b is seen in its one row: all of it counts
+    assert panel.spread[0] == 1
+    assert torch.isnan(panel.values).tolist() == [False, True, False, False, True] + [False] * 3
+
+
+@pytest.mark.parametrize("level", [0.0, 0.1, -7.0, 1e-300, 1e300])
+def test_a_constant_series_becomes_finite(level: float) -> None:
+    panel = Panel.from_frame(frame({"a": [level] * 7}))
+    assert panel.spread[0] == (abs(level) or 1)
+    assert panel.values.tolist() == [0.0] * 7
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-8, 1e12, 1e200])
+def test_any_magnitude_is_standardised(scale: float) -> None:
+    panel = Panel.from_frame(frame({"a": [1 * scale, 2 * scale, 3 * scale]}))
+    torch.testing.assert_close(panel.values, torch.tensor([-(1.5**0.5), 0, 1.5**0.5]))
+
+
+def test_known_series_keep_their_statistics_and_new_ones_take_their_own() -> None:
+    panel = Panel.from_frame(frame({1: [1, 3], 2: [5, 9]}), stats={1: (10.0, 4.0)})
+    assert panel.stats == {1: (10.0, 4.0), 2: (7.0, 2.0)}
+
+
+def test_values_out_of_reach_of_their_statistics_are_named() -> None:
+    with pytest.raises(DataError, match="Series 'b' have values too far"):
+        Panel.from_frame(frame({"a": [1, 2], "b": [1, 1e200]}), stats={"b": (0.0, 1.0)})
+
+
+@pytest.mark.parametrize("names", [["a", "b"], [1, 2], [0.5, 1.5]])
+def test_a_panel_survives_storage_and_keeps_its_tail(names: list[object]) -> None:
+    panel = Panel.from_frame(frame(dict(zip(names, [[1, 2, 4, 7], [5]], strict=True)))).tail(2)
+    arrays, ids = panel.to_arrays()
+    again = Panel.from_arrays(arrays, json.loads(json.dumps(ids)))
+    pd.testing.assert_index_equal(again.ids, panel.ids)
+    assert again.ids.tolist() == names
+    assert again.offsets.tolist() == [0, 2, 3]
+    assert again.time.tolist() == [2, 3, 0]
+    torch.testing.assert_close(again.values, panel.values, rtol=0, atol=0)
+    assert again.restore(again.values, np.array([0, 0, 1])).round(5).tolist() == [4, 7, 5]
+
+
+def test_ten_thousand_series_take_twelve_bytes_a_row() -> None:
+    n, length = 10_000, 1_000
+    df = pd.DataFrame(
+        {
+            "unique_id": np.repeat(np.arange(n), length),
+            "ds": np.tile(pd.date_range("2024-01-01", periods=length, freq="h"), n),
+            "y": np.random.default_rng(0).normal(size=n * length),
+        }
+    )
+    read = read_frame(df, Columns())
+    panel = Panel.from_frame(read)
+    assert len(panel) == n
+    assert panel.values.numel() == n * length
+    assert panel.values.nbytes + panel.time.nbytes == 12 * n * length
+    assert read.table.memory_usage().sum() <= 25 * n * length

@@ -1,0 +1,39 @@
+"""Time-series forecasting on frozen language models."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tslm.baselines import BaselineForecaster as BaselineForecaster
+    from tslm.errors import BackboneError as BackboneError
+    from tslm.errors import ConfigError as ConfigError
+    from tslm.errors import DataError as DataError
+    from tslm.errors import NotFittedError as NotFittedError
+    from tslm.errors import TslmError as TslmError
+    from tslm.estimator import TSLMForecaster as TSLMForecaster
+    from tslm.spec import Spec as Spec
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "TSLMForecaster": "estimator",
+    "BaselineForecaster": "baselines",
+    "Spec": "spec",
+    "TslmError": "errors",
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "BackboneError": "errors",
+    "NotFittedError": "errors",
+}
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is asked for: ``import tslm`` itself loads no torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'tslm' has no attribute {name!r}")
+    return getattr(import_module(f"tslm.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Series in, tokens out: one file per published idea."""

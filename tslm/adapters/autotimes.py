@@ -1,0 +1,138 @@
+"""AutoTimes: a series is a sentence whose words are its segments.
+
+Liu et al., "AutoTimes: Autoregressive Time Series Forecasters via Large Language Models",
+NeurIPS 2024. https://arxiv.org/abs/2402.02370
+
+Departures: a context need not be full (short series and missing segments are masked), windows
+that hardly move are divided by a floor, norms have an epsilon, timestamps work for any frequency
+and any tokenizer, each distinct sentence is read once and kept on disk.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tslm.adapters.base import Adapter, Facts, Sizes
+from tslm.adapters.timestamps import Timestamps
+from tslm.errors import ConfigError
+from tslm.lexicon import Lexicon
+from tslm.nn.mlp import Activation, mlp
+from tslm.nn.patching import patch
+from tslm.nn.scale import Norm
+from tslm.types import Context, Layout, Task, Tokens
+
+
+class AutoTimes(Adapter):
+    """One token per segment of ``patch_len`` steps; the body predicts the next segment.
+
+    Args:
+        lexicon: the words of the body; gives the width D and reads the timestamps.
+        task: gives the context length L, a multiple of ``patch_len``.
+        patch_len: steps per segment, P.
+        layers: linear layers of the segment embedding, 1 for a linear map.
+        hidden: width between the layers.
+        activation: ``tanh``, ``relu`` or ``gelu``, between the layers.
+        dropout: after each hidden layer.
+        timestamps: ``text`` mixes in what the body makes of a sentence that names the first and
+            last time of the segment; ``none`` leaves time out.
+        template: that sentence, with ``{start}`` and ``{end}``.
+        pool: which word of it counts, see ``Lexicon.read``.
+        mix: initial weight of the timestamps (alpha).
+        norm: see ``Scale.of``. With ``window`` the training loss of all but the last token is
+            scaled by statistics that include its target, as published; with ``prefix`` or
+            ``first_segment`` every token is strictly causal.
+        floor: least spread a window is divided by, in units of the training spread.
+
+    Raises:
+        ConfigError: if segments do not tile the context, or a series without dates is to have
+            timestamps.
+    """
+
+    needs_causal = True
+
+    def __init__(
+        self,
+        *,
+        lexicon: Lexicon,
+        task: Task,
+        patch_len: int = 96,
+        layers: int = 1,
+        hidden: int = 512,
+        activation: Activation = "tanh",
+        dropout: float = 0.1,
+        timestamps: Literal["none", "text"] = "none",
+        template: str = "From {start} to {end}",
+        pool: str = "last_text",
+        mix: float = 1.0,
+        norm: Norm = "window",
+        floor: float = 0.1,
+    ) -> None:
+        super().__init__(lexicon, task, norm, floor)
+        _check_tiling(task.context_length, patch_len)
+        self.layout = Layout(task.context_length // patch_len, patch_len, grows=True)
+        self.embed = mlp(
+            patch_len,
+            lexicon.width,
+            layers=layers,
+            hidden=hidden,
+            activation=activation,
+            dropout=dropout,
+        )
+        if timestamps not in ("none", "text"):
+            raise ConfigError(f"timestamps {timestamps!r} is unknown. Choose text or none.")
+        self.timestamps: Timestamps | None = None
+        if timestamps == "text":
+            self.timestamps = Timestamps(lexicon, task, patch_len, template, pool)
+            self.mix = nn.Parameter(torch.tensor(float(mix)))
+
+    @classmethod
+    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
+        """Segments of the horizon in whole seasons, at most 96 steps; seven of them, or fewer.
+
+        Half of the longest series is left for windows to move in.
+        """
+        season, horizon = facts.season_length, facts.horizon
+        whole = -(-horizon // season) * season  # rounded up to whole seasons
+        patch_len = options["patch_len"] or min(whole if whole <= 96 else horizon, 96)
+        tokens = min(max(facts.longest // 2 // patch_len, 1), 7)
+        return Sizes(context_length or patch_len * tokens, {"patch_len": patch_len})
+
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        if self.timestamps is not None:
+            self.timestamps.prepare(time)
+
+    def forward(self, context: Context) -> Tokens:
+        size = self.layout.patch_len
+        embeds = self.embed(patch(context.values, size))
+        if self.timestamps is not None:
+            when = self.timestamps(context.time[:, ::size]).to(embeds)
+            embeds = _unit(embeds) + self.mix * _unit(when)  # section 3.2: SE + alpha TE
+        return Tokens(embeds, _begun(context.observed, size))
+
+
+def _begun(observed: Bool[Tensor, "S L"], size: int) -> Bool[Tensor, "S N"]:
+    """Segments from the first observed value on: padding says nothing, a gap is a flat segment.
+
+    A gap keeps its token, so that positions still count time and the last token can speak.
+    """
+    begun = patch(observed.float(), size).amax(2).cummax(1).values > 0
+    return begun | ~begun.any(1, keepdim=True)
+
+
+def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
+    return functional.normalize(vectors, dim=-1, eps=1e-8)
+
+
+def _check_tiling(context_length: int, patch_len: int) -> None:
+    if patch_len < 1:
+        raise ConfigError(f"patch_len {patch_len} must be at least 1.")
+    if context_length % patch_len or not context_length:
+        fits = max(context_length // patch_len, 1) * patch_len
+        raise ConfigError(
+            f"context_length {context_length} is not a multiple of patch_len {patch_len}. "
+            f"Set context_length to {fits}."
+        )

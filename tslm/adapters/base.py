@@ -1,0 +1,75 @@
+"""The interface of an adapter: a normalised series in, what the body reads out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from tslm.lexicon import Lexicon
+from tslm.nn.scale import Norm, Scale
+from tslm.types import Context, Layout, Task, Tokens
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a user's data say about sensible sizes.
+
+    Args:
+        horizon: steps to forecast.
+        season_length: steps of the main season, 1 if there is none.
+        longest: rows of the longest series that training may use.
+    """
+
+    horizon: int
+    season_length: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A context length, and sizes of the adapter by the name of their option."""
+
+    context_length: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Adapter(nn.Module, ABC):
+    """Turns windows into tokens. Every adapter is made with ``lexicon`` and ``task``.
+
+    Args:
+        lexicon: the words of the body it speaks to.
+        task: what is to be forecast.
+        norm: how windows are normalised, see ``Scale.of``.
+        floor: least spread a window is divided by, in units of the training spread.
+    """
+
+    layout: Layout
+    needs_causal: bool = False
+
+    def __init__(self, lexicon: Lexicon, task: Task, norm: Norm, floor: float) -> None:
+        super().__init__()
+        self.norm: Norm = norm
+        self.floor = floor
+
+    @classmethod
+    @abstractmethod
+    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
+        """Sizes for these data; what the user has set (is not None) stays as it is."""
+
+    @abstractmethod
+    def forward(self, context: Context) -> Tokens:
+        """Lay out normalised series as tokens."""
+
+    def scale(self, past: Float[Tensor, "B L C"]) -> Scale:
+        """Level and spread by which windows are normalised."""
+        return Scale.of(past, self.norm, self.layout.patch_len, self.floor)
+
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        """Learn, once and without gradients, what rows at these times will need.
+
+        Called before training and before forecasting, with every time at which a patch of a
+        coming window can start. An empty hook: most adapters need nothing.
+        """

@@ -1,0 +1,60 @@
+"""Join a config and a task to a model."""
+
+import torch
+from omegaconf import DictConfig
+
+from tslm.adapters.base import Facts
+from tslm.backbones.huggingface import load
+from tslm.calendar import Calendar
+from tslm.config import build, part_class
+from tslm.errors import ConfigError
+from tslm.model import ForecastModel
+from tslm.types import Task
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
+    """Fill the sizes left open with what the adapter suggests for these data, in a copy."""
+    cfg = cfg.copy()
+    sizes = part_class(cfg.adapter).suggest(facts, cfg.context_length, dict(cfg.adapter))
+    cfg.context_length = sizes.context_length
+    for name, value in sizes.options.items():
+        cfg.adapter[name] = value
+    return cfg
+
+
+def task_of(cfg: DictConfig, season_length: int, calendar: Calendar) -> Task:
+    """What every part must know of the settled settings and the frame."""
+    return Task(
+        context_length=cfg.context_length,
+        horizon=cfg.h,
+        season_length=season_length,
+        freq=calendar.freq,
+        dated=calendar.dated,
+        tz=calendar.tz,
+    )
+
+
+def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastModel:
+    """Load the body and make the adapter and decoder that go with it.
+
+    Args:
+        cfg: settled settings.
+        task: what is to be forecast.
+        download: whether weights may be fetched from the network.
+    """
+    backbone = load(cfg.backbone, cfg.n_layers, dtype=backbone_dtype(cfg))
+    adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
+    decoder = build(cfg.decoder, width=backbone.width, layout=adapter.layout, task=task)
+    return ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=cfg.rollout)
+
+
+def backbone_dtype(cfg: DictConfig) -> torch.dtype:
+    """The precision of the body: as asked, else bf16 where the accelerator is made for it."""
+    if cfg.precision is None:
+        capable = cfg.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
+        return torch.bfloat16 if capable and torch.cuda.is_bf16_supported() else torch.float32
+    if cfg.precision not in DTYPES:
+        raise ConfigError(f"precision={cfg.precision} is unknown. Choose fp32 or bf16.")
+    return DTYPES[cfg.precision]

@@ -1,0 +1,1 @@
+"""Bodies that read tokens: frozen language models and their controls."""

@@ -1,0 +1,128 @@
+"""Make transformers bodies: the first blocks of a checkpoint, or random ones from a config."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
+
+from tslm.backbones.cards import Random
+from tslm.backbones.dequantise import quiet
+from tslm.errors import BackboneError, ConfigError
+
+Config = Any  # transformers has a class per architecture, with fields of its own
+Body = Any  # so too for bodies
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration of a checkpoint folder.
+
+    Raises:
+        BackboneError: if transformers itself does not know the architecture.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # unknown types, broken JSON, code it would have to trust
+        raise BackboneError(
+            f"transformers cannot read {folder / 'config.json'}: {error} Code that comes with a "
+            "checkpoint is never run."
+        ) from error
+    if config.is_encoder_decoder:
+        raise BackboneError(
+            f"The backbone in {folder} has an encoder and a decoder. Choose a decoder or encoder."
+        )
+    return config
+
+
+def make_config(random: Random) -> Config:
+    """The configuration of a random body."""
+    options = dict(random.config)
+    return AutoConfig.for_model(options.pop("model_type"), **options)
+
+
+def truncate(config: Config, n_layers: int | None, name: str) -> int:
+    """Keep the first blocks of a configuration; None keeps all.
+
+    Returns:
+        How many are kept.
+
+    Raises:
+        ConfigError: if that is less than one or more than there are.
+    """
+    blocks = int(config.num_hidden_layers)
+    kept = blocks if n_layers is None else n_layers
+    if not 1 <= kept <= blocks:
+        raise ConfigError(
+            f"n_layers is {kept}, but {name!r} has {blocks} blocks. "
+            f"Set it between 1 and {blocks}, or to 'all'."
+        )
+    if kept == blocks:
+        return kept
+    config.num_hidden_layers = kept
+    for key, value in config.to_dict().items():  # one word per block, such as layer_types
+        if isinstance(value, list) and len(value) == blocks and isinstance(value[0], str):
+            setattr(config, key, value[:kept])
+    return kept
+
+
+def load_body(folder: Path, config: Config, name: str) -> Body:
+    """Read the blocks a configuration keeps, in fp32, without a head.
+
+    Raises:
+        BackboneError: if weights are missing or damaged: none is ever made up.
+    """
+    with quiet():
+        try:
+            body, report = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                attn_implementation="sdpa",
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except Exception as error:  # safetensors, transformers and torch each have their own
+            raise BackboneError(f"The weights of {name!r} in {folder}: {error}") from error
+    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    if missing:
+        raise BackboneError(
+            f"The checkpoint of {name!r} in {folder} lacks {len(missing)} tensors of its text "
+            f"body, such as {missing[0]}. It may be damaged, or made for several modalities."
+        )
+    return body
+
+
+def random_body(random: Random, config: Config) -> Body:
+    """The first blocks of the random body a seed makes; the global random state stays as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random.seed)
+        whole = AutoModel.from_config(make_config(random), dtype=torch.float32)
+    body = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+    body.load_state_dict(whole.state_dict(), strict=False)
+    return body
+
+
+def load_tokenizer(folder: Path) -> Any | None:
+    """The tokenizer in a checkpoint folder, or None."""
+    if not any(folder.glob("*token*")) and not (folder / "vocab.json").is_file():
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged file, or one that needs a package we do not have
+        raise BackboneError(f"The tokenizer in {folder} cannot be read: {error}") from error
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer whose words are the 256 bytes, and three special tokens."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bytewise = Tokenizer(BPE({letter: at for at, letter in enumerate(alphabet)}, []))
+    bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bytewise, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
+    )

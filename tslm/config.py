@@ -1,0 +1,218 @@
+"""From settings to live objects: the only module that knows ``_target_``."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.errors import HydraException
+from hydra.utils import get_class, instantiate
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from tslm.errors import ConfigError
+from tslm.spec import Spec
+
+GROUPS = ("adapter", "decoder", "trainer")
+TRUSTED = ("tslm.", "torch.", "lightning.")
+
+
+@dataclass
+class RunConfig:
+    """The types of what all verbs share; the values and their meaning stand in ``config.yaml``."""
+
+    h: int
+    context_length: int | None
+    freq: Any  # a pandas alias or a whole number
+    season_length: int | None
+    backbone: str
+    n_layers: Any  # a number or "all"
+    base: str | None
+    rollout: str
+    id_col: str
+    time_col: str
+    target_col: str
+    missing: str
+    on_duplicate: str
+    max_steps: int
+    max_epochs: int | None
+    learning_rate: float | None
+    batch_size: int | None
+    val_size: int | None
+    early_stopping_patience: int | None
+    accelerator: str
+    devices: Any
+    strategy: str
+    precision: str | None
+    alias: str | None
+    random_state: int | None
+    verbose: int
+
+
+def conf_folder() -> Path:
+    """Where the yaml files are: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+def choices(group: str) -> list[str]:
+    """Names a config group offers."""
+    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+
+
+def compose(verb: str = "config", overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose a verb's settings from the yaml files.
+
+    Raises:
+        ConfigError: for a key or a choice that does not exist, with the nearest that does.
+    """
+    try:
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            cfg = hydra_compose(verb, overrides=list(overrides), return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise explain(error, verb) from error
+    chosen = cfg.hydra.runtime.choices
+    cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    with open_dict(cfg):
+        cfg["choices"] = {group: chosen[group] for group in GROUPS if chosen.get(group)}
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+def explain(error: Exception, verb: str = "config") -> ConfigError:
+    """Say in the user's words what Hydra found wrong, and what was probably meant."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
+    if found := re.search(r"Could not override '([\w.]+)'\.", text):
+        return ConfigError(unknown_key(found[1], keys(compose(verb))))
+    if found := re.search(r"In '([^']+)': Could not find '(\w+)/([^']+)'", text):
+        group, name = found[2], found[3]
+        return ConfigError(unknown_choice(group, name))
+    if found := re.search(r"Missing mandatory value: (\w+)", text):
+        return ConfigError(f"{found[1]} is not given. Say {found[1]}=... on the command line.")
+    return ConfigError(text.split("\n")[0])
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """The message for a setting that does not exist."""
+    nearest = get_close_matches(key, known, n=1) or get_close_matches(
+        key.split(".")[-1], [k.split(".")[-1] for k in known], n=1
+    )
+    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(siblings or known)}."
+    return f"{key} is not a setting: {hint}"
+
+
+def unknown_choice(group: str, name: str) -> str:
+    """The message for a choice a group does not offer."""
+    nearest = get_close_matches(name, choices(group), n=1)
+    hint = f"Did you mean {nearest[0]}? " if nearest else ""
+    return f"{group}={name} is unknown. {hint}Choose one of {', '.join(choices(group))}."
+
+
+def keys(cfg: DictConfig, prefix: str = "") -> list[str]:
+    """Dotted names of all settings."""
+    found: list[str] = []
+    for key in cfg:
+        name = f"{prefix}{key!s}"
+        node = None if OmegaConf.is_missing(cfg, key) else cfg[key]
+        found += keys(node, f"{name}.") if isinstance(node, DictConfig) and node else [name]
+    return [name for name in found if "_target_" not in name]
+
+
+def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any]) -> DictConfig:
+    """The settings of one model: yaml choices, the options of parts, then plain values.
+
+    Args:
+        parts: config group to choice; None leaves the group to the others' recommendation.
+        values: settings of ``RunConfig``; None takes the yaml's.
+
+    Raises:
+        ConfigError: for a choice, an option or a type that does not fit.
+    """
+    specs = {group: Spec.of(part) for group, part in parts.items() if part is not None}
+    for group, spec in specs.items():
+        if spec.name not in choices(group):
+            raise ConfigError(unknown_choice(group, spec.name))
+    cfg = compose("config", [f"{group}={spec.name}" for group, spec in specs.items()])
+    for group, spec in specs.items():
+        _set_options(cfg, group, spec.options)
+    for key, value in values.items():
+        if value is not None:
+            OmegaConf.update(cfg, key, value)
+    return checked(cfg)
+
+
+def _set_options(cfg: DictConfig, group: str, options: Mapping[str, Any]) -> None:
+    node = cfg[group]
+    known = [str(key) for key in node if key != "_target_"]
+    for key, value in options.items():
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            raise ConfigError(
+                f"{cfg[group]._target_.rpartition('.')[2]} has no option {key!r}.{hint} "
+                f"It has {', '.join(known)}."
+            )
+        node[key] = value
+
+
+def checked(cfg: DictConfig) -> DictConfig:
+    """The same settings, with every shared one of the right type and range.
+
+    Raises:
+        ConfigError: naming the setting and its value.
+    """
+    names = [field.name for field in fields(RunConfig)]
+    try:
+        typed = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
+    except OmegaConfBaseException as error:
+        value = OmegaConf.select(cfg, str(error.full_key))
+        raise ConfigError(f"{error.full_key}={value!r}: {error.msg}") from error
+    cfg.merge_with(OmegaConf.to_container(typed))
+    for name in ("h", "context_length", "season_length", "batch_size", "max_steps", "max_epochs"):
+        if cfg[name] is not None and cfg[name] < 1:
+            raise ConfigError(f"{name}={cfg[name]} must be at least 1.")
+    if cfg.learning_rate is not None and cfg.learning_rate <= 0:
+        raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
+    if cfg.base is not None:
+        raise ConfigError(f"base={cfg.base} is not available in this version. Leave base out.")
+    return cfg
+
+
+def build(cfg: DictConfig, **parts: object) -> Any:
+    """Make the object one node of the config describes, handing it what only code can supply.
+
+    Raises:
+        ConfigError: if the node names something untrusted, or its options do not fit.
+    """
+    refuse_untrusted_targets(cfg)
+    make = instantiate(cfg, _partial_=True, _convert_="all")  # else Hydra turns parts into configs
+    try:
+        signature(make.func).bind(**make.keywords, **parts)
+    except TypeError as error:
+        raise ConfigError(f"{cfg._target_}: {error}. Compare its yaml and __init__.") from error
+    return make(**parts)
+
+
+def part_class(cfg: DictConfig) -> Any:
+    """The class one node of the config describes."""
+    refuse_untrusted_targets(cfg)
+    return get_class(cfg._target_)
+
+
+def refuse_untrusted_targets(cfg: Any) -> None:
+    """Let a config make objects of tslm, torch and lightning only, however deep they stand."""
+    if isinstance(cfg, DictConfig):
+        target = cfg.get("_target_", "tslm.")
+        if not str(target).startswith(TRUSTED):
+            raise ConfigError(f"_target_ {target} is not trusted: only {', '.join(TRUSTED)} are.")
+        for key in cfg:
+            refuse_untrusted_targets(cfg[key])
+    elif OmegaConf.is_list(cfg):
+        for item in cfg:
+            refuse_untrusted_targets(item)

@@ -1,0 +1,1 @@
+"""From a user's frame to windows of tensors."""

@@ -1,0 +1,482 @@
+"""The frame contract: a long frame of any shape in, a sorted regular grid of floats out.
+
+utilsforecast has the last word on what a long frame is. Its `fill_gaps` is not used: it steps in
+UTC and in truncated units, which moves local days across daylight saving, loses the anchors of
+weeks and quarters, and drops the rows off the grid that we name.
+"""
+
+import warnings
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+from difflib import get_close_matches
+from functools import cached_property
+from numbers import Real
+from typing import Any, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from utilsforecast.validation import validate_format
+
+from tslm.calendar import Calendar, Ints, chronological, naming
+from tslm.errors import ConfigError, DataError
+
+Missing = Literal["mask", "raise", "interpolate", "ffill"]
+OnDuplicate = Literal["raise", "first", "last", "mean"]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_EARLIEST, _LATEST = (int(np.datetime64(f"{y}-01-01", "s").astype(np.int64)) for y in (1678, 2262))
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_SPARSE = 10_000_000  # rows of grid beyond which ten times the rows of the frame are refused
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of the user's frame hold what."""
+
+    id: str = "unique_id"
+    time: str = "ds"
+    target: str = "y"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found in a frame and done about it.
+
+    Args:
+        series: number of series.
+        rows: rows on the regular grid.
+        gaps: rows of the grid the frame had not.
+        missing: rows the frame had without a value.
+        duplicates: rows dropped or averaged away.
+        worst: rows without a value by id, for the five series that have most of them.
+    """
+
+    series: int
+    rows: int
+    gaps: int
+    missing: int
+    duplicates: int
+    worst: dict[Hashable, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, ready for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Series on a regular grid.
+
+    Args:
+        table: columns unique_id, ds and y (float64, NaN where missing), sorted by id and time.
+        calendar: the frequency and clock of ``ds``.
+        report: what was found on the way.
+    """
+
+    table: pd.DataFrame
+    calendar: Calendar
+    report: Report
+
+    @cached_property
+    def ids(self) -> pd.Index:
+        """The id of each series, in the order of the table."""
+        return pd.Index(self.table["unique_id"].iloc[self.offsets[:-1]]).rename(None)
+
+    @cached_property
+    def offsets(self) -> Ints:
+        """Where each series starts in the table, and where the last one ends."""
+        codes = pd.factorize(self.table["unique_id"])[0]
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        return np.append(starts, len(codes)).astype(np.int64)
+
+
+def read_frame(
+    df: Any,
+    columns: Columns,
+    *,
+    freq: str | int | None = None,
+    missing: str = "mask",
+    on_duplicate: str = "raise",
+    calendar: Calendar | None = None,
+    min_rows: int = 1,
+) -> Frame:
+    """Check a long frame and put it on a regular grid, leaving the frame itself alone.
+
+    Args:
+        df: a pandas frame, one row per series and time, in any order; the id may be (part of)
+            the index.
+        columns: what the columns are called.
+        freq: pandas alias or integer step; read off the times if None.
+        missing: what to do about gaps and missing values: leave NaN and warn once ("mask"),
+            refuse ("raise"), draw a line between neighbours ("interpolate") or repeat the last
+            value ("ffill"). What precedes the first value of a series stays NaN.
+        on_duplicate: what to do with several rows of one series and time.
+        calendar: the frequency of an earlier frame, which this one must share; ``freq`` is then
+            not read. The time zone is the frame's own.
+        min_rows: rows each series must have.
+
+    Raises:
+        DataError: if the frame breaks the contract; names ids, dates and columns.
+        ConfigError: if ``missing``, ``on_duplicate`` or ``freq`` is unknown.
+    """
+    _check_choice("missing", missing, get_args(Missing))
+    _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
+    raw = _select(df, columns)
+    codes, ids = _codes(raw[columns.id], columns.id)
+    ds = _times(raw[columns.time], columns.time)
+    y = _target(raw[columns.target], columns)
+    clock = Calendar.clock(ds)
+    found = _Rows(ids, codes, clock.to_int(ds), y, clock)
+    found.check()
+    rows = found.ordered().unique(on_duplicate)
+    grid = rows.stepping(freq, calendar).on_grid()
+    grid.check_lengths(min_rows)
+    report = _report(len(found.y), rows, grid)
+    _announce(grid, report, missing)
+    return grid.completed(missing).frame(report)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of all series: codes (into ``ids``), times as integers, values."""
+
+    ids: pd.Index
+    codes: Ints
+    time: Ints
+    y: Floats
+    calendar: Calendar
+
+    def take(self, rows: Ints | Bools | slice) -> "_Rows":
+        return replace(self, codes=self.codes[rows], time=self.time[rows], y=self.y[rows])
+
+    def places(self, where: Bools, limit: int = 5) -> str:
+        """Name the first series and times of a condition: ``'a' at 2024-01-01 00:00:00``."""
+        rows = np.flatnonzero(where)
+        first = rows[:limit]
+        dates = self.calendar.from_int(self.time[first])
+        names = [
+            f"{naming([self.ids[c]])} at {d}" for c, d in zip(self.codes[first], dates, strict=True)
+        ]
+        more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
+        return ", ".join(names) + more
+
+    def check(self) -> None:
+        """Refuse values no model can learn from."""
+        if (infinite := np.isinf(self.y)).any():
+            raise DataError(
+                f"The target is infinite in series {self.places(infinite)}. Replace these values, "
+                "with NaN if they are unknown."
+            )
+        seen = np.bincount(self.codes[~np.isnan(self.y)], minlength=len(self.ids))
+        if not seen.all():
+            raise DataError(
+                f"Series {naming(self.ids[seen == 0])} have no value at all, only missing ones. "
+                "Drop them."
+            )
+        if self.calendar.dated and (self.time.min() < _EARLIEST or self.time.max() >= _LATEST):
+            odd = (self.time < _EARLIEST) | (self.time >= _LATEST)
+            raise DataError(
+                f"Dates must lie in the years 1678 to 2261; series {self.places(odd)} do not. "
+                "Drop or correct these rows."
+            )
+
+    def ordered(self) -> "_Rows":
+        """By series, then time; equal ones stay in the order of the frame."""
+        return self.take(chronological(self.codes, self.time))
+
+    def unique(self, on_duplicate: str) -> "_Rows":
+        """One row per series and time."""
+        same = (np.diff(self.codes) == 0) & (np.diff(self.time) == 0)
+        if not same.any():
+            return self
+        if on_duplicate == "raise":
+            raise DataError(
+                "Several rows of one series have the same time: series "
+                f"{self.places(np.append(False, same))}. Drop them, or pass "
+                "on_duplicate='first', 'last' or 'mean'."
+            )
+        if on_duplicate == "last":
+            return self.take(~np.append(same, False))
+        first = ~np.append(False, same)
+        if on_duplicate == "first":
+            return self.take(first)
+        means: Any = pd.Series(self.y).groupby(np.cumsum(first)).mean().to_numpy()
+        return replace(self.take(first), y=means)
+
+    def stepping(self, freq: str | int | None, known: Calendar | None) -> "_Rows":
+        """The rows with their frequency: an earlier frame's, the one given, or the one read."""
+        clock = self.calendar
+        if known is None:
+            calendar = clock.spaced(self.time, self.codes, self.ids, freq)
+            return replace(self, calendar=calendar)
+        if (known.dated, known.tz is None) != (clock.dated, clock.tz is None):
+            raise DataError(
+                f"The time column holds {_kind(clock)}, but the model was fitted on "
+                f"{_kind(known)}. Convert it to the same kind of time."
+            )
+        return replace(self, calendar=replace(clock, freq=known.freq))
+
+    def on_grid(self) -> "_Rows":
+        """Every step from the first to the last row of each series, NaN where there was no row."""
+        starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
+        counts = self.calendar.count(self.time)
+        origin = counts[starts]
+        steps, rest = np.divmod(counts - origin[self.codes], self.calendar.step)
+        self._check_on_grid((rest != 0) | ~self.calendar.contains(self.time), starts)
+        lengths = steps[np.append(starts[1:], len(steps)) - 1] + 1
+        total = int(lengths.sum())
+        if total == len(self.y):
+            return self
+        self._check_density(lengths, total)
+        begins = np.cumsum(lengths) - lengths
+        y = np.full(total, np.nan)
+        y[begins[self.codes] + steps] = self.y
+        step = np.arange(total) - np.repeat(begins, lengths)
+        time = self.calendar.uncount(np.repeat(origin, lengths) + step * self.calendar.step)
+        return replace(self, codes=np.repeat(np.arange(len(self.ids)), lengths), time=time, y=y)
+
+    def _check_on_grid(self, off: Bools, starts: Ints) -> None:
+        if not off.any():
+            return
+        lengths = np.diff(starts, append=len(off))
+        odd_start = np.add.reduceat(off, starts, dtype=np.int64) > lengths / 2
+        off = off & ~np.repeat(odd_start, lengths)  # the first row is odd, not all the others
+        off[starts[odd_start]] = True
+        raise DataError(
+            f"Rows are off the grid of freq={self.calendar.freq!r}: series {self.places(off)}. "
+            "Move or drop these rows, or pass the right freq (None infers it)."
+        )
+
+    def _check_density(self, lengths: Ints, total: int) -> None:
+        if total > max(_SPARSE, 10 * len(self.y)):
+            worst = int(np.argmax(lengths))
+            mine = self.take(self.codes == worst)
+            first, last = self.calendar.from_int(mine.time[[0, -1]])
+            raise DataError(
+                f"Series {naming([self.ids[worst]])} has {len(mine.y)} rows but spans "
+                f"{lengths[worst]} steps of freq={self.calendar.freq!r}, from {first} to {last}. "
+                "Correct its dates, or pass a longer freq."
+            )
+
+    def check_lengths(self, min_rows: int) -> None:
+        lengths = np.bincount(self.codes, minlength=len(self.ids))
+        if lengths.min() < min_rows:
+            short = lengths < min_rows
+            sizes = ", ".join(map(str, lengths[short][:5]))
+            raise DataError(
+                f"Series {naming(self.ids[short])} are too short: {sizes} rows, but {min_rows} are "
+                "needed. Drop them, give them more history, or ask for less (a shorter h, "
+                "context_length or val_size)."
+            )
+
+    def completed(self, missing: str) -> "_Rows":
+        """The rows with missing values filled, as far as ``missing`` says so."""
+        absent = np.isnan(self.y)
+        if missing not in ("interpolate", "ffill") or not absent.any():
+            return self
+        row = np.arange(len(self.y))
+        before = np.maximum.accumulate(np.where(absent, -1, row))
+        after = np.minimum.accumulate(np.where(absent, len(row), row)[::-1])[::-1]
+        has_before = (before >= 0) & (self.codes[before] == self.codes)
+        after = np.minimum(after, len(row) - 1)
+        has_after = ~absent[after] & (self.codes[after] == self.codes)
+        y = np.where(has_before, self.y[before], np.nan)
+        if missing == "interpolate":
+            inside = absent & has_before & has_after
+            b, a, r = before[inside], after[inside], row[inside]
+            weight = (r - b) / (a - b)
+            y[inside] = (1 - weight) * self.y[b] + weight * self.y[a]
+        return replace(self, y=y)
+
+    def frame(self, report: Report) -> Frame:
+        columns = {
+            "unique_id": self.ids.take(self.codes),
+            "ds": self.calendar.from_int(self.time),
+            "y": self.y,
+        }
+        table = pd.DataFrame(columns, copy=False)
+        validate_format(table)
+        return Frame(table, self.calendar, report)
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ConfigError(f"{name}={value!r} is unknown. Choose one of {', '.join(choices)}.")
+
+
+def _select(df: Any, columns: Columns) -> pd.DataFrame:
+    """The three columns, out of the index where they are there; nothing is copied."""
+    if not isinstance(df, pd.DataFrame):
+        hint = "call .to_pandas() on it" if type(df).__module__.startswith("polars") else "make one"
+        raise DataError(f"The data are a {type(df).__name__}, not a pandas DataFrame: {hint}.")
+    wanted = [columns.id, columns.time, columns.target]
+    levels = [name for name in df.index.names if name in wanted and name not in df.columns]
+    if levels:
+        df = df.reset_index(level=levels)
+    for argument, name in zip(("id_col", "time_col", "target_col"), wanted, strict=True):
+        _check_column(df, argument, name)
+    if df.empty:
+        raise DataError("The frame is empty: it has columns but no rows.")
+    return df[wanted].reset_index(drop=True)
+
+
+def _check_column(df: pd.DataFrame, argument: str, name: str) -> None:
+    copies = int((df.columns == name).sum())
+    if copies == 1:
+        return
+    if copies:
+        raise DataError(f"The frame has {copies} columns {name!r}. Keep one of them.")
+    names = {str(column).lower(): str(column) for column in df.columns}
+    close = get_close_matches(name.lower(), names, n=1)
+    guess = f" Did you mean {argument}={names[close[0]]!r}?" if close else ""
+    raise DataError(
+        f"The frame has no column {name!r}; it has {naming(map(str, df.columns), 20)}.{guess} "
+        f"Rename it, or pass {argument}=."
+    )
+
+
+def _codes(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
+    """Number the series in the order of their sorted ids."""
+    if (absent := ids.isna().to_numpy()).any():
+        raise DataError(
+            f"The id column {column!r} is missing in {absent.sum()} rows, the first of them row "
+            f"{absent.argmax()}. Fill it in or drop these rows."
+        )
+    if isinstance(ids.dtype, pd.CategoricalDtype):
+        ids = ids.astype(ids.cat.categories.dtype)
+    codes, unique = pd.factorize(ids)
+    names = pd.Index(unique)
+    kind = pd.api.types.infer_dtype(names)
+    if kind not in ("string", "integer", "floating", "boolean", "mixed-integer"):
+        raise DataError(
+            f"The id column {column!r} holds {kind} values such as {names[0]!r}. Ids are strings "
+            f"or numbers: use .astype(str)."
+        )
+    order = np.argsort(names.astype(str) if kind == "mixed-integer" else names, kind="stable")
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[codes], names.take(order)
+
+
+def _times(ds: pd.Series, column: str) -> pd.Series:
+    """The time column as timestamps of whole seconds, or as integers."""
+    absent = ds.isna().to_numpy()
+    if absent.any():
+        raise DataError(
+            f"The time column {column!r} is missing (NaT) in {absent.sum()} rows, the first of "
+            f"them row {absent.argmax()}. Fill it in or drop these rows."
+        )
+    if pd.api.types.is_integer_dtype(ds.dtype):
+        return ds
+    if ds.dtype == object or pd.api.types.is_string_dtype(ds.dtype):
+        ds = _parsed(ds, column)
+    if not pd.api.types.is_datetime64_any_dtype(ds.dtype):
+        raise DataError(
+            f"The time column {column!r} has dtype {ds.dtype}. Make it timestamps with "
+            "pd.to_datetime, or integers with .astype(int)."
+        )
+    stamps = pd.DatetimeIndex(ds)
+    if (odd := stamps.asi8 % _PER_SECOND[stamps.unit] != 0).any():
+        row = int(odd.argmax())
+        raise DataError(
+            f"The time column {column!r} has fractions of a second, such as {stamps[row]} in row "
+            f"{row}. Round it with .dt.floor('s'), or use integer time."
+        )
+    return pd.Series(stamps)
+
+
+def _parsed(ds: pd.Series, column: str) -> pd.Series:
+    """Dates that came as text, if every one of them can be read."""
+    kind = pd.api.types.infer_dtype(ds)
+    bad = np.ones(len(ds), dtype=bool)
+    if kind in ("string", "date", "datetime", "datetime64"):
+        number = ds.astype(str).str.fullmatch(r"[\d.]{1,7}").to_numpy(dtype=bool)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pandas guesses a format and says so
+            try:
+                stamps = pd.to_datetime(ds, errors="coerce")
+                bad = stamps.isna().to_numpy() | number
+            except ValueError as error:  # mixed time zones
+                raise DataError(
+                    f"The time column {column!r} cannot be read as dates: {error}. Convert it "
+                    "with pd.to_datetime first."
+                ) from error
+        if not bad.any():
+            return stamps
+    row = int(bad.argmax())
+    raise DataError(
+        f"The time column {column!r} holds {ds.iloc[row]!r} in row {row}, which is no date. "
+        "Correct it, or convert the column with pd.to_datetime or .astype(int)."
+    )
+
+
+def _target(y: pd.Series, columns: Columns) -> Floats:
+    """The target column as float64, NaN where missing."""
+    if y.dtype == object or pd.api.types.is_string_dtype(y.dtype):
+        return _from_objects(y, columns.target)
+    try:
+        validate_format(
+            pd.DataFrame({columns.id: [0], columns.time: [0], columns.target: y.iloc[:1]}),
+            columns.id,
+            columns.time,
+            columns.target,
+        )
+        if pd.api.types.is_complex_dtype(y.dtype):
+            raise ValueError(f"The target column ('{columns.target}') holds complex numbers")
+    except ValueError as error:
+        raise DataError(f"{error}. Convert it to numbers with .astype(float).") from error
+    return np.asarray(y.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _from_objects(y: pd.Series, column: str) -> Floats:
+    absent = y.isna().to_numpy()
+    wrong = np.array([not isinstance(value, (Real, Decimal)) for value in y]) & ~absent
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(
+            f"The target column {column!r} holds {y.iloc[row]!r} in row {row}, which is no number. "
+            "Convert the column with pd.to_numeric or .astype(float)."
+        )
+    return np.asarray(y.mask(absent, np.nan), dtype=np.float64)
+
+
+def _kind(calendar: Calendar) -> str:
+    if not calendar.dated:
+        return "integers"
+    return f"timestamps with{'out' if calendar.tz is None else ''} a time zone"
+
+
+def _report(n_rows: int, rows: _Rows, grid: _Rows) -> Report:
+    absent = np.isnan(grid.y)
+    by_series = np.bincount(grid.codes[absent], minlength=len(grid.ids))
+    top = [int(i) for i in np.argsort(-by_series, kind="stable")[:5] if by_series[i]]
+    return Report(
+        series=len(grid.ids),
+        rows=len(grid.y),
+        gaps=len(grid.y) - len(rows.y),
+        missing=int(np.isnan(rows.y).sum()),
+        duplicates=n_rows - len(rows.y),
+        worst=dict(zip(grid.ids[top].tolist(), by_series[top].tolist(), strict=True)),
+    )
+
+
+def _announce(grid: _Rows, report: Report, missing: str) -> None:
+    if not report.gaps + report.missing:
+        return
+    what = f"{report.gaps} rows of the grid and {report.missing} values"
+    if missing == "raise":
+        raise DataError(
+            f"The frame lacks {what}: series {grid.places(np.isnan(grid.y))}. Complete it, or pass "
+            "missing='mask', 'interpolate' or 'ffill'."
+        )
+    if missing == "mask":
+        warnings.warn(
+            f"The frame lacks {what}, which are masked; series {naming(report.worst)}"
+            f"{'' if len(report.worst) < 5 else ' and perhaps more'}. "
+            "Silence this by filling them: missing='interpolate' or 'ffill'.",
+            UserWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,203 @@
+"""All series of a frame end to end in one tensor, each in its own units of level and spread."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tslm.calendar import Ints, naming
+from tslm.data.frame import Frame
+from tslm.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+_CONSTANT = 1e-12  # spread relative to level below which a series counts as constant
+
+
+class Stored(NamedTuple):
+    """A panel as a file holds it: arrays by name, and ids as JSON with their dtype."""
+
+    arrays: dict[str, npt.NDArray[Any]]
+    ids: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Series end to end; series i is rows ``offsets[i]`` to ``offsets[i + 1]``.
+
+    Args:
+        values: standardised values, ``(y - loc) / spread``, NaN where missing.
+        time: Unix seconds (UTC), or the integers of the frame.
+        offsets: where each series starts, and where the last one ends.
+        ids: the id of each series.
+        loc: mean of each series, in the units of ``y``.
+        spread: population standard deviation of each series, in the units of ``y``; of a constant
+            series its absolute level, or 1 if that is 0.
+        step: distance of the first two rows of each series, to extend time backwards.
+    """
+
+    values: Float[Tensor, " T"]
+    time: Int[Tensor, " T"]
+    offsets: Ints
+    ids: pd.Index
+    loc: Floats
+    spread: Floats
+    step: Ints
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Frame,
+        *,
+        until: Ints | None = None,
+        stats: Mapping[Any, tuple[float, float]] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> "Panel":
+        """Standardise every series of a frame, in float64 before it is rounded to ``dtype``.
+
+        Args:
+            frame: what was read.
+            until: how many first rows of each series the statistics may see; all if None. A
+                series without a value there is standardised by all it has.
+            stats: (loc, spread) by id; ids not in it take those of their own history.
+            dtype: of the values.
+
+        Raises:
+            DataError: if values are too far from what ``stats`` expect to be held in ``dtype``.
+        """
+        y = frame.table["y"].to_numpy()
+        offsets = frame.offsets
+        loc, spread = _statistics(y, offsets, until)
+        if stats is not None:
+            known = [(i, stats[name]) for i, name in enumerate(frame.ids.tolist()) if name in stats]
+            for i, pair in known:
+                loc[i], spread[i] = pair
+        time = frame.calendar.to_int(frame.table["ds"])
+        return cls(
+            values=_standardised(y, offsets, loc, spread, frame.ids, dtype),
+            time=torch.from_numpy(time.copy()),
+            offsets=offsets,
+            ids=frame.ids,
+            loc=loc,
+            spread=spread,
+            step=_steps(time, offsets, frame),
+        )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def lengths(self) -> Ints:
+        """Rows of each series."""
+        return np.diff(self.offsets)
+
+    @property
+    def stats(self) -> dict[Any, tuple[float, float]]:
+        """(loc, spread) by id, as `from_frame` takes them."""
+        pairs = zip(self.loc.tolist(), self.spread.tolist(), strict=True)
+        return dict(zip(self.ids.tolist(), pairs, strict=True))
+
+    def restore(self, values: Tensor | npt.NDArray[Any], series: Tensor | Ints) -> Floats:
+        """Bring values back to the units of ``y``.
+
+        Args:
+            values: standardised values, one row per entry of ``series``, of any further shape.
+            series: number of the series each row belongs to.
+        """
+        z = np.asarray(values, dtype=np.float64)
+        rows = np.asarray(series)
+        shape = (len(rows),) + (1,) * (z.ndim - 1)
+        return z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
+
+    def tail(self, n: int) -> "Panel":
+        """The last ``n`` rows of each series, by the same statistics."""
+        lengths = np.minimum(self.lengths, n)
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        shift = np.repeat(self.offsets[1:] - offsets[1:], lengths)
+        rows = torch.from_numpy(np.arange(offsets[-1]) + shift)
+        return Panel(
+            self.values[rows], self.time[rows], offsets, self.ids, self.loc, self.spread, self.step
+        )
+
+    def to_arrays(self) -> Stored:
+        """Everything, ready for safetensors and JSON."""
+        arrays = {
+            "values": self.values.numpy(),
+            "time": self.time.numpy(),
+            "offsets": self.offsets,
+            "loc": self.loc,
+            "spread": self.spread,
+            "step": self.step,
+        }
+        return Stored(arrays, {"dtype": str(self.ids.dtype), "values": self.ids.tolist()})
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], ids: Mapping[str, Any]) -> "Panel":
+        """The inverse of `to_arrays`."""
+        return cls(
+            values=torch.tensor(arrays["values"]),
+            time=torch.tensor(arrays["time"]),
+            offsets=arrays["offsets"],
+            ids=pd.Index(ids["values"], dtype=ids["dtype"]),
+            loc=arrays["loc"],
+            spread=arrays["spread"],
+            step=arrays["step"],
+        )
+
+
+def _statistics(y: Floats, offsets: Ints, until: Ints | None) -> tuple[Floats, Floats]:
+    """Mean and spread of each series, without overflow at any magnitude."""
+    lengths, starts = np.diff(offsets), offsets[:-1]
+    seen = ~np.isnan(y)
+    if until is not None:
+        fitting = seen & (np.arange(len(y)) < np.repeat(starts + until, lengths))
+        blind = np.add.reduceat(fitting, starts, dtype=np.int64) == 0
+        seen = fitting | (seen & np.repeat(blind, lengths))
+    known = np.where(seen, y, 0.0)
+    size = np.maximum(np.add.reduceat(seen, starts, dtype=np.int64), 1)
+    peak = np.maximum(np.maximum.reduceat(known, starts), -np.minimum.reduceat(known, starts))
+    peak = np.ldexp(1.0, np.frexp(peak)[1] - 1)  # a power of two divides without rounding
+    known /= np.repeat(peak, lengths)
+    mean = np.add.reduceat(known, starts) / size
+    known -= np.repeat(mean, lengths)
+    known[~seen] = 0.0
+    rest = np.add.reduceat(known, starts) / size  # what rounding left of the mean
+    variance = np.add.reduceat(np.square(known, out=known), starts) / size - rest**2
+    mean += rest
+    spread = np.sqrt(variance.clip(0))
+    spread = np.where(spread > _CONSTANT * np.abs(mean), spread, np.abs(mean)) * peak
+    spread[spread == 0] = 1.0
+    return mean * peak, spread
+
+
+def _standardised(
+    y: Floats, offsets: Ints, loc: Floats, spread: Floats, ids: pd.Index, dtype: torch.dtype
+) -> Float[Tensor, " T"]:
+    lengths = np.diff(offsets)
+    z = y - np.repeat(loc, lengths)
+    z /= np.repeat(spread, lengths)
+    values = torch.from_numpy(z).to(dtype)
+    if far := torch.isinf(values).numpy().nonzero()[0].tolist():
+        series = np.unique(np.searchsorted(offsets, far, side="right") - 1)
+        raise DataError(
+            f"Series {naming(ids[series])} have values too far from the level and spread they are "
+            "standardised by. Rescale them, or fit the model on them."
+        )
+    return values
+
+
+def _steps(time: Ints, offsets: Ints, frame: Frame) -> Ints:
+    """Distance of the first two rows; of the only row and the one that would follow."""
+    first = offsets[:-1]
+    second = np.minimum(first + 1, len(time) - 1)
+    steps = time[second] - time[first]
+    if (single := np.diff(offsets) == 1).any():
+        alone = time[first[single]]
+        steps[single] = frame.calendar.future(alone, 1)[:, 0] - alone
+    return steps

@@ -1,0 +1,274 @@
+"""Windows cut from a panel when they are needed, and the orders in which to read them.
+
+Nothing is kept per window: positions follow from counts per series, and a batch is one gather.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+from tslm.calendar import Calendar, Ints
+from tslm.data.panel import Panel
+from tslm.types import Batch
+
+Array = npt.NDArray[Any]
+
+
+class Runs(NamedTuple):
+    """Runs of neighbouring windows: their series, first position and number."""
+
+    series: Ints
+    first: Ints
+    number: Ints
+
+
+class Windows:
+    """All windows of a panel: a context of L rows and the F rows that follow it.
+
+    The position t of a window is the row, counted inside its series, of its first target: the
+    context is [t - L, t), the target [t, t + F). Contexts are full wherever the series has the
+    rows. One that is too short for that gives its last window, with its context padded by NaN
+    on the left and the time of the padding counted backwards from the first row.
+
+    Args:
+        panel: what to cut from.
+        context_length: rows of context, L.
+        future_length: rows of target, F.
+        start: first row of each series that may be a target; 0 if None.
+        stop: end of the rows of each series that may be targets; its length if None.
+        stride: rows between neighbouring windows of a series.
+        min_context: rows of context a window must have.
+    """
+
+    def __init__(
+        self,
+        panel: Panel,
+        *,
+        context_length: int,
+        future_length: int,
+        start: Ints | None = None,
+        stop: Ints | None = None,
+        stride: int = 1,
+        min_context: int = 1,
+    ) -> None:
+        first = np.zeros(len(panel), dtype=np.int64) if start is None else start
+        end = panel.lengths if stop is None else np.minimum(stop, panel.lengths)
+        last = end - future_length
+        lower = np.maximum(first, np.minimum(context_length, last)).clip(min_context)
+        count = ((last - lower) // stride + 1).clip(0)
+        self._set(panel, context_length, future_length, stride)
+        self._runs(np.arange(len(panel)), lower, count)
+
+    @classmethod
+    def at(
+        cls,
+        panel: Panel,
+        series: Int[Tensor, " N"],
+        position: Int[Tensor, " N"],
+        *,
+        context_length: int,
+        future_length: int,
+    ) -> "Windows":
+        """The windows at given places, in their order.
+
+        Args:
+            panel: what to cut from.
+            series: number of the series of each window.
+            position: row of its first target, inside its series.
+            context_length: rows of context, L.
+            future_length: rows of target, F.
+        """
+        room = torch.from_numpy(panel.lengths)[series] - future_length
+        assert bool(((position >= 0) & (position <= room)).all()), "a window leaves its series"
+        windows = cls.__new__(cls)
+        windows._set(panel, context_length, future_length, stride=1)
+        windows._runs(series.numpy(), position.numpy(), np.ones(len(series), dtype=np.int64))
+        return windows
+
+    def _set(self, panel: Panel, context_length: int, future_length: int, stride: int) -> None:
+        self.panel = panel
+        self.context_length = context_length
+        self.future_length = future_length
+        self.stride = stride
+        self._values = _sliding(panel.values, context_length + future_length)
+        self._time = _sliding(panel.time, context_length + future_length)
+
+    def _runs(self, series: Ints, first: Ints, count: Ints) -> None:
+        """Windows come in runs: ``count`` of one series from position ``first`` on."""
+        some = count > 0
+        self._series = series[some]
+        self._first = first[some]
+        self._count = count[some]
+        self._ends = np.cumsum(self._count)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    @property
+    def runs(self) -> "Runs":
+        """Windows come in runs of neighbours: one run a series, or one a window."""
+        return Runs(self._series, self._first, self._count)
+
+    def pick(self, run: Float[Tensor, " B"], within: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Window numbers from two shares in [0, 1): of the series, and of the windows of one."""
+        chosen = (run.numpy() * len(self._ends)).astype(np.int64)
+        into = (within.numpy() * self._count[chosen]).astype(np.int64)
+        return torch.from_numpy(self._ends[chosen] - self._count[chosen] + into)
+
+    def series(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Number of the series each window belongs to."""
+        return torch.from_numpy(self._places(index)[0])
+
+    def position(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
+        """Row of the first target of each window, inside its series."""
+        return torch.from_numpy(self._places(index)[1])
+
+    def _places(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:
+        number = index.numpy()
+        run = np.searchsorted(self._ends, number, side="right")
+        into = number - self._ends[run] + self._count[run]
+        return self._series[run], self._first[run] + into * self.stride
+
+    def cut(self, index: Int[Tensor, " B"]) -> Batch:
+        """The windows of these numbers, in this order."""
+        series, position = self._places(index)
+        begin = self.panel.offsets[series] + position - self.context_length
+        inside = begin.clip(0)
+        values, time = self._values[inside], self._time[inside]
+        if (short := np.flatnonzero(position < self.context_length)).size:
+            values[short], time[short] = self._padded(series[short], position[short])
+        past, future = np.split(values[:, :, None], [self.context_length], axis=1)
+        return Batch(torch.from_numpy(past), torch.from_numpy(future), torch.from_numpy(time))
+
+    def _padded(self, series: Ints, position: Ints) -> tuple[Array, Array]:
+        """Windows that reach back beyond the first row of their series."""
+        first = self.panel.offsets[series][:, None]
+        row = position[:, None] + np.arange(-self.context_length, self.future_length)
+        flat = np.maximum(row, 0) + first
+        values = np.where(row < 0, np.nan, self.panel.values.numpy()[flat])
+        back = np.minimum(row, 0) * self.panel.step[series][:, None]
+        return values, self.panel.time.numpy()[flat] + back
+
+
+def final_contexts(
+    panel: Panel,
+    calendar: Calendar,
+    *,
+    context_length: int,
+    horizon: int,
+    series: Int[Tensor, " N"] | None = None,
+) -> Batch:
+    """The last context of each series and the times to forecast; ``future`` is empty.
+
+    Args:
+        panel: what to cut from.
+        calendar: of the frame the panel was made of.
+        context_length: rows of context, L.
+        horizon: steps after the last row, H; ``time`` has L + H columns.
+        series: numbers of the series, all if None.
+    """
+    chosen = torch.arange(len(panel)) if series is None else series
+    position = torch.from_numpy(panel.lengths)[chosen]
+    windows = Windows.at(panel, chosen, position, context_length=context_length, future_length=0)
+    batch = windows.cut(torch.arange(len(windows)))
+    last = panel.time[torch.from_numpy(panel.offsets[1:])[chosen] - 1]
+    ahead = torch.from_numpy(calendar.future(last.numpy(), horizon))
+    return batch._replace(time=torch.cat([batch.time, ahead], dim=1))
+
+
+def final_batches(
+    panel: Panel, calendar: Calendar, *, context_length: int, horizon: int, batch_size: int
+) -> Iterator[tuple[Int[Tensor, " N"], Batch]]:
+    """`final_contexts` of all series, ``batch_size`` at a time, with their numbers."""
+    for series in torch.arange(len(panel)).split(batch_size):
+        batch = final_contexts(
+            panel, calendar, context_length=context_length, horizon=horizon, series=series
+        )
+        yield series, batch
+
+
+def _sliding(rows: Shaped[Tensor, " T"], length: int) -> Array:
+    """Every stretch of ``length`` rows as a view; numpy copies them ten times faster than torch."""
+    flat = rows.numpy()
+    if len(flat) < length:  # then every window is padded
+        return np.zeros((1, length), dtype=flat.dtype)
+    return np.lib.stride_tricks.sliding_window_view(flat, length)
+
+
+class RandomWindows:
+    """Windows drawn with replacement; a batch depends on the seed and its step alone.
+
+    Args:
+        windows: what to draw from.
+        batch_size: windows per batch.
+        seed: any number from 0 on.
+        by_series: draw the series first, so that long ones weigh no more than short ones.
+    """
+
+    def __init__(
+        self, windows: Windows, batch_size: int, seed: int, *, by_series: bool = False
+    ) -> None:
+        self.windows = windows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.by_series = by_series
+
+    def batch(self, step: int) -> Int[Tensor, " B"]:
+        """Numbers of the windows of one training step."""
+        generator = _generator(self.seed, step)
+        if not self.by_series:
+            return torch.randint(len(self.windows), (self.batch_size,), generator=generator)
+        shares = torch.rand((2, self.batch_size), generator=generator, dtype=torch.float64)
+        return self.windows.pick(*shares)
+
+
+class EpochWindows:
+    """Every window once per epoch, in an order that depends on the seed and the epoch alone.
+
+    Args:
+        windows: what to read.
+        batch_size: windows per batch.
+        seed: any number from 0 on.
+        drop_last: leave out the last batch of an epoch if it is not full.
+        shuffle: False reads the windows in their order.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        batch_size: int,
+        seed: int,
+        *,
+        drop_last: bool = False,
+        shuffle: bool = True,
+    ) -> None:
+        self.windows = windows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        whole, rest = divmod(len(windows), batch_size)
+        self.steps_per_epoch = whole + (rest > 0 and not drop_last)
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    def batch(self, step: int) -> Int[Tensor, " B"]:
+        """Numbers of the windows of one training step."""
+        epoch, part = divmod(step, self.steps_per_epoch)
+        begin = part * self.batch_size
+        if not self.shuffle:
+            return torch.arange(begin, min(begin + self.batch_size, len(self.windows)))
+        if epoch != self._epoch:
+            generator = _generator(self.seed, epoch)
+            self._order = torch.randperm(len(self.windows), generator=generator)
+            self._epoch = epoch
+        return self._order[begin : begin + self.batch_size]
+
+
+def _generator(*seeds: int) -> torch.Generator:
+    mixed = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))

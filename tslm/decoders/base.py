@@ -1,0 +1,23 @@
+"""The interface of a decoder: hidden states in, values out."""
+
+from abc import ABC, abstractmethod
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+
+class Decoder(nn.Module, ABC):
+    """Promises M values that end ``step`` steps after the context.
+
+    Every decoder is made with ``width``, ``layout`` and ``task``.
+    """
+
+    step: int
+
+    @abstractmethod
+    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+        """Turn the hidden states of a context's tokens into normalised values."""
+
+    @abstractmethod
+    def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
+        """Which of the M values come from a token that says something; only they are trained."""

@@ -1,0 +1,52 @@
+"""Each token predicts the segment after its own."""
+
+from einops import repeat
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from tslm.decoders.base import Decoder
+from tslm.nn.mlp import Activation, mlp
+from tslm.nn.patching import unpatch
+from tslm.types import Layout, Task
+
+
+class SegmentDecoder(Decoder):
+    """Next-segment decoder: the whole series moved by one segment (AutoTimes, eq. 5).
+
+    Args:
+        width: of the hidden states, D.
+        layout: gives the segment length P.
+        task: not needed; every decoder is handed it.
+        layers: linear layers, 1 for a linear map.
+        hidden: width between the layers.
+        activation: between the layers.
+        dropout: after each hidden layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        layout: Layout,
+        task: Task,
+        layers: int = 1,
+        hidden: int = 512,
+        activation: Activation = "tanh",
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.step = layout.patch_len
+        self.project = mlp(
+            width,
+            layout.patch_len,
+            layers=layers,
+            hidden=hidden,
+            activation=activation,
+            dropout=dropout,
+        )
+
+    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+        return unpatch(self.project(hidden))
+
+    def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
+        return repeat(mask, "S N -> S (N P)", P=self.step)

@@ -1,0 +1,39 @@
+"""A backbone's words, without the backbone: what an adapter may know of the language model."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+class Lexicon(ABC):
+    """The word table, the tokenizer, and a reader of sentences."""
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """Size of one token vector, D."""
+
+    @property
+    @abstractmethod
+    def key(self) -> str:
+        """Names the reader (model, depth, precision): equal keys read a sentence alike."""
+
+    @property
+    @abstractmethod
+    def words(self) -> Float[Tensor, "V D"]:
+        """The frozen input embedding of every word."""
+
+    @abstractmethod
+    def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:
+        """Read sentences with the frozen model: its last hidden state, after the final norm.
+
+        Args:
+            sentences: what to read; shared beginnings are read once.
+            pool: ``last_text``, the state at the last word, or ``eos``, at an end-of-sequence
+                token appended to it.
+
+        Raises:
+            BackboneError: if the model has no tokenizer.
+        """

@@ -1,0 +1,262 @@
+"""Long frame in, long frame out: what every forecaster of frames shares."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, clone
+from utilsforecast.processing import backtest_splits
+
+from tslm.calendar import Calendar, Ints, naming
+from tslm.data.frame import Columns, Frame, read_frame
+from tslm.data.panel import Floats, Panel
+from tslm.data.windows import final_batches
+from tslm.errors import ConfigError, DataError, NotAvailableError, NotFittedError
+from tslm.nn import classical
+from tslm.types import Forecaster
+
+CHUNK = 512  # series forecast at once
+
+
+class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
+    """Fits on, and forecasts, any number of series of any lengths in one long frame.
+
+    Subclasses set ``calendar_``, ``history_`` (the end of every series), ``context_length_`` and
+    ``forecaster_`` in ``fit``.
+    """
+
+    h: int
+    freq: str | int | None
+    season_length: int | None
+    id_col: str
+    time_col: str
+    target_col: str
+    missing: str
+    on_duplicate: str
+    alias: str | None
+
+    calendar_: Calendar
+    history_: Panel
+    context_length_: int
+    forecaster_: Forecaster
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The forecast column: ``alias``, or what the method is called."""
+
+    @abstractmethod
+    def fit(self, df: pd.DataFrame, y: None = None) -> "LongFrameForecaster":
+        """Learn from a long frame."""
+
+    def predict(
+        self,
+        df: pd.DataFrame | None = None,
+        *,
+        h: int | None = None,
+        level: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        num_samples: int | None = None,
+        futr_df: pd.DataFrame | None = None,
+        static_df: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Forecast the steps after the last row of each series.
+
+        Args:
+            df: series to continue, seen in ``fit`` or not; None continues those of ``fit``.
+            h: steps, the estimator's ``h`` by default; any number.
+            level: not available yet.
+            quantiles: not available yet.
+            num_samples: not available yet.
+            futr_df: not available yet.
+            static_df: not available yet.
+
+        Returns:
+            One row a step: the id, the time, and the forecast in the units of ``y``.
+        """
+        refuse(
+            level=level,
+            quantiles=quantiles,
+            num_samples=num_samples,
+            futr_df=futr_df,
+            static_df=static_df,
+        )
+        self._check_fitted()
+        horizon = self.h if h is None else _positive("h", h)
+        panel = self.history_ if df is None else self._panel(df)
+        times, values = self._forecasts(panel, horizon)
+        return pd.DataFrame(
+            {
+                self.id_col: np.repeat(np.asarray(panel.ids), horizon),
+                self.time_col: self.calendar_.from_int(times),
+                self.name: values,
+            }
+        )
+
+    def cross_validation(
+        self,
+        df: pd.DataFrame,
+        *,
+        h: int | None = None,
+        n_windows: int = 1,
+        step_size: int | None = None,
+        refit: bool | int = False,
+        level: Sequence[float] | None = None,
+        quantiles: Sequence[float] | None = None,
+        baselines: Sequence[str] = ("SeasonalNaive",),
+    ) -> pd.DataFrame:
+        """Backtest from a rolling origin: forecasts beside what happened.
+
+        Args:
+            df: the long frame.
+            h: steps forecast from each origin.
+            n_windows: origins; the last one leaves exactly ``h`` rows to the end of each series.
+            step_size: rows between origins, ``h`` by default.
+            refit: train anew at every origin (True), at every n-th (n), or at the first one only.
+            level: not available yet.
+            quantiles: not available yet.
+            baselines: classical forecasts to stand beside.
+
+        Returns:
+            One row a step: id, time, ``cutoff`` (last row known), truth, this model's forecast
+            and each baseline's.
+        """
+        refuse(level=level, quantiles=quantiles)
+        horizon = self.h if h is None else _positive("h", h)
+        frame = self._read(df)
+        step = horizon if step_size is None else _positive("step_size", step_size)
+        rivals = {name: classical.make(name, self._season(frame.calendar)) for name in baselines}
+        _check_lengths(frame, horizon + step * (_positive("n_windows", n_windows) - 1))
+        model = clone(self)
+        folds = []
+        for fold, (cutoffs, known, truth) in enumerate(_splits(frame, horizon, n_windows, step)):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
+                known = self._renamed(known)
+                if fold == 0 or (refit and fold % int(refit) == 0):
+                    model = clone(self).fit(known)
+                panel = model._panel(known)
+            columns = {model.name: model._forecasts(panel, horizon)[1]}
+            for name, rival in rivals.items():
+                reach = classical.reach(self._season(frame.calendar))
+                columns[name] = model._forecasts(panel, horizon, rival, reach)[1]
+            truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
+            folds.append(self._renamed(truth).assign(**columns))
+        return pd.concat(folds, ignore_index=True)
+
+    def plot(self, df: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None) -> Any:
+        """Draw series and their forecasts; a matplotlib ``Figure``."""
+        from tslm.plotting import plot_forecasts
+
+        return plot_forecasts(
+            df, forecasts, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col
+        )
+
+    def _columns(self) -> Columns:
+        return Columns(self.id_col, self.time_col, self.target_col)
+
+    def _read(self, df: pd.DataFrame, calendar: Calendar | None = None) -> Frame:
+        return read_frame(
+            df,
+            self._columns(),
+            freq=self.freq if calendar is None else None,
+            missing=self.missing,
+            on_duplicate=self.on_duplicate,
+            calendar=calendar,
+        )
+
+    def _panel(self, df: pd.DataFrame) -> Panel:
+        """New series, on the scale of their training where ``fit`` has seen them."""
+        return Panel.from_frame(self._read(df, self.calendar_), stats=self.history_.stats)
+
+    def _season(self, calendar: Calendar) -> int:
+        return self.season_length or calendar.season_length
+
+    def _renamed(self, table: pd.DataFrame) -> pd.DataFrame:
+        """A table of ours under the user's names."""
+        names = {"unique_id": self.id_col, "ds": self.time_col, "y": self.target_col}
+        return table.rename(columns=names)
+
+    def _forecasts(
+        self,
+        panel: Panel,
+        horizon: int,
+        forecaster: Forecaster | None = None,
+        reach: int | None = None,
+    ) -> tuple[Ints, Floats]:
+        """Times and values of the next steps of each series, end to end."""
+        times, values = [], []
+        for series, batch in final_batches(
+            panel,
+            self.calendar_,
+            context_length=reach or self.context_length_,
+            horizon=horizon,
+            batch_size=CHUNK,
+        ):
+            if forecaster is None:
+                self._prepare(batch.time)
+            who = forecaster or self.forecaster_
+            ahead = who.forecast(batch.past, batch.time, horizon)[:, :, 0]
+            times.append(batch.time[:, -horizon:].numpy())
+            values.append(panel.restore(ahead, series))
+        return np.concatenate(times).ravel(), np.concatenate(values).ravel()
+
+    def _prepare(self, time: torch.Tensor) -> None:
+        """A hook for what a model must know of the times it is about to forecast from."""
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "forecaster_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} is not fitted yet. Call fit(df) first, or load a "
+                "saved one."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "forecaster_")
+
+
+def _splits(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[Any]:
+    """Cutoffs, what was known and what followed, from the first origin to the last."""
+    freq = frame.calendar.freq if frame.calendar.dated else int(frame.calendar.freq)
+    return iter(
+        backtest_splits(
+            frame.table,
+            n_windows=n_windows,
+            h=h,
+            id_col="unique_id",
+            time_col="ds",
+            freq=freq,
+            step_size=step,
+        )
+    )
+
+
+def _check_lengths(frame: Frame, needed: int) -> None:
+    lengths = np.diff(frame.offsets)
+    if (short := lengths <= needed).any():
+        raise DataError(
+            f"The backtest holds out {needed} rows of each series and needs at least one before "
+            f"them; too short: {naming(frame.ids[short])}. Set a smaller h, n_windows or "
+            "step_size, or leave these series out."
+        )
+
+
+def refuse(**later: object) -> None:
+    """Say clearly that an argument belongs to a feature this version does not have.
+
+    Raises:
+        ConfigError: if any of them is given.
+    """
+    for name, value in later.items():
+        if value is not None:
+            raise NotAvailableError(f"{name} is not available in this version. Leave it out.")
+
+
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
+    return int(value)

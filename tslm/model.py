@@ -1,0 +1,119 @@
+"""The whole method: normalise, lay out as tokens, read, decode, undo."""
+
+from typing import Literal, get_args
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor, nn
+
+from tslm.adapters.base import Adapter
+from tslm.backbones.base import Backbone
+from tslm.decoders.base import Decoder
+from tslm.errors import ConfigError
+from tslm.types import Batch, Context, Forecaster, Prediction
+
+Rollout = Literal["cached", "sliding"]
+
+
+class ForecastModel(nn.Module, Forecaster):
+    """An adapter, a frozen body and a decoder.
+
+    Args:
+        adapter: series to tokens.
+        backbone: tokens to hidden states.
+        decoder: hidden states to values.
+        rollout: how to go beyond what the decoder gives at once. ``cached`` normalises once,
+            keeps the body's keys and values and reads one new token per segment, so the context
+            grows; ``sliding`` drops the oldest step for each new one and reads everything again,
+            as published.
+
+    Raises:
+        ConfigError: if the adapter needs a causal body and this one is not, or the roll-out is
+            unknown.
+    """
+
+    def __init__(
+        self,
+        *,
+        adapter: Adapter,
+        backbone: Backbone,
+        decoder: Decoder,
+        rollout: Rollout = "cached",
+    ) -> None:
+        super().__init__()
+        if rollout not in get_args(Rollout):
+            raise ConfigError(f"rollout {rollout!r} is unknown. Choose cached or sliding.")
+        if adapter.needs_causal and not backbone.causal:
+            raise ConfigError(
+                f"{type(adapter).__name__} predicts token by token, and "
+                f"{backbone.identity.name} attends in both directions. Choose a decoder model, "
+                "such as backbone=smollm2-135m."
+            )
+        self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
+        self.rollout = rollout
+
+    def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
+        """One pass: M values, the last of them ``decoder.step`` steps after the context."""
+        scale = self.adapter.scale(past)
+        tokens = self.adapter(Context.fold(scale.apply(past), time))
+        hidden = self.backbone(tokens)[:, tokens.n_prompt :]
+        values = self._unfold(self.decoder(hidden), len(past))
+        covered = self._unfold(self.decoder.covered(tokens.mask[:, tokens.n_prompt :]), len(past))
+        return Prediction(scale.undo(values), covered, tokens.aux_loss)
+
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        """Let the adapter learn what it must know of patches that start at these times."""
+        self.adapter.prepare(time)
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Mean squared error over the M predicted steps whose truth is observed."""
+        context = batch.past.shape[1]
+        values, covered, aux_loss = self(batch.past, batch.time[:, :context])
+        stop = context + self.decoder.step
+        truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
+        counted = covered & ~torch.isnan(truth)
+        error = torch.where(counted, values - torch.nan_to_num(truth), 0).square().sum()
+        loss = error / counted.sum().clamp(min=1)
+        return loss if aux_loss is None else loss + aux_loss
+
+    @torch.no_grad()
+    def forecast(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H C"]:
+        grows = self.rollout == "cached" and self.adapter.layout.grows
+        steps = self._grow(past, time, horizon) if grows else self._slide(past, time, horizon)
+        return steps[:, :horizon]
+
+    def _slide(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H2 C"]:
+        """Forecast a step, move the window by it, and look at the window afresh."""
+        context, step = past.shape[1], self.decoder.step
+        series = past
+        for start in range(0, horizon, step):
+            window = series[:, start:]
+            ahead = self(window, time[:, start : start + context]).values[:, -step:]
+            series = torch.cat([series, ahead], 1)
+        return series[:, context:]
+
+    def _grow(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H2 C"]:
+        """Read the window once, then one token for each segment forecast."""
+        context, step, windows = past.shape[1], self.decoder.step, len(past)
+        scale = self.adapter.scale(past)
+        tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context]))
+        hidden, state = self.backbone.start(tokens)
+        ahead: list[Tensor] = []
+        for start in range(context, context + horizon, step):
+            values = self._unfold(self.decoder(hidden[:, -1:]), windows)
+            ahead.append(values)
+            if start + step < context + horizon:
+                tokens = self.adapter(Context.fold(values, time[:, start : start + step]))
+                hidden, state = self.backbone.extend(state, tokens)
+        return scale.undo_after(torch.cat(ahead, 1))
+
+    @staticmethod
+    def _unfold(values: Shaped[Tensor, "S M"], windows: int) -> Shaped[Tensor, "B M C"]:
+        return rearrange(values, "(B C) M -> B M C", B=windows)

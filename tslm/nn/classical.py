@@ -1,0 +1,219 @@
+"""Classical forecasts of single windows: nothing is trained, nothing but the context is read.
+
+All of them work in float64 on any number of windows, return the dtype of the context, take NaN
+as missing (or as padding on the left, which equals a shorter context), and follow a change of
+units or of level, ``a * x + b``. A context without any value is continued by zeros.
+"""
+
+from abc import abstractmethod
+from difflib import get_close_matches
+
+import torch
+from einops import rearrange, reduce
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from tslm.errors import ConfigError
+from tslm.nn.burg import burg, fill_forward, zero_input_response
+from tslm.types import Forecaster
+
+# Of one chunk of windows: its arrays stay in the cache of a core, and below 2**15 values PyTorch
+# runs on one core, which on a busy machine saves this many small steps from waiting for each other.
+_CHUNK_VALUES = 2**15 - 1
+
+
+class Classical(Forecaster):
+    """A rule that continues one series at a time."""
+
+    def forecast(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H C"]:
+        rows = rearrange(past, "B L C -> (B C) L")
+        chunks = rows.split(max(1, _CHUNK_VALUES // max(1, rows.shape[1] + horizon)))
+        values = torch.cat([self.extend(chunk.double(), horizon).to(past) for chunk in chunks])
+        return rearrange(torch.nan_to_num(values), "(B C) H -> B H C", B=len(past))
+
+    @abstractmethod
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        """Continue each row; a row without any value gives NaN or 0."""
+
+
+class Last(Classical):
+    """The last value, repeated."""
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        return _last(rows).expand(-1, horizon)
+
+
+class Mean(Classical):
+    """The mean of the context, repeated."""
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        return rows.nanmean(1, keepdim=True).expand(-1, horizon)
+
+
+class Drift(Classical):
+    """The line through the first and the last value, continued."""
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        end, start = _age(rows), _age(rows.flip(1))
+        steps = rows.shape[1] - 1 - start - end
+        slope = (_last(rows) - _last(rows.flip(1))) / steps.clamp(min=1)
+        return _last(rows) + slope * (end + torch.arange(1, horizon + 1, device=rows.device))
+
+
+class SeasonalNaive(Classical):
+    """The value one season earlier.
+
+    Where that one is missing, two seasons earlier, and so on; where the season has no value at
+    that place, or the context is shorter than a season, the last value.
+
+    Args:
+        season_length: steps of a season, m.
+    """
+
+    def __init__(self, season_length: int) -> None:
+        self.season_length = _positive("season_length", season_length)
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        seasons = _seasons(rows, self.season_length)
+        latest = _last(rearrange(seasons, "S K m -> (S m) K"))
+        latest = rearrange(latest, "(S m) 1 -> S m", m=self.season_length)
+        latest = torch.where(torch.isnan(latest), _last(rows), latest)
+        return _repeat(latest, horizon)
+
+
+class Profile(Classical):
+    """The mean of each phase of the season, over the whole seasons at the end of the context.
+
+    A phase that is never observed, and a context shorter than one season, has the mean of the
+    context.
+
+    Args:
+        season_length: steps of a season, m.
+    """
+
+    def __init__(self, season_length: int) -> None:
+        self.season_length = _positive("season_length", season_length)
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        return _repeat(profile(rows, self.season_length), horizon)
+
+
+class ProfileAR(Classical):
+    """The profile, and Burg's autoregression of what it leaves over (its zero-input response).
+
+    The residual is that of all L steps and keeps its mean. The order is 4 if the context is
+    shorter than four seasons, and an order i needs 3 i values that follow i observed ones, hence
+    4 i steps without gaps. Missing residuals at the end are those the autoregression expects.
+
+    Args:
+        season_length: steps of a season, m.
+        order: coefficients of the autoregression, p.
+    """
+
+    def __init__(self, season_length: int, order: int = 24) -> None:
+        self.season_length = _positive("season_length", season_length)
+        self.order = _positive("order", order)
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        shape = profile(rows, self.season_length)
+        # the phase of a step counts back from the end of the context, where phase 0 begins
+        residual = rows - _repeat(shape.flip(1), rows.shape[1]).flip(1)
+        row_order = self._orders(rows)
+        order = int(row_order.max())
+        model = burg(residual, order, row_order)
+        recent = residual[:, max(0, rows.shape[1] - 2 * order) :]
+        if recent.isnan().any():
+            recent = fill_forward(model.coefficients, recent)
+        state = recent[:, recent.shape[1] - order :]
+        response = zero_input_response(model.coefficients, state, horizon)
+        return _repeat(shape, horizon) + response
+
+    def _orders(self, rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
+        short = _length(rows) < 4 * self.season_length
+        wanted = torch.where(short, min(4, self.order), self.order)
+        return torch.minimum(wanted, _affordable(~torch.isnan(rows), self.order))
+
+
+_RULES: dict[str, type[Classical]] = {
+    "last": Last,
+    "drift": Drift,
+    "mean": Mean,
+    "seasonal_naive": SeasonalNaive,
+    "profile": Profile,
+    "profile_ar": ProfileAR,
+}
+
+
+def make(name: str, season_length: int) -> Forecaster:
+    """Make a classical forecaster by name: ``profile_ar``, ``ProfileAR``, ``seasonal_naive`` ...
+
+    Raises:
+        ConfigError: if there is no such forecaster.
+    """
+    known = {key.replace("_", ""): key for key in _RULES}
+    plain = name.lower().replace("_", "").replace("-", "")
+    if plain not in known:
+        close = [known[match] for match in get_close_matches(plain, known, n=1)]
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"There is no model {name!r}.{hint} Known: {', '.join(_RULES)}.")
+    rule = _RULES[known[plain]]
+    return rule() if rule in (Last, Drift, Mean) else rule(season_length)  # type: ignore[call-arg]
+
+
+def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S m"]:
+    """Mean of each phase over the whole seasons at the end; phase 0 is that of the next step."""
+    seasons = _seasons(rows, season_length)
+    phases = seasons.nanmean(1)
+    return torch.where(torch.isnan(phases), rows.nanmean(1, keepdim=True), phases)
+
+
+def _seasons(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S K m"]:
+    """The whole seasons at the end of each row, oldest first, NaN before them."""
+    whole = _length(rows) // season_length * season_length
+    lag = torch.arange(rows.shape[1], device=rows.device).flip(0)
+    rows = torch.where(lag < whole[:, None], rows, torch.nan)
+    missing = -rows.shape[1] % season_length
+    rows = torch.nn.functional.pad(rows, (missing, 0), value=torch.nan)
+    return rearrange(rows, "S (K m) -> S K m", m=season_length)
+
+
+def _length(rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
+    """Steps from the first observed value to the end, 0 if there is none."""
+    return reduce((~torch.isnan(rows)).long().cumsum(1) > 0, "S L -> S", "sum")
+
+
+def _affordable(observed: Bool[Tensor, "S L"], order: int) -> Int[Tensor, " S"]:
+    """The largest order i <= ``order`` such that 3 i values follow i observed ones."""
+    affordable = observed.new_zeros(len(observed), dtype=torch.long)
+    for i in range(1, min(order, observed.shape[1] - 1) + 1):
+        observed = observed[:, 1:] & observed[:, :-1]  # that many in a row
+        affordable += (observed.sum(1) >= 3 * i) & (affordable == i - 1)
+    return affordable
+
+
+def _age(rows: Float[Tensor, "S L"]) -> Int[Tensor, "S 1"]:
+    """Steps since the last observed value, 0 if there is none."""
+    return (~torch.isnan(rows)).flip(1).long().argmax(1, keepdim=True)
+
+
+def _last(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S 1"]:
+    """The last observed value, NaN if there is none."""
+    return rows.gather(1, rows.shape[1] - 1 - _age(rows))
+
+
+def _repeat(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S T"]:
+    """One season after the other, cut to ``steps``."""
+    return season.repeat(1, -(-steps // season.shape[1]))[:, :steps]
+
+
+def _positive(name: str, value: int) -> int:
+    if value < 1:
+        raise ConfigError(f"{name} is {value}. Set it to 1 or more.")
+    return value
+
+
+def reach(season_length: int) -> int:
+    """Steps a classical forecast reads by default: 512, or two seasons."""
+    return max(512, 2 * season_length)

@@ -1,0 +1,58 @@
+"""Frames in, figures out."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.figure import Figure
+
+MOST = 8  # series in one figure
+SHOWN = 5  # horizons of history before the forecast
+
+
+def plot_forecasts(
+    df: pd.DataFrame | None,
+    forecasts: pd.DataFrame | None,
+    *,
+    id_col: str = "unique_id",
+    time_col: str = "ds",
+    target_col: str = "y",
+) -> Figure:
+    """Draw the end of each series and its forecasts, one panel a series, eight at most.
+
+    Args:
+        df: what happened; may reach into the time of the forecasts.
+        forecasts: what ``predict`` or ``cross_validation`` gave.
+        id_col: column of series ids.
+        time_col: column of times.
+        target_col: column of values.
+    """
+    frames = [frame for frame in (df, forecasts) if frame is not None]
+    ids = pd.unique(pd.concat([frame[id_col] for frame in frames[-1:]]))[:MOST]
+    columns = min(len(ids), 2)
+    rows = -(-len(ids) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(6.5 * columns, 2.8 * rows), squeeze=False, layout="constrained"
+    )
+    for axes in grid.flat[len(ids) :]:
+        axes.remove()
+    for axes, name in zip(grid.flat, ids, strict=False):
+        ahead = None if forecasts is None else forecasts[forecasts[id_col] == name]
+        if df is not None:
+            past = df[df[id_col] == name].sort_values(time_col)
+            if ahead is not None:
+                past = past.tail(SHOWN * max(len(ahead), 1) + len(ahead))
+            axes.plot(past[time_col], past[target_col], color="0.35", lw=1, label=target_col)
+        if ahead is not None:
+            for column in models(ahead, (id_col, time_col, target_col)):
+                axes.plot(ahead[time_col], ahead[column], lw=1.3, label=column)
+        axes.set_title(str(name), loc="left", fontsize="medium")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.tick_params(axis="x", labelrotation=20)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    plt.close(figure)  # shown by whoever asked for it, once
+    return figure
+
+
+def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
+    """The forecast columns of a frame."""
+    return [column for column in frame.columns if column not in (*others, "cutoff")]

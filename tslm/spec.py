@@ -1,0 +1,44 @@
+"""A part named by its yaml, with options: ``Spec("autotimes", patch_len=48)``."""
+
+from typing import Any
+
+
+class Spec:
+    """Names one file of a config group and overrides some of its options.
+
+    Equal to ``adapter=autotimes adapter.patch_len=48`` on the command line. Options are checked
+    against the yaml when a model is fitted. Nested parameters work as in scikit-learn:
+    ``model.set_params(adapter__patch_len=24)``.
+
+    Args:
+        name: the file in ``conf/GROUP``, without its ending.
+        options: settings of that file.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self.name = name
+        self.options = options
+
+    @classmethod
+    def of(cls, part: "str | Spec") -> "Spec":
+        """A spec as it is, a bare name as a spec without options."""
+        return part if isinstance(part, Spec) else cls(part)
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Name and options, as scikit-learn's ``clone`` and ``GridSearchCV`` expect them."""
+        return {"name": self.name, **self.options}
+
+    def set_params(self, **params: Any) -> "Spec":
+        """Change the name or set options."""
+        self.name = params.pop("name", self.name)
+        self.options = {**self.options, **params}
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Spec) and self.get_params() == other.get_params()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        options = "".join(f", {key}={value!r}" for key, value in self.options.items())
+        return f"Spec({self.name!r}{options})"

@@ -1,0 +1,266 @@
+"""The one LightningModule, and how it is run."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+from tslm.data.module import WindowData
+from tslm.errors import ConfigError
+from tslm.model import ForecastModel
+from tslm.types import Batch
+
+Schedule = Literal["one_cycle", "cosine", "constant"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How weights are trained.
+
+    Args:
+        learning_rate: the highest rate.
+        steps: batches in all.
+        schedule: ``one_cycle`` rises and falls to zero; ``cosine`` falls; ``constant`` stays.
+        warmup: share of the steps in which ``one_cycle`` rises.
+        weight_decay: of AdamW.
+        clip: largest norm of the gradient, None for any.
+        looks: how often validation is looked at in a run.
+    """
+
+    learning_rate: float
+    steps: int
+    schedule: Schedule = "one_cycle"
+    warmup: float = 0.3
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    looks: int = 10
+
+    def __post_init__(self) -> None:
+        if self.schedule not in get_args(Schedule):
+            known = ", ".join(get_args(Schedule))
+            raise ConfigError(f"schedule {self.schedule!r} is unknown. Choose one of {known}.")
+
+    def optimizer(self, weights: Sequence[Tensor]) -> tuple[AdamW, LRScheduler]:
+        """AdamW and its schedule, stepped with every batch."""
+        adam = AdamW(list(weights), lr=self.learning_rate, weight_decay=self.weight_decay)
+        if self.schedule == "one_cycle":
+            cycle = OneCycleLR(
+                adam, self.learning_rate, total_steps=self.steps + 1, pct_start=self.warmup
+            )
+            return adam, cycle
+        return adam, LambdaLR(adam, self._factor)
+
+    def _factor(self, step: int) -> float:
+        if self.schedule == "constant":
+            return 1.0
+        share = min(step / self.steps, 1.0)
+        return float(0.5 * (1 + torch.cos(torch.tensor(share * torch.pi))))
+
+
+class Training(LightningModule):
+    """Trains what may be trained; its checkpoints hold those weights, the optimiser and the RNG.
+
+    Args:
+        model: adapter, frozen body, decoder.
+        recipe: how weights are trained.
+        horizon: steps by which validation windows are forecast.
+    """
+
+    strict_loading = False  # checkpoints leave the frozen body out
+
+    def __init__(self, model: ForecastModel, recipe: Recipe, horizon: int) -> None:
+        super().__init__()
+        self.model, self.recipe, self.horizon = model, recipe, horizon
+        self.seen = torch.zeros(2)
+
+    def training_step(self, batch: Batch) -> Tensor:
+        loss = self.model.loss(batch)
+        self.log("loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.seen = torch.zeros(2, dtype=torch.float64, device=self.device)
+
+    def validation_step(self, batch: Batch) -> None:
+        ahead = self.model.forecast(batch.past, batch.time, self.horizon)
+        error = (ahead - batch.future[:, : self.horizon]).double().square()
+        known = ~torch.isnan(error)
+        self.seen += torch.stack([torch.nan_to_num(error).sum(), known.sum().double()])
+
+    def on_validation_epoch_end(self) -> None:
+        seen = torch.as_tensor(self.all_gather(self.seen)).reshape(-1, 2).sum(0)
+        self.log("val_mse", (seen[0] / seen[1].clamp(min=1)).float(), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
+        optimizer, schedule = self.recipe.optimizer(weights)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        kept = trained_state(self.model)
+        checkpoint["state_dict"] = {f"model.{name}": tensor for name, tensor in kept.items()}
+        checkpoint["rng"] = torch.get_rng_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._rng = checkpoint["rng"]
+
+    def on_train_start(self) -> None:
+        if self.trainer.ckpt_path:
+            torch.set_rng_state(self._rng)
+
+
+def trained_state(model: ForecastModel) -> dict[str, Tensor]:
+    """What a saved model needs besides its body: trained weights, and the adapter's buffers."""
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    return {
+        name: tensor.detach()
+        for name, tensor in model.state_dict().items()
+        if name in trained or not name.startswith("backbone.")
+    }
+
+
+class KeepBest(Callback):
+    """Gives the model back the weights that validation liked best."""
+
+    def __init__(self) -> None:
+        self.score = float("inf")
+        self.weights: dict[str, Tensor] = {}
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        score = float(trainer.callback_metrics.get("val_mse", torch.inf))
+        if score < self.score:
+            self.score = score
+            kept = trained_state(module.model)  # type: ignore[arg-type]
+            self.weights = {name: tensor.cpu().clone() for name, tensor in kept.items()}
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        if self.weights:
+            module.model.load_state_dict(self.weights, strict=False)  # type: ignore[union-attr]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"score": self.score, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.score, self.weights = state["score"], state["weights"]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where to train: Lightning's own words, passed through."""
+
+    accelerator: str = "auto"
+    devices: Any = 1
+    strategy: str = "auto"
+
+
+def train(
+    model: ForecastModel,
+    data: WindowData,
+    recipe: Recipe,
+    *,
+    horizon: int,
+    machine: Machine | None = None,
+    patience: int | None = None,
+    folder: Path | None = None,
+    progress: bool = True,
+) -> None:
+    """Train the model in place, and leave it with its best weights.
+
+    Args:
+        model: what to train.
+        data: its windows.
+        recipe: how.
+        horizon: steps by which validation windows are forecast.
+        machine: where.
+        patience: looks at validation without progress before training stops.
+        folder: where to keep the last checkpoint; one found there is resumed. None keeps none.
+        progress: whether to show a bar.
+    """
+    machine = machine or Machine()
+    last = folder / "last.ckpt" if folder else None
+    looks = max(recipe.steps // recipe.looks, 1)
+    with _quiet():
+        trainer = Trainer(
+            max_steps=recipe.steps,
+            max_epochs=-1,
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            strategy=machine.strategy,
+            callbacks=_callbacks(data, looks, patience, folder, progress),
+            val_check_interval=looks,
+            check_val_every_n_epoch=None,
+            num_sanity_val_steps=0,
+            gradient_clip_val=recipe.clip,
+            logger=False,
+            enable_checkpointing=folder is not None,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(
+            Training(model, recipe, horizon),
+            datamodule=data,
+            ckpt_path=str(last) if last and last.is_file() else None,
+            weights_only=True,
+        )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    model.cpu().eval()
+
+
+def _callbacks(
+    data: WindowData, looks: int, patience: int | None, folder: Path | None, progress: bool
+) -> list[Callback]:
+    callbacks: list[Callback] = []
+    if data.val is not None:
+        callbacks.append(KeepBest())
+        if patience is not None:
+            callbacks.append(EarlyStopping("val_mse", patience=patience))
+    elif patience is not None:
+        raise ConfigError(
+            f"early_stopping_patience={patience} needs validation data, and there is none. Set "
+            "val_size, or leave early_stopping_patience out."
+        )
+    if folder is not None:
+        callbacks.append(
+            ModelCheckpoint(
+                folder,
+                filename="last",
+                every_n_train_steps=looks,
+                save_top_k=1,
+                enable_version_counter=False,
+            )
+        )
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=5))
+    return callbacks
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice to itself; errors still come through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", module="torch")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

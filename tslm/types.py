@@ -1,0 +1,121 @@
+"""What crosses a layer: small values with named fields, and the letters of their shapes.
+
+Letters: B windows, C channels, S = B*C series, L context, F steps of truth after it, T steps
+of time, H horizon, P patch, N tokens, D width, M values of one prediction, V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be forecast, as far as every part must know it.
+
+    Args:
+        context_length: steps read, L.
+        horizon: steps forecast by default, H.
+        season_length: steps of the main season, 1 if there is none.
+        freq: how far apart two rows are, as a pandas offset alias ("h", "15min", "MS"), or, for a
+            series counted in steps, the count as text ("1").
+        dated: whether ``time`` counts Unix seconds (else it counts steps).
+        tz: time zone in which its dates read, None for naive dates.
+    """
+
+    context_length: int
+    horizon: int
+    season_length: int = 1
+    freq: str = "1"
+    dated: bool = False
+    tz: str | None = None
+
+
+class Batch(NamedTuple):
+    """Windows: what is known, what comes next, and when. NaN marks a missing value.
+
+    ``time`` is in Unix seconds (UTC), or in the integers of the frame, and covers both parts.
+    """
+
+    past: Float[Tensor, "B L C"]
+    future: Float[Tensor, "B F C"]
+    time: Int[Tensor, "B T"]
+
+
+class Context(NamedTuple):
+    """Normalised windows, channels folded into the batch (row ``b * C + c``)."""
+
+    values: Float[Tensor, "S L"]
+    observed: Bool[Tensor, "S L"]
+    time: Int[Tensor, "S L"]
+
+    @classmethod
+    def fold(cls, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> "Context":
+        """Fold channels into rows; missing values become 0, which is the mean."""
+        values = rearrange(past, "B L C -> (B C) L")
+        time = repeat(time, "B L -> (B C) L", C=past.shape[2])
+        return cls(torch.nan_to_num(values), ~torch.isnan(values), time)
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a backbone reads.
+
+    Args:
+        embeds: one vector per token.
+        mask: False where a token says nothing (padding); such tokens are inert.
+        n_prompt: how many of the first tokens only set the scene; decoders never see them.
+        aux_loss: what the adapter adds to the training loss.
+    """
+
+    embeds: Float[Tensor, "S N D"]
+    mask: Bool[Tensor, "S N"]
+    n_prompt: int = 0
+    aux_loss: Float[Tensor, ""] | None = None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an adapter lays a context out as tokens; all a decoder may know of it.
+
+    Args:
+        n_tokens: tokens of one context, N, without the prompt.
+        patch_len: steps one token stands for, P.
+        grows: a forecast segment can be appended as one more token (autoregressive roll-out).
+    """
+
+    n_tokens: int
+    patch_len: int
+    grows: bool = False
+
+
+class Prediction(NamedTuple):
+    """M values that end ``decoder.step`` steps after the context, in the units of the context.
+
+    ``covered`` is False where a value was made from nothing (padding before a short series).
+    """
+
+    values: Float[Tensor, "B M C"]
+    covered: Bool[Tensor, "B M C"]
+    aux_loss: Float[Tensor, ""] | None
+
+
+class Forecaster(ABC):
+    """Anything that continues windows: a trained model or a classical rule."""
+
+    @abstractmethod
+    def forecast(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H C"]:
+        """Continue each window by ``horizon`` steps, in its own units.
+
+        Args:
+            past: contexts, oldest first; NaN where missing, on the left where a series is short.
+            time: time of the L context steps and the steps after them, T >= L + horizon.
+            horizon: steps to forecast.
+        """
