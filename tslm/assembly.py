@@ -44,7 +44,7 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
         task: what is to be forecast.
         download: whether weights may be fetched from the network.
     """
-    backbone = load(cfg.backbone, cfg.n_layers, dtype=backbone_dtype(cfg))
+    backbone = load(cfg.backbone, cfg.n_layers, dtype=backbone_dtype(cfg), download=download)
     adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
     decoder = build(cfg.decoder, width=backbone.width, layout=adapter.layout, task=task)
     return ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=cfg.rollout)

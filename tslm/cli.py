@@ -1,1 +1,170 @@
-"""tslm VERB key=value ...: parse, delegate, exit."""
+"""tslm VERB key=value ...: parse, delegate, exit.
+
+Only the standard library is imported here, so that help is there at once.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+HELP = """\
+tslm: time-series forecasting on frozen language models
+
+usage: tslm VERB key=value ...
+
+  fit        train on your table        tslm fit data=sales.csv h=28 out=runs/a
+  predict    use a saved model          tslm predict model=runs/a data=sales.csv out=f.csv
+  backtest   forecast from past origins tslm backtest data=sales.csv h=28 n_windows=3 out=cv.csv
+  benchmark  the published protocol     tslm benchmark benchmark=etth1 out=result.json
+  speed      measured on this machine   tslm speed n_layers=6 out=speed.json
+  backbone   language models            tslm backbone list | tslm backbone pull NAME
+  config     a verb's settings          tslm config show fit adapter=autotimes
+  demo       all of it once, on ETTh1   tslm demo out=outputs/demo
+
+Tables are CSV or Parquet with the columns unique_id, ds, y; id_col=, time_col= and target_col=
+name others. tslm VERB --help lists a verb's settings. -m sweeps: h=12,24 runs both.
+"""
+VERBS = ("fit", "predict", "backtest", "benchmark", "speed", "demo")
+OTHERS = ("backbone", "config", "ablate")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The command line. Exits with 0 done, 2 the user's input or settings are wrong, 1 else."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(HELP, end="")
+        sys.exit(0)
+    if words[0] == "--version":
+        from tslm import __version__
+
+        print(f"tslm {__version__}")
+        sys.exit(0)
+    sys.exit(_run(words[0], words[1:]))
+
+
+def _run(verb: str, words: list[str]) -> int:
+    from tslm.errors import TslmError
+
+    try:
+        _dispatch(verb, words)
+    except TslmError as error:
+        print(f"tslm: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tslm: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _dispatch(verb: str, words: list[str]) -> None:
+    from tslm.errors import ConfigError, NotAvailableError
+
+    if verb == "backbone":
+        return _backbone(words)
+    if verb == "config":
+        return _config(words)
+    if verb == "ablate":
+        raise NotAvailableError("ablate is not available in this version.")
+    if verb not in VERBS:
+        nearest = get_close_matches(verb, (*VERBS, *OTHERS), n=1)
+        hint = f"Did you mean {nearest[0]}? " if nearest else ""
+        raise ConfigError(f"{verb} is not a verb. {hint}tslm --help lists them.")
+    if {"-h", "--help"} & set(words):
+        return _help(verb)
+    return _work(verb, words)
+
+
+def _work(verb: str, words: list[str]) -> None:
+    """Run a verb once, or for every combination of a sweep."""
+    from tslm.config import complete, compose, sweep
+
+    _show_warnings()
+    many = {"-m", "--multirun"} & set(words)
+    overrides = [word for word in words if word not in ("-m", "--multirun")]
+    if not many:
+        cfg = complete(compose(f"verb/{verb}", overrides))
+        _work_of(verb)(cfg, print)
+        return
+    for number, job in enumerate(sweep(overrides)):
+        print(f"[{number}] {' '.join(job)}")
+        cfg = complete(compose(f"verb/{verb}", job))
+        if cfg.out is not None:
+            cfg.out = _numbered(cfg.out, number)
+        _work_of(verb)(cfg, print)
+
+
+def _work_of(verb: str) -> Callable[..., None]:
+    from tslm.verbs import VERBS
+
+    return VERBS[verb]
+
+
+def _numbered(out: str, number: int) -> str:
+    """Where job ``number`` of a sweep writes: a/3 for a, cv/3.csv for cv.csv."""
+    stem, dot, ending = out.partition(".")
+    return f"{stem}/{number}{dot}{ending}"
+
+
+def _backbone(words: list[str]) -> None:
+    from tslm.backbones import store
+    from tslm.errors import ConfigError
+
+    _show_progress()
+    if words == ["list"]:
+        for entry in store.named():
+            print(f"{entry.name:<14} {entry.place:<16} {entry.licence:<14} {entry.description}")
+    elif len(words) == 2 and words[0] == "pull":
+        source = store.pull(words[1])
+        print(f"{source.name} is ready in {source.folder or 'memory'}")
+    else:
+        raise ConfigError("tslm backbone list, or tslm backbone pull NAME.")
+
+
+def _config(words: list[str]) -> None:
+    from omegaconf import OmegaConf
+
+    from tslm.config import compose
+    from tslm.errors import ConfigError
+
+    if len(words) < 2 or words[0] != "show" or words[1] not in VERBS:
+        raise ConfigError(f"tslm config show VERB key=value ..., VERB one of {', '.join(VERBS)}.")
+    cfg = compose(f"verb/{words[1]}", words[2:])
+    del cfg["choices"]
+    print(OmegaConf.to_yaml(cfg), end="")
+
+
+def _help(verb: str) -> None:
+    """The settings of a verb, with their comments, as the yaml files have them."""
+    from tslm.config import choices, conf_folder
+
+    own = (conf_folder() / "verb" / f"{verb}.yaml").read_text().splitlines()
+    print("\n".join(own[1:]))
+    if "  - /config" in own:
+        print("\nand, for all verbs that train:\n")
+        print((conf_folder() / "config.yaml").read_text())
+        for group in ("adapter", "decoder", "trainer", "benchmark", "experiment"):
+            print(f"{group}= {', '.join(choices(group)) or '-'}")
+
+
+def _show_warnings() -> None:
+    """Warnings as one line each; progress of downloads as it comes."""
+    import warnings
+
+    def show(message: object, *_: object, **__: object) -> None:
+        print(f"tslm: {message}", file=sys.stderr)
+
+    warnings.showwarning = show
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("always", UserWarning)
+    _show_progress()
+
+
+def _show_progress() -> None:
+    import logging
+
+    logging.basicConfig(format="tslm: %(message)s", stream=sys.stderr)
+    logging.getLogger("tslm").setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from inspect import signature
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -65,35 +67,44 @@ def choices(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
 
 
-def compose(verb: str = "config", overrides: Sequence[str] = ()) -> DictConfig:
-    """Compose a verb's settings from the yaml files.
+def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose settings from a primary yaml file, such as ``verb/fit``.
 
     Raises:
         ConfigError: for a key or a choice that does not exist, with the nearest that does.
     """
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            cfg = hydra_compose(verb, overrides=list(overrides), return_hydra_config=True)
+            cfg = hydra_compose(primary, overrides=list(overrides), return_hydra_config=True)
     except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, verb) from error
+        raise explain(error, primary) from error
     chosen = cfg.hydra.runtime.choices
-    cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key != "hydra"])
+    cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     with open_dict(cfg):
         cfg["choices"] = {group: chosen[group] for group in GROUPS if chosen.get(group)}
     OmegaConf.set_struct(cfg, True)
     return cfg
 
 
-def explain(error: Exception, verb: str = "config") -> ConfigError:
+def complete(cfg: DictConfig) -> DictConfig:
+    """The same settings, if nothing is missing and, where they train, all are of the right type.
+
+    Raises:
+        ConfigError: naming what is missing or wrong.
+    """
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        raise ConfigError(f"{missing[0]} is not given. Add {missing[0]}=... to the command.")
+    return checked(cfg) if "max_steps" in cfg else cfg
+
+
+def explain(error: Exception, primary: str = "config") -> ConfigError:
     """Say in the user's words what Hydra found wrong, and what was probably meant."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     if found := re.search(r"Could not override '([\w.]+)'\.", text):
-        return ConfigError(unknown_key(found[1], keys(compose(verb))))
+        return ConfigError(unknown_key(found[1], keys(compose(primary))))
     if found := re.search(r"In '([^']+)': Could not find '(\w+)/([^']+)'", text):
         group, name = found[2], found[3]
         return ConfigError(unknown_choice(group, name))
-    if found := re.search(r"Missing mandatory value: (\w+)", text):
-        return ConfigError(f"{found[1]} is not given. Say {found[1]}=... on the command line.")
     return ConfigError(text.split("\n")[0])
 
 
@@ -216,3 +227,32 @@ def refuse_untrusted_targets(cfg: Any) -> None:
     elif OmegaConf.is_list(cfg):
         for item in cfg:
             refuse_untrusted_targets(item)
+
+
+def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
+    """A verb's settings as keyword arguments of the estimator."""
+    arguments: dict[str, Any] = {field.name: cfg[field.name] for field in fields(RunConfig)}
+    for group in GROUPS:
+        options = {str(key): value for key, value in cfg[group].items() if key != "_target_"}
+        arguments[group] = Spec(cfg.choices[group], **options)
+    return arguments
+
+
+def sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """Every combination of the choices overrides leave open, as Hydra's sweeper makes them.
+
+    Raises:
+        ConfigError: if an override cannot be parsed.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(str(error).split("\n")[0]) from error
+    options = []
+    for override in parsed:
+        key = override.get_key_element()
+        if override.is_sweep_override():
+            options.append([f"{key}={value}" for value in override.sweep_string_iterator()])
+        else:
+            options.append([f"{key}={override.get_value_element_as_str()}"])
+    return [list(job) for job in product(*options)]

@@ -11,7 +11,7 @@ from jaxtyping import Int
 from omegaconf import DictConfig
 from torch import Tensor
 
-from tslm import saving
+import tslm.saving as saving
 from tslm.adapters.base import Facts
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar, Ints
@@ -24,6 +24,7 @@ from tslm.data.windows import EpochWindows, RandomWindows, Windows
 from tslm.errors import BackboneError, ConfigError, DataError, NotAvailableError
 from tslm.longframe import LongFrameForecaster, refuse
 from tslm.model import ForecastModel
+from tslm.run import Run
 from tslm.spec import Spec
 from tslm.training import Machine, Recipe, train, trained_state
 from tslm.verdict import Verdict, judge
@@ -197,14 +198,12 @@ class TSLMForecaster(LongFrameForecaster):
         panel = Panel.from_frame(frame, until=split)
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
-        seed = cfg.random_state
-        if seed is None:
-            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        run = Run.start(cfg, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(run.seed)
             model = assemble(cfg, task_of(cfg, season, frame.calendar))
-            data = self._windows(cfg, model, panel, split, seed)
-            self._train(cfg, model, data, None if folder is None else Path(folder))
+            data = self._windows(cfg, model, panel, split, run.seed)
+            self._train(cfg, model, data, run.folder)
         self.config_, self.season_length_, self.report_ = cfg, season, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = self.model_ = model
@@ -301,6 +300,11 @@ class TSLMForecaster(LongFrameForecaster):
             folder=folder,
             progress=self.verbose > 0,
         )
+
+    def prepare(self, panel: Panel) -> None:
+        """Let the fitted model learn, once, what windows of these series will need."""
+        windows = Windows(panel, context_length=self.context_length_, future_length=1)
+        self.model_.prepare(start_times(windows, 1))
 
     def _prepare(self, time: Int[Tensor, "B T"]) -> None:
         self.model_.prepare(time[:, :: self.model_.adapter.layout.patch_len].flatten())

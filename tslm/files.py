@@ -1,0 +1,80 @@
+"""Files in, files out: CSV or Parquet by their ending, written whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.errors import EmptyDataError, ParserError
+from pyarrow import ArrowException
+
+from tslm.errors import ConfigError, DataError
+
+TABLES = (".csv", ".csv.gz", ".parquet")
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a CSV or Parquet file.
+
+    Raises:
+        DataError: if there is no such file, or it is neither.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(f"There is no file {file}. data= takes a CSV or Parquet file.")
+    try:
+        return pd.read_parquet(file) if _is_parquet(file) else pd.read_csv(file)
+    except (EmptyDataError, ParserError, UnicodeDecodeError, ArrowException) as error:
+        raise DataError(f"{file} cannot be read as a table: {error}") from error
+
+
+def write_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a CSV or Parquet file."""
+    file = Path(path)
+    parquet = _is_parquet(file)
+    _write(
+        file,
+        lambda draft: (
+            table.to_parquet(draft, index=False) if parquet else table.to_csv(draft, index=False)
+        ),
+    )
+
+
+def write_json(value: Any, path: str | Path) -> None:
+    """Write indented JSON."""
+    _write(Path(path), lambda draft: draft.write_text(json.dumps(value, indent=1) + "\n"))
+
+
+def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
+    """Find out before the work, not after it, whether ``out`` can be written.
+
+    Raises:
+        ConfigError: if its ending is unknown or its folder cannot be made.
+    """
+    file = Path(path)
+    if not file.name.endswith(endings):
+        raise ConfigError(f"out={path} must end in {', '.join(endings)}.")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out={path} cannot be written: {error.strerror}.") from error
+    if file.is_dir() or not os.access(file.parent, os.W_OK):
+        raise ConfigError(f"out={path} cannot be written. Give another path.")
+
+
+def _is_parquet(file: Path) -> bool:
+    if not file.name.endswith(TABLES):
+        raise DataError(f"{file} must be a table: its name ends in {', '.join(TABLES)}.")
+    return file.suffix == ".parquet"
+
+
+def _write(file: Path, write: Callable[[Path], Any]) -> None:
+    """Write beside the place, under the same ending, then move there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
+        draft = Path(folder) / file.name
+        write(draft)
+        draft.replace(file)

@@ -1,0 +1,181 @@
+"""How fast a model trains and forecasts, against what the machine can do, in one run.
+
+The bodies' products are counted, not estimated; a large matrix product is timed between the
+steps, because absolute times drift on shared machines and only ratios last.
+"""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+
+from tslm.adapters.base import Facts
+from tslm.assembly import assemble, settle
+from tslm.backbones.huggingface import HuggingFaceBackbone
+from tslm.model import ForecastModel
+from tslm.training import Recipe
+from tslm.types import Batch, Task
+
+SIDE = 2048  # of the square product that is timed
+
+
+def measure(cfg: DictConfig) -> dict[str, Any]:
+    """Time training, inference, both roll-outs and the reading of timestamps, interleaved.
+
+    Args:
+        cfg: the settings of the verb.
+    """
+    season = cfg.season_length or 1
+    cfg = settle(cfg, Facts(cfg.h, season, 1 << 20))
+    task = Task(cfg.context_length, cfg.h, season, freq="h", dated=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(cfg.random_state or 0)
+        model = assemble(cfg, task)
+        batch = _batch(cfg, model)
+    result = _training(cfg, model, batch)
+    result |= _inference(cfg, model, batch)
+    if model.adapter.layout.grows:
+        result |= _rollouts(cfg, model, batch)
+    if cfg.sentences and isinstance(model.backbone, HuggingFaceBackbone):
+        result |= _reading(cfg, model.backbone)
+    return result | {"config": OmegaConf.to_container(cfg)}
+
+
+def operations(model: ForecastModel, *, backward: bool) -> int:
+    """Floating-point operations of the matrix products of one window of one channel.
+
+    A frozen body is passed back once, for the gradient of its input; trained layers twice.
+    """
+    tokens = model.adapter.layout.n_tokens
+    body = model.backbone.operations(tokens) * (2 if backward else 1)
+    linear = [
+        layer.weight.numel()
+        for part in (model.adapter, model.decoder)
+        for layer in part.modules()
+        if isinstance(layer, nn.Linear)
+    ]
+    return body + 2 * tokens * sum(linear) * (3 if backward else 1)
+
+
+def product_rate() -> float:
+    """GFLOP/s of a large matrix product, now."""
+    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    return 2 * SIDE**3 / _seconds(lambda: a @ b) / 1e9
+
+
+def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer, schedule = Recipe(cfg.learning_rate, 1000).optimizer(weights)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model.loss(batch).backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+
+    model.train()
+    times, rates, shares = [], [], []
+    counted = operations(model, backward=True) * len(batch.past)
+    step()  # warms up
+    for _ in range(cfg.rounds):
+        before = product_rate()
+        times.append(_seconds(step))
+        rates.append((before + product_rate()) / 2)
+        shares.append(counted / times[-1] / 1e9 / rates[-1])
+    model.eval()
+    return {
+        "trainable_parameters": sum(weight.numel() for weight in weights),
+        "token_passes_per_window": model.adapter.layout.n_tokens,
+        "gflop_per_training_window": round(counted / len(batch.past) / 1e9, 4),
+        "train_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
+        "matrix_product_gflops": round(statistics.median(rates), 1),
+        "train_share_of_matrix_product": round(statistics.median(shares), 3),
+        "train_shares": [round(share, 3) for share in shares],
+        "peak_memory_gb": round(_peak_memory(), 3),
+    }
+
+
+def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    counted = operations(model, backward=False) * len(batch.past)
+    times, shares = [], []
+    for _ in range(cfg.rounds):
+        rate = product_rate()
+        times.append(_seconds(lambda: model.forecast(batch.past, batch.time, model.decoder.step)))
+        shares.append(counted / times[-1] / 1e9 / rate)
+    return {
+        "inference_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
+        "inference_share_of_matrix_product": round(statistics.median(shares), 3),
+    }
+
+
+def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    """Seconds of the sliding roll-out over those of the cached one, pair by pair."""
+    ratios = []
+    for _ in range(min(cfg.rounds, 3)):
+        pair = []
+        for rollout in ("sliding", "cached"):
+            model.rollout = rollout
+            pair.append(_seconds(lambda: model.forecast(batch.past, batch.time, cfg.rollout_steps)))
+        ratios.append(pair[0] / pair[1])
+    model.rollout = cfg.rollout
+    return {
+        "rollout_steps": cfg.rollout_steps,
+        "sliding_over_cached_seconds": round(statistics.median(ratios), 2),
+    }
+
+
+def _reading(cfg: DictConfig, backbone: HuggingFaceBackbone) -> dict[str, Any]:
+    """Seconds of a plain batched pass over every sentence over those of ``read``."""
+    start = pd.date_range("2016-07-01", periods=cfg.sentences, freq="h")
+    sentences = [f"From {a} to {a + pd.Timedelta(hours=95)}" for a in start]
+    lexicon = backbone.lexicon
+    ids = lexicon.tokenize(sentences)
+    plan = lexicon.plan(ids)
+    ratios = []
+    for _ in range(min(cfg.rounds, 3)):
+        plain = _seconds(lambda: _read_plainly(backbone, ids))
+        ratios.append(plain / _seconds(lambda: lexicon.read_ids(ids)))
+    return {
+        "timestamp_token_passes": plan.token_passes,
+        "timestamp_token_passes_plain": plan.plain,
+        "timestamps_plain_over_ours_seconds": round(statistics.median(ratios), 2),
+    }
+
+
+@torch.no_grad()
+def _read_plainly(backbone: HuggingFaceBackbone, ids: list[list[int]]) -> Tensor:
+    """What anyone would write: equal lengths, batches of 64, the last position."""
+    rows = [
+        backbone.body(input_ids=torch.tensor(ids[i : i + 64]), use_cache=False)[0][:, -1]
+        for i in range(0, len(ids), 64)
+    ]
+    return torch.cat(rows)
+
+
+def _batch(cfg: DictConfig, model: ForecastModel) -> Batch:
+    """Random walks at hourly times."""
+    ahead = max(model.decoder.step, cfg.rollout_steps)
+    walk = torch.randn(cfg.batch_size, cfg.context_length + ahead, 1).cumsum(1)
+    time = (torch.arange(walk.shape[1]) * 3600).expand(cfg.batch_size, -1)
+    model.prepare(torch.unique(time))
+    return Batch(walk[:, : cfg.context_length], walk[:, cfg.context_length :], time)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _peak_memory() -> float:
+    """Largest resident size of this process so far, in GB."""
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size / (1e9 if sys.platform == "darwin" else 1e6)

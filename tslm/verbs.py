@@ -1,0 +1,156 @@
+"""What each verb of the command line does with its settings."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from omegaconf import DictConfig
+from utilsforecast.evaluation import evaluate
+from utilsforecast.losses import mae, rmse
+
+from tslm import benchmark as protocol
+from tslm import files, speed
+from tslm.baselines import BaselineForecaster
+from tslm.config import estimator_arguments
+from tslm.data.benchmarks import load
+from tslm.errors import ConfigError
+from tslm.estimator import TSLMForecaster
+from tslm.longframe import LongFrameForecaster
+from tslm.saving import CHECKPOINTS, MODEL
+
+Say = Callable[[str], None]
+
+
+def fit(cfg: DictConfig, say: Say) -> None:
+    """Train a model on a file and save it."""
+    out = Path(cfg.out)
+    if (out / MODEL).exists() and not cfg.overwrite:
+        raise ConfigError(f"out={out} holds a model already. Give another, or overwrite=true.")
+    files.check_writable(out, ("",))
+    data = files.read_table(cfg.data)
+    val = None if cfg.val_data is None else files.read_table(cfg.val_data)
+    model = TSLMForecaster(**estimator_arguments(cfg))
+    model.fit(data, val_df=val, folder=out / CHECKPOINTS)
+    model.save(out, overwrite=True)
+    for entry in model.verdict_.entries:
+        say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
+    say(f"saved {out}")
+
+
+def predict(cfg: DictConfig, say: Say) -> None:
+    """Forecast with a saved model."""
+    files.check_writable(cfg.out)
+    model = TSLMForecaster.load(cfg.model, download=cfg.download)
+    data = None if cfg.data is None else files.read_table(cfg.data)
+    level = None if cfg.level is None else list(cfg.level)
+    quantiles = None if cfg.quantiles is None else list(cfg.quantiles)
+    forecast = model.predict(data, h=cfg.h, level=level, quantiles=quantiles)
+    files.write_table(forecast, cfg.out)
+    say(f"wrote {len(forecast)} rows to {cfg.out}")
+
+
+def backtest(cfg: DictConfig, say: Say) -> None:
+    """Forecast from several origins and keep what happened beside it."""
+    files.check_writable(cfg.out)
+    model = _forecaster(cfg)
+    table = model.cross_validation(
+        files.read_table(cfg.data),
+        n_windows=cfg.n_windows,
+        step_size=cfg.step_size,
+        refit=cfg.refit,
+        level=cfg.level,
+        quantiles=cfg.quantiles,
+        baselines=list(cfg.baselines),
+    )
+    files.write_table(table, cfg.out)
+    say(_errors(table, cfg))
+    say(f"wrote {len(table)} rows to {cfg.out}")
+
+
+def _forecaster(cfg: DictConfig) -> LongFrameForecaster:
+    arguments = estimator_arguments(cfg)
+    if cfg.model is None:
+        return TSLMForecaster(**arguments)
+    known = BaselineForecaster().get_params(deep=False)
+    return BaselineForecaster(
+        **{k: v for k, v in arguments.items() if k in known} | {"model": cfg.model}
+    )
+
+
+def _errors(table: pd.DataFrame, cfg: DictConfig) -> str:
+    """Mean errors of every forecast column, in the units of the target."""
+    columns = [
+        str(c) for c in table if c not in (cfg.id_col, cfg.time_col, cfg.target_col, "cutoff")
+    ]
+    known = table.dropna(subset=[cfg.target_col])
+    errors = evaluate(
+        known.drop(columns="cutoff"),
+        metrics=[mae, rmse],
+        models=columns,
+        id_col=cfg.id_col,
+        time_col=cfg.time_col,
+        target_col=cfg.target_col,
+        agg_fn="mean",
+    )
+    return str(errors.to_string(index=False))
+
+
+def benchmark(cfg: DictConfig, say: Say) -> None:
+    """Score a model by the published protocol."""
+    if cfg.out is not None:
+        files.check_writable(cfg.out, (".json",))
+    records = []
+    for record in protocol.run(cfg):
+        say(
+            f"{record['benchmark']}  {record['model']:<16} horizon {record['horizon']:>4}  "
+            f"MSE {record['mse']:.4f}  MAE {record['mae']:.4f}  "
+            f"{record['windows']} x {record['channels']} windows"
+        )
+        records.append(record)
+        if cfg.out is not None:
+            files.write_json(records, cfg.out)
+
+
+def measure_speed(cfg: DictConfig, say: Say) -> None:
+    """Measure how fast a model is on this machine."""
+    if cfg.out is not None:
+        files.check_writable(cfg.out, (".json",))
+    result = speed.measure(cfg)
+    for name, value in result.items():
+        if name != "config":
+            say(f"{name:<38} {value}")
+    if cfg.out is not None:
+        files.write_json(result, cfg.out)
+
+
+def demo(cfg: DictConfig, say: Say) -> None:
+    """Train on ETTh1, score, forecast, plot and save: everything once."""
+    data = load(cfg.benchmark)
+    out = Path(cfg.out)
+    out.mkdir(parents=True, exist_ok=True)
+    say(f"{data.name}: training AutoTimes on {cfg.backbone}, then every {cfg.stride}th test window")
+    model = protocol.forecaster(cfg, data, cfg.h, cfg.random_state)
+    records = list(protocol.fit_and_score(cfg, data, [cfg.h], model))
+    for name in ("seasonal_naive", "profile_ar"):
+        records += protocol.score_rule(cfg, data, [cfg.h], name)
+    for record in records:
+        say(f"{record['model']:<16} MSE {record['mse']:.4f}  MAE {record['mae']:.4f}")
+    frame = data.frame[data.frame.groupby("unique_id").cumcount() < data.borders.val_end]
+    forecast = model.predict(frame)
+    files.write_table(forecast, out / "forecast.csv")
+    files.write_json(records, out / "result.json")
+    model.plot(data.frame[data.frame.ds <= forecast.ds.max()], forecast).savefig(
+        out / "forecast.png", dpi=110
+    )
+    model.save(out / "model", overwrite=True)
+    say(f"wrote {out}/forecast.csv, forecast.png, result.json and model/")
+
+
+VERBS: dict[str, Callable[[DictConfig, Say], None]] = {
+    "fit": fit,
+    "predict": predict,
+    "backtest": backtest,
+    "benchmark": benchmark,
+    "speed": measure_speed,
+    "demo": demo,
+}
