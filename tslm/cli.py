@@ -53,6 +53,9 @@ def _run(verb: str, words: list[str]) -> int:
     except KeyboardInterrupt:
         print("tslm: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read our output has seen enough
+        sys.stderr.close()
+        return 0
     return 0
 
 
@@ -112,7 +115,7 @@ def _backbone(words: list[str]) -> None:
     _show_progress()
     if words == ["list"]:
         for entry in store.named():
-            print(f"{entry.name:<14} {entry.place:<16} {entry.licence:<14} {entry.description}")
+            print(f"{entry.name:<14} {entry.place:<16} {entry.licence:<12} {entry.description}")
     elif len(words) == 2 and words[0] == "pull":
         source = store.pull(words[1])
         print(f"{source.name} is ready in {source.folder or 'memory'}")
@@ -129,21 +132,28 @@ def _config(words: list[str]) -> None:
     if len(words) < 2 or words[0] != "show" or words[1] not in VERBS:
         raise ConfigError(f"tslm config show VERB key=value ..., VERB one of {', '.join(VERBS)}.")
     cfg = compose(f"verb/{words[1]}", words[2:])
-    del cfg["choices"]
-    print(OmegaConf.to_yaml(cfg), end="")
+    shown = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "choices"])
+    print(OmegaConf.to_yaml(shown), end="")
 
 
 def _help(verb: str) -> None:
     """The settings of a verb, with their comments, as the yaml files have them."""
     from tslm.config import choices, conf_folder
 
-    own = (conf_folder() / "verb" / f"{verb}.yaml").read_text().splitlines()
-    print("\n".join(own[1:]))
-    if "  - /config" in own:
-        print("\nand, for all verbs that train:\n")
-        print((conf_folder() / "config.yaml").read_text())
+    own = (conf_folder() / "verb" / f"{verb}.yaml").read_text()
+    print(_settings(own))
+    if "/config" in own:
+        print("\nand, as all verbs that train:\n")
+        print(_settings((conf_folder() / "config.yaml").read_text()))
         for group in ("adapter", "decoder", "trainer", "benchmark", "experiment"):
             print(f"{group}= {', '.join(choices(group)) or '-'}")
+
+
+def _settings(yaml: str) -> str:
+    """A yaml file without what only Hydra reads."""
+    lines = [line for line in yaml.splitlines() if not line.startswith("# @package")]
+    blocks = "\n".join(lines).split("\n\n")
+    return "\n\n".join(block.split("defaults:")[0].rstrip() for block in blocks)
 
 
 def _show_warnings() -> None:

@@ -8,8 +8,9 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
-from tslm.nn.scale import Norm, Scale
+from tslm.nn.scale import NORMS, Norm, Scale
 from tslm.types import Context, Layout, Task, Tokens
 
 
@@ -44,6 +45,9 @@ class Adapter(nn.Module, ABC):
         task: what is to be forecast.
         norm: how windows are normalised, see ``Scale.of``.
         floor: least spread a window is divided by, in units of the training spread.
+
+    Raises:
+        ConfigError: if the norm is unknown.
     """
 
     layout: Layout
@@ -51,6 +55,8 @@ class Adapter(nn.Module, ABC):
 
     def __init__(self, lexicon: Lexicon, task: Task, norm: Norm, floor: float) -> None:
         super().__init__()
+        if norm not in NORMS:
+            raise ConfigError(f"norm {norm!r} is unknown. Choose one of {', '.join(NORMS)}.")
         self.norm: Norm = norm
         self.floor = floor
 

@@ -11,8 +11,6 @@ from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-from tslm.errors import ConfigError
-
 Norm = Literal["window", "prefix", "first_segment"]
 NORMS: tuple[str, ...] = get_args(Norm)
 EPSILON = 1e-5  # as published: sigma = sqrt(variance + 1e-5)
@@ -47,8 +45,6 @@ class Scale:
             segment: steps of a segment.
             floor: least spread.
         """
-        if norm not in NORMS:
-            raise ConfigError(f"norm {norm!r} is unknown. Choose one of {', '.join(NORMS)}.")
         if norm == "window":
             loc, variance = _moments(past)
         elif norm == "prefix":

@@ -1,0 +1,107 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Quickstart: forecast a data frame with a frozen language model
+#
+# A long frame goes in, a small adapter is trained on top of a language model that never changes,
+# and forecasts come back in the units of `y`. Everything here runs on a laptop without a GPU.
+
+# %%
+import os
+
+from tslm import TSLMForecaster
+from tslm.data.benchmarks import load
+
+# The default is a real LLM, SmolLM2-135M. Tests of this notebook set TSLM_NOTEBOOK_BACKBONE=tiny.
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "200"))
+
+# %% [markdown]
+# ## Frame in
+#
+# One row a time step: which series, when, how much. Two months of the oil temperature and one load
+# of an electricity transformer (ETTh1, shipped with tslm) will do; your own table works the same.
+
+# %%
+frame = load("etth1").frame
+frame = frame[frame.unique_id.isin(["OT", "HUFL"])]
+frame = frame[frame.ds < "2016-10-01"].reset_index(drop=True)
+frame.tail(3)
+
+# %% [markdown]
+# ## Fit
+#
+# The language model is loaded once and stays as it is; only the adapter and the decoder train.
+# The last tenth of each series is kept aside to choose the best weights, and to compare with
+# forecasts that need no training at all. If one of those does better, `fit` says so.
+
+# %%
+model = TSLMForecaster(h=48, backbone=BACKBONE, max_steps=STEPS, random_state=0)
+model.fit(frame)
+
+# %%
+for entry in model.verdict_.entries:
+    print(f"{entry.model:<16} MSE {entry.mse:.3f}  MAE {entry.mae:.3f}")
+
+# %% [markdown]
+# ## Forecast
+#
+# Any number of steps; beyond the trained horizon the forecast rolls on.
+
+# %%
+forecast = model.predict(h=96)
+forecast.head()
+
+# %%
+model.plot(frame, forecast)
+
+# %% [markdown]
+# `predict` also continues series it has never seen, here the first one in other units.
+
+# %%
+new = frame[frame.unique_id == "OT"].assign(unique_id="OT in Fahrenheit")
+new = new.assign(y=new.y * 9 / 5 + 32)
+model.predict(new, h=3)
+
+# %% [markdown]
+# ## Backtest
+#
+# Train on what was known at an origin, forecast what followed, compare with seasonal naive.
+
+# %%
+backtest = model.cross_validation(frame, n_windows=3, baselines=["SeasonalNaive", "profile_ar"])
+backtest.head(3)
+
+# %%
+from utilsforecast.evaluation import evaluate  # noqa: E402
+from utilsforecast.losses import mae, rmse  # noqa: E402
+
+evaluate(backtest.drop(columns="cutoff"), metrics=[mae, rmse], agg_fn="mean")
+
+# %% [markdown]
+# ## Save and load
+#
+# A saved model is a folder of JSON and safetensors, without the language model itself.
+
+# %%
+import tempfile  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+folder = Path(tempfile.mkdtemp()) / "model"
+model.save(folder)
+print({file.name: f"{file.stat().st_size / 1e6:.2f} MB" for file in sorted(folder.iterdir())})
+
+# %%
+again = TSLMForecaster.load(folder)
+assert again.predict(h=96).equals(forecast)
