@@ -1,0 +1,69 @@
+"""What every test may ask for: random walks, models on two random blocks, a cache of one's own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import settings
+
+from tslm.adapters.autotimes import AutoTimes
+from tslm.backbones.huggingface import load
+from tslm.decoders.segment import SegmentDecoder
+from tslm.model import ForecastModel
+from tslm.types import Batch, Task
+
+settings.register_profile("tslm", deadline=None, derandomize=True)
+settings.load_profile("tslm")
+torch.set_num_threads(1)  # test runs share the cores, and small operations crawl on several threads
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder; the usual one holds the real backbone, and tests leave it alone."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("TSLM_CACHE", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def walks() -> Callable[..., Batch]:
+    """Random walks, one a channel, with hours as their time."""
+
+    def make(
+        windows: int = 3, context: int = 32, future: int = 8, channels: int = 2, seed: int = 0
+    ) -> Batch:
+        dice = torch.Generator().manual_seed(seed)
+        steps = torch.randn(windows, context + future, channels, generator=dice)
+        series = steps.cumsum(1) + 3 * torch.randn(windows, 1, channels, generator=dice)
+        first = 3600 * torch.randint(400_000, 450_000, (windows, 1), generator=dice)
+        time = first + 3600 * torch.arange(context + max(future, 200))
+        return Batch(series[:, :context], series[:, context:], time)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def autotimes() -> Callable[..., ForecastModel]:
+    """AutoTimes on two random blocks, in evaluation mode; equal arguments give equal weights."""
+
+    def make(
+        patch_len: int = 8,
+        n_tokens: int = 4,
+        rollout: str = "cached",
+        decoder: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> ForecastModel:
+        task = Task(patch_len * n_tokens, patch_len, freq="h", dated=True)
+        body = load("tiny")
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            adapter = AutoTimes(lexicon=body.lexicon, task=task, patch_len=patch_len, **options)
+            head = SegmentDecoder(
+                width=body.width, layout=adapter.layout, task=task, **decoder or {}
+            )
+        model = ForecastModel(adapter=adapter, backbone=body, decoder=head, rollout=rollout)
+        return model.eval()
+
+    return make

@@ -50,6 +50,13 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
     return ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=cfg.rollout)
 
 
+def device_of(cfg: DictConfig) -> torch.device:
+    """Where a trained model forecasts: on the accelerator, unless the CPU was asked for."""
+    if cfg.accelerator == "cpu" or not torch.accelerator.is_available():
+        return torch.device("cpu")
+    return torch.accelerator.current_accelerator() or torch.device("cpu")
+
+
 def backbone_dtype(cfg: DictConfig) -> torch.dtype:
     """The precision of the body: as asked, else bf16 where the accelerator is made for it."""
     if cfg.precision is None:

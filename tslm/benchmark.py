@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
-from tslm.config import estimator_arguments
+from tslm.config import estimator_arguments, listed
 from tslm.data.benchmarks import Benchmark, load
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
@@ -26,12 +26,12 @@ def run(cfg: DictConfig) -> Iterator[Record]:
         cfg: the settings of the verb; ``model`` selects a classical rule in place of an adapter.
     """
     data = load(cfg.benchmark)
-    horizons = list(cfg.horizons or data.horizons)
+    horizons = listed(cfg.horizons) or list(data.horizons)
     if cfg.model is None:
-        for seed in cfg.seeds:
+        for seed in listed(cfg.seeds) or []:
             model = forecaster(cfg, data, horizons[0], seed)
             yield from fit_and_score(cfg, data, horizons, model)
-    for name in [cfg.model] if cfg.model else cfg.baselines:
+    for name in listed(cfg.model or cfg.baselines) or []:
         yield from score_rule(cfg, data, horizons, name)
 
 

@@ -6,6 +6,7 @@ Only the standard library is imported here, so that help is there at once.
 import sys
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from pathlib import Path
 
 HELP = """\
 tslm: time-series forecasting on frozen language models
@@ -104,8 +105,9 @@ def _work_of(verb: str) -> Callable[..., None]:
 
 def _numbered(out: str, number: int) -> str:
     """Where job ``number`` of a sweep writes: a/3 for a, cv/3.csv for cv.csv."""
-    stem, dot, ending = out.partition(".")
-    return f"{stem}/{number}{dot}{ending}"
+    path = Path(out)
+    stem, dot, ending = path.name.partition(".")
+    return str(path.parent / stem / f"{number}{dot}{ending}")
 
 
 def _backbone(words: list[str]) -> None:

@@ -22,6 +22,8 @@ from tslm.spec import Spec
 
 GROUPS = ("adapter", "decoder", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
+COUNTS = {"n_windows", "step_size", "stride", "rounds", "rollout_steps"}  # of some verbs
+FLAGS = {"overwrite", "download"}
 
 
 @dataclass
@@ -73,9 +75,14 @@ def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfi
     Raises:
         ConfigError: for a key or a choice that does not exist, with the nearest that does.
     """
+    # conf/backbone holds plain data and is no group, but Hydra takes every folder for one
+    bodies = [word for word in overrides if word.startswith("backbone=")]
+    words = [word for word in overrides if word not in bodies]
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            cfg = hydra_compose(primary, overrides=list(overrides), return_hydra_config=True)
+            cfg = hydra_compose(primary, overrides=words, return_hydra_config=True)
+        for body in OverridesParser.create().parse_overrides(bodies):
+            OmegaConf.update(cfg, "backbone", body.value())
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, primary) from error
     chosen = cfg.hydra.runtime.choices
@@ -94,13 +101,34 @@ def complete(cfg: DictConfig) -> DictConfig:
     """
     if missing := sorted(OmegaConf.missing_keys(cfg)):
         raise ConfigError(f"{missing[0]} is not given. Add {missing[0]}=... to the command.")
+    _check_own(cfg)
     return checked(cfg) if "max_steps" in cfg else cfg
+
+
+def _check_own(cfg: DictConfig) -> None:
+    """Check the settings that only some verbs have."""
+    for name in COUNTS & set(cfg):
+        value = cfg[name]
+        if value is not None and (not isinstance(value, int) or value is True or value < 1):
+            raise ConfigError(f"{name}={value} must be a whole number of at least 1.")
+    for name in FLAGS & set(cfg):
+        if not isinstance(cfg[name], bool):
+            raise ConfigError(f"{name}={cfg[name]} must be true or false.")
+
+
+def listed(value: Any) -> list[Any] | None:
+    """A setting that may be a list or a single value, as a list; None stays None."""
+    if value is None:
+        return None
+    return list(value) if OmegaConf.is_list(value) else [value]
 
 
 def explain(error: Exception, primary: str = "config") -> ConfigError:
     """Say in the user's words what Hydra found wrong, and what was probably meant."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     if found := re.search(r"Could not override '([\w.]+)'\.", text):
+        return ConfigError(unknown_key(found[1], keys(compose(primary))))
+    if found := re.search(r"Key '(\w+)' is not in struct", text):
         return ConfigError(unknown_key(found[1], keys(compose(primary))))
     if found := re.search(r"In '([^']+)': Could not find '(\w+)/([^']+)'", text):
         group, name = found[2], found[3]
@@ -152,7 +180,10 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
     cfg = compose("config", [f"{group}={spec.name}" for group, spec in specs.items()])
     for group, spec in specs.items():
         _set_options(cfg, group, spec.options)
+    known = [field.name for field in fields(RunConfig)]
     for key, value in values.items():
+        if key not in known:  # a dotted one would reach into a part
+            raise ConfigError(unknown_key(key, known))
         if value is not None:
             OmegaConf.update(cfg, key, value)
     return checked(cfg)

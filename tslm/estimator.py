@@ -1,5 +1,6 @@
 """The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
 
+import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from torch import Tensor
 
 import tslm.saving as saving
 from tslm.adapters.base import Facts
-from tslm.assembly import assemble, settle, task_of
-from tslm.calendar import Calendar, Ints
+from tslm.assembly import assemble, device_of, settle, task_of
+from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure, part_class
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
@@ -29,7 +30,7 @@ from tslm.spec import Spec
 from tslm.training import Machine, Recipe, train, trained_state
 from tslm.verdict import Verdict, judge
 
-LOOK = 2048  # validation windows looked at during training, evenly spread
+LOOK = 1024  # validation windows looked at during training, evenly spread
 PARTS = ("adapter", "decoder", "trainer")
 NOT_SETTINGS = (*PARTS, "futr_exog", "hist_exog", "static_exog", "prompt", "base")
 
@@ -65,12 +66,13 @@ class TSLMForecaster(LongFrameForecaster):
         batch_size: windows per training batch.
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
-        early_stopping_patience: looks at validation without progress before training stops.
+        early_stopping_patience: looks at validation without progress before training stops and
+            the best weights are taken; None trains to the end and keeps the last ones.
         accelerator: as in Lightning.
         devices: as in Lightning.
         strategy: as in Lightning.
         precision: of the frozen body, "fp32" or "bf16"; None is bf16 where the GPU is made for it.
-        rollout: "cached" or "sliding", see ``ForecastModel``.
+        rollout: "sliding" or "cached", see ``ForecastModel``.
         trainer: the training recipe: a name, or a ``Spec`` with options.
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
@@ -107,7 +109,7 @@ class TSLMForecaster(LongFrameForecaster):
         devices: Any = 1,
         strategy: str = "auto",
         precision: str | None = None,
-        rollout: str = "cached",
+        rollout: str = "sliding",
         trainer: str | Spec = "one_cycle",
         alias: str | None = None,
         random_state: int | None = None,
@@ -157,8 +159,13 @@ class TSLMForecaster(LongFrameForecaster):
         """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
         for part in PARTS:
             nested = any(key.startswith(f"{part}__") for key in params)
-            if nested and isinstance(getattr(self, part), str):
-                setattr(self, part, Spec(getattr(self, part)))
+            given = params.get(part, getattr(self, part))
+            if nested and given is None:
+                raise ConfigError(
+                    f"{part} is None, so it has no options to set. Pass {part}=Spec(NAME, ...)."
+                )
+            if nested and isinstance(given, str):
+                params[part] = Spec(given)
         super().set_params(**params)
         return self
 
@@ -194,7 +201,7 @@ class TSLMForecaster(LongFrameForecaster):
         cfg = self._configure()
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self._read(both)
-        split = self._split(frame, df if val_df is not None else None)
+        split = self._split(frame) if val_df is None else self._given_split(frame, df, val_df)
         panel = Panel.from_frame(frame, until=split)
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
@@ -206,7 +213,7 @@ class TSLMForecaster(LongFrameForecaster):
             self._train(cfg, model, data, run.folder)
         self.config_, self.season_length_, self.report_ = cfg, season, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
-        self.forecaster_ = self.model_ = model
+        self.forecaster_ = self.model_ = model.to(device_of(cfg))
         self.history_ = panel.tail(self.context_length_)
         self.verdict_ = judge(self.name, model, panel, split, cfg, season)
         self.verdict_.warn()
@@ -245,13 +252,24 @@ class TSLMForecaster(LongFrameForecaster):
         values = {key: value for key, value in params.items() if key not in NOT_SETTINGS}
         return configure({part: params[part] for part in PARTS}, {**values, "base": self.base})
 
-    def _split(self, frame: Frame, train: pd.DataFrame | None) -> Ints:
-        """How many first rows of each series are for training."""
+    def _given_split(self, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame) -> Ints:
+        """How many first rows of each series are those of ``df``."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # said once, when both were read
+            own, later = (self._read(part, frame.calendar) for part in (df, val_df))
+        last = own.table.groupby("unique_id").ds.agg(["max", "size"])
+        first = later.table.groupby("unique_id").ds.min()
+        early = (first <= last["max"].reindex(first.index)).to_numpy()
+        if early.any():
+            raise DataError(
+                f"Rows of val_df precede or overlap those of df in series "
+                f"{naming(first.index[early])}. They must follow the last row of each series."
+            )
+        return last["size"].reindex(frame.ids, fill_value=0).to_numpy(np.int64)
+
+    def _split(self, frame: Frame) -> Ints:
+        """How many first rows of each series are for training, by ``val_size``."""
         lengths = np.diff(frame.offsets)
-        if train is not None:
-            own = self._read(train, frame.calendar)
-            rows = dict(zip(own.ids.tolist(), np.diff(own.offsets).tolist(), strict=True))
-            return np.array([rows.get(name, 0) for name in frame.ids.tolist()], dtype=np.int64)
         if self.val_size is not None:
             if self.val_size < 0:
                 raise ConfigError(f"val_size={self.val_size} must not be negative.")
@@ -334,7 +352,7 @@ class TSLMForecaster(LongFrameForecaster):
         saving.fill(model, saved.weights)
         self.config_, self.season_length_ = cfg, int(facts["season_length"])
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
-        self.forecaster_ = self.model_ = model.eval()
+        self.forecaster_ = self.model_ = model.eval().to(device_of(cfg))
         self.history_ = Panel.from_arrays(saved.history, facts["ids"])
         self.verdict_ = Verdict.from_dict(facts["verdict"])
 

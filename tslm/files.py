@@ -14,6 +14,7 @@ from pyarrow import ArrowException
 from tslm.errors import ConfigError, DataError
 
 TABLES = (".csv", ".csv.gz", ".parquet")
+FOLDER = ("",)  # a folder may have any name
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
@@ -61,7 +62,8 @@ def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"out={path} cannot be written: {error.strerror}.") from error
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
+    taken = file.is_file() if endings == FOLDER else file.is_dir()
+    if taken or not os.access(file.parent, os.W_OK):
         raise ConfigError(f"out={path} cannot be written. Give another path.")
 
 

@@ -127,6 +127,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         refuse(level=level, quantiles=quantiles)
         horizon = self.h if h is None else _positive("h", h)
+        every = int(refit) if isinstance(refit, bool) or refit == 0 else _positive("refit", refit)
         frame = self._read(df)
         step = horizon if step_size is None else _positive("step_size", step_size)
         rivals = {name: classical.make(name, self._season(frame.calendar)) for name in baselines}
@@ -137,7 +138,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
                 known = self._renamed(known)
-                if fold == 0 or (refit and fold % int(refit) == 0):
+                if fold == 0 or (every and fold % every == 0):
                     model = clone(self).fit(known)
                 panel = model._panel(known)
             columns = {model.name: model._forecasts(panel, horizon)[1]}

@@ -39,7 +39,7 @@ class ForecastModel(nn.Module, Forecaster):
         adapter: Adapter,
         backbone: Backbone,
         decoder: Decoder,
-        rollout: Rollout = "cached",
+        rollout: Rollout = "sliding",
     ) -> None:
         super().__init__()
         if rollout not in get_args(Rollout):
@@ -81,9 +81,11 @@ class ForecastModel(nn.Module, Forecaster):
     def forecast(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Float[Tensor, "B H C"]:
+        """Continue each window; computed where the model is, returned where ``past`` is."""
+        home, here = past.device, next(self.parameters()).device
         grows = self.rollout == "cached" and self.adapter.layout.grows
-        steps = self._grow(past, time, horizon) if grows else self._slide(past, time, horizon)
-        return steps[:, :horizon]
+        roll = self._grow if grows else self._slide
+        return roll(past.to(here), time.to(here), horizon)[:, :horizon].to(home)
 
     def _slide(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int

@@ -4,6 +4,8 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tslm.errors import DataError
+
 MOST = 8  # series in one figure
 SHOWN = 5  # horizons of history before the forecast
 
@@ -24,8 +26,13 @@ def plot_forecasts(
         id_col: column of series ids.
         time_col: column of times.
         target_col: column of values.
+
+    Raises:
+        DataError: if there is nothing to draw.
     """
     frames = [frame for frame in (df, forecasts) if frame is not None]
+    if not frames or frames[-1].empty:
+        raise DataError("There is nothing to draw. Pass df, forecasts or both, with rows.")
     ids = pd.unique(pd.concat([frame[id_col] for frame in frames[-1:]]))[:MOST]
     columns = min(len(ids), 2)
     rows = -(-len(ids) // columns)

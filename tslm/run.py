@@ -48,10 +48,14 @@ class Run:
             return cls(seed, folder)
         held = json.loads(note.read_text())
         for key, value in held["settings"].items():
-            if key not in FREE and value != settings.get(key):  # type: ignore[union-attr]
+            if key in FREE or value == settings.get(key):  # type: ignore[union-attr]
+                continue
+            if any(folder.glob("*.ckpt")):
                 raise ConfigError(
                     f"{folder} holds an unfinished run with {key}={value}, and this one has "
                     f"{settings.get(key)}. "  # type: ignore[union-attr]
                     "Use its settings to finish it, delete the folder, or choose another."
                 )
+            write_json({"seed": seed, "settings": settings}, note)  # it had not begun
+            return cls(seed, folder)
         return cls(int(held["seed"]), folder)

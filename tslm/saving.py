@@ -23,6 +23,7 @@ from tslm.errors import ConfigError, DataError
 from tslm.spec import Spec
 
 FORMAT = 1
+HEAD = ("format", "tslm", "files")  # what the file says of itself
 CHECKPOINTS = "checkpoints"  # folder of a run that goes on, beside the model it will become
 MODEL, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.safetensors"
 
@@ -61,6 +62,7 @@ def save(saved: Saved, path: Path, overwrite: bool = False) -> None:
         )
         safetensors.numpy.save_file(saved.history, draft / HISTORY)
         files = {name: _digest(draft / name) for name in (WEIGHTS, HISTORY)}
+        files[MODEL] = _digest_of(saved.facts)
         head = {"format": FORMAT, "tslm": version("tslm"), "files": files}
         (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n")
         draft.chmod(0o777 & ~_umask())
@@ -90,9 +92,11 @@ def read(path: Path) -> Saved:
     for name in (WEIGHTS, HISTORY):
         if not (path / name).is_file() or _digest(path / name) != files.get(name):
             raise DataError(f"{path / name} is missing, damaged or altered. Save the model again.")
+    if files.get(MODEL) != _digest_of(facts):
+        raise DataError(f"{path / MODEL} was altered. Save the model again.")
     try:
         return Saved(
-            facts,
+            {key: value for key, value in facts.items() if key not in HEAD},
             safetensors.torch.load_file(path / WEIGHTS),
             safetensors.numpy.load_file(path / HISTORY),
         )
@@ -173,6 +177,11 @@ def _is_unfinished(path: Path) -> bool:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _digest_of(facts: Mapping[str, Any]) -> str:
+    text = json.dumps({key: value for key, value in facts.items() if key not in HEAD})
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _umask() -> int:

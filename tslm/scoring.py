@@ -81,6 +81,8 @@ def score(
         )
         counted = [shorter for shorter in longest_first if shorter <= horizon]
         for index in _open(windows, stop, done, limit).split(batch_size):
+            if not len(index):  # no window at all is split into one part without any
+                continue
             where = Windows.at(
                 panel,
                 windows.series(index),

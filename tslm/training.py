@@ -178,7 +178,7 @@ def train(
     folder: Path | None = None,
     progress: bool = True,
 ) -> None:
-    """Train the model in place, and leave it with its best weights.
+    """Train the model in place.
 
     Args:
         model: what to train.
@@ -186,7 +186,10 @@ def train(
         recipe: how.
         horizon: steps by which validation windows are forecast.
         machine: where.
-        patience: looks at validation without progress before training stops.
+        patience: looks at validation without progress before training stops and the best weights
+            are taken. None trains to the end of the schedule and keeps the last weights: with a
+            rate that falls to zero they are the ones meant, and picking among noisy looks at one
+            stretch of time is a choice by chance.
         folder: where to keep the last checkpoint; one found there is resumed. None keeps none.
         progress: whether to show a bar.
     """
@@ -204,6 +207,7 @@ def train(
             val_check_interval=looks,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
+            limit_val_batches=0 if patience is None else 1.0,
             gradient_clip_val=recipe.clip,
             logger=False,
             enable_checkpointing=folder is not None,
@@ -219,17 +223,15 @@ def train(
         )
     if trainer.interrupted:
         raise KeyboardInterrupt
-    model.cpu().eval()
+    model.eval()
 
 
 def _callbacks(
     data: WindowData, looks: int, patience: int | None, folder: Path | None, progress: bool
 ) -> list[Callback]:
     callbacks: list[Callback] = []
-    if data.val is not None:
-        callbacks.append(KeepBest())
-        if patience is not None:
-            callbacks.append(EarlyStopping("val_mse", patience=patience))
+    if patience is not None and data.val is not None:
+        callbacks += [KeepBest(), EarlyStopping("val_mse", patience=patience)]
     elif patience is not None:
         raise ConfigError(
             f"early_stopping_patience={patience} needs validation data, and there is none. Set "
@@ -259,9 +261,7 @@ class _Bar(TQDMProgressBar):
         return bar
 
     def init_validation_tqdm(self) -> Tqdm:
-        bar = super().init_validation_tqdm()
-        bar.disable = True
-        return bar
+        return Tqdm(disable=True)
 
     def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
         super().on_train_epoch_start(trainer, *_)

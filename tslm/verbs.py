@@ -11,7 +11,7 @@ from utilsforecast.losses import mae, rmse
 from tslm import benchmark as protocol
 from tslm import files, speed
 from tslm.baselines import BaselineForecaster
-from tslm.config import estimator_arguments
+from tslm.config import estimator_arguments, listed
 from tslm.data.benchmarks import load
 from tslm.errors import ConfigError
 from tslm.estimator import TSLMForecaster
@@ -26,7 +26,7 @@ def fit(cfg: DictConfig, say: Say) -> None:
     out = Path(cfg.out)
     if (out / MODEL).exists() and not cfg.overwrite:
         raise ConfigError(f"out={out} holds a model already. Give another, or overwrite=true.")
-    files.check_writable(out, ("",))
+    files.check_writable(out, files.FOLDER)
     data = files.read_table(cfg.data)
     val = None if cfg.val_data is None else files.read_table(cfg.val_data)
     model = TSLMForecaster(**estimator_arguments(cfg))
@@ -42,8 +42,7 @@ def predict(cfg: DictConfig, say: Say) -> None:
     files.check_writable(cfg.out)
     model = TSLMForecaster.load(cfg.model, download=cfg.download)
     data = None if cfg.data is None else files.read_table(cfg.data)
-    level = None if cfg.level is None else list(cfg.level)
-    quantiles = None if cfg.quantiles is None else list(cfg.quantiles)
+    level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(data, h=cfg.h, level=level, quantiles=quantiles)
     files.write_table(forecast, cfg.out)
     say(f"wrote {len(forecast)} rows to {cfg.out}")
@@ -58,9 +57,9 @@ def backtest(cfg: DictConfig, say: Say) -> None:
         n_windows=cfg.n_windows,
         step_size=cfg.step_size,
         refit=cfg.refit,
-        level=cfg.level,
-        quantiles=cfg.quantiles,
-        baselines=list(cfg.baselines),
+        level=listed(cfg.level),
+        quantiles=listed(cfg.quantiles),
+        baselines=listed(cfg.baselines) or [],
     )
     files.write_table(table, cfg.out)
     say(_errors(table, cfg))

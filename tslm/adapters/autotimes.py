@@ -43,8 +43,9 @@ class AutoTimes(Adapter):
         pool: which word of it counts, see ``Lexicon.read``.
         mix: initial weight of the timestamps (alpha).
         norm: see ``Scale.of``. With ``window`` the training loss of all but the last token is
-            scaled by statistics that include its target, as published; with ``prefix`` or
-            ``first_segment`` every token is strictly causal.
+            scaled by statistics that include its target, as published; with ``prefix`` every
+            token is strictly causal, and with ``first_segment`` too, unless a series starts
+            inside a segment.
         floor: least spread a window is divided by, in units of the training spread.
 
     Raises:
@@ -68,7 +69,7 @@ class AutoTimes(Adapter):
         template: str = "From {start} to {end}",
         pool: str = "last_text",
         mix: float = 1.0,
-        norm: Norm = "window",
+        norm: Norm = "prefix",
         floor: float = 0.1,
     ) -> None:
         super().__init__(lexicon, task, norm, floor)

@@ -37,7 +37,7 @@ class Timestamps(nn.Module):
         pool: which word of it counts, see ``Lexicon.read``.
 
     Raises:
-        ConfigError: if the series has no dates, or the template names neither.
+        ConfigError: if the series has no dates, or the template names neither or something else.
     """
 
     def __init__(
@@ -49,8 +49,7 @@ class Timestamps(nn.Module):
                 "timestamps=text needs dates, and the time column holds integers. Give the frame "
                 "a datetime column (any synthetic calendar will do), or set timestamps=none."
             )
-        if "{start}" not in template and "{end}" not in template:
-            raise ConfigError(f"template {template!r} names neither {{start}} nor {{end}}.")
+        _check_template(template)
         self.lexicon, self.template, self.pool = lexicon, template, pool
         self.calendar = Calendar(freq=task.freq, tz=task.tz, dated=True)
         self.patch_len = patch_len
@@ -105,3 +104,15 @@ class Timestamps(nn.Module):
         os.close(handle)
         save_file({"time": times, "table": tables.contiguous()}, name)
         Path(name).replace(self.path)
+
+
+def _check_template(template: str) -> None:
+    try:
+        names_time = template.format(start="", end="") != template.format(start="1", end="1")
+    except (LookupError, ValueError, AttributeError) as error:
+        raise ConfigError(
+            f"template {template!r} cannot be filled in ({error!r}). It may name {{start}} and "
+            "{end} only."
+        ) from error
+    if not names_time:
+        raise ConfigError(f"template {template!r} names neither {{start}} nor {{end}}.")

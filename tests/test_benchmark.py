@@ -1,0 +1,120 @@
+"""The published protocol, by the verb that runs it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tslm import ConfigError
+from tslm.benchmark import run
+from tslm.cli import main
+from tslm.config import complete, compose
+
+pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
+TINY = ["backbone=tiny", "max_steps=4", "accelerator=cpu", "verbose=0", "batch_size=16"]
+TINY += ["context_length=48", "adapter.patch_len=12"]
+
+
+def records(*words: str) -> list[dict[str, Any]]:
+    return list(run(complete(compose("verb/benchmark", list(words)))))
+
+
+def test_the_last_value_on_etth1_has_the_published_errors(tmp_path: Path) -> None:
+    out = tmp_path / "result.json"
+    words = ["benchmark=etth1", "model=last", "context_length=96", "horizons=[96]"]
+    with pytest.raises(SystemExit) as end:
+        main(["benchmark", *words, f"out={out}"])
+    assert end.value.code == 0
+    (record,) = json.loads(out.read_text())
+    assert (round(record["mse"], 4), round(record["mae"], 4)) == (1.2944, 0.7132)
+    assert (record["windows"], record["channels"]) == (2785, 7)
+    assert (record["benchmark"], record["model"], record["horizon"]) == ("ETTh1", "last", 96)
+    assert record["trainable_parameters"] == 0
+
+
+def test_the_last_value_on_the_small_sets(monkeypatch: Any) -> None:
+    (ili,) = records("benchmark=ili", "model=last", "horizons=[24]", "context_length=36")
+    assert (round(ili["mse"], 4), round(ili["mae"], 4)) == (6.2133, 1.6222)
+    assert ili["windows"] == 170
+
+
+@pytest.fixture(scope="module")
+def ili() -> list[dict[str, Any]]:
+    return records("benchmark=ili", "horizons=[24,36]", "seeds=[0,1]", *TINY)
+
+
+def test_records_of_every_seed_and_horizon_stand_beside_the_baselines(
+    ili: list[dict[str, Any]],
+) -> None:
+    rows = [(r["model"], r["seed"], r["horizon"]) for r in ili]
+    mine = [("AutoTimes", seed, h) for seed in (0, 1) for h in (24, 36)]
+    rules = ("last", "seasonal_naive", "profile_ar")
+    assert rows == mine + [(name, None, h) for name in rules for h in (24, 36)]
+    assert [r["windows"] for r in ili] == [170, 158] * 5
+    assert ili[0]["mse"] != ili[2]["mse"]
+
+
+def test_records_have_the_promised_fields(ili: list[dict[str, Any]]) -> None:
+    promised = "benchmark model horizon mse mae windows trainable_parameters train_seconds config"
+    for record in ili:
+        assert set(promised.split()) <= set(record)
+        assert np.isfinite([record["mse"], record["mae"]]).all()
+        json.dumps(record)
+    first = ili[0]
+    # a segment of 12 into 48 dimensions and back
+    assert first["trainable_parameters"] == 12 * 48 + 48 + 48 * 12 + 12
+    assert first["train_seconds"] > 0
+    assert (first["config"]["context_length"], first["config"]["h"]) == (48, 24)
+    assert first["config"]["adapter"]["patch_len"] == 12
+    assert first["config"]["choices"]["adapter"] == "autotimes"
+    assert first["backbone"] == "tiny"
+    assert [e["model"] for e in first["validation"]["entries"]][1:] == [
+        "last",
+        "seasonal_naive",
+        "profile_ar",
+    ]
+
+
+def test_one_roll_out_scores_every_horizon_as_its_own_run(ili: list[dict[str, Any]]) -> None:
+    from tslm.benchmark import fit_and_score, forecaster
+    from tslm.data.benchmarks import load
+
+    cfg = complete(compose("verb/benchmark", ["benchmark=ili", *TINY]))
+    data = load("ili")
+    model = forecaster(cfg, data, 24, 0)  # trained for 24, as in the run of both
+    (alone,) = fit_and_score(cfg, data, [36], model)
+    together = ili[1]
+    assert alone["windows"] == together["windows"] == 158
+    assert alone["mse"] == pytest.approx(together["mse"], rel=1e-4)
+    assert alone["mae"] == pytest.approx(together["mae"], rel=1e-4)
+
+
+def test_the_test_part_trains_nothing(monkeypatch: Any) -> None:
+    from dataclasses import replace
+
+    from tslm.benchmark import fit_and_score, forecaster
+    from tslm.data.benchmarks import load
+
+    cfg = complete(compose("verb/benchmark", ["benchmark=ili", "stride=20", *TINY]))
+    data = load("ili")
+    values = data.values.copy()
+    values[data.borders.val_end :] *= 3
+    models = []
+    for given in (data, replace(data, values=values)):
+        models.append(forecaster(cfg, given, 24, 0))
+        list(fit_and_score(cfg, given, [24], models[-1]))
+    one, two = (model.model_.state_dict() for model in models)
+    assert all(bool((one[name] == two[name]).all()) for name in one)
+    assert models[0].verdict_ == models[1].verdict_
+
+
+def test_a_stride_thins_the_windows_out() -> None:
+    (record,) = records("benchmark=ili", "model=mean", "horizons=[24]", "stride=10")
+    assert record["windows"] == 17
+
+
+def test_an_unknown_model_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean profile_ar\?"):
+        records("benchmark=ili", "model=profil_ar")

@@ -1,0 +1,300 @@
+"""What every adapter promises: each file in ``conf/adapter``, with its own decoder, is held to it.
+
+A new adapter is tested here without an edit.
+"""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tslm.adapters.base import Facts
+from tslm.assembly import assemble, settle, task_of
+from tslm.calendar import Calendar
+from tslm.config import choices, configure
+from tslm.data.frame import Columns, read_frame
+from tslm.data.panel import Panel
+from tslm.data.windows import Windows
+from tslm.errors import ConfigError
+from tslm.model import ForecastModel
+from tslm.spec import Spec
+from tslm.training import Recipe, Training, trained_state
+from tslm.types import Batch
+
+HORIZON = 6
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+Walks = Callable[..., Batch]
+
+
+class Subject(NamedTuple):
+    """A model as its yaml makes it, on two random blocks."""
+
+    name: str
+    model: ForecastModel
+    context: int
+
+    @property
+    def step(self) -> int:
+        return self.model.decoder.step
+
+    def windows(self, walks: Walks, **sizes: int) -> Batch:
+        """Random walks, of whose times the adapter is told."""
+        batch = walks(context=self.context, future=self.step, **sizes)
+        self.model.prepare(batch.time.flatten())
+        return batch
+
+    def forecast(self, batch: Batch, horizon: int | None = None) -> Tensor:
+        return self.model.forecast(batch.past, batch.time, horizon or 2 * self.step + 1)
+
+
+def built(name: str, seed: int = 0) -> Subject:
+    cfg = configure({"adapter": name}, {"backbone": "tiny", "h": HORIZON})
+    cfg = settle(cfg, Facts(HORIZON, 1, 60))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = assemble(cfg, task_of(cfg, 1, Calendar("h")))
+    return Subject(name, model.eval(), cfg.context_length)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What adapters keep on disk goes to an empty folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TSLM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module", params=choices("adapter"))
+def subject(request: pytest.FixtureRequest) -> Subject:
+    """One model for all tests that leave it as it is."""
+    return built(request.param)
+
+
+@pytest.fixture(params=choices("adapter"))
+def fresh(request: pytest.FixtureRequest) -> Subject:
+    """A model of one's own, to be trained."""
+    return built(request.param)
+
+
+def optimizer_of(model: ForecastModel) -> torch.optim.Optimizer:
+    recipe = Recipe(learning_rate=1e-2, steps=10, schedule="constant")
+    return Training(model, recipe, HORIZON).configure_optimizers()["optimizer"]
+
+
+def train(model: ForecastModel, batch: Batch, steps: int = 2) -> None:
+    optimizer = optimizer_of(model)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model.loss(batch).backward()
+        optimizer.step()
+
+
+def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
+    model, batch = fresh.model, fresh.windows(walks)
+    before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
+    words = model.backbone.lexicon.words.clone()
+    model.train()
+    assert model.adapter.training
+    assert model.decoder.training
+    assert not any(part.training for part in model.backbone.modules())
+    started = trained_state(model)
+    started = {name: tensor.clone() for name, tensor in started.items()}
+    train(model, batch)
+    assert before
+    for name, tensor in model.backbone.state_dict().items():
+        assert torch.equal(tensor, before[name]), name
+    assert torch.equal(model.backbone.lexicon.words, words)
+    assert all(weight.grad is None for weight in model.backbone.parameters())
+    moved = {n for n, w in trained_state(model).items() if not torch.equal(w, started[n])}
+    assert moved >= {n for n, w in model.named_parameters() if w.requires_grad}
+
+
+def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
+    model = subject.model
+    held = [w for group in optimizer_of(model).param_groups for w in group["params"]]
+    owned = [*model.adapter.parameters(), *model.decoder.parameters()]
+    assert len(held) == len(owned) > 0
+    assert set(map(id, held)) == set(map(id, owned))
+    assert not any(weight.requires_grad for weight in model.backbone.parameters())
+
+
+def test_every_trained_weight_gets_a_gradient(fresh: Subject, walks: Walks) -> None:
+    fresh.model.loss(fresh.windows(walks)).backward()
+    for name, weight in fresh.model.named_parameters():
+        if weight.requires_grad:
+            assert weight.grad is not None, name
+            assert torch.isfinite(weight.grad).all(), name
+            assert (weight.grad != 0).any(), name
+
+
+def test_what_is_saved_is_small_and_gives_the_same_forecasts(fresh: Subject, walks: Walks) -> None:
+    batch = fresh.windows(walks)
+    train(fresh.model, batch)
+    kept = copy.deepcopy(trained_state(fresh.model))
+    own = {f"adapter.{name}" for name in fresh.model.adapter.state_dict()}
+    own |= {f"decoder.{name}" for name in fresh.model.decoder.state_dict()}
+    assert set(kept) == own
+    other = built(fresh.name, seed=1)
+    other.model.prepare(batch.time.flatten())
+    expected = fresh.forecast(batch)
+    assert not torch.equal(other.forecast(batch), expected)
+    unknown = other.model.load_state_dict(kept, strict=False).unexpected_keys
+    assert not unknown
+    assert torch.equal(other.forecast(batch), expected)
+
+
+def test_any_horizon_can_be_forecast(subject: Subject, walks: Walks) -> None:
+    step = subject.step
+    batch = subject.windows(walks, windows=2, channels=3)
+    for horizon in {1, max(step - 1, 1), step, step + 1, 3 * step + 7}:
+        ahead = subject.forecast(batch, horizon)
+        assert ahead.shape == (2, horizon, 3)
+        assert torch.isfinite(ahead).all()
+
+
+def test_windows_do_not_read_each_other(subject: Subject, walks: Walks) -> None:
+    batch = subject.windows(walks, windows=4)
+    batch.past[1, : subject.context // 2] = torch.nan
+    batch.past[2, 3:5, 1] = torch.nan
+    together = subject.forecast(batch)
+    for i in range(4):
+        alone = Batch(*(part[i : i + 1] for part in batch))
+        torch.testing.assert_close(subject.forecast(alone), together[i : i + 1], **CLOSE)
+
+
+def test_channels_do_not_read_each_other(subject: Subject, walks: Walks) -> None:
+    batch = subject.windows(walks, channels=3)
+    order = [2, 0, 1]
+    ahead = subject.forecast(batch)
+    moved = subject.forecast(batch._replace(past=batch.past[:, :, order]))
+    torch.testing.assert_close(moved, ahead[:, :, order], **CLOSE)
+    louder = batch.past * torch.tensor([1.0, 50.0, 1.0])
+    changed = subject.forecast(batch._replace(past=louder))
+    torch.testing.assert_close(changed[:, :, [0, 2]], ahead[:, :, [0, 2]], **CLOSE)
+
+
+@settings(max_examples=20)
+@given(a=st.floats(0.5, 100), b=st.floats(-100, 100), seed=st.integers(0, 1000))
+def test_forecasts_have_the_units_of_the_series(
+    subject: Subject, walks: Walks, a: float, b: float, seed: int
+) -> None:
+    batch = subject.windows(walks, seed=seed)
+    spread = batch.past.std(1, keepdim=True).clamp(min=1)  # of a walk, far above any floor
+    past = batch.past / batch.past.std(1, keepdim=True) * spread
+    expected = a * subject.forecast(batch._replace(past=past)) + b
+    ahead = subject.forecast(batch._replace(past=a * past + b))
+    error = (ahead - expected).abs() / (a * spread + abs(b))
+    assert float(error.max()) < 2e-3
+
+
+def test_missing_values_and_padding_give_finite_forecasts(subject: Subject, walks: Walks) -> None:
+    context = subject.context
+    batch = subject.windows(walks, windows=7, channels=1)
+    holes = torch.zeros(7, context, dtype=torch.bool)
+    holes[0, ::2] = True
+    holes[1, : context // 3] = True
+    holes[2, :-1] = True  # one value is all there is
+    holes[3, -context // 3 :] = True  # and the last are missing
+    holes[4, context // 4 : -context // 4] = True
+    holes[5] = True
+    past = batch.past.masked_fill(holes[:, :, None], torch.nan)
+    assert torch.isfinite(subject.forecast(batch._replace(past=past))).all()
+    loss = subject.model.loss(batch._replace(past=past))
+    assert torch.isfinite(loss)
+
+
+def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
+    """A series too short for the context is forecast as a shorter context would be."""
+    layout = subject.model.adapter.layout
+    if not layout.grows:
+        pytest.skip("only an adapter whose tokens may be few or many has a shorter context")
+    subject.model.rollout = "cached"  # the other one drops the oldest segments, padding first
+    batch = subject.windows(walks)
+    for n_segments in range(1, layout.n_tokens):
+        cut = subject.context - n_segments * layout.patch_len
+        short = Batch(batch.past[:, -cut:], batch.future, batch.time[:, subject.context - cut :])
+        padded = batch.past.clone()
+        padded[:, :-cut] = torch.nan
+        ahead = subject.forecast(batch._replace(past=padded))
+        torch.testing.assert_close(ahead, subject.forecast(short), **CLOSE)
+
+
+@pytest.mark.parametrize("level", [0.0, 5.0, -1e4])
+def test_constant_windows_stay_near_their_level(
+    subject: Subject, walks: Walks, level: float
+) -> None:
+    batch = subject.windows(walks)
+    ahead = subject.forecast(batch._replace(past=torch.full_like(batch.past, level)), 4 * HORIZON)
+    assert torch.isfinite(ahead).all()
+    assert float((ahead - level).abs().max()) < 1  # an ordinary spread is 1
+
+
+def test_missing_targets_do_not_count(fresh: Subject, walks: Walks) -> None:
+    model, batch = fresh.model, fresh.windows(walks)
+    batch.past[0, : fresh.context // 2] = torch.nan
+    batch.past[1, 2::3] = torch.nan
+    batch.future[1:, ::2] = torch.nan
+    values, covered, aux_loss = model(batch.past, batch.time[:, : fresh.context])
+    series = torch.cat([batch.past, batch.future], 1)
+    stop = fresh.context + fresh.step
+    truth = series[:, stop - values.shape[1] : stop].masked_fill(~covered, torch.nan)
+    expected = (values - truth).square().nanmean() + (0 if aux_loss is None else aux_loss)
+    torch.testing.assert_close(model.loss(batch), expected, **CLOSE)
+
+
+def test_a_batch_of_nothing_has_a_finite_loss(fresh: Subject, walks: Walks) -> None:
+    batch = fresh.windows(walks)
+    past, future = batch.past * torch.nan, batch.future * torch.nan
+    loss = fresh.model.loss(batch._replace(past=past, future=future))
+    assert torch.isfinite(loss)
+    loss.backward()
+    for weight in fresh.model.parameters():
+        assert weight.grad is None or torch.isfinite(weight.grad).all()
+
+
+def test_the_future_never_changes_a_forecast(subject: Subject) -> None:
+    """Not through the window, nor through the statistics of its series, nor through time."""
+    rows, cut = subject.context + 40, subject.context + 20
+    dice = np.random.default_rng(0)
+    y = dice.standard_normal(rows).cumsum()
+    times = pd.date_range("2024-01-01", periods=rows, freq="h")
+    ahead = []
+    for tail in (y[cut:], 1000 - 50 * y[cut:]):
+        values = np.concatenate([y[:cut], tail])
+        table = pd.DataFrame({"unique_id": "a", "ds": times, "y": values})
+        frame = read_frame(table, columns=Columns(), freq="h")
+        panel = Panel.from_frame(frame, until=np.array([cut]))
+        windows = Windows(
+            panel,
+            context_length=subject.context,
+            future_length=HORIZON,
+            start=np.array([cut]),
+        )
+        batch = windows.cut(torch.arange(1))
+        subject.model.prepare(batch.time.flatten())
+        ahead.append(subject.forecast(batch, HORIZON))
+    assert torch.equal(*ahead)
+
+
+def test_further_times_do_not_matter(subject: Subject, walks: Walks) -> None:
+    batch = subject.windows(walks)
+    enough = batch.time[:, : subject.context + HORIZON]
+    ahead = subject.forecast(batch._replace(time=enough), HORIZON)
+    assert torch.equal(subject.forecast(batch, HORIZON), ahead)
+
+
+@pytest.mark.parametrize("name", choices("adapter"))
+def test_an_unknown_option_names_the_right_ones(name: str) -> None:
+    known = configure({"adapter": name}, {}).adapter
+    with pytest.raises(ConfigError, match="has no option 'colour'") as caught:
+        configure({"adapter": Spec(name, colour="red")}, {})
+    assert known
+    for option in known:
+        assert str(option) in str(caught.value) or option == "_target_"
