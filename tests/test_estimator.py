@@ -495,7 +495,7 @@ class TestTraining:
         monkeypatch.setattr(
             RandomWindows, "batch", lambda self, step: steps.append(step) or plain(self, step)
         )
-        options = {"learning_rate": 1e-12, "max_steps": 50, "val_size": 16}
+        options = {"learning_rate": 1e-12, "max_steps": 50, "val_size": 16, "trainer": "one_cycle"}
         forecaster(early_stopping_patience=2, **options).fit(waves())
         assert len(steps) < 30
 

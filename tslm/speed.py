@@ -135,7 +135,7 @@ def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
 def _reading(cfg: DictConfig, backbone: HuggingFaceBackbone) -> dict[str, Any]:
     """Seconds of a plain batched pass over every sentence over those of ``read``."""
     start = pd.date_range("2016-07-01", periods=cfg.sentences, freq="h")
-    sentences = [f"From {a} to {a + pd.Timedelta(hours=95)}" for a in start]
+    sentences = [f"This is a time series from {a} to {a + pd.Timedelta(hours=95)}" for a in start]
     lexicon = backbone.lexicon
     ids = lexicon.tokenize(sentences)
     plan = lexicon.plan(ids)

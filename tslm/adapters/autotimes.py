@@ -66,7 +66,7 @@ class AutoTimes(Adapter):
         activation: Activation = "tanh",
         dropout: float = 0.1,
         timestamps: Literal["none", "text"] = "none",
-        template: str = "From {start} to {end}",
+        template: str = "This is a time series from {start} to {end}",
         pool: str = "last_text",
         mix: float = 1.0,
         norm: Norm = "prefix",
