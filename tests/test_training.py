@@ -246,6 +246,13 @@ class TestKilled:
         with pytest.raises(ConfigError, match=f"holds an unfinished run with {name}="):
             forecaster(**other).fit(series(), folder=copy)
 
+    def test_other_data_are_refused(self, folder: Path, tmp_path: Path) -> None:
+        copy = self.copy(folder, tmp_path / "run")
+        frame = series()
+        frame.loc[3, "y"] += 1
+        with pytest.raises(ConfigError, match="holds an unfinished run with data="):
+            forecaster().fit(frame, folder=copy)
+
     def test_how_it_is_shown_and_called_may_change(self, folder: Path, tmp_path: Path) -> None:
         copy = self.copy(folder, tmp_path / "run")
         ahead = forecaster(alias="mine").fit(series(), folder=copy).predict()
@@ -265,6 +272,11 @@ class TestKilled:
         first = forecaster(random_state=None, max_steps=2).fit(series(), folder=tmp_path)
         alone = forecaster(random_state=seed, max_steps=2).fit(series())
         pd.testing.assert_frame_equal(first.predict(), alone.predict())
+
+
+def test_several_processes_do_not_draw_a_seed_each() -> None:
+    with pytest.raises(ConfigError, match="devices=2 needs a random_state"):
+        forecaster(random_state=None, devices=2).fit(series())
 
 
 def find_tensors(node: Any) -> Any:

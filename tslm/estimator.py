@@ -205,7 +205,7 @@ class TSLMForecaster(LongFrameForecaster):
         panel = Panel.from_frame(frame, until=split)
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
-        run = Run.start(cfg, None if folder is None else Path(folder))
+        run = Run.start(cfg, panel, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             model = assemble(cfg, task_of(cfg, season, frame.calendar))
