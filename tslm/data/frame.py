@@ -8,10 +8,7 @@ weeks and quarters, and drops the rows off the grid that we name.
 import warnings
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
-from difflib import get_close_matches
 from functools import cached_property
-from numbers import Real
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -20,25 +17,16 @@ import pandas as pd
 from utilsforecast.validation import validate_format
 
 from tslm.calendar import Calendar, Ints, chronological, naming
+from tslm.data.columns import Columns as Columns
+from tslm.data.columns import Floats, parse_ids, parse_target, parse_times, select
 from tslm.errors import ConfigError, DataError
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
 OnDuplicate = Literal["raise", "first", "last", "mean"]
-Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _EARLIEST, _LATEST = (int(np.datetime64(f"{y}-01-01", "s").astype(np.int64)) for y in (1678, 2262))
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _SPARSE = 10_000_000  # rows of grid beyond which ten times the rows of the frame are refused
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of the user's frame hold what."""
-
-    id: str = "unique_id"
-    time: str = "ds"
-    target: str = "y"
 
 
 @dataclass(frozen=True)
@@ -124,10 +112,10 @@ def read_frame(
     """
     _check_choice("missing", missing, get_args(Missing))
     _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
-    raw = _select(df, columns)
-    codes, ids = _codes(raw[columns.id], columns.id)
-    ds = _times(raw[columns.time], columns.time)
-    y = _target(raw[columns.target], columns)
+    raw = select(df, columns)
+    codes, ids = parse_ids(raw[columns.id], columns.id)
+    ds = parse_times(raw[columns.time], columns.time)
+    y = parse_target(raw[columns.target], columns)
     clock = Calendar.clock(ds)
     found = _Rows(ids, codes, clock.to_int(ds), y, clock)
     found.check()
@@ -305,142 +293,6 @@ class _Rows:
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ConfigError(f"{name}={value!r} is unknown. Choose one of {', '.join(choices)}.")
-
-
-def _select(df: Any, columns: Columns) -> pd.DataFrame:
-    """The three columns, out of the index where they are there; nothing is copied."""
-    if not isinstance(df, pd.DataFrame):
-        hint = "call .to_pandas() on it" if type(df).__module__.startswith("polars") else "make one"
-        raise DataError(f"The data are a {type(df).__name__}, not a pandas DataFrame: {hint}.")
-    wanted = [columns.id, columns.time, columns.target]
-    levels = [name for name in df.index.names if name in wanted and name not in df.columns]
-    if levels:
-        df = df.reset_index(level=levels)
-    for argument, name in zip(("id_col", "time_col", "target_col"), wanted, strict=True):
-        _check_column(df, argument, name)
-    if df.empty:
-        raise DataError("The frame is empty: it has columns but no rows.")
-    return df[wanted].reset_index(drop=True)
-
-
-def _check_column(df: pd.DataFrame, argument: str, name: str) -> None:
-    copies = int((df.columns == name).sum())
-    if copies == 1:
-        return
-    if copies:
-        raise DataError(f"The frame has {copies} columns {name!r}. Keep one of them.")
-    names = {str(column).lower(): str(column) for column in df.columns}
-    close = get_close_matches(name.lower(), names, n=1)
-    guess = f" Did you mean {argument}={names[close[0]]!r}?" if close else ""
-    raise DataError(
-        f"The frame has no column {name!r}; it has {naming(map(str, df.columns), 20)}.{guess} "
-        f"Rename it, or pass {argument}=."
-    )
-
-
-def _codes(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
-    """Number the series in the order of their sorted ids."""
-    if (absent := ids.isna().to_numpy()).any():
-        raise DataError(
-            f"The id column {column!r} is missing in {absent.sum()} rows, the first of them row "
-            f"{absent.argmax()}. Fill it in or drop these rows."
-        )
-    if isinstance(ids.dtype, pd.CategoricalDtype):
-        ids = ids.astype(ids.cat.categories.dtype)
-    codes, unique = pd.factorize(ids)
-    names = pd.Index(unique)
-    kind = pd.api.types.infer_dtype(names)
-    if kind not in ("string", "integer", "floating", "boolean", "mixed-integer"):
-        raise DataError(
-            f"The id column {column!r} holds {kind} values such as {names[0]!r}. Ids are strings "
-            f"or numbers: use .astype(str)."
-        )
-    order = np.argsort(names.astype(str) if kind == "mixed-integer" else names, kind="stable")
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return rank[codes], names.take(order)
-
-
-def _times(ds: pd.Series, column: str) -> pd.Series:
-    """The time column as timestamps of whole seconds, or as integers."""
-    absent = ds.isna().to_numpy()
-    if absent.any():
-        raise DataError(
-            f"The time column {column!r} is missing (NaT) in {absent.sum()} rows, the first of "
-            f"them row {absent.argmax()}. Fill it in or drop these rows."
-        )
-    if pd.api.types.is_integer_dtype(ds.dtype):
-        return ds
-    if ds.dtype == object or pd.api.types.is_string_dtype(ds.dtype):
-        ds = _parsed(ds, column)
-    if not pd.api.types.is_datetime64_any_dtype(ds.dtype):
-        raise DataError(
-            f"The time column {column!r} has dtype {ds.dtype}. Make it timestamps with "
-            "pd.to_datetime, or integers with .astype(int)."
-        )
-    stamps = pd.DatetimeIndex(ds)
-    if (odd := stamps.asi8 % _PER_SECOND[stamps.unit] != 0).any():
-        row = int(odd.argmax())
-        raise DataError(
-            f"The time column {column!r} has fractions of a second, such as {stamps[row]} in row "
-            f"{row}. Round it with .dt.floor('s'), or use integer time."
-        )
-    return pd.Series(stamps)
-
-
-def _parsed(ds: pd.Series, column: str) -> pd.Series:
-    """Dates that came as text, if every one of them can be read."""
-    kind = pd.api.types.infer_dtype(ds)
-    bad = np.ones(len(ds), dtype=bool)
-    if kind in ("string", "date", "datetime", "datetime64"):
-        number = ds.astype(str).str.fullmatch(r"[\d.]{1,7}").to_numpy(dtype=bool)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas guesses a format and says so
-            try:
-                stamps = pd.to_datetime(ds, errors="coerce")
-                bad = stamps.isna().to_numpy() | number
-            except ValueError as error:  # mixed time zones
-                raise DataError(
-                    f"The time column {column!r} cannot be read as dates: {error}. Convert it "
-                    "with pd.to_datetime first."
-                ) from error
-        if not bad.any():
-            return stamps
-    row = int(bad.argmax())
-    raise DataError(
-        f"The time column {column!r} holds {ds.iloc[row]!r} in row {row}, which is no date. "
-        "Correct it, or convert the column with pd.to_datetime or .astype(int)."
-    )
-
-
-def _target(y: pd.Series, columns: Columns) -> Floats:
-    """The target column as float64, NaN where missing."""
-    if y.dtype == object or pd.api.types.is_string_dtype(y.dtype):
-        return _from_objects(y, columns.target)
-    try:
-        validate_format(
-            pd.DataFrame({columns.id: [0], columns.time: [0], columns.target: y.iloc[:1]}),
-            columns.id,
-            columns.time,
-            columns.target,
-        )
-        if pd.api.types.is_complex_dtype(y.dtype):
-            raise ValueError(f"The target column ('{columns.target}') holds complex numbers")
-    except ValueError as error:
-        raise DataError(f"{error}. Convert it to numbers with .astype(float).") from error
-    return np.asarray(y.to_numpy(dtype=np.float64, na_value=np.nan))
-
-
-def _from_objects(y: pd.Series, column: str) -> Floats:
-    absent = y.isna().to_numpy()
-    wrong = np.array([not isinstance(value, (Real, Decimal)) for value in y]) & ~absent
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise DataError(
-            f"The target column {column!r} holds {y.iloc[row]!r} in row {row}, which is no number. "
-            "Convert the column with pd.to_numeric or .astype(float)."
-        )
-    return np.asarray(y.mask(absent, np.nan), dtype=np.float64)
 
 
 def _kind(calendar: Calendar) -> str:
