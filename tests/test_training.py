@@ -127,6 +127,25 @@ def test_gradients_are_clipped_to_the_norm_of_the_recipe(monkeypatch: Any) -> No
         assert (max(norms) <= 0.0101) == (clip is not None)
 
 
+def test_without_patience_the_last_weights_are_kept(monkeypatch: Any) -> None:
+    def look(*_: Any) -> None:
+        raise AssertionError("validation was looked at")
+
+    monkeypatch.setattr("tslm.training.Training.validation_step", look)
+    last: list[dict[str, torch.Tensor]] = []
+    plain = torch.optim.AdamW.step
+
+    def step(self: torch.optim.AdamW, closure: Any = None) -> Any:
+        done = plain(self, closure)
+        last[:] = [[w.detach().clone() for g in self.param_groups for w in g["params"]]]
+        return done
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", step)
+    model = forecaster(max_steps=5).fit(series()).model_
+    trained = [w for w in model.parameters() if w.requires_grad]
+    assert all(torch.equal(a, b) for a, b in zip(last[0], trained, strict=True))
+
+
 def test_the_best_look_at_validation_is_kept() -> None:
     scores: list[float] = []
     kept: list[dict[str, torch.Tensor]] = []
@@ -141,7 +160,7 @@ def test_the_best_look_at_validation_is_kept() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tslm.training.KeepBest", Watch)
         rough = {"learning_rate": 0.5, "trainer": Spec("one_cycle", schedule="constant")}
-        model = forecaster(**rough).fit(series())
+        model = forecaster(**rough, early_stopping_patience=99, random_state=1).fit(series())
     assert len(scores) == 10
     best = int(np.argmin(scores))
     assert best != 9  # or the test shows nothing
