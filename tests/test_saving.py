@@ -309,3 +309,13 @@ class TestWriting:
         files = json.loads((saved / "model.json").read_text())["files"]
         for name in ("weights.safetensors", "history.safetensors"):
             assert files[name] == hashlib.sha256((saved / name).read_bytes()).hexdigest()
+
+
+def test_others_may_read_a_saved_model_as_the_umask_says(
+    model: TSLMForecaster, tmp_path: Path
+) -> None:
+    model.save(tmp_path / "m")
+    plain = tmp_path / "plain"
+    plain.touch()
+    modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "m").iterdir()}
+    assert modes == {plain.stat().st_mode & 0o777}

@@ -65,7 +65,8 @@ def save(saved: Saved, path: Path, overwrite: bool = False) -> None:
         files[MODEL] = _digest_of(saved.facts)
         head = {"format": FORMAT, "tslm": version("tslm"), "files": files}
         (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n")
-        draft.chmod(0o777 & ~_umask())
+        for entry in (draft, *draft.iterdir()):  # temporary files are their owner's alone
+            entry.chmod((0o777 if entry.is_dir() else 0o666) & ~_umask())
         _move(draft, path)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
