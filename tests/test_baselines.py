@@ -8,7 +8,8 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from tslm import BaselineForecaster, ConfigError, NotFittedError
-from tslm.nn import classical
+from tslm.assembly import rule as rule_of
+from tslm.types import Task
 
 RULES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar"]
 
@@ -22,8 +23,8 @@ def days(n: int = 60, seed: int = 0) -> pd.DataFrame:
 @pytest.mark.parametrize("name", RULES)
 def test_a_baseline_is_its_rule_in_the_units_of_y(name: str) -> None:
     df = days()
-    ahead = BaselineForecaster(name, h=10).fit(df).predict()
-    rule = classical.make(name, 7)  # a week of days
+    ahead = BaselineForecaster(name, h=10, val_size=0).fit(df).predict()
+    rule = rule_of(name, Task(1, 1, 7))  # a week of days
     past = torch.from_numpy(df.y.to_numpy().reshape(2, -1, 1).copy())
     expected = rule.forecast(past, torch.zeros(2, 70, dtype=torch.int64), 10)
     assert list(ahead.columns) == ["unique_id", "ds", type(rule).__name__]

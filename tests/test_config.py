@@ -17,14 +17,13 @@ from tslm.config import (
     compose,
     conf_folder,
     configure,
-    estimator_arguments,
     keys,
     listed,
     refuse_untrusted_targets,
     sweep,
 )
 from tslm.data.benchmarks import names
-from tslm.estimator import TSLMForecaster
+from tslm.estimator import TSLMForecaster, estimator_of
 from tslm.training import Recipe
 
 PARTS = {"adapter": "autotimes", "decoder": None, "trainer": "one_cycle"}
@@ -130,7 +129,7 @@ class TestFiles:
         else:
             cfg = compose("verb/benchmark", [f"{group}={name.name}"])
             assert group == "experiment" or cfg.choices[group] == name.name
-            TSLMForecaster(**estimator_arguments(complete(cfg)))
+            estimator_of(complete(cfg))._configure()
 
     def test_the_estimator_and_the_yaml_have_the_same_defaults(self) -> None:
         params = TSLMForecaster().get_params(deep=False)
@@ -149,7 +148,7 @@ class TestFiles:
         words = ["experiment=autotimes_ett_paper", "batch_size=8"]
         cfg = compose("verb/benchmark", words)
         assert (cfg.rollout, cfg.batch_size, cfg.choices.trainer) == ("sliding", 8, "cosine")
-        model = TSLMForecaster(**estimator_arguments(cfg))
+        model = estimator_of(cfg)
         assert model.adapter.options["timestamps"] == "text"
 
 

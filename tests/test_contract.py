@@ -15,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tslm.adapters.base import Facts
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar
 from tslm.config import choices, configure
@@ -26,7 +25,7 @@ from tslm.errors import ConfigError
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.training import Recipe, Training, trained_state
-from tslm.types import Batch
+from tslm.types import Batch, Facts
 
 HORIZON = 6
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}

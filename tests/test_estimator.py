@@ -296,7 +296,7 @@ class TestForecasts:
             "2030-10-01",
             "2030-11-01",
         ]
-        assert model.season_length_ == 12
+        assert model.task_.season_length == 12
 
     def test_row_order_and_other_columns_change_nothing(self) -> None:
         df = waves()
@@ -572,7 +572,9 @@ class TestCrossValidation:
     def test_baselines_are_those_of_the_baseline_forecaster(self) -> None:
         df = waves(100)
         names = {"SeasonalNaive": "seasonal_naive", "profile_ar": "profile_ar", "last": "last"}
-        table = forecaster(max_steps=1).cross_validation(df, n_windows=2, baselines=list(names))
+        table = forecaster(max_steps=1).cross_validation(
+            df, n_windows=2, refit=True, baselines=list(names)
+        )
         for column, model in names.items():
             for cutoff, rows in table.groupby("cutoff"):
                 rule = BaselineForecaster(model, h=8, alias="rule").fit(df[df.ds <= cutoff])
@@ -596,7 +598,9 @@ class TestCrossValidation:
         monkeypatch.setattr(
             BaselineForecaster, "fit", lambda self, df: trained.append(df) or plain(self, df)
         )
-        BaselineForecaster("last", h=4).cross_validation(waves(), n_windows=4, refit=refit)
+        BaselineForecaster("last", h=4).cross_validation(
+            waves(), n_windows=4, refit=refit, baselines=[]
+        )
         assert len(trained) == fits
 
     @pytest.mark.parametrize("name", ["h", "n_windows", "step_size"])

@@ -62,7 +62,7 @@ def test_a_loaded_model_forecasts_the_same_bits(model: TSLMForecaster, saved: Pa
         )
     assert twin.get_params() == model.get_params()
     assert twin.verdict_ == model.verdict_
-    assert (twin.season_length_, twin.calendar_) == (model.season_length_, model.calendar_)
+    assert (twin.task_, twin.calendar_) == (model.task_, model.calendar_)
 
 
 def test_another_process_forecasts_the_same_bits(

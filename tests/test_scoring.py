@@ -9,19 +9,24 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from torch import Tensor
 
+from tslm.assembly import rule as made
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
-from tslm.nn import classical
 from tslm.scoring import WindowErrors, score
-from tslm.types import Forecaster
+from tslm.types import Forecaster, Task
+
+
+def rule_of(name: str, season_length: int) -> Forecaster:
+    return made(name, Task(1, 1, season_length))
 
 
 class Counting(Forecaster):
     """The last value; remembers what it was asked."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.asked: list[tuple[int, int]] = []
-        self.rule = classical.make("last", 1)
+        self.rule = rule_of("last", 1)
 
     def forecast(self, past: Tensor, time: Tensor, horizon: int) -> Tensor:
         self.asked.append((len(past), horizon))
@@ -49,7 +54,7 @@ def test_every_window_is_scored_once_as_by_hand(data: st.DataObject) -> None:
     start = arrays(*[data.draw(st.integers(context, n)) for n in lengths])
     series = panel(*lengths)
     got = score(
-        classical.make("last", 1),
+        rule_of("last", 1),
         series,
         context_length=context,
         horizons=horizons,
@@ -81,7 +86,7 @@ def test_one_roll_out_serves_all_horizons() -> None:
 
 def test_several_horizons_score_as_each_alone() -> None:
     series, options = panel(60, 45), {"context_length": 6, "start": arrays(30, 30)}
-    rule, stop = classical.make("seasonal_naive", 5), arrays(60, 45)
+    rule, stop = rule_of("seasonal_naive", 5), arrays(60, 45)
     both = score(rule, series, horizons=[4, 9], stop=stop, **options)
     for h in (4, 9):
         alone = score(rule, series, horizons=[h], stop=stop, **options)[h]
@@ -91,7 +96,7 @@ def test_several_horizons_score_as_each_alone() -> None:
 
 
 def test_how_far_a_rule_looks_back_does_not_choose_the_windows() -> None:
-    series, rule = panel(60), classical.make("last", 1)
+    series, rule = panel(60), rule_of("last", 1)
     options = {"context_length": 20, "horizons": [3], "start": arrays(0), "stop": arrays(60)}
     near, far = (score(rule, series, look_back=n, **options)[3] for n in (1, 500))
     assert near.position.tolist() == far.position.tolist() == list(range(20, 58))
@@ -99,7 +104,7 @@ def test_how_far_a_rule_looks_back_does_not_choose_the_windows() -> None:
 
 
 def test_strides_and_limits_thin_out_evenly() -> None:
-    series, rule = panel(100), classical.make("last", 1)
+    series, rule = panel(100), rule_of("last", 1)
     options = {"context_length": 10, "horizons": [5], "start": arrays(50), "stop": arrays(100)}
     every = score(rule, series, stride=7, **options)[5]
     assert every.position.tolist() == list(range(50, 96, 7))
@@ -109,7 +114,7 @@ def test_strides_and_limits_thin_out_evenly() -> None:
 
 @pytest.mark.parametrize("horizons", [[9], [9, 2]])
 def test_a_horizon_without_room_has_no_windows(horizons: list[int]) -> None:
-    series, rule = panel(12), classical.make("last", 1)
+    series, rule = panel(12), rule_of("last", 1)
     errors = score(
         rule, series, context_length=4, horizons=horizons, start=arrays(10), stop=arrays(12)
     )
@@ -121,7 +126,7 @@ def test_missing_truth_is_left_out_and_an_unobserved_window_has_no_error() -> No
     series = panel(12)
     series.values[torch.tensor([9, 10])] = float("nan")
     errors = score(
-        classical.make("last", 1),
+        rule_of("last", 1),
         series,
         context_length=3,
         horizons=[2],

@@ -3,24 +3,24 @@
 import torch
 from omegaconf import DictConfig
 
-from tslm.adapters.base import Facts
 from tslm.backbones.huggingface import load
 from tslm.calendar import Calendar
-from tslm.config import build, part_class
+from tslm.config import build, node, part_class
 from tslm.errors import ConfigError
 from tslm.model import ForecastModel
-from tslm.types import Task
+from tslm.types import Facts, Forecaster, Task
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
-    """Fill the sizes left open with what the adapter suggests for these data, in a copy."""
+    """Fill the sizes left open with what the part suggests for these data, in a copy."""
     cfg = cfg.copy()
-    sizes = part_class(cfg.adapter).suggest(facts, cfg.context_length, dict(cfg.adapter))
+    part = cfg.adapter if cfg.model is None else cfg.model
+    sizes = part_class(part).suggest(facts, cfg.context_length, dict(part))
     cfg.context_length = sizes.context_length
     for name, value in sizes.options.items():
-        cfg.adapter[name] = value
+        part[name] = value
     return cfg
 
 
@@ -48,6 +48,16 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
     adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
     decoder = build(cfg.decoder, width=backbone.width, layout=adapter.layout, task=task)
     return ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=cfg.rollout)
+
+
+def baseline(cfg: DictConfig, task: Task) -> Forecaster:
+    """Make a forecaster of its own: the node ``model`` of settled settings."""
+    return build(cfg, task=task)
+
+
+def rule(name: str, task: Task) -> Forecaster:
+    """Make a forecaster that needs no training, as its yaml has it."""
+    return baseline(node("model", name), task)
 
 
 def device_of(cfg: DictConfig) -> torch.device:

@@ -1,19 +1,30 @@
-"""Classical forecasts under the verbs of the estimator: what every model must beat."""
+"""Baselines under the verbs of the estimator: what every language model must beat."""
 
-import pandas as pd
+from typing import Any
 
-from tslm.data.panel import Panel
+from omegaconf import DictConfig
+
+from tslm.assembly import baseline
+from tslm.config import configure, part_class
 from tslm.longframe import LongFrameForecaster
-from tslm.nn import classical
+from tslm.spec import Spec
+from tslm.trained import TrainedForecaster
+from tslm.types import Forecaster, Task
+
+OWN = ("alias", "context_length", "learning_rate", "batch_size")  # each model has its own
 
 
-class BaselineForecaster(LongFrameForecaster):
-    """Forecasts long frames by a classical rule; ``fit`` only measures the frame.
+class BaselineForecaster(TrainedForecaster):
+    """Forecasts long frames without a language model.
+
+    Arguments are only stored; ``fit`` checks them. None takes what the model's yaml recommends, or
+    what the data suggest. Rules such as ``last`` are not trained, and ignore all about training.
 
     Args:
-        model: ``last``, ``drift``, ``mean``, ``seasonal_naive``, ``profile`` or ``profile_ar``.
-        h: steps forecast by default.
-        context_length: steps the rule may look back; None takes 512.
+        model: a name of ``conf/model`` ("profile_ar", "dlinear", "itransformer"), or a ``Spec``
+            with options.
+        h: steps trained for, and forecast by default.
+        context_length: steps read.
         freq: distance of rows, a pandas alias or a whole number; None infers it.
         season_length: steps of the main season; None takes the frequency's.
         id_col: column of series ids.
@@ -21,12 +32,26 @@ class BaselineForecaster(LongFrameForecaster):
         target_col: column of values.
         missing: "mask", "interpolate", "ffill" or "raise".
         on_duplicate: "raise", "first", "last" or "mean".
-        alias: name of the forecast column; None is the rule's class name.
+        max_steps: training batches.
+        max_epochs: passes over all windows, in place of ``max_steps``.
+        learning_rate: the highest rate.
+        batch_size: windows per training batch.
+        val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
+        early_stopping_patience: looks at validation without progress before training stops.
+        accelerator: as in Lightning.
+        devices: as in Lightning.
+        strategy: as in Lightning.
+        trainer: the training recipe: a name, or a ``Spec`` with options.
+        alias: name of the forecast column; None is the class name of the model.
+        random_state: seed; None draws one.
+        verbose: 0 is silent, 1 shows a progress bar.
     """
+
+    parts = ("model", "trainer")
 
     def __init__(
         self,
-        model: str = "seasonal_naive",
+        model: str | Spec = "seasonal_naive",
         h: int = 24,
         context_length: int | None = None,
         freq: str | int | None = None,
@@ -36,7 +61,19 @@ class BaselineForecaster(LongFrameForecaster):
         target_col: str = "y",
         missing: str = "mask",
         on_duplicate: str = "raise",
+        max_steps: int = 1000,
+        max_epochs: int | None = None,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        val_size: int | None = None,
+        early_stopping_patience: int | None = None,
+        accelerator: str = "auto",
+        devices: Any = 1,
+        strategy: str = "auto",
+        trainer: str | Spec = "one_cycle",
         alias: str | None = None,
+        random_state: int | None = None,
+        verbose: int = 1,
     ) -> None:
         self.model = model
         self.h = h
@@ -48,18 +85,38 @@ class BaselineForecaster(LongFrameForecaster):
         self.target_col = target_col
         self.missing = missing
         self.on_duplicate = on_duplicate
+        self.max_steps = max_steps
+        self.max_epochs = max_epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.val_size = val_size
+        self.early_stopping_patience = early_stopping_patience
+        self.accelerator = accelerator
+        self.devices = devices
+        self.strategy = strategy
+        self.trainer = trainer
         self.alias = alias
+        self.random_state = random_state
+        self.verbose = verbose
 
     @property
     def name(self) -> str:
-        return self.alias or type(classical.make(self.model, 1)).__name__
+        return self.alias or str(part_class(self._configure().model).__name__)
 
-    def fit(self, df: pd.DataFrame, y: None = None) -> "BaselineForecaster":
-        """Read the frame; nothing is trained."""
-        frame = self._read(df)
-        self.calendar_ = frame.calendar
-        season = self.season_length or frame.calendar.season_length
-        self.context_length_ = self.context_length or classical.reach(season)
-        self.forecaster_ = classical.make(self.model, season)
-        self.history_ = Panel.from_frame(frame).tail(self.context_length_)
-        return self
+    def _configure(self) -> DictConfig:
+        params = self.get_params(deep=False)
+        values = {key: value for key, value in params.items() if key not in self.parts}
+        return configure({part: params[part] for part in self.parts}, values)
+
+    def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
+        return baseline(cfg.model, task)
+
+    def _joint(self, cfg: DictConfig) -> bool:
+        return bool(part_class(cfg.model).joint)
+
+    def _concerns(self, setting: str) -> bool:
+        return setting in (*self.get_params(deep=False), "choices")
+
+    def _baseline(self, name: str) -> LongFrameForecaster:
+        params = self.get_params(deep=False)
+        return BaselineForecaster(**{**params, **dict.fromkeys(OWN), "model": name})

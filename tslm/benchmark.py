@@ -5,16 +5,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from tslm.config import estimator_arguments, listed
+from tslm.baselines import BaselineForecaster
+from tslm.config import listed
 from tslm.data.benchmarks import Benchmark, load
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
-from tslm.estimator import TSLMForecaster
-from tslm.nn import classical
+from tslm.estimator import estimator_of
 from tslm.scoring import WindowErrors, score
-from tslm.types import Forecaster
+from tslm.trained import TrainedForecaster
+from tslm.training import trained_weights
 
 Record = dict[str, Any]
 
@@ -23,20 +24,21 @@ def run(cfg: DictConfig) -> Iterator[Record]:
     """Records of one benchmark: the model's for every seed and horizon, then the baselines'.
 
     Args:
-        cfg: the settings of the verb; ``model`` selects a classical rule in place of an adapter.
+        cfg: the settings of the verb; ``model`` selects a baseline in place of an adapter.
     """
     data = load(cfg.benchmark)
     horizons = listed(cfg.horizons) or list(data.horizons)
-    if cfg.model is None:
-        for seed in listed(cfg.seeds) or []:
-            model = forecaster(cfg, data, horizons[0], seed)
-            yield from fit_and_score(cfg, data, horizons, model)
-    for name in listed(cfg.model or cfg.baselines) or []:
-        yield from score_rule(cfg, data, horizons, name)
+    for seed in listed(cfg.seeds) or []:
+        model = forecaster(cfg, data, horizons[0], seed)
+        yield from fit_and_score(cfg, data, horizons, model)
+        if not trained_weights(model.forecaster_):
+            break  # every seed is the same
+    for name in (listed(cfg.baselines) or []) if cfg.model is None else []:
+        yield from fit_and_score(cfg, data, horizons, baseline(cfg, data, horizons[0], name))
 
 
 def fit_and_score(
-    cfg: DictConfig, data: Benchmark, horizons: Sequence[int], model: TSLMForecaster
+    cfg: DictConfig, data: Benchmark, horizons: Sequence[int], model: TrainedForecaster
 ) -> Iterator[Record]:
     """Train an estimator on the training part, choose by validation, score on the test part."""
     frame = data.frame
@@ -48,52 +50,32 @@ def fit_and_score(
     seconds = time.perf_counter() - began
     panel = standard_panel(data, model.history_.stats)
     model.prepare(panel)
-    weights = sum(w.numel() for w in model.model_.parameters() if w.requires_grad)
+    weights = trained_weights(model.forecaster_)
     extra = {
-        "seed": model.random_state,
-        "trainable_parameters": weights,
+        "seed": model.random_state if weights else None,
+        "trainable_parameters": sum(weight.numel() for weight in weights),
         "train_seconds": round(seconds, 1),
+        "backbone": model.settings.get("backbone"),
         "validation": model.verdict_.to_dict(),
-        "backbone": model.model_.backbone.identity.name,
-        "config": OmegaConf.to_container(model.config_),
+        "config": model.settings,
     }
-    reach = model.context_length_
-    yield from _records(cfg, data, panel, model.name, model.model_, horizons, reach, extra)
-
-
-def score_rule(
-    cfg: DictConfig, data: Benchmark, horizons: Sequence[int], name: str
-) -> Iterator[Record]:
-    """Score a classical rule, which needs no training."""
-    rule = classical.make(name, data.season_length)
-    asked = cfg.context_length if name == cfg.get("model") else None
-    reach = asked or classical.reach(data.season_length)
-    panel = standard_panel(data)
-    extra = {
-        "seed": None,
-        "trainable_parameters": 0,
-        "train_seconds": 0.0,
-        "config": {"model": name, "context_length": reach, "season_length": data.season_length},
-    }
-    yield from _records(cfg, data, panel, name, rule, horizons, reach, extra)
+    yield from _records(cfg, data, panel, model, horizons, extra)
 
 
 def _records(
     cfg: DictConfig,
     data: Benchmark,
     panel: Panel,
-    name: str,
-    who: Forecaster,
+    model: TrainedForecaster,
     horizons: Sequence[int],
-    reach: int,
     extra: Record,
 ) -> Iterator[Record]:
     start, stop = (np.full(len(panel), row) for row in data.target_rows("test"))
     began = time.perf_counter()
     errors = score(
-        who,
+        model.forecaster_,
         panel,
-        context_length=reach,
+        context_length=model.context_length_,
         horizons=horizons,
         start=start,
         stop=stop,
@@ -101,6 +83,7 @@ def _records(
     )
     seconds = round(time.perf_counter() - began, 1)
     for horizon in horizons:
+        name = model.settings["choices"].get("model", model.name)
         yield record(data, name, horizon, errors[horizon], len(panel)) | {
             "score_seconds": seconds,
             **extra,
@@ -121,12 +104,24 @@ def record(data: Benchmark, name: str, horizon: int, errors: WindowErrors, chann
     }
 
 
-def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TSLMForecaster:
+def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedForecaster:
     """The estimator a benchmark trains: the settings of the verb, for one horizon and seed."""
-    arguments = estimator_arguments(cfg)
-    arguments |= {"h": h, "freq": data.freq, "random_state": seed}
-    arguments["season_length"] = data.season_length
-    return TSLMForecaster(**arguments)
+    own = {"h": h, "freq": data.freq, "season_length": data.season_length, "random_state": seed}
+    return estimator_of(cfg).set_params(**own)
+
+
+def baseline(cfg: DictConfig, data: Benchmark, h: int, name: str) -> BaselineForecaster:
+    """A baseline as its own yaml has it, on the same task and machine."""
+    shared = ("accelerator", "devices", "strategy", "max_steps", "verbose")
+    values = {name: cfg[name] for name in shared}
+    return BaselineForecaster(
+        name,
+        h=h,
+        freq=data.freq,
+        season_length=data.season_length,
+        random_state=(listed(cfg.seeds) or [0])[0],
+        **values,
+    )
 
 
 def standard_panel(data: Benchmark, stats: Any = None) -> Panel:

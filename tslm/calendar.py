@@ -19,6 +19,7 @@ from pandas.tseries.frequencies import to_offset
 from tslm.errors import ConfigError, DataError
 
 Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
 
 _DAY = 86_400
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
@@ -184,6 +185,23 @@ class Calendar:
         end = self.uncount(self.count(start) + self.step * (steps - 1))
         return self._texts(start), self._texts(end)
 
+    def features(self, values: Ints) -> Floats:
+        """Where times lie in their cycles, each in [-0.5, 0.5]: a row a time, a column a cycle.
+
+        Minute of the hour and hour of the day where steps are that short; then day of the week, of
+        the month and of the year; for steps of weeks and months only the day of the year.
+        """
+        stamps = pd.DatetimeIndex(self._to_wall(values).astype("datetime64[s]"))
+        cycles = [(stamps.day_of_year - 1, 365)]
+        step = _seconds(_offset(self.freq)) or _DAY * (1 if self._daily else 28)
+        if step < 7 * _DAY:
+            cycles = [(stamps.day_of_week, 6), (stamps.day - 1, 30), *cycles]
+        if step < _DAY:
+            cycles = [(stamps.hour, 23), *cycles]
+        if step < 3600:
+            cycles = [(stamps.minute, 59), *cycles]
+        return np.stack([np.asarray(place, np.float32) / size - 0.5 for place, size in cycles], 1)
+
     @property
     def season_length(self) -> int:
         """Steps in the season this frequency usually has, 1 where there is none."""
@@ -210,6 +228,10 @@ class Calendar:
     @property
     def _physical(self) -> bool:
         return not self.dated or bool(_seconds(_offset(self.freq)))
+
+    @property
+    def _daily(self) -> bool:
+        return isinstance(_offset(self.freq), offsets.Day | offsets.BusinessDay)
 
     def _to_wall(self, values: Ints) -> Ints:
         if self.tz is None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from functools import cache
 from inspect import signature
 from itertools import product
 from pathlib import Path
@@ -20,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tslm.errors import ConfigError
 from tslm.spec import Spec
 
-GROUPS = ("adapter", "decoder", "trainer")
+GROUPS = ("adapter", "decoder", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
 COUNTS = {"n_windows", "step_size", "stride", "rounds", "rollout_steps"}  # of some verbs
 FLAGS = {"overwrite", "download"}
@@ -75,14 +76,14 @@ def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfi
     Raises:
         ConfigError: for a key or a choice that does not exist, with the nearest that does.
     """
-    # conf/backbone holds plain data and is no group, but Hydra takes every folder for one
-    bodies = [word for word in overrides if word.startswith("backbone=")]
-    words = [word for word in overrides if word not in bodies]
+    # Hydra takes every folder for a group; conf/backbone is none, and conf/model not everywhere
+    plain = [word for word in overrides if _is_plain(word.partition("=")[0], primary)]
+    words = [word for word in overrides if word not in plain]
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             cfg = hydra_compose(primary, overrides=words, return_hydra_config=True)
-        for body in OverridesParser.create().parse_overrides(bodies):
-            OmegaConf.update(cfg, "backbone", body.value())
+        for value in OverridesParser.create().parse_overrides(plain):
+            OmegaConf.update(cfg, value.key_or_group, value.value())
     except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, primary) from error
     chosen = cfg.hydra.runtime.choices
@@ -91,6 +92,43 @@ def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfi
         cfg["choices"] = {group: chosen[group] for group in GROUPS if chosen.get(group)}
     OmegaConf.set_struct(cfg, True)
     return cfg
+
+
+def node(group: str, name: str) -> DictConfig:
+    """The part that one file describes, by itself: ``conf/GROUP/NAME.yaml``.
+
+    Raises:
+        ConfigError: if there is no such file.
+    """
+    content = OmegaConf.load(conf_folder() / group / f"{choice(group, name)}.yaml")
+    found: DictConfig = OmegaConf.select(content, group)
+    return found
+
+
+def choice(group: str, name: str) -> str:
+    """The file a name means, however it is spelled: SeasonalNaive is seasonal_naive.
+
+    Raises:
+        ConfigError: if there is none, with the nearest.
+    """
+    known = {_plainly(file): file for file in choices(group)}
+    if _plainly(name) not in known:
+        raise ConfigError(unknown_choice(group, name))
+    return known[_plainly(name)]
+
+
+def _plainly(name: str) -> str:
+    return re.sub(r"[-_ ]", "", name).lower()
+
+
+@cache
+def _is_plain(key: str, primary: str) -> bool:
+    """Whether a key that names a folder of ``conf`` is a plain value of this primary file."""
+    if not (conf_folder() / key).is_dir():
+        return False
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        cfg = hydra_compose(primary, return_hydra_config=True)
+    return key not in cfg.hydra.runtime.choices
 
 
 def complete(cfg: DictConfig) -> DictConfig:
@@ -148,7 +186,7 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
 
 def unknown_choice(group: str, name: str) -> str:
     """The message for a choice a group does not offer."""
-    nearest = get_close_matches(name, choices(group), n=1)
+    nearest = get_close_matches(_plainly(name), choices(group), n=1)
     hint = f"Did you mean {nearest[0]}? " if nearest else ""
     return f"{group}={name} is unknown. {hint}Choose one of {', '.join(choices(group))}."
 
@@ -174,10 +212,7 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
         ConfigError: for a choice, an option or a type that does not fit.
     """
     specs = {group: Spec.of(part) for group, part in parts.items() if part is not None}
-    for group, spec in specs.items():
-        if spec.name not in choices(group):
-            raise ConfigError(unknown_choice(group, spec.name))
-    cfg = compose("config", [f"{group}={spec.name}" for group, spec in specs.items()])
+    cfg = compose("config", [f"{group}={choice(group, s.name)}" for group, s in specs.items()])
     for group, spec in specs.items():
         _set_options(cfg, group, spec.options)
     known = [field.name for field in fields(RunConfig)]
@@ -261,9 +296,9 @@ def refuse_untrusted_targets(cfg: Any) -> None:
 
 
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
-    """A verb's settings as keyword arguments of the estimator."""
+    """A verb's settings by the names of an estimator's parameters."""
     arguments: dict[str, Any] = {field.name: cfg[field.name] for field in fields(RunConfig)}
-    for group in GROUPS:
+    for group in cfg.choices:
         options = {str(key): value for key, value in cfg[group].items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)
     return arguments

@@ -1,41 +1,27 @@
 """The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
 
-import warnings
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
-from jaxtyping import Int
 from omegaconf import DictConfig
-from torch import Tensor
 
 import tslm.saving as saving
-from tslm.adapters.base import Facts
-from tslm.assembly import assemble, device_of, settle, task_of
-from tslm.calendar import Calendar, Ints, naming
-from tslm.config import build, configure, part_class
-from tslm.data.frame import Frame
-from tslm.data.module import WindowData
-from tslm.data.panel import Panel
-from tslm.data.times import spread, start_times
-from tslm.data.windows import EpochWindows, RandomWindows, Windows
-from tslm.errors import BackboneError, ConfigError, DataError, NotAvailableError
+from tslm.assembly import assemble
+from tslm.baselines import OWN, BaselineForecaster
+from tslm.config import configure, estimator_arguments, part_class
+from tslm.errors import BackboneError, NotAvailableError
 from tslm.longframe import LongFrameForecaster, refuse
 from tslm.model import ForecastModel
-from tslm.run import Run
 from tslm.spec import Spec
-from tslm.training import Machine, Recipe, train, trained_state
-from tslm.verdict import Verdict, judge
+from tslm.trained import TrainedForecaster
+from tslm.types import Forecaster, Task
 
-LOOK = 1024  # validation windows looked at during training, evenly spread
-PARTS = ("adapter", "decoder", "trainer")
-NOT_SETTINGS = (*PARTS, "futr_exog", "hist_exog", "static_exog", "prompt", "base")
+NOT_SETTINGS = ("futr_exog", "hist_exog", "static_exog", "prompt")
 
 
-class TSLMForecaster(LongFrameForecaster):
+class TSLMForecaster(TrainedForecaster):
     """Forecasts long frames with a frozen language model and a small trained adapter.
 
     Arguments are only stored; ``fit`` checks them. None takes what the adapter's or the
@@ -78,6 +64,8 @@ class TSLMForecaster(LongFrameForecaster):
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
     """
+
+    parts = ("adapter", "decoder", "trainer")
 
     def __init__(
         self,
@@ -155,19 +143,12 @@ class TSLMForecaster(LongFrameForecaster):
             return self.alias
         return str(part_class(self._configure().adapter).__name__)
 
-    def set_params(self, **params: Any) -> "TSLMForecaster":
-        """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
-        for part in PARTS:
-            nested = any(key.startswith(f"{part}__") for key in params)
-            given = params.get(part, getattr(self, part))
-            if nested and given is None:
-                raise ConfigError(
-                    f"{part} is None, so it has no options to set. Pass {part}=Spec(NAME, ...)."
-                )
-            if nested and isinstance(given, str):
-                params[part] = Spec(given)
-        super().set_params(**params)
-        return self
+    @property
+    def model_(self) -> ForecastModel:
+        """The fitted model: adapter, frozen body and decoder."""
+        self._check_fitted()
+        assert isinstance(self.forecaster_, ForecastModel)
+        return self.forecaster_
 
     def fit(
         self,
@@ -191,57 +172,10 @@ class TSLMForecaster(LongFrameForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
-        refuse(
-            static_df=static_df,
-            futr_exog=self.futr_exog,
-            hist_exog=self.hist_exog,
-            static_exog=self.static_exog,
-            prompt=self.prompt,
-        )
-        cfg = self._configure()
-        both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
-        frame = self._read(both)
-        split = self._split(frame) if val_df is None else self._given_split(frame, df, val_df)
-        panel = Panel.from_frame(frame, until=split)
-        season = cfg.season_length or frame.calendar.season_length
-        cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
-        run = Run.start(cfg, panel, None if folder is None else Path(folder))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(run.seed)
-            model = assemble(cfg, task_of(cfg, season, frame.calendar))
-            data = self._windows(cfg, model, panel, split, run.seed)
-            self._train(cfg, model, data, run.folder)
-        self.config_, self.season_length_, self.report_ = cfg, season, frame.report
-        self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
-        self.forecaster_ = self.model_ = model.to(device_of(cfg))
-        self.history_ = panel.tail(self.context_length_)
-        self.verdict_ = judge(self.name, model, panel, split, cfg, season)
+        refuse(static_df=static_df, **{name: getattr(self, name) for name in NOT_SETTINGS})
+        super().fit(df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self
-
-    def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write a folder of JSON and safetensors: everything but the frozen body.
-
-        Args:
-            path: the folder; it appears whole or not at all.
-            overwrite: whether to replace one that is there.
-        """
-        self._check_fitted()
-        saving.save(self._saved(), Path(path), overwrite)
-
-    @classmethod
-    def load(cls, path: str | Path, *, download: bool = False) -> "TSLMForecaster":
-        """Read a saved folder; the body must be here already, unless ``download`` is set.
-
-        Raises:
-            DataError: if the folder is damaged, altered, or of a newer version.
-            BackboneError: if the body is not here or is not the one trained with.
-        """
-        saved = saving.read(Path(path))
-        known = cls().get_params(deep=False)
-        model = cls(**saving.parameters(saved.facts, known))
-        model._restore(saved, download)
-        return model
 
     def ablate(self, df: pd.DataFrame, *, h: int | None = None, n_windows: int = 1) -> Any:
         """Whether the language model helps (not available yet)."""
@@ -249,119 +183,42 @@ class TSLMForecaster(LongFrameForecaster):
 
     def _configure(self) -> DictConfig:
         params = self.get_params(deep=False)
-        values = {key: value for key, value in params.items() if key not in NOT_SETTINGS}
-        return configure({part: params[part] for part in PARTS}, {**values, "base": self.base})
+        apart = {*self.parts, *NOT_SETTINGS}
+        values = {key: value for key, value in params.items() if key not in apart}
+        return configure({part: params[part] for part in self.parts}, values)
 
-    def _given_split(self, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame) -> Ints:
-        """How many first rows of each series are those of ``df``."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # said once, when both were read
-            own, later = (self._read(part, frame.calendar) for part in (df, val_df))
-        last = own.table.groupby("unique_id").ds.agg(["max", "size"])
-        first = later.table.groupby("unique_id").ds.min()
-        early = (first <= last["max"].reindex(first.index)).to_numpy()
-        if early.any():
-            raise DataError(
-                f"Rows of val_df precede or overlap those of df in series "
-                f"{naming(first.index[early])}. They must follow the last row of each series."
-            )
-        return last["size"].reindex(frame.ids, fill_value=0).to_numpy(np.int64)
+    def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
+        return assemble(cfg, task, download=download)
 
-    def _split(self, frame: Frame) -> Ints:
-        """How many first rows of each series are for training, by ``val_size``."""
-        lengths = np.diff(frame.offsets)
-        if self.val_size is not None:
-            if self.val_size < 0:
-                raise ConfigError(f"val_size={self.val_size} must not be negative.")
-            kept = np.full(len(lengths), self.val_size)
-        else:
-            kept = np.clip(lengths // 10, self.h, 10 * self.h)
-            kept[lengths - kept < 2 * self.h] = 0
-        return np.maximum(lengths - kept, 0).astype(np.int64)
+    def _baseline(self, name: str) -> LongFrameForecaster:
+        known = BaselineForecaster().get_params(deep=False)
+        shared = known.keys() & (self.get_params(deep=False).keys() - set(OWN))
+        return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
 
-    def _windows(
-        self, cfg: DictConfig, model: ForecastModel, panel: Panel, split: Ints, seed: int
-    ) -> WindowData:
-        """Training and validation windows, and what the adapter must know of their times."""
-        step = model.decoder.step
-        windows = Windows(panel, context_length=cfg.context_length, future_length=step, stop=split)
-        if not len(windows):
-            raise DataError(
-                f"No series is long enough to train on: a window needs more than {step} rows "
-                f"before its validation rows, and the longest series has {split.max()}. Set a "
-                "smaller h or val_size, or give longer series."
-            )
-        model.prepare(start_times(windows, model.adapter.layout.patch_len))
-        val = Windows(panel, context_length=cfg.context_length, future_length=cfg.h, start=split)
-        sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
-            windows, cfg.batch_size, seed
-        )
-        if not len(val):
-            return WindowData(windows, sampler)
-        model.prepare(start_times(val, model.adapter.layout.patch_len))
-        return WindowData(windows, sampler, val, spread(len(val), LOOK))
+    def _identity(self) -> dict[str, Any]:
+        return {"backbone": asdict(self.model_.backbone.identity)}
 
-    def _train(
-        self, cfg: DictConfig, model: ForecastModel, data: WindowData, folder: Path | None
-    ) -> None:
-        steps = cfg.max_steps
-        if isinstance(data.sampler, EpochWindows):
-            steps = cfg.max_epochs * data.sampler.steps_per_epoch
-        recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=steps)
-        train(
-            model,
-            data,
-            recipe,
-            horizon=cfg.h,
-            machine=Machine(cfg.accelerator, cfg.devices, cfg.strategy),
-            patience=cfg.early_stopping_patience,
-            folder=folder,
-            progress=self.verbose > 0,
-        )
-
-    def prepare(self, panel: Panel) -> None:
-        """Let the fitted model learn, once, what windows of these series will need."""
-        windows = Windows(panel, context_length=self.context_length_, future_length=1)
-        self.model_.prepare(start_times(windows, 1))
-
-    def _prepare(self, time: Int[Tensor, "B T"]) -> None:
-        self.model_.prepare(time[:, :: self.model_.adapter.layout.patch_len].flatten())
-
-    def _saved(self) -> saving.Saved:
-        params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
-        history = self.history_.to_arrays()
-        facts = {
-            "params": params,
-            "settled": saving.settled(self.config_),
-            "season_length": self.season_length_,
-            "calendar": self.calendar_.to_dict(),
-            "backbone": asdict(self.model_.backbone.identity),
-            "ids": history.ids,
-            "verdict": self.verdict_.to_dict(),
-        }
-        return saving.Saved(facts, trained_state(self.model_), history.arrays)
-
-    def _restore(self, saved: saving.Saved, download: bool) -> None:
-        facts = saved.facts
-        settled = facts["settled"]
-        parts = {part: saving.spec(settled[part]) for part in PARTS}
-        cfg = configure(parts, settled["values"])
-        calendar = Calendar.from_dict(facts["calendar"])
-        model = assemble(cfg, task_of(cfg, facts["season_length"], calendar), download=download)
-        _same_backbone(facts["backbone"], asdict(model.backbone.identity))
-        saving.fill(model, saved.weights)
-        self.config_, self.season_length_ = cfg, int(facts["season_length"])
-        self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
-        self.forecaster_ = self.model_ = model.eval().to(device_of(cfg))
-        self.history_ = Panel.from_arrays(saved.history, facts["ids"])
-        self.verdict_ = Verdict.from_dict(facts["verdict"])
+    def _check_identity(self, facts: dict[str, Any], model: Forecaster) -> None:
+        assert isinstance(model, ForecastModel)
+        trained, found = facts["backbone"], asdict(model.backbone.identity)
+        for key in ("fingerprint", "n_layers"):
+            if trained[key] != found[key]:
+                raise BackboneError(
+                    f"The model was saved with {trained['name']} ({key} {trained[key]}, from "
+                    f"{trained['source']}), and the one here has {key} {found[key]} (from "
+                    f"{found['source']}). Get the weights it was trained with."
+                )
 
 
-def _same_backbone(trained: dict[str, Any], found: dict[str, Any]) -> None:
-    for key in ("fingerprint", "n_layers"):
-        if trained[key] != found[key]:
-            raise BackboneError(
-                f"The model was saved with {trained['name']} ({key} {trained[key]}, from "
-                f"{trained['source']}), and the one here has {key} {found[key]} (from "
-                f"{found['source']}). Get the weights it was trained with."
-            )
+def estimator_of(cfg: DictConfig) -> TrainedForecaster:
+    """The estimator that a verb's settings describe: a baseline where ``model`` names one."""
+    kind = TSLMForecaster if cfg.model is None else BaselineForecaster
+    known = kind().get_params(deep=False)
+    given = {key: value for key, value in estimator_arguments(cfg).items() if key in known}
+    return kind(**given)
+
+
+def load_estimator(path: str | Path, *, download: bool = False) -> TrainedForecaster:
+    """Read a saved folder, whichever estimator it holds; see ``TrainedForecaster.load``."""
+    kind = BaselineForecaster if saving.kind(Path(path)) == "BaselineForecaster" else TSLMForecaster
+    return kind.load(path, download=download)

@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from sklearn.base import BaseEstimator, clone
 from utilsforecast.processing import backtest_splits
 
 from tslm.calendar import Calendar, Ints, naming
+from tslm.data.align import aligned
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Floats, Panel
 from tslm.data.windows import final_batches
 from tslm.errors import ConfigError, DataError, NotAvailableError, NotFittedError
-from tslm.nn import classical
 from tslm.types import Forecaster
 
 CHUNK = 512  # series forecast at once
@@ -119,7 +120,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             refit: train anew at every origin (True), at every n-th (n), or at the first one only.
             level: not available yet.
             quantiles: not available yet.
-            baselines: classical forecasts to stand beside.
+            baselines: names of ``conf/model`` to stand beside, fitted wherever this model is.
 
         Returns:
             One row a step: id, time, ``cutoff`` (last row known), truth, this model's forecast
@@ -130,21 +131,21 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         every = int(refit) if isinstance(refit, bool) or refit == 0 else _positive("refit", refit)
         frame = self._read(df)
         step = horizon if step_size is None else _positive("step_size", step_size)
-        rivals = {name: classical.make(name, self._season(frame.calendar)) for name in baselines}
+        rivals = {name: self._baseline(name) for name in baselines}
         _check_lengths(frame, horizon + step * (_positive("n_windows", n_windows) - 1))
-        model = clone(self)
+        makers = {self.name: self, **rivals}
+        fitted: dict[str, LongFrameForecaster] = {}
         folds = []
         for fold, (cutoffs, known, truth) in enumerate(_splits(frame, horizon, n_windows, step)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
                 known = self._renamed(known)
                 if fold == 0 or (every and fold % every == 0):
-                    model = clone(self).fit(known)
-                panel = model._panel(known)
-            columns = {model.name: model._forecasts(panel, horizon)[1]}
-            for name, rival in rivals.items():
-                reach = classical.reach(self._season(frame.calendar))
-                columns[name] = model._forecasts(panel, horizon, rival, reach)[1]
+                    fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
+                columns = {
+                    name: model._forecasts(model._panel(known), horizon)[1]
+                    for name, model in fitted.items()
+                }
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
             folds.append(self._renamed(truth).assign(**columns))
         return pd.concat(folds, ignore_index=True)
@@ -172,38 +173,36 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def _panel(self, df: pd.DataFrame) -> Panel:
         """New series, on the scale of their training where ``fit`` has seen them."""
-        return Panel.from_frame(self._read(df, self.calendar_), stats=self.history_.stats)
+        frame = self._read(df, self.calendar_)
+        if self.forecaster_.joint:
+            frame = aligned(frame)
+        return Panel.from_frame(frame, stats=self.history_.stats)
 
-    def _season(self, calendar: Calendar) -> int:
-        return self.season_length or calendar.season_length
+    @abstractmethod
+    def _baseline(self, name: str) -> "LongFrameForecaster":
+        """A baseline with the same task, to stand beside in a backtest."""
 
     def _renamed(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of ours under the user's names."""
         names = {"unique_id": self.id_col, "ds": self.time_col, "y": self.target_col}
         return table.rename(columns=names)
 
-    def _forecasts(
-        self,
-        panel: Panel,
-        horizon: int,
-        forecaster: Forecaster | None = None,
-        reach: int | None = None,
-    ) -> tuple[Ints, Floats]:
+    def _forecasts(self, panel: Panel, horizon: int) -> tuple[Ints, Floats]:
         """Times and values of the next steps of each series, end to end."""
         times, values = [], []
         for series, batch in final_batches(
             panel,
             self.calendar_,
-            context_length=reach or self.context_length_,
+            context_length=self.context_length_,
             horizon=horizon,
             batch_size=CHUNK,
+            joint=self.forecaster_.joint,
         ):
-            if forecaster is None:
-                self._prepare(batch.time)
-            who = forecaster or self.forecaster_
-            ahead = who.forecast(batch.past, batch.time, horizon)[:, :, 0]
-            times.append(batch.time[:, -horizon:].numpy())
-            values.append(panel.restore(ahead, series))
+            self._prepare(batch.time)
+            ahead = self.forecaster_.forecast(batch.past, batch.time, horizon)
+            channels = ahead.shape[2]
+            times.append(batch.time[:, -horizon:].repeat_interleave(channels, 0).numpy())
+            values.append(panel.restore(rearrange(ahead, "B H C -> (B C) H"), series))
         return np.concatenate(times).ravel(), np.concatenate(values).ravel()
 
     def _prepare(self, time: torch.Tensor) -> None:

@@ -5,18 +5,19 @@ from typing import Literal, get_args
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int, Shaped
-from torch import Tensor, nn
+from torch import Tensor
 
 from tslm.adapters.base import Adapter
 from tslm.backbones.base import Backbone
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
-from tslm.types import Batch, Context, Forecaster, Prediction
+from tslm.networks.base import Network
+from tslm.types import Context, Prediction
 
 Rollout = Literal["cached", "sliding"]
 
 
-class ForecastModel(nn.Module, Forecaster):
+class ForecastModel(Network):
     """An adapter, a frozen body and a decoder.
 
     Args:
@@ -51,10 +52,10 @@ class ForecastModel(nn.Module, Forecaster):
                 "such as backbone=smollm2-135m."
             )
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
-        self.rollout = rollout
+        self.rollout, self.step = rollout, decoder.step
+        self.patch_len = adapter.layout.patch_len
 
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
-        """One pass: M values, the last of them ``decoder.step`` steps after the context."""
         scale = self.adapter.scale(past)
         tokens = self.adapter(Context.fold(scale.apply(past), time))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
@@ -63,41 +64,13 @@ class ForecastModel(nn.Module, Forecaster):
         return Prediction(scale.undo(values), covered, tokens.aux_loss)
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
-        """Let the adapter learn what it must know of patches that start at these times."""
         self.adapter.prepare(time)
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """Mean squared error over the M predicted steps whose truth is observed."""
-        context = batch.past.shape[1]
-        values, covered, aux_loss = self(batch.past, batch.time[:, :context])
-        stop = context + self.decoder.step
-        truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
-        counted = covered & ~torch.isnan(truth)
-        error = torch.where(counted, values - torch.nan_to_num(truth), 0).square().sum()
-        loss = error / counted.sum().clamp(min=1)
-        return loss if aux_loss is None else loss + aux_loss
-
-    @torch.no_grad()
-    def forecast(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Float[Tensor, "B H C"]:
-        """Continue each window; computed where the model is, returned where ``past`` is."""
-        home, here = past.device, next(self.parameters()).device
-        grows = self.rollout == "cached" and self.adapter.layout.grows
-        roll = self._grow if grows else self._slide
-        return roll(past.to(here), time.to(here), horizon)[:, :horizon].to(home)
-
-    def _slide(
+    def roll(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Float[Tensor, "B H2 C"]:
-        """Forecast a step, move the window by it, and look at the window afresh."""
-        context, step = past.shape[1], self.decoder.step
-        series = past
-        for start in range(0, horizon, step):
-            window = series[:, start:]
-            ahead = self(window, time[:, start : start + context]).values[:, -step:]
-            series = torch.cat([series, ahead], 1)
-        return series[:, context:]
+        grows = self.rollout == "cached" and self.adapter.layout.grows
+        return (self._grow if grows else super().roll)(past, time, horizon)
 
     def _grow(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int

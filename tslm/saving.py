@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from tslm.config import GROUPS
 from tslm.errors import ConfigError, DataError
 from tslm.spec import Spec
 
@@ -105,6 +106,15 @@ def read(path: Path) -> Saved:
         raise DataError(f"{path} is damaged: {error}. Save the model again.") from error
 
 
+def kind(path: Path) -> str:
+    """The name of the estimator a folder holds.
+
+    Raises:
+        DataError: as ``read``.
+    """
+    return str(read(path).facts.get("kind"))
+
+
 def plain(value: Any) -> Any:
     """A parameter as JSON: specs become ``{"spec": ..., "options": ...}``."""
     if isinstance(value, Spec):
@@ -149,7 +159,7 @@ def settled(cfg: DictConfig) -> dict[str, Any]:
         if key in cfg.choices:
             options = {name: option for name, option in value.items() if name != "_target_"}
             stored[str(key)] = {"spec": cfg.choices[key], "options": options}
-        elif key != "choices":
+        elif key not in ("choices", *GROUPS):
             stored["values"][key] = value
     return stored
 

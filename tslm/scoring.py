@@ -17,7 +17,7 @@ from tslm.types import Forecaster
 
 @dataclass(frozen=True)
 class WindowErrors:
-    """One row a window: its series, the row of its first target, and its mean errors.
+    """One row a window and channel: its series, the row of its first target, and its mean errors.
 
     Errors are means over the observed steps, in the units of the panel, so on the standardised
     scale; a window without an observed step has NaN.
@@ -78,6 +78,7 @@ def score(
             start=start,
             stop=stop,
             stride=stride,
+            joint=forecaster.joint,
         )
         counted = [shorter for shorter in longest_first if shorter <= horizon]
         for index in _open(windows, stop, done, limit).split(batch_size):
@@ -89,6 +90,7 @@ def score(
                 windows.position(index),
                 context_length=look_back or context_length,
                 future_length=horizon,
+                joint=forecaster.joint,
             )
             errors = _errors(forecaster, where, horizon, counted)
             for shorter, error in errors.items():
@@ -116,12 +118,12 @@ def _errors(
     batch = windows.cut(index)
     ahead = forecaster.forecast(batch.past, batch.time, horizon)
     gap = (ahead - batch.future).double()
-    where = windows.series(index).numpy(), windows.position(index).numpy()
+    where = windows.members(index)
     return {
         shorter: WindowErrors(
             *where,
-            gap[:, :shorter].square().nanmean((1, 2)).numpy(),
-            gap[:, :shorter].abs().nanmean((1, 2)).numpy(),
+            gap[:, :shorter].square().nanmean(1).flatten().numpy(),
+            gap[:, :shorter].abs().nanmean(1).flatten().numpy(),
         )
         for shorter in counted
     }

@@ -16,12 +16,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from tslm.adapters.base import Facts
 from tslm.assembly import assemble, settle
 from tslm.backbones.huggingface import HuggingFaceBackbone
 from tslm.model import ForecastModel
 from tslm.training import Recipe
-from tslm.types import Batch, Task
+from tslm.types import Batch, Facts, Task
 
 SIDE = 2048  # of the square product that is timed
 

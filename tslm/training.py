@@ -12,16 +12,16 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from tslm.data.module import WindowData
 from tslm.errors import ConfigError
-from tslm.model import ForecastModel
+from tslm.networks.base import Network
 from tslm.types import Batch
 
-Schedule = Literal["one_cycle", "cosine", "constant"]
+Schedule = Literal["one_cycle", "cosine", "halving", "constant"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Recipe:
     Args:
         learning_rate: the highest rate.
         steps: batches in all.
-        schedule: ``one_cycle`` rises and falls to zero; ``cosine`` falls; ``constant`` stays.
+        schedule: ``one_cycle`` rises and falls to zero; ``cosine`` falls; ``halving`` stays for
+            two looks and is halved at each further one; ``constant`` stays.
         warmup: share of the steps in which ``one_cycle`` rises.
         weight_decay: of AdamW.
         clip: largest norm of the gradient, None for any.
@@ -65,6 +66,8 @@ class Recipe:
         if self.schedule == "constant":
             return 1.0
         share = min(step / self.steps, 1.0)
+        if self.schedule == "halving":
+            return float(0.5 ** max(int(share * self.looks) - 1, 0))
         return float(0.5 * (1 + torch.cos(torch.tensor(share * torch.pi))))
 
 
@@ -79,7 +82,7 @@ class Training(LightningModule):
 
     strict_loading = False  # checkpoints leave the frozen body out
 
-    def __init__(self, model: ForecastModel, recipe: Recipe, horizon: int) -> None:
+    def __init__(self, model: Network, recipe: Recipe, horizon: int) -> None:
         super().__init__()
         self.model, self.recipe, self.horizon = model, recipe, horizon
         self.seen = torch.zeros(2)
@@ -103,8 +106,7 @@ class Training(LightningModule):
         self.log("val_mse", (seen[0] / seen[1].clamp(min=1)).float(), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        weights = [weight for weight in self.model.parameters() if weight.requires_grad]
-        optimizer, schedule = self.recipe.optimizer(weights)
+        optimizer, schedule = self.recipe.optimizer(trained_weights(self.model))
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
@@ -123,7 +125,12 @@ class Training(LightningModule):
             torch.set_rng_state(self._rng)
 
 
-def trained_state(model: ForecastModel) -> dict[str, Tensor]:
+def trained_weights(model: nn.Module) -> list[Tensor]:
+    """What an optimiser may move."""
+    return [weight for weight in model.parameters() if weight.requires_grad]
+
+
+def trained_state(model: nn.Module) -> dict[str, Tensor]:
     """What a saved model needs besides its body: trained weights, and the adapter's buffers."""
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
     return {
@@ -168,7 +175,7 @@ class Machine:
 
 
 def train(
-    model: ForecastModel,
+    model: Network,
     data: WindowData,
     recipe: Recipe,
     *,

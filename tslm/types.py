@@ -5,13 +5,14 @@ of time, H horizon, P patch, N tokens, D width, M values of one prediction, V vo
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,29 @@ class Task:
     freq: str = "1"
     dated: bool = False
     tz: str | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a user's data say about sensible sizes.
+
+    Args:
+        horizon: steps to forecast.
+        season_length: steps of the main season, 1 if there is none.
+        longest: rows of the longest series that training may use.
+    """
+
+    horizon: int
+    season_length: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A context length, and sizes of a part by the name of their option."""
+
+    context_length: int
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Batch(NamedTuple):
@@ -105,8 +129,19 @@ class Prediction(NamedTuple):
     aux_loss: Float[Tensor, ""] | None
 
 
-class Forecaster(ABC):
-    """Anything that continues windows: a trained model or a classical rule."""
+class Forecaster(nn.Module, ABC):
+    """Anything that continues windows: a trained model or a classical rule.
+
+    ``joint`` forecasters read all channels of a window together; the others forecast each one as
+    if it were alone.
+    """
+
+    joint: bool = False
+
+    @classmethod
+    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
+        """Sizes for these data; what the user has set (is not None) stays as it is."""
+        return Sizes(context_length or max(512, 2 * facts.season_length))
 
     @abstractmethod
     def forecast(
@@ -118,4 +153,12 @@ class Forecaster(ABC):
             past: contexts, oldest first; NaN where missing, on the left where a series is short.
             time: time of the L context steps and the steps after them, T >= L + horizon.
             horizon: steps to forecast.
+        """
+
+    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        """Learn from windows, once and without gradients; an empty hook.
+
+        Args:
+            train: windows with the steps that follow them; can be read several times.
+            val: the same, to choose by; may be empty.
         """

@@ -10,12 +10,10 @@ from utilsforecast.losses import mae, rmse
 
 from tslm import benchmark as protocol
 from tslm import files, speed
-from tslm.baselines import BaselineForecaster
-from tslm.config import estimator_arguments, listed
+from tslm.config import listed
 from tslm.data.benchmarks import load
 from tslm.errors import ConfigError
-from tslm.estimator import TSLMForecaster
-from tslm.longframe import LongFrameForecaster
+from tslm.estimator import estimator_of, load_estimator
 from tslm.saving import CHECKPOINTS, MODEL
 
 Say = Callable[[str], None]
@@ -29,7 +27,7 @@ def fit(cfg: DictConfig, say: Say) -> None:
     files.check_writable(out, files.FOLDER)
     data = files.read_table(cfg.data)
     val = None if cfg.val_data is None else files.read_table(cfg.val_data)
-    model = TSLMForecaster(**estimator_arguments(cfg))
+    model = estimator_of(cfg)
     model.fit(data, val_df=val, folder=out / CHECKPOINTS)
     model.save(out, overwrite=True)
     for entry in model.verdict_.entries:
@@ -40,7 +38,7 @@ def fit(cfg: DictConfig, say: Say) -> None:
 def predict(cfg: DictConfig, say: Say) -> None:
     """Forecast with a saved model."""
     files.check_writable(cfg.out)
-    model = TSLMForecaster.load(cfg.model, download=cfg.download)
+    model = load_estimator(cfg.model, download=cfg.download)
     data = None if cfg.data is None else files.read_table(cfg.data)
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(data, h=cfg.h, level=level, quantiles=quantiles)
@@ -51,7 +49,7 @@ def predict(cfg: DictConfig, say: Say) -> None:
 def backtest(cfg: DictConfig, say: Say) -> None:
     """Forecast from several origins and keep what happened beside it."""
     files.check_writable(cfg.out)
-    model = _forecaster(cfg)
+    model = estimator_of(cfg)
     table = model.cross_validation(
         files.read_table(cfg.data),
         n_windows=cfg.n_windows,
@@ -64,16 +62,6 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     files.write_table(table, cfg.out)
     say(_errors(table, cfg))
     say(f"wrote {len(table)} rows to {cfg.out}")
-
-
-def _forecaster(cfg: DictConfig) -> LongFrameForecaster:
-    arguments = estimator_arguments(cfg)
-    if cfg.model is None:
-        return TSLMForecaster(**arguments)
-    known = BaselineForecaster().get_params(deep=False)
-    return BaselineForecaster(
-        **{k: v for k, v in arguments.items() if k in known} | {"model": cfg.model}
-    )
 
 
 def _errors(table: pd.DataFrame, cfg: DictConfig) -> str:
@@ -131,7 +119,8 @@ def demo(cfg: DictConfig, say: Say) -> None:
     model = protocol.forecaster(cfg, data, cfg.h, cfg.random_state)
     records = list(protocol.fit_and_score(cfg, data, [cfg.h], model))
     for name in ("seasonal_naive", "profile_ar"):
-        records += protocol.score_rule(cfg, data, [cfg.h], name)
+        baseline = protocol.baseline(cfg, data, cfg.h, name)
+        records += protocol.fit_and_score(cfg, data, [cfg.h], baseline)
     for record in records:
         say(f"{record['model']:<16} MSE {record['mse']:.4f}  MAE {record['mae']:.4f}")
     frame = data.frame[data.frame.groupby("unique_id").cumcount() < data.borders.val_end]

@@ -4,15 +4,16 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from omegaconf import DictConfig
-
+from tslm.assembly import rule
 from tslm.calendar import Ints
 from tslm.data.panel import Panel
-from tslm.model import ForecastModel
-from tslm.nn import classical
+from tslm.data.times import spread
+from tslm.data.windows import Batches, Windows
 from tslm.scoring import score
+from tslm.types import Facts, Forecaster, Task
 
 BASELINES = ("last", "seasonal_naive", "profile_ar")
+CHOOSING = 256  # windows by which an untrained baseline chooses
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,7 @@ class Verdict:
 
 
 def judge(
-    name: str,
-    model: ForecastModel,
-    panel: Panel,
-    split: Ints,
-    cfg: DictConfig,
-    season: int,
-    limit: int = 4096,
+    name: str, model: Forecaster, panel: Panel, split: Ints, task: Task, limit: int = 4096
 ) -> Verdict:
     """Score the model and the untrained baselines on the same validation windows.
 
@@ -79,27 +74,36 @@ def judge(
         model: trained.
         panel: series with their validation rows.
         split: first validation row of each series.
-        cfg: settled settings.
-        season: steps of the main season.
+        task: what is forecast.
         limit: windows looked at, evenly spread.
     """
-    rivals = {baseline: classical.make(baseline, season) for baseline in BASELINES}
+    forecasters = {name: (model, task.context_length)}
+    for baseline in BASELINES:
+        forecasters[baseline] = _untrained(baseline, panel, split, task)
     entries = []
-    windows = 0
-    for title, forecaster in {name: model, **rivals}.items():
-        reach = cfg.context_length if forecaster is model else classical.reach(season)
+    for title, (forecaster, reach) in forecasters.items():
         errors = score(
             forecaster,
             panel,
-            context_length=cfg.context_length,
-            horizons=[cfg.h],
+            context_length=task.context_length,
+            horizons=[task.horizon],
             start=split,
             stop=panel.lengths,
             look_back=reach,
             limit=limit,
-        )[cfg.h]
+        )[task.horizon]
         if not len(errors):
             return Verdict(0, [])
-        windows = len(errors)
-        entries.append(Entry(title, *errors.means()))
-    return Verdict(windows, entries)
+        entries.append((len(errors), Entry(title, *errors.means())))
+    return Verdict(entries[0][0], [entry for _, entry in entries])
+
+
+def _untrained(name: str, panel: Panel, split: Ints, task: Task) -> tuple[Forecaster, int]:
+    """A baseline that has chosen by some validation windows, and how far it looks back."""
+    forecaster = rule(name, task)
+    facts = Facts(task.horizon, task.season_length, int(panel.lengths.max()))
+    reach = forecaster.suggest(facts, None, {}).context_length
+    windows = Windows(panel, context_length=reach, future_length=task.horizon, start=split)
+    looked_at = spread(len(windows), CHOOSING) if len(windows) else None
+    forecaster.learn([], Batches(windows, looked_at))
+    return forecaster, reach

@@ -7,12 +7,12 @@ import torch
 from torch.nn import functional
 
 from tslm.adapters.autotimes import AutoTimes
-from tslm.adapters.base import Adapter, Facts
+from tslm.adapters.base import Adapter
 from tslm.backbones.huggingface import load
 from tslm.errors import ConfigError
 from tslm.model import ForecastModel
 from tslm.nn.patching import patch
-from tslm.types import Batch, Context, Task
+from tslm.types import Batch, Context, Facts, Task
 
 S, N = 8, 4
 Walks = Callable[..., Batch]

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
 from tslm.adapters.autotimes import AutoTimes
-from tslm.adapters.base import Facts
 from tslm.adapters.timestamps import Timestamps
 from tslm.assembly import assemble, settle, task_of
 from tslm.backbones.base import Identity
@@ -22,7 +21,7 @@ from tslm.config import build, checked, compose
 from tslm.decoders.segment import SegmentDecoder
 from tslm.model import ForecastModel
 from tslm.nn.patching import patch
-from tslm.types import Batch, Context, Task
+from tslm.types import Batch, Context, Facts, Task
 
 PARITY = Path(__file__).parents[1] / "parity"
 OFFICIAL = "This is Time Series from {start} to {end}"

@@ -8,14 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tslm.assembly import rule
 from tslm.data.benchmarks import load
 from tslm.errors import ConfigError
 from tslm.nn.burg import burg, zero_input_response
-from tslm.nn.classical import Drift, ProfileAR, make
-from tslm.types import Forecaster
+from tslm.nn.classical import Drift, ProfileAR
+from tslm.types import Forecaster, Task
 
-NAMES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar"]
+NAMES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar", "ar"]
 NAN = float("nan")
+
+
+def make(name: str, season_length: int) -> Forecaster:
+    return rule(name, Task(1, 1, season_length))
+
+
+def profile_ar(season_length: int, order: int | None = None) -> ProfileAR:
+    return ProfileAR(task=Task(1, 1, season_length), order=order)
 
 
 def forecast(model: Forecaster, past: Tensor, horizon: int) -> Tensor:
@@ -84,7 +93,7 @@ def test_profile_ar_is_the_profile_and_the_response_of_the_residual() -> None:
     shape = torch.stack([phases[(t - 53) % 6] for t in range(53 + 9)])
     residual = (x - shape[:53])[None]
     response = zero_input_response(burg(residual, 5).coefficients, residual[:, -5:], 9)[0]
-    torch.testing.assert_close(forecast(ProfileAR(6, 5), past, 9)[0, :, 0], shape[53:] + response)
+    torch.testing.assert_close(forecast(profile_ar(6, 5), past, 9)[0, :, 0], shape[53:] + response)
 
 
 @settings(max_examples=30, deadline=None)
@@ -191,17 +200,17 @@ def test_small_cases_by_hand(name: str, past: Tensor, expected: list[float]) -> 
 
 def test_the_order_is_four_below_four_seasons_and_never_above_a_quarter_of_the_context() -> None:
     past = walks(3, 95)
-    short, low = (forecast(ProfileAR(24, order), past, 9) for order in (24, 4))
+    short, low = (forecast(profile_ar(24, order), past, 9) for order in (24, 4))
     torch.testing.assert_close(short, low, rtol=0, atol=0)
     past = walks(3, 48)
-    capped, twelve = (forecast(ProfileAR(6, order), past, 9) for order in (24, 12))
+    capped, twelve = (forecast(profile_ar(6, order), past, 9) for order in (24, 12))
     torch.testing.assert_close(capped, twelve)
-    assert not torch.equal(twelve, forecast(ProfileAR(6, 11), past, 9))
+    assert not torch.equal(twelve, forecast(profile_ar(6, 11), past, 9))
 
 
 def test_half_precision_comes_back_as_it_came() -> None:
     past = walks(0, 40).bfloat16()
-    assert forecast(ProfileAR(6), past, 5).dtype == torch.bfloat16
+    assert forecast(profile_ar(6), past, 5).dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("name", ["ProfileAR", "profile_ar", "PROFILE-AR"])
@@ -212,7 +221,7 @@ def test_names_have_aliases(name: str) -> None:
 
 def test_an_unknown_name_gets_a_hint() -> None:
     with pytest.raises(
-        ConfigError, match=r"'profil_ar'\. Did you mean profile_ar.* seasonal_naive"
+        ConfigError, match=r"profil_ar is unknown\. Did you mean profile_ar.* seasonal_naive"
     ):
         make("profil_ar", 24)
     with pytest.raises(ConfigError, match=r"season_length is 0\. Set it to 1 or more"):

@@ -16,14 +16,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tslm.adapters.base import Adapter, Facts, Sizes
+from tslm.adapters.base import Adapter
 from tslm.adapters.timestamps import Timestamps
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.mlp import Activation, mlp
 from tslm.nn.patching import patch
 from tslm.nn.scale import Norm
-from tslm.types import Context, Layout, Task, Tokens
+from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
 
 
 class AutoTimes(Adapter):

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -11,30 +10,7 @@ from torch import Tensor, nn
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.scale import NORMS, Norm, Scale
-from tslm.types import Context, Layout, Task, Tokens
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a user's data say about sensible sizes.
-
-    Args:
-        horizon: steps to forecast.
-        season_length: steps of the main season, 1 if there is none.
-        longest: rows of the longest series that training may use.
-    """
-
-    horizon: int
-    season_length: int
-    longest: int
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """A context length, and sizes of the adapter by the name of their option."""
-
-    context_length: int
-    options: Mapping[str, Any] = field(default_factory=dict)
+from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
 
 
 class Adapter(nn.Module, ABC):

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset
 
-from tslm.data.windows import EpochWindows, RandomWindows, Windows
+from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.types import Batch
 
 
@@ -45,7 +45,8 @@ class WindowData(LightningDataModule):
             return []
         rank, processes = self.rank
         index = self.val_index[rank::processes]
-        return DataLoader(_Chunks(self.val, index, self.eval_batch), batch_size=None)
+        chunks = Batches(self.val, index, self.eval_batch)
+        return DataLoader(chunks, batch_size=None)  # type: ignore[arg-type]  # has len and items
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -71,16 +72,3 @@ class _Steps(IterableDataset[Batch]):
         while True:
             yield self.data.train.cut(self.data.sampler.batch(step)[rank::processes])
             step += 1
-
-
-class _Chunks(Dataset[Batch]):
-    """Validation windows in order."""
-
-    def __init__(self, windows: Windows, index: torch.Tensor, size: int) -> None:
-        self.windows, self.chunks = windows, index.split(size)
-
-    def __len__(self) -> int:
-        return len(self.chunks)
-
-    def __getitem__(self, number: int) -> Batch:
-        return self.windows.cut(self.chunks[number])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
@@ -43,6 +44,7 @@ class Windows:
         stop: end of the rows of each series that may be targets; its length if None.
         stride: rows between neighbouring windows of a series.
         min_context: rows of context a window must have.
+        joint: a window holds all series at once, each a channel; they must be aligned.
     """
 
     def __init__(
@@ -55,13 +57,15 @@ class Windows:
         stop: Ints | None = None,
         stride: int = 1,
         min_context: int = 1,
+        joint: bool = False,
     ) -> None:
         first = np.zeros(len(panel), dtype=np.int64) if start is None else start
         end = panel.lengths if stop is None else np.minimum(stop, panel.lengths)
         last = end - future_length
         lower = np.maximum(first, np.minimum(context_length, last)).clip(min_context)
         count = ((last - lower) // stride + 1).clip(0)
-        self._set(panel, context_length, future_length, stride)
+        count[1:] *= not joint
+        self._set(panel, context_length, future_length, stride, joint)
         self._runs(np.arange(len(panel)), lower, count)
 
     @classmethod
@@ -73,6 +77,7 @@ class Windows:
         *,
         context_length: int,
         future_length: int,
+        joint: bool = False,
     ) -> "Windows":
         """The windows at given places, in their order.
 
@@ -82,16 +87,21 @@ class Windows:
             position: row of its first target, inside its series.
             context_length: rows of context, L.
             future_length: rows of target, F.
+            joint: a window holds all series at once; ``series`` is then 0.
         """
         room = torch.from_numpy(panel.lengths)[series] - future_length
         assert bool(((position >= 0) & (position <= room)).all()), "a window leaves its series"
         windows = cls.__new__(cls)
-        windows._set(panel, context_length, future_length, stride=1)
+        windows._set(panel, context_length, future_length, 1, joint)
         windows._runs(series.numpy(), position.numpy(), np.ones(len(series), dtype=np.int64))
         return windows
 
-    def _set(self, panel: Panel, context_length: int, future_length: int, stride: int) -> None:
+    def _set(
+        self, panel: Panel, context_length: int, future_length: int, stride: int, joint: bool
+    ) -> None:
+        assert not joint or len(set(panel.lengths.tolist())) == 1, "series are not aligned"
         self.panel = panel
+        self.channels = len(panel) if joint else 1
         self.context_length = context_length
         self.future_length = future_length
         self.stride = stride
@@ -136,14 +146,22 @@ class Windows:
 
     def cut(self, index: Int[Tensor, " B"]) -> Batch:
         """The windows of these numbers, in this order."""
-        series, position = self._places(index)
+        series, position = self.members(index)
         begin = self.panel.offsets[series] + position - self.context_length
         inside = begin.clip(0)
         values, time = self._values[inside], self._time[inside]
         if (short := np.flatnonzero(position < self.context_length)).size:
             values[short], time[short] = self._padded(series[short], position[short])
-        past, future = np.split(values[:, :, None], [self.context_length], axis=1)
+        values = rearrange(values, "(B C) T -> B T C", C=self.channels)
+        past, future = np.split(values, [self.context_length], axis=1)
+        time = time[:: self.channels]
         return Batch(torch.from_numpy(past), torch.from_numpy(future), torch.from_numpy(time))
+
+    def members(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:
+        """Series and position of every channel of these windows, window by window."""
+        series, position = self._places(index)
+        members = series[:, None] + np.arange(self.channels)
+        return members.ravel(), position.repeat(self.channels)
 
     def _padded(self, series: Ints, position: Ints) -> tuple[Array, Array]:
         """Windows that reach back beyond the first row of their series."""
@@ -162,6 +180,7 @@ def final_contexts(
     context_length: int,
     horizon: int,
     series: Int[Tensor, " N"] | None = None,
+    joint: bool = False,
 ) -> Batch:
     """The last context of each series and the times to forecast; ``future`` is empty.
 
@@ -171,10 +190,13 @@ def final_contexts(
         context_length: rows of context, L.
         horizon: steps after the last row, H; ``time`` has L + H columns.
         series: numbers of the series, all if None.
+        joint: all series in one window; ``series`` is then 0.
     """
     chosen = torch.arange(len(panel)) if series is None else series
     position = torch.from_numpy(panel.lengths)[chosen]
-    windows = Windows.at(panel, chosen, position, context_length=context_length, future_length=0)
+    windows = Windows.at(
+        panel, chosen, position, context_length=context_length, future_length=0, joint=joint
+    )
     batch = windows.cut(torch.arange(len(windows)))
     last = panel.time[torch.from_numpy(panel.offsets[1:])[chosen] - 1]
     ahead = torch.from_numpy(calendar.future(last.numpy(), horizon))
@@ -182,14 +204,52 @@ def final_contexts(
 
 
 def final_batches(
-    panel: Panel, calendar: Calendar, *, context_length: int, horizon: int, batch_size: int
+    panel: Panel,
+    calendar: Calendar,
+    *,
+    context_length: int,
+    horizon: int,
+    batch_size: int,
+    joint: bool = False,
 ) -> Iterator[tuple[Int[Tensor, " N"], Batch]]:
-    """`final_contexts` of all series, ``batch_size`` at a time, with their numbers."""
-    for series in torch.arange(len(panel)).split(batch_size):
+    """`final_contexts` of all series, ``batch_size`` at a time, with the numbers of the series."""
+    every = torch.arange(len(panel))
+    for series in every[:1].split(1) if joint else every.split(batch_size):
         batch = final_contexts(
-            panel, calendar, context_length=context_length, horizon=horizon, series=series
+            panel,
+            calendar,
+            context_length=context_length,
+            horizon=horizon,
+            series=series,
+            joint=joint,
         )
-        yield series, batch
+        yield every if joint else series, batch
+
+
+class Batches:
+    """Windows in their order, ``batch_size`` at a time; can be read several times.
+
+    Args:
+        windows: what to cut from.
+        index: numbers of the windows; all if None.
+        batch_size: windows of one batch.
+    """
+
+    def __init__(
+        self, windows: Windows, index: Int[Tensor, " n"] | None = None, batch_size: int = 512
+    ) -> None:
+        self.windows = windows
+        chosen = torch.arange(len(windows)) if index is None else index
+        self.parts = [part for part in chosen.split(batch_size) if len(part)]
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __getitem__(self, number: int) -> Batch:
+        return self.windows.cut(self.parts[number])
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self[number] for number in range(len(self)))
 
 
 def _sliding(rows: Shaped[Tensor, " T"], length: int) -> Array:

@@ -6,7 +6,7 @@ units or of level, ``a * x + b``. A context without any value is continued by ze
 """
 
 from abc import abstractmethod
-from difflib import get_close_matches
+from collections.abc import Iterable
 
 import torch
 from einops import rearrange, reduce
@@ -15,15 +15,26 @@ from torch import Tensor
 
 from tslm.errors import ConfigError
 from tslm.nn.burg import burg, fill_forward, zero_input_response
-from tslm.types import Forecaster
+from tslm.types import Batch, Forecaster, Task
 
 # Of one chunk of windows: its arrays stay in the cache of a core, and below 2**15 values PyTorch
 # runs on one core, which on a busy machine saves this many small steps from waiting for each other.
 _CHUNK_VALUES = 2**15 - 1
 
+ORDER = 24  # of an autoregression without validation data
+ORDERS = (4, 8, 16, 24, 48)
+
 
 class Classical(Forecaster):
-    """A rule that continues one series at a time."""
+    """A rule that continues one series at a time.
+
+    Args:
+        task: gives the steps of a season, m.
+    """
+
+    def __init__(self, *, task: Task) -> None:
+        super().__init__()
+        self.season_length = _positive("season_length", task.season_length)
 
     def forecast(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
@@ -42,7 +53,7 @@ class Last(Classical):
     """The last value, repeated."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
-        return _last(rows).expand(-1, horizon)
+        return last_observed(rows).expand(-1, horizon)
 
 
 class Mean(Classical):
@@ -58,8 +69,10 @@ class Drift(Classical):
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         end, start = _age(rows), _age(rows.flip(1))
         steps = rows.shape[1] - 1 - start - end
-        slope = (_last(rows) - _last(rows.flip(1))) / steps.clamp(min=1)
-        return _last(rows) + slope * (end + torch.arange(1, horizon + 1, device=rows.device))
+        slope = (last_observed(rows) - last_observed(rows.flip(1))) / steps.clamp(min=1)
+        return last_observed(rows) + slope * (
+            end + torch.arange(1, horizon + 1, device=rows.device)
+        )
 
 
 class SeasonalNaive(Classical):
@@ -67,20 +80,14 @@ class SeasonalNaive(Classical):
 
     Where that one is missing, two seasons earlier, and so on; where the season has no value at
     that place, or the context is shorter than a season, the last value.
-
-    Args:
-        season_length: steps of a season, m.
     """
-
-    def __init__(self, season_length: int) -> None:
-        self.season_length = _positive("season_length", season_length)
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         seasons = _seasons(rows, self.season_length)
-        latest = _last(rearrange(seasons, "S K m -> (S m) K"))
+        latest = last_observed(rearrange(seasons, "S K m -> (S m) K"))
         latest = rearrange(latest, "(S m) 1 -> S m", m=self.season_length)
-        latest = torch.where(torch.isnan(latest), _last(rows), latest)
-        return _repeat(latest, horizon)
+        latest = torch.where(torch.isnan(latest), last_observed(rows), latest)
+        return repeat_season(latest, horizon)
 
 
 class Profile(Classical):
@@ -88,16 +95,20 @@ class Profile(Classical):
 
     A phase that is never observed, and a context shorter than one season, has the mean of the
     context.
-
-    Args:
-        season_length: steps of a season, m.
     """
 
-    def __init__(self, season_length: int) -> None:
-        self.season_length = _positive("season_length", season_length)
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        return repeat_season(profile(rows, self.season_length), horizon)
+
+
+class AR(Classical):
+    """Burg's autoregression of the context less its mean, of twice the season's order."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
-        return _repeat(profile(rows, self.season_length), horizon)
+        mean = rows.nanmean(1, keepdim=True)
+        rest = rows - mean
+        orders = _affordable(~torch.isnan(rows), min(2 * self.season_length, rows.shape[1] - 1))
+        return mean + _response(rest, orders, horizon)
 
 
 class ProfileAR(Classical):
@@ -108,58 +119,57 @@ class ProfileAR(Classical):
     4 i steps without gaps. Missing residuals at the end are those the autoregression expects.
 
     Args:
-        season_length: steps of a season, m.
-        order: coefficients of the autoregression, p.
+        task: gives the steps of a season, m.
+        order: coefficients of the autoregression, p; None takes what validation likes best of
+            4, 8, 16, 24 and 48, or 24 without validation.
     """
 
-    def __init__(self, season_length: int, order: int = 24) -> None:
-        self.season_length = _positive("season_length", season_length)
-        self.order = _positive("order", order)
+    def __init__(self, *, task: Task, order: int | None = None) -> None:
+        super().__init__(task=task)
+        self.chosen = order is not None
+        self.order: Int[Tensor, ""]  # kept with the weights, as it may be learnt
+        self.register_buffer("order", torch.tensor(_positive("order", order or ORDER)))
+
+    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        if self.chosen:
+            return
+        errors = {order: self._error(order, val) for order in ORDERS}
+        if any(errors.values()):
+            self.order.fill_(min(errors, key=lambda order: errors[order]))
+
+    def _error(self, order: int, windows: Iterable[Batch]) -> float:
+        """Squared error of an order over windows, 0 if there are none."""
+        rule = ProfileAR(task=Task(1, 1, self.season_length), order=order)
+        total = 0.0
+        for batch in windows:
+            ahead = rule.forecast(batch.past, batch.time, batch.future.shape[1])
+            total += float((ahead - batch.future).double().square().nansum())
+        return total
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         shape = profile(rows, self.season_length)
         # the phase of a step counts back from the end of the context, where phase 0 begins
-        residual = rows - _repeat(shape.flip(1), rows.shape[1]).flip(1)
-        row_order = self._orders(rows)
-        order = int(row_order.max())
-        model = burg(residual, order, row_order)
-        recent = residual[:, max(0, rows.shape[1] - 2 * order) :]
-        if recent.isnan().any():
-            recent = fill_forward(model.coefficients, recent)
-        state = recent[:, recent.shape[1] - order :]
-        response = zero_input_response(model.coefficients, state, horizon)
-        return _repeat(shape, horizon) + response
+        residual = rows - repeat_season(shape.flip(1), rows.shape[1]).flip(1)
+        return repeat_season(shape, horizon) + _response(residual, self._orders(rows), horizon)
 
     def _orders(self, rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
+        order = int(self.order)
         short = _length(rows) < 4 * self.season_length
-        wanted = torch.where(short, min(4, self.order), self.order)
-        return torch.minimum(wanted, _affordable(~torch.isnan(rows), self.order))
+        wanted = torch.where(short, min(4, order), order)
+        return torch.minimum(wanted, _affordable(~torch.isnan(rows), order))
 
 
-_RULES: dict[str, type[Classical]] = {
-    "last": Last,
-    "drift": Drift,
-    "mean": Mean,
-    "seasonal_naive": SeasonalNaive,
-    "profile": Profile,
-    "profile_ar": ProfileAR,
-}
-
-
-def make(name: str, season_length: int) -> Forecaster:
-    """Make a classical forecaster by name: ``profile_ar``, ``ProfileAR``, ``seasonal_naive`` ...
-
-    Raises:
-        ConfigError: if there is no such forecaster.
-    """
-    known = {key.replace("_", ""): key for key in _RULES}
-    plain = name.lower().replace("_", "").replace("-", "")
-    if plain not in known:
-        close = [known[match] for match in get_close_matches(plain, known, n=1)]
-        hint = f" Did you mean {close[0]}?" if close else ""
-        raise ConfigError(f"There is no model {name!r}.{hint} Known: {', '.join(_RULES)}.")
-    rule = _RULES[known[plain]]
-    return rule() if rule in (Last, Drift, Mean) else rule(season_length)  # type: ignore[call-arg]
+def _response(
+    residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"], horizon: int
+) -> Float[Tensor, "S H"]:
+    """What Burg's autoregression expects of a residual, left to itself."""
+    order = int(row_order.max())
+    model = burg(residual, order, row_order)
+    recent = residual[:, max(0, residual.shape[1] - 2 * order) :]
+    if recent.isnan().any():
+        recent = fill_forward(model.coefficients, recent)
+    state = recent[:, recent.shape[1] - order :]
+    return zero_input_response(model.coefficients, state, horizon)
 
 
 def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S m"]:
@@ -198,12 +208,12 @@ def _age(rows: Float[Tensor, "S L"]) -> Int[Tensor, "S 1"]:
     return (~torch.isnan(rows)).flip(1).long().argmax(1, keepdim=True)
 
 
-def _last(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S 1"]:
+def last_observed(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S 1"]:
     """The last observed value, NaN if there is none."""
     return rows.gather(1, rows.shape[1] - 1 - _age(rows))
 
 
-def _repeat(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S T"]:
+def repeat_season(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S T"]:
     """One season after the other, cut to ``steps``."""
     return season.repeat(1, -(-steps // season.shape[1]))[:, :steps]
 
@@ -212,8 +222,3 @@ def _positive(name: str, value: int) -> int:
     if value < 1:
         raise ConfigError(f"{name} is {value}. Set it to 1 or more.")
     return value
-
-
-def reach(season_length: int) -> int:
-    """Steps a classical forecast reads by default: 512, or two seasons."""
-    return max(512, 2 * season_length)

@@ -1,0 +1,58 @@
+"""All series of a frame on one stretch of time, for forecasters that read them together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+
+from tslm.calendar import naming
+from tslm.data.frame import Frame
+from tslm.errors import DataError
+
+
+def aligned(frame: Frame) -> Frame:
+    """The frame with every series from the first row of any of them to the last.
+
+    What a series lacks at its beginning is missing.
+
+    Raises:
+        DataError: if series do not end together, or are not on one time grid.
+    """
+    table, offsets = frame.table, frame.offsets
+    last = table.ds.iloc[offsets[1:] - 1].reset_index(drop=True)
+    if (early := (last != last.max()).to_numpy()).any():
+        raise DataError(
+            f"A model that reads all series together needs them to end together; series "
+            f"{naming(frame.ids[early])} end before {last.max()}. Complete them (missing values "
+            "are fine), or leave them out."
+        )
+    lengths = np.diff(offsets)
+    if (lengths == lengths.max()).all() and _same(table.ds, offsets):
+        return frame
+    longest = int(lengths.argmax())
+    times = table.ds.iloc[offsets[longest] : offsets[longest + 1]].reset_index(drop=True)
+    starts = table.ds.iloc[offsets[:-1]].reset_index(drop=True)
+    if not starts.isin(times).all():
+        odd = ~starts.isin(times).to_numpy()
+        raise DataError(
+            f"A model that reads all series together needs one time grid; the times of series "
+            f"{naming(frame.ids[odd])} lie between those of {naming([frame.ids[longest]])}."
+        )
+    whole = len(times)
+    y = np.full((len(lengths), whole), np.nan)
+    for i, (start, length) in enumerate(zip(offsets, lengths, strict=False)):
+        y[i, whole - length :] = table.y.iloc[start : start + length]
+    grid = pd.DataFrame(
+        {
+            "unique_id": frame.ids.repeat(whole),
+            "ds": pd.concat([times] * len(lengths), ignore_index=True),
+            "y": y.ravel(),
+        }
+    )
+    return replace(frame, table=grid)
+
+
+def _same(ds: "pd.Series[pd.Timestamp]", offsets: np.ndarray) -> bool:
+    """Whether every series has the times of the first one; all are equally long."""
+    times = ds.to_numpy().reshape(len(offsets) - 1, -1)
+    return bool((times == times[0]).all())

@@ -1,0 +1,1 @@
+"""Forecasters with weights of their own: what an LLM has to beat."""

@@ -1,0 +1,59 @@
+"""The interface of a forecaster with weights: one pass, its loss, and how it rolls on."""
+
+from abc import abstractmethod
+from itertools import chain
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tslm.types import Batch, Forecaster, Prediction
+
+
+class Network(Forecaster):
+    """One pass gives M values that end ``step`` steps after the context; further ones are rolled.
+
+    With F steps of truth after the context, F = ``step``, every window can be trained on.
+    ``patch_len`` is the distance of the times it must know of, see ``prepare``.
+    """
+
+    step: int
+    patch_len: int = 1
+
+    @abstractmethod
+    def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
+        """One pass: M values, the last of them ``step`` steps after the context."""
+
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        """Learn, once and without gradients, what rows at these times will need; an empty hook."""
+
+    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+        """Mean squared error over the M predicted steps whose truth is observed."""
+        context = batch.past.shape[1]
+        values, covered, aux_loss = self(batch.past, batch.time[:, :context])
+        stop = context + self.step
+        truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
+        counted = covered & ~torch.isnan(truth)
+        error = torch.where(counted, values - torch.nan_to_num(truth), 0).square().sum()
+        loss = error / counted.sum().clamp(min=1)
+        return loss if aux_loss is None else loss + aux_loss
+
+    @torch.no_grad()
+    def forecast(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H C"]:
+        """Continue each window; computed where the model is, returned where ``past`` is."""
+        home, here = past.device, next(chain(self.parameters(), self.buffers())).device
+        return self.roll(past.to(here), time.to(here), horizon)[:, :horizon].to(home)
+
+    def roll(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H2 C"]:
+        """Forecast a step, move the window by it, look at it afresh, until ``horizon`` is full."""
+        context = past.shape[1]
+        series = past
+        for start in range(0, horizon, self.step):
+            window = series[:, start:]
+            ahead = self(window, time[:, start : start + context]).values[:, -self.step :]
+            series = torch.cat([series, ahead], 1)
+        return series[:, context:]

@@ -1,0 +1,283 @@
+"""Fit, save and load: what every forecaster of long frames with settings in ``conf`` shares."""
+
+import warnings
+from abc import abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Int
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+
+import tslm.saving as saving
+from tslm.assembly import device_of, settle, task_of
+from tslm.calendar import Calendar, Ints, naming
+from tslm.config import build, configure
+from tslm.data.align import aligned
+from tslm.data.frame import Frame
+from tslm.data.module import WindowData
+from tslm.data.panel import Panel
+from tslm.data.times import spread, start_times
+from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
+from tslm.errors import ConfigError, DataError
+from tslm.longframe import LongFrameForecaster
+from tslm.networks.base import Network
+from tslm.run import Run
+from tslm.spec import Spec
+from tslm.training import Machine, Recipe, train, trained_state, trained_weights
+from tslm.types import Facts, Forecaster, Task
+from tslm.verdict import Verdict, judge
+
+LOOK = 1024  # validation windows looked at during training, evenly spread
+
+
+class TrainedForecaster(LongFrameForecaster):
+    """A forecaster made from settings: subclasses say which settings, and how to assemble it.
+
+    ``parts`` are its parameters that name a config group.
+    """
+
+    parts: tuple[str, ...] = ()
+    val_size: int | None
+    verbose: int
+
+    @abstractmethod
+    def _configure(self) -> DictConfig:
+        """The settings its parameters mean.
+
+        Raises:
+            ConfigError: if one is unknown or impossible.
+        """
+
+    @abstractmethod
+    def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
+        """The forecaster, before it has learnt anything."""
+
+    def set_params(self, **params: Any) -> "TrainedForecaster":
+        """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
+        for part in self.parts:
+            nested = any(key.startswith(f"{part}__") for key in params)
+            given = params.get(part, getattr(self, part))
+            if nested and given is None:
+                raise ConfigError(
+                    f"{part} is None, so it has no options to set. Pass {part}=Spec(NAME, ...)."
+                )
+            if nested and isinstance(given, str):
+                params[part] = Spec(given)
+        super().set_params(**params)
+        return self
+
+    def fit(
+        self,
+        df: pd.DataFrame,
+        y: None = None,
+        *,
+        val_df: pd.DataFrame | None = None,
+        folder: str | Path | None = None,
+    ) -> "TrainedForecaster":
+        """Learn from a long frame.
+
+        Args:
+            df: any number of series, of any lengths.
+            y: ignored; scikit-learn passes it.
+            val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
+            folder: where to keep checkpoints; a run that was killed goes on from the last one.
+
+        Raises:
+            DataError: if the frame breaks the contract; the message names ids and dates.
+            ConfigError: if a setting is impossible.
+        """
+        cfg = self._configure()
+        both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
+        frame = self._read(both)
+        kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
+        if self._joint(cfg):
+            frame = aligned(frame)
+            kept = np.full(len(kept), kept.max())
+        split = np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
+        panel = Panel.from_frame(frame, until=split)
+        season = cfg.season_length or frame.calendar.season_length
+        cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
+        task = task_of(cfg, season, frame.calendar)
+        run = Run.start(cfg, panel, None if folder is None else Path(folder))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run.seed)
+            model = self._assemble(cfg, task)
+            self._learn(cfg, model, panel, split, run)
+        self.config_, self.task_, self.report_ = cfg, task, frame.report
+        self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
+        self.forecaster_ = model.to(device_of(cfg))
+        self.history_ = panel.tail(self.context_length_)
+        trained = bool(trained_weights(model))
+        self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
+        return self
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write a folder of JSON and safetensors: everything but the frozen body.
+
+        Args:
+            path: the folder; it appears whole or not at all.
+            overwrite: whether to replace one that is there.
+        """
+        self._check_fitted()
+        history = self.history_.to_arrays()
+        params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
+        facts = {
+            "kind": type(self).__name__,
+            "params": params,
+            "settled": saving.settled(self.config_),
+            "season_length": self.task_.season_length,
+            "calendar": self.calendar_.to_dict(),
+            "ids": history.ids,
+            "verdict": self.verdict_.to_dict(),
+            **self._identity(),
+        }
+        saved = saving.Saved(facts, trained_state(self.forecaster_), history.arrays)
+        saving.save(saved, Path(path), overwrite)
+
+    @classmethod
+    def load(cls, path: str | Path, *, download: bool = False) -> "TrainedForecaster":
+        """Read a saved folder; the body must be here already, unless ``download`` is set.
+
+        Raises:
+            DataError: if the folder is damaged, altered, of a newer version, or of another class.
+            BackboneError: if the body is not here or is not the one trained with.
+        """
+        saved = saving.read(Path(path))
+        if saved.facts["kind"] != cls.__name__:
+            raise DataError(f"{path} holds a {saved.facts['kind']}; {cls.__name__} cannot load it.")
+        known = cls().get_params(deep=False)
+        model = cls(**saving.parameters(saved.facts, known))
+        model._restore(saved, download)
+        return model
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What it was made with, ready for JSON: everything settled that concerns it."""
+        self._check_fitted()
+        plain = OmegaConf.to_container(self.config_)
+        assert isinstance(plain, dict)
+        return {str(key): value for key, value in plain.items() if self._concerns(str(key))}
+
+    def prepare(self, panel: Panel) -> None:
+        """Let the fitted model learn, once, what windows of these series will need."""
+        windows = Windows(panel, context_length=self.context_length_, future_length=1)
+        if isinstance(self.forecaster_, Network):
+            self.forecaster_.prepare(start_times(windows, 1))
+
+    def _restore(self, saved: saving.Saved, download: bool) -> None:
+        facts = saved.facts
+        settled = facts["settled"]
+        parts = {part: saving.spec(settled[part]) for part in self.parts if part in settled}
+        cfg = configure(parts, settled["values"])
+        calendar = Calendar.from_dict(facts["calendar"])
+        task = task_of(cfg, facts["season_length"], calendar)
+        model = self._assemble(cfg, task, download)
+        self._check_identity(facts, model)
+        saving.fill(model, saved.weights)
+        self.config_, self.task_ = cfg, task
+        self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
+        self.forecaster_ = model.eval().to(device_of(cfg))
+        self.history_ = Panel.from_arrays(saved.history, facts["ids"])
+        self.verdict_ = Verdict.from_dict(facts["verdict"])
+
+    def _joint(self, cfg: DictConfig) -> bool:
+        """Whether the forecaster reads all series together."""
+        return False
+
+    def _concerns(self, setting: str) -> bool:
+        """Whether a setting has any meaning for this forecaster."""
+        return True
+
+    def _identity(self) -> dict[str, Any]:
+        """Further facts of a saved model: which weights it needs that it does not hold."""
+        return {}
+
+    def _check_identity(self, facts: dict[str, Any], model: Forecaster) -> None:
+        """Raise if a model is not made of what ``_identity`` told."""
+
+    def _given(self, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame) -> Ints:
+        """How many last rows of each series are those of ``val_df``."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # said once, when both were read
+            own, later = (self._read(part, frame.calendar) for part in (df, val_df))
+        last = own.table.groupby("unique_id").ds.agg(["max", "size"])
+        first = later.table.groupby("unique_id").ds.min()
+        early = (first <= last["max"].reindex(first.index)).to_numpy()
+        if early.any():
+            raise DataError(
+                f"Rows of val_df precede or overlap those of df in series "
+                f"{naming(first.index[early])}. They must follow the last row of each series."
+            )
+        own_rows = last["size"].reindex(frame.ids, fill_value=0).to_numpy(np.int64)
+        return np.diff(frame.offsets) - own_rows
+
+    def _kept(self, frame: Frame) -> Ints:
+        """How many last rows of each series are kept for validation, by ``val_size``."""
+        lengths = np.diff(frame.offsets)
+        if self.val_size is not None:
+            if self.val_size < 0:
+                raise ConfigError(f"val_size={self.val_size} must not be negative.")
+            return np.full(len(lengths), self.val_size)
+        kept = np.clip(lengths // 10, self.h, 10 * self.h)
+        kept[lengths - kept < 2 * self.h] = 0
+        return kept
+
+    def _learn(
+        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
+    ) -> None:
+        """Show the forecaster its windows; train the weights it has."""
+        step = model.step if isinstance(model, Network) else cfg.h
+        length = cfg.context_length
+        windows = Windows(
+            panel, context_length=length, future_length=step, stop=split, joint=model.joint
+        )
+        val = Windows(
+            panel, context_length=length, future_length=cfg.h, start=split, joint=model.joint
+        )
+        looked_at = spread(len(val), LOOK) if len(val) else None
+        if isinstance(model, Network):
+            _check_windows(windows, step, split)
+            for part in (windows, val):
+                model.prepare(start_times(part, model.patch_len))
+        model.learn(Batches(windows), Batches(val, looked_at))
+        if isinstance(model, Network) and trained_weights(model):
+            sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
+                windows, cfg.batch_size, run.seed
+            )
+            data = WindowData(windows, sampler, val if len(val) else None, looked_at)
+            self._train(cfg, model, data, run.folder)
+
+    def _train(
+        self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None
+    ) -> None:
+        steps = cfg.max_steps
+        if isinstance(data.sampler, EpochWindows):
+            steps = cfg.max_epochs * data.sampler.steps_per_epoch
+        recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=steps)
+        train(
+            model,
+            data,
+            recipe,
+            horizon=cfg.h,
+            machine=Machine(cfg.accelerator, cfg.devices, cfg.strategy),
+            patience=cfg.early_stopping_patience,
+            folder=folder,
+            progress=self.verbose > 0,
+        )
+
+    def _prepare(self, time: Int[Tensor, "B T"]) -> None:
+        if isinstance(self.forecaster_, Network):
+            self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
+
+
+def _check_windows(windows: Windows, step: int, split: Ints) -> None:
+    if not len(windows):
+        raise DataError(
+            f"No series is long enough to train on: a window needs more than {step} rows before "
+            f"its validation rows, and the longest series has {split.max()}. Set a smaller h or "
+            "val_size, or give longer series."
+        )
