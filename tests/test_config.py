@@ -85,7 +85,7 @@ class TestBuild:
 class TestConfigure:
     def test_plain_values_win_over_options_and_options_over_the_yaml(self) -> None:
         plain = configure(PARTS, {})
-        assert (plain.adapter.mix, plain.learning_rate) == (1.0, 2e-3)
+        assert (plain.adapter.mix, plain.learning_rate) == (1.0, 4e-3)
         options = configure({**PARTS, "adapter": Spec("autotimes", mix=0.5)}, {})
         assert (options.adapter.mix, options.adapter.floor) == (0.5, plain.adapter.floor)
         values = configure(PARTS, {"learning_rate": 0.1, "h": 7, "batch_size": None})
