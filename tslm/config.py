@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from inspect import signature
 from itertools import product
 from pathlib import Path
@@ -76,6 +76,11 @@ def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfi
     Raises:
         ConfigError: for a key or a choice that does not exist, with the nearest that does.
     """
+    return _composed(primary, tuple(overrides)).copy()
+
+
+@lru_cache(maxsize=64)
+def _composed(primary: str, overrides: tuple[str, ...]) -> DictConfig:
     # Hydra takes every folder for a group; conf/backbone is none, and conf/model not everywhere
     plain = [word for word in overrides if _is_plain(word.partition("=")[0], primary)]
     words = [word for word in overrides if word not in plain]
