@@ -164,9 +164,9 @@ class TestParameters:
 
 
 class TestNotAvailable:
-    @pytest.mark.parametrize("name", ["futr_exog", "hist_exog", "static_exog", "prompt", "base"])
+    @pytest.mark.parametrize("name", ["futr_exog", "hist_exog", "static_exog", "prompt"])
     def test_fit_names_settings_of_features_to_come(self, name: str) -> None:
-        value = "profile" if name == "base" else "a prompt" if name == "prompt" else ["price"]
+        value = "a prompt" if name == "prompt" else ["price"]
         with pytest.raises(ConfigError, match=f"{name}.* is not available"):
             forecaster(**{name: value}).fit(waves())
 

@@ -1,5 +1,7 @@
 """Join a config and a task to a model."""
 
+from dataclasses import replace
+
 import torch
 from omegaconf import DictConfig
 
@@ -47,7 +49,10 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
     backbone = load(cfg.backbone, cfg.n_layers, dtype=backbone_dtype(cfg), download=download)
     adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
     decoder = build(cfg.decoder, width=backbone.width, layout=adapter.layout, task=task)
-    return ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=cfg.rollout)
+    base = None if cfg.base is None else build(cfg.base, task=replace(task, horizon=decoder.step))
+    return ForecastModel(
+        adapter=adapter, backbone=backbone, decoder=decoder, base=base, rollout=cfg.rollout
+    )
 
 
 def baseline(cfg: DictConfig, task: Task) -> Forecaster:

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tslm.errors import ConfigError
 from tslm.spec import Spec
 
-GROUPS = ("adapter", "decoder", "model", "trainer")
+GROUPS = ("adapter", "decoder", "base", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
 COUNTS = {"n_windows", "step_size", "stride", "rounds", "rollout_steps"}  # of some verbs
 FLAGS = {"overwrite", "download"}
@@ -37,7 +37,6 @@ class RunConfig:
     season_length: int | None
     backbone: str
     n_layers: Any  # a number or "all"
-    base: str | None
     rollout: str
     id_col: str
     time_col: str
@@ -230,16 +229,15 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
 
 
 def _set_options(cfg: DictConfig, group: str, options: Mapping[str, Any]) -> None:
-    node = cfg[group]
+    node = cfg[group] or {}
     known = [str(key) for key in node if key != "_target_"]
     for key, value in options.items():
         if key not in known:
             nearest = get_close_matches(key, known, n=1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
-            raise ConfigError(
-                f"{cfg[group]._target_.rpartition('.')[2]} has no option {key!r}.{hint} "
-                f"It has {', '.join(known)}."
-            )
+            name = node["_target_"].rpartition(".")[2] if node else f"{group}=none"
+            has = f" It has {', '.join(known)}." if known else ""
+            raise ConfigError(f"{name} has no option {key!r}.{hint}{has}")
         node[key] = value
 
 
@@ -261,8 +259,6 @@ def checked(cfg: DictConfig) -> DictConfig:
             raise ConfigError(f"{name}={cfg[name]} must be at least 1.")
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
-    if cfg.base is not None:
-        raise ConfigError(f"base={cfg.base} is not available in this version. Leave base out.")
     return cfg
 
 
@@ -304,7 +300,8 @@ def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """A verb's settings by the names of an estimator's parameters."""
     arguments: dict[str, Any] = {field.name: cfg[field.name] for field in fields(RunConfig)}
     for group in cfg.choices:
-        options = {str(key): value for key, value in cfg[group].items() if key != "_target_"}
+        node = cfg[group] or {}  # base=none
+        options = {str(key): value for key, value in node.items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)
     return arguments
 

@@ -33,7 +33,8 @@ class TSLMForecaster(TrainedForecaster):
         backbone: the frozen body: a named one, a hub id, a folder or a ``.gguf`` file.
         n_layers: its first blocks used; "all" for all.
         decoder: how hidden states become values; None is the adapter's own.
-        base: a classical base the adapter corrects (not available yet).
+        base: what the adapter corrects: "profile", "profile_ar" or "ridge", or a ``Spec``; training
+            begins at its forecast, and validation decides how much of the correction is kept.
         context_length: steps read.
         freq: distance of rows, a pandas alias or a whole number; None infers it.
         season_length: steps of the main season; None takes the frequency's.
@@ -65,7 +66,7 @@ class TSLMForecaster(TrainedForecaster):
         verbose: 0 is silent, 1 shows a progress bar.
     """
 
-    parts = ("adapter", "decoder", "trainer")
+    parts = ("adapter", "decoder", "base", "trainer")
 
     def __init__(
         self,
@@ -74,7 +75,7 @@ class TSLMForecaster(TrainedForecaster):
         backbone: str = "smollm2-135m",
         n_layers: int | str | None = None,
         decoder: str | Spec | None = None,
-        base: str | None = None,
+        base: str | Spec | None = None,
         context_length: int | None = None,
         freq: str | int | None = None,
         season_length: int | None = None,

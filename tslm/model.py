@@ -1,5 +1,6 @@
 """The whole method: normalise, lay out as tokens, read, decode, undo."""
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import torch
@@ -12,7 +13,9 @@ from tslm.backbones.base import Backbone
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
 from tslm.networks.base import Network
-from tslm.types import Context, Prediction
+from tslm.nn.anchors import anchors
+from tslm.nn.scale import Scale
+from tslm.types import Batch, Context, Forecaster, Prediction
 
 Rollout = Literal["cached", "sliding"]
 
@@ -24,6 +27,8 @@ class ForecastModel(Network):
         adapter: series to tokens.
         backbone: tokens to hidden states.
         decoder: hidden states to values.
+        base: what the model corrects: its values are added to what the base forecasts instead of to
+            the level of the window, and begin at zero. It reads values, not times.
         rollout: how to go beyond what the decoder gives at once. ``cached`` normalises once,
             keeps the body's keys and values and reads one new token per segment, so the context
             grows; ``sliding`` drops the oldest step for each new one and reads everything again,
@@ -40,6 +45,7 @@ class ForecastModel(Network):
         adapter: Adapter,
         backbone: Backbone,
         decoder: Decoder,
+        base: Forecaster | None = None,
         rollout: Rollout = "sliding",
     ) -> None:
         super().__init__()
@@ -54,40 +60,101 @@ class ForecastModel(Network):
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
         self.rollout, self.step = rollout, decoder.step
         self.patch_len = adapter.layout.patch_len
+        self.base = base
+        if base is not None:
+            decoder.start_at_zero()
+            self.gate: Float[Tensor, ""]  # how much of the correction is kept
+            self.register_buffer("gate", torch.ones(()))
 
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
         scale = self.adapter.scale(past)
+        values, covered, aux_loss = self._read(past, time, scale)
+        level = self._levels(past, time, scale, values.shape[1])
+        return Prediction(scale.stretch(values) + level, covered, aux_loss)
+
+    def ahead(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "B P C"]:
+        scale = self.adapter.scale(past)
+        values = self._read(past, time, scale).values[:, -self.step :]
+        return scale.stretch(values) + self._levels(past, time, scale, self.step)
+
+    def _read(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"], scale: Scale
+    ) -> Prediction:
+        """One pass, in the units of the body."""
         tokens = self.adapter(Context.fold(scale.apply(past), time))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
         values = self._unfold(self.decoder(hidden), len(past))
         covered = self._unfold(self.decoder.covered(tokens.mask[:, tokens.n_prompt :]), len(past))
-        return Prediction(scale.undo(values), covered, tokens.aux_loss)
+        return Prediction(values, covered, tokens.aux_loss)
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         self.adapter.prepare(time)
+
+    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        if self.base is not None:
+            self.base.learn(train, val)
+
+    @torch.no_grad()
+    def calibrate(self, val: Iterable[Batch]) -> None:
+        """Fit the gate: the share of the correction, in [0, 1], that validation asks for.
+
+        It minimises the squared error of ``base + gate * correction``; without validation windows
+        all of the correction is kept.
+        """
+        if self.base is None:
+            return
+        self.gate.fill_(1)
+        asked = given = 0.0
+        for batch in val:
+            horizon = batch.future.shape[1]
+            base = self.base.forecast(batch.past, batch.time, horizon)
+            correction = (self.forecast(batch.past, batch.time, horizon) - base).double()
+            rest = (batch.future - base).double()
+            known = ~torch.isnan(rest)
+            asked += float((rest * correction)[known].sum())
+            given += float(correction[known].square().sum())
+        if given > 0:
+            self.gate.fill_(min(max(asked / given, 0.0), 1.0))
 
     def roll(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Float[Tensor, "B H2 C"]:
         grows = self.rollout == "cached" and self.adapter.layout.grows
-        return (self._grow if grows else super().roll)(past, time, horizon)
+        ahead = (self._grow if grows else super().roll)(past, time, horizon)
+        if self.base is None:
+            return ahead
+        base = self.base.forecast(past, time, ahead.shape[1])
+        return base + self.gate * (ahead - base)
 
     def _grow(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Float[Tensor, "B H2 C"]:
         """Read the window once, then one token for each segment forecast."""
-        context, step, windows = past.shape[1], self.decoder.step, len(past)
+        context, step, windows = past.shape[1], self.step, len(past)
         scale = self.adapter.scale(past)
         tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context]))
         hidden, state = self.backbone.start(tokens)
-        ahead: list[Tensor] = []
+        scale, series = scale.last, past
         for start in range(context, context + horizon, step):
+            level = self._levels(series[:, -context:], time, scale, step)
             values = self._unfold(self.decoder(hidden[:, -1:]), windows)
-            ahead.append(values)
+            segment = scale.stretch(values) + level
+            series = torch.cat([series, segment], 1)
             if start + step < context + horizon:
-                tokens = self.adapter(Context.fold(values, time[:, start : start + step]))
+                when = time[:, start : start + step]
+                tokens = self.adapter(Context.fold(scale.apply(segment), when))
                 hidden, state = self.backbone.extend(state, tokens)
-        return scale.undo_after(torch.cat(ahead, 1))
+        return series[:, context:]
+
+    def _levels(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], scale: Scale, steps: int
+    ) -> Float[Tensor, "B J C"]:
+        """What the model's M values are added to; broadcast against them."""
+        if self.base is None:
+            return scale.level(steps)
+        return anchors(self.base, past, time, self.step, steps)
 
     @staticmethod
     def _unfold(values: Shaped[Tensor, "S M"], windows: int) -> Shaped[Tensor, "B M C"]:

@@ -156,7 +156,7 @@ def settled(cfg: DictConfig) -> dict[str, Any]:
     """The settings a model was made with: names of parts, their options, plain values."""
     stored: dict[str, Any] = {"values": {}}
     for key, value in OmegaConf.to_container(cfg).items():  # type: ignore[union-attr]
-        if key in cfg.choices:
+        if key in cfg.choices and value is not None:
             options = {name: option for name, option in value.items() if name != "_target_"}
             stored[str(key)] = {"spec": cfg.choices[key], "options": options}
         elif key not in ("choices", *GROUPS):

@@ -32,6 +32,7 @@ from tslm.types import Facts, Forecaster, Task
 from tslm.verdict import Verdict, judge
 
 LOOK = 1024  # validation windows looked at during training, evenly spread
+LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
 
 
 class TrainedForecaster(LongFrameForecaster):
@@ -243,13 +244,15 @@ class TrainedForecaster(LongFrameForecaster):
             _check_windows(windows, step, split)
             for part in (windows, val):
                 model.prepare(start_times(part, model.patch_len))
-        model.learn(Batches(windows), Batches(val, looked_at))
+        some = spread(len(windows), LEARNT) if len(windows) else None
+        model.learn(Batches(windows, some), Batches(val, looked_at))
         if isinstance(model, Network) and trained_weights(model):
             sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
                 windows, cfg.batch_size, run.seed
             )
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
             self._train(cfg, model, data, run.folder)
+        model.calibrate(Batches(val, looked_at))
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None

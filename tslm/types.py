@@ -162,3 +162,10 @@ class Forecaster(nn.Module, ABC):
             train: windows with the steps that follow them; can be read several times.
             val: the same, to choose by; may be empty.
         """
+
+    def calibrate(self, val: Iterable[Batch]) -> None:
+        """Choose, after training, what only validation windows can tell; an empty hook.
+
+        Args:
+            val: windows with the steps that follow them; may be empty.
+        """

@@ -122,6 +122,6 @@ def test_values_are_undone_by_the_statistics_of_their_own_place() -> None:
     scale = Scale.of(past, "prefix", SEGMENT)
     ones = torch.ones(3, 3, 2)
     assert (scale.undo(ones) == scale.spread[:, -3:] + scale.loc[:, -3:]).all()
-    assert (scale.undo_after(ones) == scale.spread[:, -1:] + scale.loc[:, -1:]).all()
+    assert (scale.last.undo(ones) == scale.spread[:, -1:] + scale.loc[:, -1:]).all()
     longer = scale.undo(torch.ones(3, 50, 2))
     assert (longer == scale.spread[:, -1:] + scale.loc[:, -1:]).all()

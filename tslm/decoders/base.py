@@ -14,6 +14,16 @@ class Decoder(nn.Module, ABC):
 
     step: int
 
+    @property
+    @abstractmethod
+    def head(self) -> nn.Linear:
+        """Its last map."""
+
+    def start_at_zero(self) -> None:
+        """Give zeros until it has been trained."""
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
     @abstractmethod
     def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
         """Turn the hidden states of a context's tokens into normalised values."""

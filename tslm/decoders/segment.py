@@ -2,7 +2,7 @@
 
 from einops import repeat
 from jaxtyping import Bool, Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
 from tslm.nn.mlp import Activation, mlp
@@ -44,6 +44,12 @@ class SegmentDecoder(Decoder):
             activation=activation,
             dropout=dropout,
         )
+
+    @property
+    def head(self) -> nn.Linear:
+        last = self.project[-1]
+        assert isinstance(last, nn.Linear)
+        return last
 
     def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
         return unpatch(self.project(hidden))

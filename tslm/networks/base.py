@@ -54,6 +54,12 @@ class Network(Forecaster):
         series = past
         for start in range(0, horizon, self.step):
             window = series[:, start:]
-            ahead = self(window, time[:, start : start + context]).values[:, -self.step :]
+            ahead = self.ahead(window, time[:, start : start + context])
             series = torch.cat([series, ahead], 1)
         return series[:, context:]
+
+    def ahead(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
+    ) -> Float[Tensor, "B P C"]:
+        """The ``step`` values that follow the context."""
+        return self(past, time).values[:, -self.step :]

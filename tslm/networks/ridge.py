@@ -80,18 +80,21 @@ class Ridge(DirectNetwork):
         for batch in val:
             rest, target = self._pair(batch)
             for penalty, weight in solutions.items():
-                gap = rest @ weight.to(rest) - target
+                gap = (rest @ weight.to(rest))[:, : target.shape[1]] - target
                 errors[penalty] += float(gap.double().square().sum())
         if not any(errors.values()):
             return min(solutions.items(), key=lambda item: abs(item[0] - DEFAULT))[1]
         return solutions[min(errors, key=lambda penalty: errors[penalty])]
 
-    def _pair(self, batch: Batch) -> tuple[Float[Tensor, "S L"], Float[Tensor, "S H"]]:
-        """Contexts and futures less their level; windows with a missing target are left out."""
+    def _pair(self, batch: Batch) -> tuple[Float[Tensor, "S L"], Float[Tensor, "S F"]]:
+        """Contexts and futures less their level; windows with a missing target are left out.
+
+        Futures may be shorter or longer than H; steps beyond H do not count.
+        """
         rows = rearrange(batch.past, "B L C -> (B C) L")
-        future = rearrange(batch.future, "B H C -> (B C) H")
+        future = rearrange(batch.future[:, : self.step], "B H C -> (B C) H")
         before, after = self.levels(rows)
-        target = future - after
+        target = future - after[:, : future.shape[1]]
         whole = ~target.isnan().any(1)
         return torch.nan_to_num(rows - before)[whole], target[whole]
 

@@ -59,12 +59,20 @@ class Scale:
 
     def undo(self, values: Float[Tensor, "B M C"]) -> Float[Tensor, "B M C"]:
         """Back to the units of the window; values beyond it take its last statistics."""
-        steps = values.shape[1]
-        return values * _last(self.spread, steps) + _last(self.loc, steps)
+        return self.stretch(values) + self.level(values.shape[1])
 
-    def undo_after(self, values: Float[Tensor, "B M C"]) -> Float[Tensor, "B M C"]:
-        """Back to the units of the window, all by its last statistics: for what follows it."""
-        return values * self.spread[:, -1:] + self.loc[:, -1:]
+    def stretch(self, values: Float[Tensor, "B M C"]) -> Float[Tensor, "B M C"]:
+        """Back to the spread of the window, but not to its level."""
+        return values * _last(self.spread, values.shape[1])
+
+    def level(self, steps: int) -> Float[Tensor, "B J C"]:
+        """The level of M values that end with the window or follow it: one each, or one for all."""
+        return _last(self.loc, steps)
+
+    @property
+    def last(self) -> "Scale":
+        """The last statistics alone: for what follows the window."""
+        return Scale(self.loc[:, -1:], self.spread[:, -1:])
 
 
 def _last(statistic: Float[Tensor, "B K C"], steps: int) -> Float[Tensor, "B J C"]:
