@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tslm import ConfigError, Spec
-from tslm.backbones.cards import cards
+from tslm.backbones.cards import cards, controls
 from tslm.config import (
     build,
     choices,
@@ -122,7 +122,7 @@ class TestFiles:
         if group == "config" or group == "verb":
             compose(str(name))
         elif group == "backbone":
-            assert cards()[name.name].name == name.name
+            assert name.name in controls() or cards()[name.name].name == name.name
         elif group == "benchmark":
             assert name.name in names()
             compose("verb/benchmark", [f"benchmark={name.name}"])
@@ -136,9 +136,7 @@ class TestFiles:
         cfg = compose()
         for name, value in params.items():
             if name in cfg and name not in (
-                "adapter",
-                "decoder",
-                "trainer",
+                *TSLMForecaster.parts,
                 "learning_rate",
                 "batch_size",
             ):

@@ -41,8 +41,8 @@ class Echo(Backbone):
     def lexicon(self) -> Lexicon:
         return self._lexicon
 
-    def forward(self, tokens: Tokens) -> Tensor:
-        return tokens.embeds
+    def read(self, embeds: Tensor, mask: Tensor | None = None) -> Tensor:
+        return embeds
 
     def start(self, tokens: Tokens) -> tuple[Tensor, None]:
         return tokens.embeds, None

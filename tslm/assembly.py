@@ -5,13 +5,16 @@ from dataclasses import replace
 import torch
 from omegaconf import DictConfig
 
+from tslm.backbones.base import Backbone
 from tslm.backbones.huggingface import load
+from tslm.backbones.reference import Reference
 from tslm.calendar import Calendar
-from tslm.config import build, node, part_class
+from tslm.config import build, control, node, part_class
 from tslm.errors import ConfigError
 from tslm.model import ForecastModel
 from tslm.types import Facts, Forecaster, Task
 
+DEFAULT = "smollm2-135m"  # whose size a control has if none is named
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -46,13 +49,29 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
         task: what is to be forecast.
         download: whether weights may be fetched from the network.
     """
-    backbone = load(cfg.backbone, cfg.n_layers, dtype=backbone_dtype(cfg), download=download)
+    backbone = body_of(cfg, download=download)
     adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
     decoder = build(cfg.decoder, width=backbone.width, layout=adapter.layout, task=task)
     base = None if cfg.base is None else build(cfg.base, task=replace(task, horizon=decoder.step))
     return ForecastModel(
         adapter=adapter, backbone=backbone, decoder=decoder, base=base, rollout=cfg.rollout
     )
+
+
+def body_of(cfg: DictConfig, *, download: bool = True) -> Backbone:
+    """The language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
+    freeze = build(cfg.freeze)
+    dtype = backbone_dtype(cfg)
+    kind, _, rest = cfg.backbone.partition(":")
+    card = control(kind)
+    if card is None:
+        return load(cfg.backbone, cfg.n_layers, dtype, freeze=freeze, download=download)
+    name, _, seed = rest.rpartition(":") if rest.rpartition(":")[2].isdigit() else (rest, "", "0")
+    reference = Reference(name or DEFAULT, cfg.n_layers, dtype, download)
+    made: Backbone = build(
+        card, reference=reference, seed=int(seed), freeze=freeze, name=cfg.backbone
+    )
+    return made
 
 
 def baseline(cfg: DictConfig, task: Task) -> Forecaster:

@@ -112,12 +112,15 @@ def _numbered(out: str, number: int) -> str:
 
 def _backbone(words: list[str]) -> None:
     from tslm.backbones import store
+    from tslm.backbones.cards import controls
     from tslm.errors import ConfigError
 
     _show_progress()
     if words == ["list"]:
         for entry in store.named():
-            print(f"{entry.name:<14} {entry.place:<16} {entry.licence:<12} {entry.description}")
+            print(f"{entry.name:<16} {entry.place:<16} {entry.licence:<12} {entry.description}")
+        for name, description in controls().items():
+            print(f"{name:<16} {'control':<16} {'-':<12} {description}")
     elif len(words) == 2 and words[0] == "pull":
         source = store.pull(words[1])
         print(f"{source.name} is ready in {source.folder or 'memory'}")

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from tslm.errors import ConfigError
 from tslm.spec import Spec
 
-GROUPS = ("adapter", "decoder", "base", "model", "trainer")
+GROUPS = ("adapter", "decoder", "base", "freeze", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
 COUNTS = {"n_windows", "step_size", "stride", "rounds", "rollout_steps"}  # of some verbs
 FLAGS = {"overwrite", "download"}
@@ -106,6 +106,15 @@ def node(group: str, name: str) -> DictConfig:
     """
     content = OmegaConf.load(conf_folder() / group / f"{choice(group, name)}.yaml")
     found: DictConfig = OmegaConf.select(content, group)
+    return found
+
+
+def control(name: str) -> DictConfig | None:
+    """The node of a control in place of a language model, or None if no control is called so."""
+    path = conf_folder() / "backbone" / f"{name}.yaml"
+    if not re.fullmatch(r"\w+", name) or not path.is_file():
+        return None
+    found: DictConfig | None = OmegaConf.select(OmegaConf.load(path), "control")
     return found
 
 

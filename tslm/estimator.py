@@ -30,7 +30,8 @@ class TSLMForecaster(TrainedForecaster):
     Args:
         h: steps trained for, and forecast by default.
         adapter: how series become tokens: a name, or a ``Spec`` with options.
-        backbone: the frozen body: a named one, a hub id, a folder or a ``.gguf`` file.
+        backbone: the frozen body: a named one, a hub id, a folder or a ``.gguf`` file; or a
+            control in its place, such as "none", "block" or "random:smollm2-135m".
         n_layers: its first blocks used; "all" for all.
         decoder: how hidden states become values; None is the adapter's own.
         base: what the adapter corrects: "profile", "profile_ar" or "ridge", or a ``Spec``; training
@@ -59,6 +60,8 @@ class TSLMForecaster(TrainedForecaster):
         devices: as in Lightning.
         strategy: as in Lightning.
         precision: of the frozen body, "fp32" or "bf16"; None is bf16 where the GPU is made for it.
+        freeze: what of the body is trained: "strict" (nothing), "norms", "norms+pos", "lora",
+            "full", or a ``Spec`` with options.
         rollout: "sliding" or "cached", see ``ForecastModel``.
         trainer: the training recipe: a name, or a ``Spec`` with options.
         alias: name of the forecast column; None is the adapter's class name.
@@ -66,7 +69,7 @@ class TSLMForecaster(TrainedForecaster):
         verbose: 0 is silent, 1 shows a progress bar.
     """
 
-    parts = ("adapter", "decoder", "base", "trainer")
+    parts = ("adapter", "decoder", "base", "freeze", "trainer")
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class TSLMForecaster(TrainedForecaster):
         devices: Any = 1,
         strategy: str = "auto",
         precision: str | None = None,
+        freeze: str | Spec = "strict",
         rollout: str = "sliding",
         trainer: str | Spec = "one_cycle",
         alias: str | None = None,
@@ -132,6 +136,7 @@ class TSLMForecaster(TrainedForecaster):
         self.devices = devices
         self.strategy = strategy
         self.precision = precision
+        self.freeze = freeze
         self.rollout = rollout
         self.trainer = trainer
         self.alias = alias

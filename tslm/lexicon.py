@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
@@ -19,6 +20,15 @@ class Lexicon(ABC):
     @abstractmethod
     def key(self) -> str:
         """Names the reader (model, depth, precision): equal keys read a sentence alike."""
+
+    @property
+    @abstractmethod
+    def tokenizer(self) -> Any:
+        """The tokenizer, of the transformers library.
+
+        Raises:
+            BackboneError: if the model has none.
+        """
 
     @property
     @abstractmethod

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tslm.config import GROUPS
 from tslm.errors import ConfigError, DataError
 from tslm.spec import Spec
+from tslm.training import trained_state
 
 FORMAT = 1
 HEAD = ("format", "tslm", "files")  # what the file says of itself
@@ -147,7 +148,7 @@ def spec(stored: Mapping[str, Any]) -> Spec:
         DataError: if it is something else.
     """
     name = str(stored["spec"])
-    if not re.fullmatch(r"\w+", name):
+    if not re.fullmatch(r"[\w+]+", name):
         raise DataError(f"The saved model names a part {name!r}, which is no name.")
     return Spec(name, **stored["options"])
 
@@ -172,7 +173,7 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     strange = [name for name, t in weights.items() if wanted.get(name) != t.shape]
-    lacking = [name for name in wanted if not name.startswith("backbone.") and name not in weights]
+    lacking = [name for name in trained_state(model) if name not in weights]
     if strange or lacking:
         raise DataError(
             f"The saved weights do not fit the model: {', '.join((strange + lacking)[:5])}."

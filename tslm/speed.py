@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
 from tslm.assembly import assemble, settle
-from tslm.backbones.huggingface import HuggingFaceBackbone
+from tslm.backbones.lexicon import HuggingFaceLexicon
 from tslm.model import ForecastModel
 from tslm.training import Recipe
 from tslm.types import Batch, Facts, Task
@@ -42,8 +42,9 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     result |= _inference(cfg, model, batch)
     if model.adapter.layout.grows:
         result |= _rollouts(cfg, model, batch)
-    if cfg.sentences and isinstance(model.backbone, HuggingFaceBackbone):
-        result |= _reading(cfg, model.backbone)
+    lexicon = model.backbone.lexicon
+    if cfg.sentences and isinstance(lexicon, HuggingFaceLexicon):
+        result |= _reading(cfg, lexicon)
     return result | {"config": OmegaConf.to_container(cfg)}
 
 
@@ -53,7 +54,8 @@ def operations(model: ForecastModel, *, backward: bool) -> int:
     A frozen body is passed back once, for the gradient of its input; trained layers twice.
     """
     tokens = model.adapter.layout.n_tokens
-    body = model.backbone.operations(tokens) * (2 if backward else 1)
+    trained = any(weight.requires_grad for weight in model.backbone.parameters())
+    body = model.backbone.operations(tokens) * ((3 if trained else 2) if backward else 1)
     linear = [
         layer.weight.numel()
         for part in (model.adapter, model.decoder)
@@ -131,16 +133,15 @@ def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
     }
 
 
-def _reading(cfg: DictConfig, backbone: HuggingFaceBackbone) -> dict[str, Any]:
+def _reading(cfg: DictConfig, lexicon: HuggingFaceLexicon) -> dict[str, Any]:
     """Seconds of a plain batched pass over every sentence over those of ``read``."""
     start = pd.date_range("2016-07-01", periods=cfg.sentences, freq="h")
     sentences = [f"This is a time series from {a} to {a + pd.Timedelta(hours=95)}" for a in start]
-    lexicon = backbone.lexicon
     ids = lexicon.tokenize(sentences)
     plan = lexicon.plan(ids)
     ratios = []
     for _ in range(min(cfg.rounds, 3)):
-        plain = _seconds(lambda: _read_plainly(backbone, ids))
+        plain = _seconds(lambda: _read_plainly(lexicon, ids))
         ratios.append(plain / _seconds(lambda: lexicon.read_ids(ids)))
     return {
         "timestamp_token_passes": plan.token_passes,
@@ -150,10 +151,10 @@ def _reading(cfg: DictConfig, backbone: HuggingFaceBackbone) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _read_plainly(backbone: HuggingFaceBackbone, ids: list[list[int]]) -> Tensor:
+def _read_plainly(lexicon: HuggingFaceLexicon, ids: list[list[int]]) -> Tensor:
     """What anyone would write: equal lengths, batches of 64, the last position."""
     rows = [
-        backbone.body(input_ids=torch.tensor(ids[i : i + 64]), use_cache=False)[0][:, -1]
+        lexicon.body(input_ids=torch.tensor(ids[i : i + 64]), use_cache=False)[0][:, -1]
         for i in range(0, len(ids), 64)
     ]
     return torch.cat(rows)

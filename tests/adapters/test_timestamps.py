@@ -51,6 +51,10 @@ class Diary(Lexicon):
     def words(self) -> Tensor:
         return torch.zeros(1, self._width)
 
+    @property
+    def tokenizer(self) -> None:
+        return None
+
     def read(self, sentences: Sequence[str], pool: str = "last_text") -> Tensor:
         self.seen += sentences
         states = torch.zeros(len(sentences), self._width)

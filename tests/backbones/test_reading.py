@@ -99,7 +99,7 @@ def test_a_beginning_token_is_added_where_the_tokenizer_adds_it() -> None:
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<bos> $A <eos>", special_tokens=[("<bos>", 256), ("<eos>", 257)]
     )
-    framed = type(lexicon)(lexicon._body, lexicon._identity, True, lambda: tokenizer)
+    framed = type(lexicon)(lexicon.body, lexicon._identity, True, lambda: tokenizer)
     assert framed.tokenize(["ab"]) == [[256, *text]]
     assert framed.tokenize(["ab"], "eos") == [[256, *text, 257]]
 

@@ -41,7 +41,7 @@ def test_every_card_is_complete() -> None:
     assert list(cards()) == ["gemma3-270m", "smollm2-135m", "tiny"]
     for card in cards().values():
         assert card.random is not None or (card.wheel is not None and card.hub is not None)
-        assert 1 <= card.n_layers <= card.architecture["blocks"]
+        assert 1 <= card.n_layers <= card.config["num_hidden_layers"]
 
 
 @pytest.mark.parametrize("name", ["smollm2-135", "Tiny", "gemma3-270M-it"])

@@ -4,9 +4,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
-from jaxtyping import Float
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from tslm.backbones.padding import heard, move, silence
 from tslm.lexicon import Lexicon
 from tslm.types import Tokens
 
@@ -31,7 +33,7 @@ class Identity:
 
 
 class Backbone(nn.Module, ABC):
-    """A body that reads tokens. Frozen bodies stay in evaluation mode, whatever ``train`` says."""
+    """A body that reads tokens. Pretrained bodies stay in evaluation mode, whatever is trained."""
 
     identity: Identity
     width: int
@@ -42,9 +44,25 @@ class Backbone(nn.Module, ABC):
     def lexicon(self) -> Lexicon:
         """The words of this body."""
 
-    @abstractmethod
     def forward(self, tokens: Tokens) -> Float[Tensor, "S N D"]:
         """Read all tokens at once; position ids count the unmasked ones."""
+        if tokens.mask.all():
+            return self.read(tokens.embeds)
+        order = torch.argsort(~tokens.mask, dim=1, stable=True)
+        mask = tokens.mask.gather(1, order)
+        hidden = self.read(move(silence(tokens), order), None if self.causal else heard(mask))
+        return silence(Tokens(move(hidden, order.argsort(1)), tokens.mask))
+
+    @abstractmethod
+    def read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        """One pass over tokens at positions 0, 1, 2, ...
+
+        Args:
+            embeds: what to read; what says nothing stands at the end.
+            mask: which of them say something, for a body that looks both ways; None for all.
+        """
 
     @abstractmethod
     def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:

@@ -1,9 +1,12 @@
 """Make transformers bodies: the first blocks of a checkpoint, or random ones from a config."""
 
+from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 
 from tslm.backbones.cards import Random
@@ -12,6 +15,7 @@ from tslm.errors import BackboneError, ConfigError
 
 Config = Any  # transformers has a class per architecture, with fields of its own
 Body = Any  # so too for bodies
+FEW_WORDS = 8
 
 
 def read_config(folder: Path) -> Config:
@@ -34,9 +38,9 @@ def read_config(folder: Path) -> Config:
     return config
 
 
-def make_config(random: Random) -> Config:
-    """The configuration of a random body."""
-    options = dict(random.config)
+def make_config(plain: Mapping[str, Any]) -> Config:
+    """The configuration a card describes."""
+    options = dict(plain)
     return AutoConfig.for_model(options.pop("model_type"), **options)
 
 
@@ -98,10 +102,52 @@ def random_body(random: Random, config: Config) -> Body:
     """The first blocks of the random body a seed makes; the global random state stays as it is."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random.seed)
-        whole = AutoModel.from_config(make_config(random), dtype=torch.float32)
+        whole = AutoModel.from_config(make_config(random.config), dtype=torch.float32)
     body = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
     body.load_state_dict(whole.state_dict(), strict=False)
     return body
+
+
+def fresh_body(config: Config, seed: int) -> Body:
+    """A body with the configuration's own random weights and hardly a word: for token vectors."""
+    config = deepcopy(config)
+    config.vocab_size, config.pad_token_id = FEW_WORDS, None
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+
+
+def position_limit(body: Body) -> int | None:
+    """How many positions a body has learnt; None if it computes them, and so has no limit."""
+    longest = _longest(body)
+    if longest is None:
+        return None
+    limits = [
+        min(
+            longest,
+            table.num_embeddings - (-1 if table.padding_idx is None else table.padding_idx) - 1,
+        )
+        for table in position_tables(body)
+    ]
+    return min(limits, default=None)
+
+
+def position_tables(body: Body) -> list[nn.Embedding]:
+    """Learnt positions: the tables besides the words that are long enough."""
+    words, longest = body.get_input_embeddings(), _longest(body)
+    tables = [m for m in body.modules() if isinstance(m, nn.Embedding) and m is not words]
+    return [table for table in tables if longest and table.num_embeddings >= longest]
+
+
+def _longest(body: Body) -> int | None:
+    plain = body.config.to_dict()
+    return plain.get("max_position_embeddings") or plain.get("n_positions")
+
+
+def blocks_of(body: Body) -> nn.ModuleList:
+    """The transformer blocks of a body."""
+    lists = (module for module in body.modules() if isinstance(module, nn.ModuleList))
+    return next(blocks for blocks in lists if len(blocks) == body.config.num_hidden_layers)
 
 
 def load_tokenizer(folder: Path) -> Any | None:

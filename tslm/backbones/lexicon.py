@@ -33,7 +33,7 @@ class HuggingFaceLexicon(Lexicon):
         causal: bool,
         make_tokenizer: Callable[[], Any | None],
     ) -> None:
-        self._body = body
+        self.body = body
         self._identity = identity
         self._causal = causal
         self._make_tokenizer = make_tokenizer
@@ -108,7 +108,7 @@ class HuggingFaceLexicon(Lexicon):
 
         The result depends neither on the order nor on the other sentences.
         """
-        return read_ids(self._body, ids, self.width, self._causal)
+        return read_ids(self.body, ids, self.width, self._causal)
 
     def plan(self, ids: Sequence[Sequence[int]]) -> Plan:
         """How many token passes ``read_ids`` takes, and how many plain reading would."""
@@ -116,7 +116,7 @@ class HuggingFaceLexicon(Lexicon):
 
     @property
     def _table(self) -> nn.Embedding:
-        return self._body.get_input_embeddings()
+        return self.body.get_input_embeddings()
 
     def _head(self) -> list[int]:
         """What the tokenizer puts before a text by default."""

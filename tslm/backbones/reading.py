@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import DynamicCache
 
-from tslm.backbones.building import Body
+from tslm.backbones.building import Body, blocks_of
 
 CHUNK = 3072  # tokens read at once: large enough for fast matrix products, small in memory
 STAGE_COST = 64  # what one more stage costs, in token passes
@@ -197,7 +197,7 @@ def _last_token_only(body: Body) -> Iterator[None]:
 
     The residual sum stretches that one output over all tokens, which is right for the last.
     """
-    mlp = dict(_blocks(body)[-1].named_children()).get("mlp")
+    mlp = dict(blocks_of(body)[-1].named_children()).get("mlp")
     if mlp is None:  # an architecture that names it otherwise: nothing is skipped
         yield
         return
@@ -211,8 +211,3 @@ def _last_token_only(body: Body) -> Iterator[None]:
         yield
     finally:
         handle.remove()
-
-
-def _blocks(body: Body) -> nn.ModuleList:
-    lists = (module for module in body.modules() if isinstance(module, nn.ModuleList))
-    return next(blocks for blocks in lists if len(blocks) == body.config.num_hidden_layers)
