@@ -242,7 +242,7 @@ class TestWrong:
         [
             (["fti"], r"fti is not a verb. Did you mean fit\? tslm --help"),
             (["xyzzy"], "xyzzy is not a verb. tslm --help"),
-            (["ablate", "benchmark=etth1"], "ablate is not available in this version"),
+            (["ablate", "out=a.json"], "either benchmark=NAME or data=FILE"),
             (["fit", "out=m"], "data is not given. Add data=... to the command"),
             (["fit", "data=d.csv"], "out is not given"),
             (["predict"], "model is not given"),

@@ -123,6 +123,8 @@ class TestFiles:
             compose(str(name))
         elif group == "backbone":
             assert name.name in controls() or cards()[name.name].name == name.name
+        elif group == "budget":
+            assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":
             assert name.name in names()
             compose("verb/benchmark", [f"benchmark={name.name}"])

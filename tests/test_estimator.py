@@ -193,10 +193,6 @@ class TestNotAvailable:
         with pytest.raises(ConfigError, match=f"{name} is not available"):
             forecaster().cross_validation(waves(), **{name: value})
 
-    def test_ablate_says_so(self) -> None:
-        with pytest.raises(ConfigError, match="ablate is not available"):
-            forecaster().ablate(waves())
-
 
 class TestForecasts:
     def test_a_frame_of_id_time_and_forecast_in_the_order_of_the_series(

@@ -6,7 +6,6 @@ from omegaconf import DictConfig
 
 from tslm.assembly import baseline
 from tslm.config import configure, part_class
-from tslm.longframe import LongFrameForecaster
 from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
 from tslm.types import Forecaster, Task
@@ -117,6 +116,6 @@ class BaselineForecaster(TrainedForecaster):
     def _concerns(self, setting: str) -> bool:
         return setting in (*self.get_params(deep=False), "choices")
 
-    def _baseline(self, name: str) -> LongFrameForecaster:
+    def baseline(self, name: str) -> TrainedForecaster:
         params = self.get_params(deep=False)
         return BaselineForecaster(**{**params, **dict.fromkeys(OWN), "model": name})

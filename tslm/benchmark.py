@@ -5,8 +5,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from omegaconf import DictConfig
 
+from tslm.ablation.run import Trial
 from tslm.baselines import BaselineForecaster
 from tslm.config import listed
 from tslm.data.benchmarks import Benchmark, load
@@ -41,10 +43,7 @@ def fit_and_score(
     cfg: DictConfig, data: Benchmark, horizons: Sequence[int], model: TrainedForecaster
 ) -> Iterator[Record]:
     """Train an estimator on the training part, choose by validation, score on the test part."""
-    frame = data.frame
-    row = frame.groupby("unique_id", sort=False).cumcount()
-    known = frame[row < data.borders.train_end]
-    val = frame[(row >= data.borders.train_end) & (row < data.borders.val_end)]
+    known, val = _parts(data)
     began = time.perf_counter()
     model.fit(known, val_df=val)
     seconds = time.perf_counter() - began
@@ -122,6 +121,30 @@ def baseline(cfg: DictConfig, data: Benchmark, h: int, name: str) -> BaselineFor
         random_state=(listed(cfg.seeds) or [0])[0],
         **values,
     )
+
+
+def trial(data: Benchmark, stride: int) -> Trial:
+    """A benchmark as something to fit arms on: the published parts, every test window."""
+    known, val = _parts(data)
+    start, stop = (np.full(len(data.columns), row) for row in data.target_rows("test"))
+    return Trial(
+        name=data.name,
+        known=known,
+        val=val,
+        panel=lambda stats: standard_panel(data, stats),
+        start=start,
+        stop=stop,
+        season=data.season_length,
+        stride=stride,
+    )
+
+
+def _parts(data: Benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows to train on, and rows to validate on."""
+    frame = data.frame
+    row = frame.groupby("unique_id", sort=False).cumcount()
+    train_end, val_end = data.borders.train_end, data.borders.val_end
+    return frame[row < train_end], frame[(row >= train_end) & (row < val_end)]
 
 
 def standard_panel(data: Benchmark, stats: Any = None) -> Panel:

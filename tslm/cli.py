@@ -17,6 +17,7 @@ usage: tslm VERB key=value ...
   predict    use a saved model          tslm predict model=runs/a data=sales.csv out=f.csv
   backtest   forecast from past origins tslm backtest data=sales.csv h=28 n_windows=3 out=cv.csv
   benchmark  the published protocol     tslm benchmark benchmark=etth1 out=result.json
+  ablate     does the LLM help?         tslm ablate benchmark=etth1 out=ablation.json
   speed      measured on this machine   tslm speed n_layers=6 out=speed.json
   backbone   language models            tslm backbone list | tslm backbone pull NAME
   config     a verb's settings          tslm config show fit adapter=autotimes
@@ -25,8 +26,8 @@ usage: tslm VERB key=value ...
 Tables are CSV or Parquet with the columns unique_id, ds, y; id_col=, time_col= and target_col=
 name others. tslm VERB --help lists a verb's settings. -m sweeps: h=12,24 runs both.
 """
-VERBS = ("fit", "predict", "backtest", "benchmark", "speed", "demo")
-OTHERS = ("backbone", "config", "ablate")
+VERBS = ("fit", "predict", "backtest", "benchmark", "ablate", "speed", "demo")
+OTHERS = ("backbone", "config")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -61,14 +62,12 @@ def _run(verb: str, words: list[str]) -> int:
 
 
 def _dispatch(verb: str, words: list[str]) -> None:
-    from tslm.errors import ConfigError, NotAvailableError
+    from tslm.errors import ConfigError
 
     if verb == "backbone":
         return _backbone(words)
     if verb == "config":
         return _config(words)
-    if verb == "ablate":
-        raise NotAvailableError("ablate is not available in this version.")
     if verb not in VERBS:
         nearest = get_close_matches(verb, (*VERBS, *OTHERS), n=1)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""
@@ -150,7 +149,8 @@ def _help(verb: str) -> None:
     if "/config" in own:
         print("\nand, as all verbs that train:\n")
         print(_settings((conf_folder() / "config.yaml").read_text()))
-        for group in ("adapter", "decoder", "trainer", "benchmark", "experiment"):
+        groups = ("adapter", "decoder", "base", "freeze", "model", "trainer", "benchmark")
+        for group in (*groups, "experiment"):
             print(f"{group}= {', '.join(choices(group)) or '-'}")
 
 

@@ -93,7 +93,8 @@ def _composed(primary: str, overrides: tuple[str, ...]) -> DictConfig:
     chosen = cfg.hydra.runtime.choices
     cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     with open_dict(cfg):
-        cfg["choices"] = {group: chosen[group] for group in GROUPS if chosen.get(group)}
+        named = {group: chosen.get(group) for group in (*GROUPS, "budget")}
+        cfg["choices"] = {group: name for group, name in named.items() if name}
     OmegaConf.set_struct(cfg, True)
     return cfg
 
@@ -308,7 +309,9 @@ def refuse_untrusted_targets(cfg: Any) -> None:
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """A verb's settings by the names of an estimator's parameters."""
     arguments: dict[str, Any] = {field.name: cfg[field.name] for field in fields(RunConfig)}
-    for group in cfg.choices:
+    for group in GROUPS:
+        if group not in cfg.choices:
+            continue
         node = cfg[group] or {}  # base=none
         options = {str(key): value for key, value in node.items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)

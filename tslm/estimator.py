@@ -1,5 +1,6 @@
 """The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ import pandas as pd
 from omegaconf import DictConfig
 
 import tslm.saving as saving
+from tslm.ablation.arms import Budget
+from tslm.ablation.report import Ablation
+from tslm.ablation.run import Say, Trial, held_out, run
 from tslm.assembly import assemble
 from tslm.baselines import OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
-from tslm.errors import BackboneError, NotAvailableError
-from tslm.longframe import LongFrameForecaster, refuse
+from tslm.errors import BackboneError
+from tslm.longframe import positive, refuse
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
@@ -183,9 +187,50 @@ class TSLMForecaster(TrainedForecaster):
         self.verdict_.warn()
         return self
 
-    def ablate(self, df: pd.DataFrame, *, h: int | None = None, n_windows: int = 1) -> Any:
-        """Whether the language model helps (not available yet)."""
-        raise NotAvailableError("ablate is not available in this version.")
+    def ablate(
+        self,
+        df: pd.DataFrame,
+        *,
+        h: int | None = None,
+        n_windows: int = 1,
+        budget: str = "quick",
+        say: Say | None = None,
+    ) -> pd.DataFrame:
+        """Does the language model help? Train it and its substitutes, and compare.
+
+        The last ``n_windows`` horizons of each series are held out; every window in them is
+        forecast by every arm. ``ablation_`` has the verdicts, and writes the report.
+
+        Args:
+            df: the long frame.
+            h: steps forecast, the estimator's ``h`` by default.
+            n_windows: horizons held out; more than three give an interval for few series.
+            budget: a file of ``conf/budget``: "quick" or "full".
+            say: told of each arm when it is done.
+
+        Returns:
+            One row an arm: errors, the model against it in percent with its interval, verdict,
+            cost.
+
+        Raises:
+            DataError: if the frame breaks the contract, or series are too short to hold out.
+            ConfigError: if a setting is impossible.
+        """
+        horizon = self.h if h is None else positive("h", h)
+        trial = held_out(self, df, horizon * positive("n_windows", n_windows))
+        self.ablation_ = self.compare(trial, [horizon], Budget.of(budget), say)
+        return self.ablation_.frame
+
+    def compare(
+        self, trial: Trial, horizons: Sequence[int], budget: Budget, say: Say | None = None
+    ) -> Ablation:
+        """Train the model and all arms of a budget on a trial, and compare them."""
+        cfg = self._configure()
+        language = part_class(cfg.adapter).language(dict(cfg.adapter))
+        outcomes = list(run(self, trial, horizons, budget, language, say or _silent))
+        return Ablation.of(
+            outcomes, data=trial.name, model=self.name, budget=budget.name, season=trial.season
+        )
 
     def _configure(self) -> DictConfig:
         params = self.get_params(deep=False)
@@ -196,7 +241,7 @@ class TSLMForecaster(TrainedForecaster):
     def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
         return assemble(cfg, task, download=download)
 
-    def _baseline(self, name: str) -> LongFrameForecaster:
+    def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)
         shared = known.keys() & (self.get_params(deep=False).keys() - set(OWN))
         return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
@@ -214,6 +259,10 @@ class TSLMForecaster(TrainedForecaster):
                     f"{trained['source']}), and the one here has {key} {found[key]} (from "
                     f"{found['source']}). Get the weights it was trained with."
                 )
+
+
+def _silent(text: str) -> None:
+    """Say nothing."""
 
 
 def estimator_of(cfg: DictConfig) -> TrainedForecaster:

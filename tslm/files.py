@@ -49,6 +49,11 @@ def write_json(value: Any, path: str | Path) -> None:
     _write(Path(path), lambda draft: draft.write_text(json.dumps(value, indent=1) + "\n"))
 
 
+def write_text(text: str, path: str | Path) -> None:
+    """Write text as it is."""
+    _write(Path(path), lambda draft: draft.write_text(text))
+
+
 def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
     """Find out before the work, not after it, whether ``out`` can be written.
 

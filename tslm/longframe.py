@@ -87,7 +87,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             static_df=static_df,
         )
         self._check_fitted()
-        horizon = self.h if h is None else _positive("h", h)
+        horizon = self.h if h is None else positive("h", h)
         panel = self.history_ if df is None else self._panel(df)
         times, values = self._forecasts(panel, horizon)
         return pd.DataFrame(
@@ -127,19 +127,19 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             and each baseline's.
         """
         refuse(level=level, quantiles=quantiles)
-        horizon = self.h if h is None else _positive("h", h)
-        every = int(refit) if isinstance(refit, bool) or refit == 0 else _positive("refit", refit)
-        frame = self._read(df)
-        step = horizon if step_size is None else _positive("step_size", step_size)
-        rivals = {name: self._baseline(name) for name in baselines}
-        _check_lengths(frame, horizon + step * (_positive("n_windows", n_windows) - 1))
+        horizon = self.h if h is None else positive("h", h)
+        every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
+        frame = self.read(df)
+        step = horizon if step_size is None else positive("step_size", step_size)
+        rivals = {name: self.baseline(name) for name in baselines}
+        check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
         makers = {self.name: self, **rivals}
         fitted: dict[str, LongFrameForecaster] = {}
         folds = []
         for fold, (cutoffs, known, truth) in enumerate(_splits(frame, horizon, n_windows, step)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
-                known = self._renamed(known)
+                known = self.renamed(known)
                 if fold == 0 or (every and fold % every == 0):
                     fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
                 columns = {
@@ -147,7 +147,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                     for name, model in fitted.items()
                 }
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
-            folds.append(self._renamed(truth).assign(**columns))
+            folds.append(self.renamed(truth).assign(**columns))
         return pd.concat(folds, ignore_index=True)
 
     def plot(self, df: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None) -> Any:
@@ -161,7 +161,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def _columns(self) -> Columns:
         return Columns(self.id_col, self.time_col, self.target_col)
 
-    def _read(self, df: pd.DataFrame, calendar: Calendar | None = None) -> Frame:
+    def read(self, df: pd.DataFrame, calendar: Calendar | None = None) -> Frame:
+        """A user's frame, checked and on a regular grid.
+
+        Raises:
+            DataError: if it breaks the contract.
+        """
         return read_frame(
             df,
             self._columns(),
@@ -173,16 +178,16 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def _panel(self, df: pd.DataFrame) -> Panel:
         """New series, on the scale of their training where ``fit`` has seen them."""
-        frame = self._read(df, self.calendar_)
+        frame = self.read(df, self.calendar_)
         if self.forecaster_.joint:
             frame = aligned(frame)
         return Panel.from_frame(frame, stats=self.history_.stats)
 
     @abstractmethod
-    def _baseline(self, name: str) -> "LongFrameForecaster":
+    def baseline(self, name: str) -> "LongFrameForecaster":
         """A baseline with the same task, to stand beside in a backtest."""
 
-    def _renamed(self, table: pd.DataFrame) -> pd.DataFrame:
+    def renamed(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of ours under the user's names."""
         names = {"unique_id": self.id_col, "ds": self.time_col, "y": self.target_col}
         return table.rename(columns=names)
@@ -235,7 +240,12 @@ def _splits(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[Any]:
     )
 
 
-def _check_lengths(frame: Frame, needed: int) -> None:
+def check_lengths(frame: Frame, needed: int) -> None:
+    """Refuse series that have not a row more than are held out.
+
+    Raises:
+        DataError: naming them.
+    """
     lengths = np.diff(frame.offsets)
     if (short := lengths <= needed).any():
         raise DataError(
@@ -256,7 +266,12 @@ def refuse(**later: object) -> None:
             raise NotAvailableError(f"{name} is not available in this version. Leave it out.")
 
 
-def _positive(name: str, value: Any) -> int:
+def positive(name: str, value: Any) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
     return int(value)

@@ -66,6 +66,11 @@ class ForecastModel(Network):
             self.gate: Float[Tensor, ""]  # how much of the correction is kept
             self.register_buffer("gate", torch.ones(()))
 
+    @property
+    def n_tokens(self) -> int:
+        """Tokens the body reads of one window and channel, all at once."""
+        return self.adapter.layout.n_tokens
+
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
         scale = self.adapter.scale(past)
         values, covered, aux_loss = self._read(past, time, scale)

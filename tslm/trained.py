@@ -93,7 +93,7 @@ class TrainedForecaster(LongFrameForecaster):
         """
         cfg = self._configure()
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
-        frame = self._read(both)
+        frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
         if self._joint(cfg):
             frame = aligned(frame)
@@ -163,6 +163,16 @@ class TrainedForecaster(LongFrameForecaster):
         assert isinstance(plain, dict)
         return {str(key): value for key, value in plain.items() if self._concerns(str(key))}
 
+    @property
+    def settled_rate(self) -> float | None:
+        """The learning rate its settings mean."""
+        rate: float | None = self._configure().learning_rate
+        return rate
+
+    @abstractmethod
+    def baseline(self, name: str) -> "TrainedForecaster":
+        """A baseline with the same task, to stand beside."""
+
     def prepare(self, panel: Panel) -> None:
         """Let the fitted model learn, once, what windows of these series will need."""
         windows = Windows(panel, context_length=self.context_length_, future_length=1)
@@ -204,7 +214,7 @@ class TrainedForecaster(LongFrameForecaster):
         """How many last rows of each series are those of ``val_df``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said once, when both were read
-            own, later = (self._read(part, frame.calendar) for part in (df, val_df))
+            own, later = (self.read(part, frame.calendar) for part in (df, val_df))
         last = own.table.groupby("unique_id").ds.agg(["max", "size"])
         first = later.table.groupby("unique_id").ds.min()
         early = (first <= last["max"].reindex(first.index)).to_numpy()

@@ -10,10 +10,12 @@ from utilsforecast.losses import mae, rmse
 
 from tslm import benchmark as protocol
 from tslm import files, speed
+from tslm.ablation.arms import Budget
+from tslm.ablation.run import held_out
 from tslm.config import listed
 from tslm.data.benchmarks import load
 from tslm.errors import ConfigError
-from tslm.estimator import estimator_of, load_estimator
+from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
 from tslm.saving import CHECKPOINTS, MODEL
 
 Say = Callable[[str], None]
@@ -98,6 +100,29 @@ def benchmark(cfg: DictConfig, say: Say) -> None:
             files.write_json(records, cfg.out)
 
 
+def ablate(cfg: DictConfig, say: Say) -> None:
+    """Ask whether the language model helps, on a benchmark or a user's file."""
+    files.check_writable(cfg.out, (".json",))
+    if (cfg.benchmark is None) == (cfg.data is None):
+        raise ConfigError("Give either benchmark=NAME or data=FILE.")
+    model = estimator_of(cfg)
+    if not isinstance(model, TSLMForecaster):
+        raise ConfigError("ablate asks about an adapter, so model= has no place here.")
+    if cfg.benchmark is not None:
+        data = load(cfg.benchmark)
+        model.set_params(freq=data.freq, season_length=data.season_length)
+        horizons = listed(cfg.horizons) or [data.horizons[0]]
+        trial = protocol.trial(data, cfg.stride)
+    else:
+        horizons = listed(cfg.horizons) or [cfg.h]
+        trial = held_out(model, files.read_table(cfg.data), max(horizons) * cfg.n_windows)
+    budget = Budget.of(cfg.choices.budget, cfg.budget)
+    ablation = model.compare(trial, horizons, budget, say)
+    for answer in ablation.answers:
+        say(answer.sentence)
+    say("wrote " + ", ".join(map(str, ablation.save(cfg.out))))
+
+
 def measure_speed(cfg: DictConfig, say: Say) -> None:
     """Measure how fast a model is on this machine."""
     if cfg.out is not None:
@@ -139,6 +164,7 @@ VERBS: dict[str, Callable[[DictConfig, Say], None]] = {
     "predict": predict,
     "backtest": backtest,
     "benchmark": benchmark,
+    "ablate": ablate,
     "speed": measure_speed,
     "demo": demo,
 }

@@ -41,6 +41,15 @@ class Adapter(nn.Module, ABC):
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
         """Sizes for these data; what the user has set (is not None) stays as it is."""
 
+    @classmethod
+    def language(cls, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        """Options that take its language away, by the name of the arm; none if it has no language.
+
+        Args:
+            options: those it is used with.
+        """
+        return {}
+
     @abstractmethod
     def forward(self, context: Context) -> Tokens:
         """Lay out normalised series as tokens."""

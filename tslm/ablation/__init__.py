@@ -1,0 +1,1 @@
+"""Does the language model help? Arms on the same windows, statistics, verdicts, a report."""

@@ -1,0 +1,102 @@
+"""What stands against the language model: arms, and the claim each of them questions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from tslm.config import conf_folder, unknown_choice
+from tslm.errors import ConfigError
+from tslm.spec import Spec
+
+CLAIMS = {
+    "body": "Does the body help?",
+    "size": "Do its size and depth help?",
+    "weights": "Do its pretrained weights help?",
+    "language": "Does its language help?",
+    "system": "Does the whole beat what needs no language model?",
+}
+ITSELF = "llm"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to forecast, in place of the model itself.
+
+    Args:
+        name: what it is called in the report.
+        claim: what it questions, one of ``CLAIMS``; empty for the model itself.
+        model: a baseline; or else
+        backbone: a control, without the name of the language model it stands in for.
+        n_layers: its depth, where it is another.
+        freeze: what of the body is trained, where it is something else.
+        options: of the adapter, where they are others.
+    """
+
+    name: str
+    claim: str
+    model: str | None = None
+    backbone: str | None = None
+    n_layers: int | None = None
+    freeze: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def params(self, backbone: str, adapter: Spec) -> dict[str, Any]:
+        """Parameters of the estimator that make it this arm."""
+        changed: dict[str, Any] = {}
+        if self.backbone is not None:
+            changed["backbone"] = f"{self.backbone}:{backbone}"
+        if self.n_layers is not None:
+            changed["n_layers"] = self.n_layers
+        if self.freeze is not None:
+            changed["freeze"] = self.freeze
+        if self.options:
+            changed["adapter"] = Spec(adapter.name, **{**adapter.options, **self.options})
+        return changed
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is spent on the question: one file of ``conf/budget``.
+
+    Args:
+        name: of the file.
+        seeds: training runs of each trained arm.
+        rates: multiples of the learning rate; each arm takes the best on validation.
+        arms: what stands against the model.
+        probes: disturbances of the context, see ``tslm.ablation.probes``.
+    """
+
+    name: str
+    seeds: tuple[int, ...]
+    rates: tuple[float, ...]
+    arms: tuple[Arm, ...]
+    probes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, content: DictConfig | None = None) -> "Budget":
+        """Read a file of ``conf/budget``, or the content of one.
+
+        Raises:
+            ConfigError: if there is no such file, or its content does not fit.
+        """
+        if content is None:
+            path = conf_folder() / "budget" / f"{name}.yaml"
+            if not path.is_file():
+                raise ConfigError(unknown_choice("budget", name))
+            content = OmegaConf.load(path).budget
+        plain: Any = OmegaConf.to_container(content, resolve=True)
+        try:
+            arms = tuple(Arm(arm, **given) for arm, given in plain["arms"].items())
+            probes = tuple(plain.get("probes") or ())
+            budget = cls(name, tuple(plain["seeds"]), tuple(plain["rates"]), arms, probes)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(f"budget={name} cannot be read: {error}.") from error
+        for arm in budget.arms:
+            if arm.claim not in CLAIMS:
+                raise ConfigError(
+                    f"budget.arms.{arm.name}.claim={arm.claim} is unknown. Choose one of "
+                    f"{', '.join(CLAIMS)}."
+                )
+        return budget

@@ -1,0 +1,299 @@
+"""Fit every arm on the same rows, score it on the same windows, and keep what it cost."""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from tslm.ablation.arms import ITSELF, Arm, Budget
+from tslm.ablation.bootstrap import Errors
+from tslm.ablation.probes import Probed
+from tslm.calendar import Ints
+from tslm.data.panel import Panel
+from tslm.longframe import check_lengths
+from tslm.model import ForecastModel
+from tslm.scoring import WindowErrors, score
+from tslm.spec import Spec
+from tslm.trained import TrainedForecaster
+from tslm.training import trained_weights
+from tslm.types import Forecaster
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What arms are fitted on and scored on.
+
+    Args:
+        name: of the data.
+        known: rows they may learn from.
+        val: rows they may validate on, or None to keep some of ``known``.
+        panel: all series, given the statistics of a fitted model.
+        start: first row of each series that is scored.
+        stop: row after the last one.
+        season: steps of the main season.
+        stride: distance of scored windows.
+    """
+
+    name: str
+    known: pd.DataFrame
+    val: pd.DataFrame | None
+    panel: Callable[[Mapping[Any, tuple[float, float]]], Panel]
+    start: Ints
+    stop: Ints
+    season: int
+    stride: int = 1
+
+
+def held_out(model: TrainedForecaster, df: pd.DataFrame, rows: int) -> Trial:
+    """A trial on a user's frame: the last ``rows`` of each series are scored.
+
+    Raises:
+        DataError: if the frame breaks the contract, or a series is not longer than that.
+    """
+    frame = model.read(df)
+    check_lengths(frame, rows)
+    lengths = np.diff(frame.offsets)
+    row = np.arange(len(frame.table)) - frame.offsets[:-1].repeat(lengths)
+    known = frame.table[row < (lengths - rows).repeat(lengths)]
+    return Trial(
+        name="the frame",
+        known=model.renamed(known),
+        val=None,
+        panel=lambda stats: Panel.from_frame(frame, stats=stats),
+        start=lengths - rows,
+        stop=lengths,
+        season=model.season_length or frame.calendar.season_length,
+    )
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training run of an arm took.
+
+    Args:
+        trained: weights that are trained.
+        weights: all weights.
+        tokens: token passes through the body per window and channel; 0 without one.
+        train_seconds: of the fit.
+        score_seconds: per 1,000 windows and channels at the first horizon.
+        memory_gb: peak of the process while it was trained and scored; NaN where unknown.
+    """
+
+    trained: int
+    weights: int
+    tokens: int
+    train_seconds: float
+    score_seconds: float
+    memory_gb: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All training runs of one arm.
+
+    Args:
+        arm: which.
+        squared: squared errors by horizon.
+        absolute: absolute errors by horizon.
+        cost: mean over runs.
+        rate: the learning rate taken, None if nothing is trained.
+        settings: what the first run was made with.
+        probed: squared errors of the first run at the first horizon under each probe.
+    """
+
+    arm: Arm
+    squared: dict[int, Errors]
+    absolute: dict[int, Errors]
+    cost: Cost
+    rate: float | None
+    settings: dict[str, Any]
+    probed: dict[str, Errors] = field(default_factory=dict)
+
+
+def run(
+    model: TrainedForecaster,
+    trial: Trial,
+    horizons: Sequence[int],
+    budget: Budget,
+    language: Mapping[str, Mapping[str, Any]],
+    say: Say,
+) -> Iterator[Outcome]:
+    """Outcomes of the model itself and of every arm of a budget.
+
+    Args:
+        model: the estimator in question, not fitted.
+        trial: the data.
+        horizons: steps scored; trained for the first, rolled to the others.
+        budget: the arms, seeds and rates.
+        language: options of the adapter that take its language away, by the name of the arm.
+        say: told of each arm when it is done.
+    """
+    arms = [Arm(ITSELF, ""), *budget.arms]
+    arms += [Arm(name, "language", options=options) for name, options in language.items()]
+    context: int | None = None
+    for arm in arms:
+        outcome = _outcome(model, arm, trial, horizons, budget, context)
+        context = context or outcome.settings["context_length"]
+        first = horizons[0]
+        say(
+            f"{arm.name:<20} MSE {outcome.squared[first].mean:.4f}  "
+            f"MAE {outcome.absolute[first].mean:.4f}  {outcome.cost.train_seconds:.0f} s a run"
+        )
+        yield outcome
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """One training run."""
+
+    model: TrainedForecaster
+    seconds: float
+    memory_gb: float
+
+
+def _outcome(
+    model: TrainedForecaster,
+    arm: Arm,
+    trial: Trial,
+    horizons: Sequence[int],
+    budget: Budget,
+    context: int | None,
+) -> Outcome:
+    maker = _maker(model, arm).set_params(h=horizons[0], verbose=0)
+    if arm.model is not None:
+        maker.set_params(context_length=context)  # all look back as far
+    first, rate = _best(maker, trial, budget)
+    trained = bool(trained_weights(first.model.forecaster_))
+    maker.set_params(learning_rate=rate)
+    fitted = [first]
+    if trained:
+        fitted += [_fit(maker, trial, seed) for seed in budget.seeds[1:]]
+    began = time.perf_counter()
+    scored = [_score(run.model, trial, horizons, context) for run in fitted]
+    seconds = (time.perf_counter() - began) / len(fitted)
+    probed = {
+        probe: _errors([_score(first.model, trial, horizons[:1], context, probe)], horizons[0])
+        for probe in budget.probes
+        if trained
+    }
+    return Outcome(
+        arm,
+        {h: _errors(scored, h, "mse", trained) for h in horizons},
+        {h: _errors(scored, h, "mae", trained) for h in horizons},
+        _cost(fitted, 1000 * seconds / len(scored[0][horizons[0]])),
+        rate if trained else None,
+        first.model.settings,
+        probed,
+    )
+
+
+def _maker(model: TrainedForecaster, arm: Arm) -> TrainedForecaster:
+    """The estimator of an arm."""
+    if arm.model is not None:
+        return model.baseline(arm.model)
+    params = model.get_params(deep=False)
+    changed = arm.params(params["backbone"], Spec.of(params["adapter"]))
+    return clone(model).set_params(**changed)
+
+
+def _best(maker: TrainedForecaster, trial: Trial, budget: Budget) -> tuple[_Fitted, float | None]:
+    """The first seed's run at the learning rate that validation likes best."""
+    usual = maker.settled_rate
+    runs = []
+    for factor in budget.rates:
+        rate = None if usual is None else factor * usual
+        runs.append((_fit(maker.set_params(learning_rate=rate), trial, budget.seeds[0]), rate))
+        if not trained_weights(runs[0][0].model.forecaster_):
+            break  # there is no rate
+    return min(runs, key=lambda run: _validation(run[0].model))
+
+
+def _validation(model: TrainedForecaster) -> float:
+    entries = model.verdict_.entries
+    return entries[0].mse if entries else 0.0
+
+
+def _fit(maker: TrainedForecaster, trial: Trial, seed: int) -> _Fitted:
+    model = clone(maker).set_params(random_state=seed)
+    _forget_peak()
+    began = time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the report is the answer
+        model.fit(trial.known, val_df=trial.val)
+    return _Fitted(model, time.perf_counter() - began, _peak_gb())
+
+
+def _score(
+    model: TrainedForecaster,
+    trial: Trial,
+    horizons: Sequence[int],
+    context: int | None,
+    probe: str | None = None,
+) -> dict[int, WindowErrors]:
+    """Errors by horizon; windows begin where the model in question has its whole context."""
+    panel = trial.panel(model.history_.stats)
+    model.prepare(panel)
+    forecaster: Forecaster = model.forecaster_
+    return score(
+        forecaster if probe is None else Probed(forecaster, probe),
+        panel,
+        context_length=context or model.context_length_,
+        horizons=horizons,
+        start=trial.start,
+        stop=trial.stop,
+        look_back=model.context_length_,
+        stride=trial.stride,
+    )
+
+
+def _errors(
+    runs: Sequence[dict[int, WindowErrors]], horizon: int, metric: str = "mse", trained: bool = True
+) -> Errors:
+    """Runs of one horizon, their windows series by series and in time."""
+    errors = [run[horizon] for run in runs]
+    order = np.lexsort((errors[0].position, errors[0].series))
+    return Errors(
+        np.stack([getattr(run, metric)[order] for run in errors]),
+        errors[0].series[order],
+        errors[0].position[order],
+        trained,
+    )
+
+
+def _cost(fitted: Sequence[_Fitted], score_seconds: float) -> Cost:
+    forecaster = fitted[0].model.forecaster_
+    trained, every = trained_weights(forecaster), list(forecaster.parameters())
+    tokens = forecaster.n_tokens if isinstance(forecaster, ForecastModel) else 0
+    return Cost(
+        trained=sum(weight.numel() for weight in trained),
+        weights=sum(weight.numel() for weight in every),
+        tokens=tokens,
+        train_seconds=float(np.mean([run.seconds for run in fitted])),
+        score_seconds=score_seconds,
+        memory_gb=max(run.memory_gb for run in fitted),
+    )
+
+
+def _forget_peak() -> None:
+    """Begin a new peak of memory, where the system can (Linux)."""
+    forget = Path("/proc/self/clear_refs")
+    if forget.exists() and os.access(forget, os.W_OK):
+        forget.write_text("5")
+
+
+def _peak_gb() -> float:
+    """The largest resident size since ``_forget_peak``, NaN where the system does not say."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return float("nan")
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1e6
