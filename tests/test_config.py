@@ -23,6 +23,7 @@ from tslm.config import (
     sweep,
 )
 from tslm.data.benchmarks import names
+from tslm.data.competitions import is_competition
 from tslm.estimator import TSLMForecaster, estimator_of
 from tslm.training import Recipe
 
@@ -126,7 +127,8 @@ class TestFiles:
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":
-            assert name.name in names()
+            competition = is_competition(OmegaConf.load(conf_folder() / f"{name}.yaml").benchmark)
+            assert (name.name in names()) != competition
             compose("verb/benchmark", [f"benchmark={name.name}"])
         else:
             cfg = compose("verb/benchmark", [f"{group}={name.name}"])

@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import pandas as pd
 from omegaconf import DictConfig
-from utilsforecast.evaluation import evaluate
-from utilsforecast.losses import mae, rmse
 
 from tslm import benchmark as protocol
-from tslm import files, speed
+from tslm import competition, files, speed
 from tslm.ablation.arms import Budget
 from tslm.ablation.run import held_out
 from tslm.config import listed
 from tslm.data.benchmarks import load
+from tslm.data.competitions import is_competition
+from tslm.data.frame import Columns
 from tslm.errors import ConfigError
 from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
+from tslm.evaluation import evaluate
 from tslm.saving import CHECKPOINTS, MODEL
 
 Say = Callable[[str], None]
@@ -52,8 +52,9 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     """Forecast from several origins and keep what happened beside it."""
     files.check_writable(cfg.out)
     model = estimator_of(cfg)
+    data = files.read_table(cfg.data)
     table = model.cross_validation(
-        files.read_table(cfg.data),
+        data,
         n_windows=cfg.n_windows,
         step_size=cfg.step_size,
         refit=cfg.refit,
@@ -62,26 +63,12 @@ def backtest(cfg: DictConfig, say: Say) -> None:
         baselines=listed(cfg.baselines) or [],
     )
     files.write_table(table, cfg.out)
-    say(_errors(table, cfg))
+    frame = model.read(data)
+    season = cfg.season_length or frame.calendar.season_length
+    columns = Columns(cfg.id_col, cfg.time_col, cfg.target_col)
+    errors = evaluate(table, model.renamed(frame.table), season, columns)
+    say(str(errors.to_string(index=False)))
     say(f"wrote {len(table)} rows to {cfg.out}")
-
-
-def _errors(table: pd.DataFrame, cfg: DictConfig) -> str:
-    """Mean errors of every forecast column, in the units of the target."""
-    columns = [
-        str(c) for c in table if c not in (cfg.id_col, cfg.time_col, cfg.target_col, "cutoff")
-    ]
-    known = table.dropna(subset=[cfg.target_col])
-    errors = evaluate(
-        known.drop(columns="cutoff"),
-        metrics=[mae, rmse],
-        models=columns,
-        id_col=cfg.id_col,
-        time_col=cfg.time_col,
-        target_col=cfg.target_col,
-        agg_fn="mean",
-    )
-    return str(errors.to_string(index=False))
 
 
 def benchmark(cfg: DictConfig, say: Say) -> None:
@@ -89,11 +76,16 @@ def benchmark(cfg: DictConfig, say: Say) -> None:
     if cfg.out is not None:
         files.check_writable(cfg.out, (".json",))
     records = []
-    for record in protocol.run(cfg):
+    run = competition.run if is_competition(cfg.benchmark) else protocol.run
+    for record in run(cfg):
+        shown = [
+            f"{name.upper()} {record[name]:.4f}"
+            for name in ("smape", "mase", "owa", "mse", "mae")
+            if name in record
+        ]
         say(
             f"{record['benchmark']}  {record['model']:<16} horizon {record['horizon']:>4}  "
-            f"MSE {record['mse']:.4f}  MAE {record['mae']:.4f}  "
-            f"{record['windows']} x {record['channels']} windows"
+            f"{'  '.join(shown)}  {record['windows']} x {record['channels']} windows"
         )
         records.append(record)
         if cfg.out is not None:

@@ -159,7 +159,8 @@ def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
 
 def names() -> list[str]:
     """What ``load`` knows by name."""
-    return sorted(path.stem for path in _folder("conf", "conf").glob("benchmark/*.yaml"))
+    files = sorted(_folder("conf", "conf").glob("benchmark/*.yaml"))
+    return [path.stem for path in files if "split" in OmegaConf.load(path).benchmark]
 
 
 def _named(name: str) -> Mapping[Any, Any]:
@@ -180,31 +181,46 @@ def _recipe(content: Mapping[Any, Any]) -> Recipe:
 
 
 def _read(recipe: Recipe) -> pd.DataFrame:
-    path = _find(recipe)
+    content = published(recipe.file, recipe.sha256, recipe.name, recipe.source)
+    return pd.read_csv(BytesIO(content), engine="pyarrow")  # exact and fast
+
+
+def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
+    """The content of a published file, unpacked and verified.
+
+    Args:
+        file: its name, without .gz, below the shipped data or below ``TSLM_DATA``.
+        sha256: of the content; None does not verify.
+        name: of the set, for messages.
+        source: where it can be had, for messages.
+
+    Raises:
+        DataError: if it is missing or altered.
+    """
+    path = _find(file, name, source)
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
     found = hashlib.sha256(content).hexdigest()
-    if recipe.sha256 not in (None, found):
+    if sha256 not in (None, found):
         raise DataError(
-            f"{path} is not the published {recipe.file}: its content has SHA-256 {found}, expected "
-            f"{recipe.sha256}. Take it again, unchanged, from {recipe.source}."
+            f"{path} is not the published {file}: its content has SHA-256 {found}, expected "
+            f"{sha256}. Take it again, unchanged, from {source}."
         )
-    return pd.read_csv(BytesIO(content), engine="pyarrow")  # exact and fast
+    return content
 
 
-def _find(recipe: Recipe) -> Path:
+def _find(file: str, name: str, source: str) -> Path:
     folders = [_folder("datasets", "data")]
     if chosen := os.environ.get("TSLM_DATA"):
         folders.append(Path(chosen).expanduser())
     for folder in folders:
-        for path in (folder / recipe.file, folder / f"{recipe.file}.gz"):
+        for path in (folder / file, folder / f"{file}.gz"):
             if path.is_file():
                 return path
     raise DataError(
-        f"{recipe.file} ({recipe.name}) is neither there nor as .gz in "
-        f"{' or '.join(map(str, folders))}. Get it from {recipe.source}, and set TSLM_DATA to its "
-        "folder."
+        f"{file} ({name}) is neither there nor as .gz in {' or '.join(map(str, folders))}. Get it "
+        f"from {source}, and set TSLM_DATA to its folder."
     )
 
 
