@@ -29,12 +29,12 @@ def test_a_segment_is_a_token() -> None:
     assert (layout.n_tokens, layout.patch_len, layout.grows) == (N, S, True)
 
 
-@pytest.mark.parametrize("timestamps", ["none", "text"])
+@pytest.mark.parametrize("timestamps", ["none", "text", "shuffled"])
 def test_as_few_weights_are_trained_as_published(autotimes: Make, timestamps: str) -> None:
     model = autotimes(timestamps=timestamps)
     width = model.backbone.width
     trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
-    assert trained == (S * width + width) + (width * S + S) + (timestamps == "text")
+    assert trained == (S * width + width) + (width * S + S) + (timestamps != "none")
 
 
 def test_without_timestamps_tokens_are_the_embedded_segments(walks: Walks) -> None:
@@ -133,3 +133,44 @@ def test_sizes_the_user_has_set_stay() -> None:
     assert AutoTimes.suggest(facts, None, {"patch_len": 10}).context_length == 70
     sizes = AutoTimes.suggest(facts, 48, {"patch_len": 12})
     assert (sizes.context_length, sizes.options) == (48, {"patch_len": 12})
+
+
+@pytest.mark.parametrize("kind", ["text", "shuffled", "numeric"])
+def test_each_kind_of_timestamp_tells_times_apart(
+    kind: str, autotimes: Make, walks: Walks, cache: object
+) -> None:
+    model, batch = autotimes(timestamps=kind), walks()
+    model.prepare(batch.time.flatten())
+    ahead = model.forecast(batch.past, batch.time, S)
+    later = batch.time.flip(0)
+    assert not torch.equal(model.forecast(batch.past, later, S), ahead)
+    assert model.adapter.mix.requires_grad
+    with pytest.raises(ConfigError, match=f"timestamps={kind} needs dates"):
+        adapter(timestamps=kind, dated=False)
+
+
+def test_numeric_timestamps_are_calendar_features_through_a_map(
+    autotimes: Make, walks: Walks
+) -> None:
+    from tslm.calendar import Calendar
+
+    net, batch = autotimes(timestamps="numeric").adapter, walks()
+    time = batch.time[:, : S * N : S]
+    features = Calendar("h").features(time.flatten().numpy())
+    expected = net.timestamps.map(torch.from_numpy(features)).unflatten(0, time.shape)
+    torch.testing.assert_close(net.timestamps(time), expected)
+
+
+def test_an_unknown_kind_of_timestamp_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match=r"timestamps 'words' is unknown\. Choose one of none, text"
+    ):
+        adapter(timestamps="words")
+
+
+def test_language_is_questioned_where_there_is_some() -> None:
+    assert AutoTimes.language({"timestamps": "none"}) == {}
+    arms = AutoTimes.language({"timestamps": "text"})
+    assert [dict(options) for options in arms.values()] == [
+        {"timestamps": kind} for kind in ("none", "shuffled", "numeric")
+    ]

@@ -237,3 +237,17 @@ def test_a_template_must_name_a_time() -> None:
     with pytest.raises(ConfigError, match=r"'some time' names neither \{start\} nor \{end\}"):
         timestamps(template="some time")
     timestamps(template="{start:>30}")
+
+
+def test_shuffled_times_have_the_sentences_of_others(cache: Path) -> None:
+    rows = torch.arange(200)
+    plain, shuffled = Diary(), Diary()
+    timestamps(plain).read(at(rows))
+    found = timestamps(shuffled, shuffled=True).read(at(rows))
+    assert found.shape == (200, 48)
+    assert len(set(shuffled.seen)) > 190
+    assert len(set(shuffled.seen) & set(plain.seen)) < 20
+    again = Diary()
+    timestamps(again, shuffled=True).read(at(rows[50:60]))
+    assert again.seen == shuffled.seen[50:60]
+    assert timestamps(shuffled=True).path != timestamps().path

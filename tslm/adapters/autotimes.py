@@ -9,7 +9,7 @@ and any tokenizer, each distinct sentence is read once and kept on disk.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,13 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tslm.adapters.base import Adapter
-from tslm.adapters.timestamps import Timestamps
+from tslm.adapters.timestamps import NumericTimestamps, Timestamps
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.mlp import Activation, mlp
 from tslm.nn.patching import patch
 from tslm.nn.scale import Norm
 from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
+
+TIMESTAMPS = ("none", "text", "shuffled", "numeric")
 
 
 class AutoTimes(Adapter):
@@ -38,7 +40,8 @@ class AutoTimes(Adapter):
         activation: ``tanh``, ``relu`` or ``gelu``, between the layers.
         dropout: after each hidden layer.
         timestamps: ``text`` mixes in what the body makes of a sentence that names the first and
-            last time of the segment; ``none`` leaves time out.
+            last time of the segment; ``none`` leaves time out. Two are controls: ``shuffled`` has
+            the sentence of another time, ``numeric`` calendar features through a linear map.
         template: that sentence, with ``{start}`` and ``{end}``.
         pool: which word of it counts, see ``Lexicon.read``.
         mix: initial weight of the timestamps (alpha).
@@ -65,7 +68,7 @@ class AutoTimes(Adapter):
         hidden: int = 512,
         activation: Activation = "tanh",
         dropout: float = 0.1,
-        timestamps: Literal["none", "text"] = "none",
+        timestamps: str = "none",
         template: str = "This is a time series from {start} to {end}",
         pool: str = "last_text",
         mix: float = 1.0,
@@ -83,11 +86,16 @@ class AutoTimes(Adapter):
             activation=activation,
             dropout=dropout,
         )
-        if timestamps not in ("none", "text"):
-            raise ConfigError(f"timestamps {timestamps!r} is unknown. Choose text or none.")
-        self.timestamps: Timestamps | None = None
-        if timestamps == "text":
-            self.timestamps = Timestamps(lexicon, task, patch_len, template, pool)
+        if timestamps not in TIMESTAMPS:
+            known = ", ".join(TIMESTAMPS)
+            raise ConfigError(f"timestamps {timestamps!r} is unknown. Choose one of {known}.")
+        self.timestamps: Timestamps | NumericTimestamps | None = None
+        if timestamps == "numeric":
+            self.timestamps = NumericTimestamps(lexicon.width, task)
+        elif timestamps != "none":
+            shuffled = timestamps == "shuffled"
+            self.timestamps = Timestamps(lexicon, task, patch_len, template, pool, shuffled)
+        if self.timestamps is not None:
             self.mix = nn.Parameter(torch.tensor(float(mix)))
 
     @classmethod
@@ -101,6 +109,13 @@ class AutoTimes(Adapter):
         patch_len = options["patch_len"] or min(whole if whole <= 96 else horizon, 96)
         tokens = min(max(facts.longest // 2 // patch_len, 1), 7)
         return Sizes(context_length or patch_len * tokens, {"patch_len": patch_len})
+
+    @classmethod
+    def language(cls, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        if options["timestamps"] != "text":
+            return {}
+        others = [kind for kind in TIMESTAMPS if kind != "text"]
+        return {f"timestamps={kind}": {"timestamps": kind} for kind in others}
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         if self.timestamps is not None:

@@ -11,6 +11,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import torch
 from filelock import FileLock
 from jaxtyping import Float, Int
@@ -18,11 +19,12 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from tslm.cache import cache_folder
-from tslm.calendar import Calendar
+from tslm.calendar import Calendar, Ints
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.types import Task
 
+FAR = 9000  # steps between a time and the one whose sentence it is given, at most
 log = logging.getLogger(__name__)
 
 
@@ -35,21 +37,25 @@ class Timestamps(nn.Module):
         patch_len: steps of a segment; the sentence names its first and last one.
         template: the sentence, with ``{start}`` and ``{end}``.
         pool: which word of it counts, see ``Lexicon.read``.
+        shuffled: a control: each time is given the sentence of another one, within a year or so.
 
     Raises:
         ConfigError: if the series has no dates, or the template names neither or something else.
     """
 
     def __init__(
-        self, lexicon: Lexicon, task: Task, patch_len: int, template: str, pool: str
+        self,
+        lexicon: Lexicon,
+        task: Task,
+        patch_len: int,
+        template: str,
+        pool: str,
+        shuffled: bool = False,
     ) -> None:
         super().__init__()
-        if not task.dated:
-            raise ConfigError(
-                "timestamps=text needs dates, and the time column holds integers. Give the frame "
-                "a datetime column (any synthetic calendar will do), or set timestamps=none."
-            )
+        _check_dated(task, "shuffled" if shuffled else "text")
         _check_template(template)
+        self.shuffled = shuffled
         self.lexicon, self.template, self.pool = lexicon, template, pool
         self.calendar = Calendar(freq=task.freq, tz=task.tz, dated=True)
         self.patch_len = patch_len
@@ -60,7 +66,7 @@ class Timestamps(nn.Module):
     def path(self) -> Path:
         """Where the embeddings are kept."""
         parts = [self.lexicon.key, self.template, self.pool, self.patch_len]
-        parts += [self.calendar.freq, self.calendar.tz]
+        parts += [self.calendar.freq, self.calendar.tz, self.shuffled]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
         return cache_folder() / "timestamps" / f"{key}.safetensors"
 
@@ -80,7 +86,8 @@ class Timestamps(nn.Module):
     def read(self, time: Int[Tensor, " n"]) -> Float[Tensor, "n D"]:
         """Read the sentences of segments that start at these times."""
         log.info("reading %d timestamps with the language model, once", len(time))
-        starts, ends = self.calendar.spans(time.numpy(), self.patch_len)
+        named = self._elsewhere(time.numpy()) if self.shuffled else time.numpy()
+        starts, ends = self.calendar.spans(named, self.patch_len)
         pairs = zip(starts, ends, strict=True)
         sentences = [self.template.format(start=start, end=end) for start, end in pairs]
         return self.lexicon.read(sentences, self.pool).to("cpu", torch.float16)
@@ -91,6 +98,14 @@ class Timestamps(nn.Module):
         row = torch.searchsorted(self.time, wanted).clamp(max=len(self.time) - 1)
         assert bool((self.time[row] == wanted).all()), "prepare() was not given all times"
         return self.table[row].to(time.device)
+
+    def _elsewhere(self, time: Ints) -> Ints:
+        """Another time for each, by a hash of its own."""
+        mixed = time.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # wraps around
+        mixed ^= mixed >> np.uint64(32)
+        mixed *= np.uint64(0xD6E8FEB86659FD93)
+        steps = (mixed >> np.uint64(40)).astype(np.int64) % (2 * FAR + 1) - FAR
+        return self.calendar.uncount(self.calendar.count(time) + self.calendar.step * steps)
 
     def _load(self) -> None:
         if self.path.is_file():
@@ -104,6 +119,41 @@ class Timestamps(nn.Module):
         os.close(handle)
         save_file({"time": times, "table": tables.contiguous()}, name)
         Path(name).replace(self.path)
+
+
+class NumericTimestamps(nn.Module):
+    """A control: calendar features through a trained linear map, in place of sentences.
+
+    Args:
+        width: of a token, D.
+        task: gives the frequency and the time zone.
+
+    Raises:
+        ConfigError: if the series has no dates.
+    """
+
+    def __init__(self, width: int, task: Task) -> None:
+        super().__init__()
+        _check_dated(task, "numeric")
+        self.calendar = Calendar(freq=task.freq, tz=task.tz, dated=True)
+        features = self.calendar.features(np.zeros(1, np.int64)).shape[1]
+        self.map = nn.Linear(features, width)
+
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        """Nothing is needed beforehand."""
+
+    def forward(self, time: Int[Tensor, "S N"]) -> Float[Tensor, "S N D"]:
+        distinct, where = torch.unique(time.cpu(), return_inverse=True)
+        table = torch.from_numpy(self.calendar.features(distinct.numpy()))
+        return self.map(table[where].to(self.map.weight))
+
+
+def _check_dated(task: Task, kind: str) -> None:
+    if not task.dated:
+        raise ConfigError(
+            f"timestamps={kind} needs dates, and the time column holds integers. Give the frame "
+            "a datetime column (any synthetic calendar will do), or set timestamps=none."
+        )
 
 
 def _check_template(template: str) -> None:
