@@ -17,7 +17,7 @@ from torch import nn
 
 from tslm import ConfigError, Spec, TSLMForecaster
 from tslm.data.windows import RandomWindows
-from tslm.training import KeepBest, Recipe, trained_state
+from tslm.training import KeepBest, Recipe, Training, trained_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -337,3 +337,26 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
     )
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {"script.py", "saved", "forecast.parquet"}
+
+
+@pytest.mark.parametrize("criterion", ["mse", "mae", "huber"])
+def test_the_criterion_is_a_setting_of_training(criterion: str, autotimes: Any, walks: Any) -> None:
+    model, batch = autotimes(), walks()
+    values = model(batch.past, batch.time[:, :32]).values
+    gap = values - torch.cat([batch.past, batch.future], 1)[:, 8:40]
+    small = gap.abs() <= 1
+    expected = {
+        "mse": gap.square(),
+        "mae": gap.abs(),
+        "huber": torch.where(small, gap.square() / 2, gap.abs() - 0.5),
+    }[criterion]
+    torch.testing.assert_close(model.loss(batch, criterion), expected.mean())
+    recipe = Recipe(learning_rate=1e-3, steps=3, loss=criterion)
+    module = Training(model, recipe, 8)
+    module.log = lambda *_, **__: None
+    torch.testing.assert_close(module.training_step(batch), expected.mean())
+
+
+def test_an_unknown_criterion_is_refused() -> None:
+    with pytest.raises(ConfigError, match="loss 'mape' is unknown"):
+        Recipe(learning_rate=1e-3, steps=3, loss="mape")

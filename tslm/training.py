@@ -18,7 +18,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 from tslm.data.module import WindowData
 from tslm.errors import ConfigError
-from tslm.networks.base import Network
+from tslm.networks.base import CRITERIA, Network
 from tslm.types import Batch
 
 Schedule = Literal["one_cycle", "cosine", "halving", "constant"]
@@ -37,6 +37,7 @@ class Recipe:
         weight_decay: of AdamW.
         clip: largest norm of the gradient, None for any.
         looks: how often validation is looked at in a run.
+        loss: what is made small, one of ``CRITERIA``.
     """
 
     learning_rate: float
@@ -46,8 +47,13 @@ class Recipe:
     weight_decay: float = 0.0
     clip: float | None = 1.0
     looks: int = 10
+    loss: str = "mse"
 
     def __post_init__(self) -> None:
+        if self.loss not in CRITERIA:
+            raise ConfigError(
+                f"loss {self.loss!r} is unknown. Choose one of {', '.join(CRITERIA)}."
+            )
         if self.schedule not in get_args(Schedule):
             known = ", ".join(get_args(Schedule))
             raise ConfigError(f"schedule {self.schedule!r} is unknown. Choose one of {known}.")
@@ -88,7 +94,7 @@ class Training(LightningModule):
         self.seen = torch.zeros(2)
 
     def training_step(self, batch: Batch) -> Tensor:
-        loss = self.model.loss(batch)
+        loss = self.model.loss(batch, self.recipe.loss)
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
 

@@ -1,13 +1,21 @@
 """The interface of a forecaster with weights: one pass, its loss, and how it rolls on."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from itertools import chain
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import huber_loss
 
 from tslm.types import Batch, Forecaster, Prediction
+
+CRITERIA: dict[str, Callable[[Tensor], Tensor]] = {
+    "mse": torch.square,
+    "mae": torch.abs,
+    "huber": lambda gap: huber_loss(gap, torch.zeros_like(gap), reduction="none"),
+}
 
 
 class Network(Forecaster):
@@ -27,15 +35,22 @@ class Network(Forecaster):
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         """Learn, once and without gradients, what rows at these times will need; an empty hook."""
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
-        """Mean squared error over the M predicted steps whose truth is observed."""
+    def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
+        """Mean error over the M predicted steps whose truth is observed.
+
+        Args:
+            batch: windows and the F steps after them.
+            criterion: one of ``CRITERIA``: of a gap, its square, its size, or (``huber``) half its
+                square up to 1, an ordinary spread of the training data, and its size less a half
+                beyond.
+        """
         context = batch.past.shape[1]
         values, covered, aux_loss = self(batch.past, batch.time[:, :context])
         stop = context + self.step
         truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)
-        error = torch.where(counted, values - torch.nan_to_num(truth), 0).square().sum()
-        loss = error / counted.sum().clamp(min=1)
+        gap = torch.where(counted, values - torch.nan_to_num(truth), 0)
+        loss = CRITERIA[criterion](gap).sum() / counted.sum().clamp(min=1)
         return loss if aux_loss is None else loss + aux_loss
 
     @torch.no_grad()

@@ -95,12 +95,13 @@ class ITransformer(DirectNetwork):
                 )
             return
 
-    def loss(self, batch: Batch) -> Float[Tensor, ""]:
+    def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
         channels = batch.past.shape[2]
         if self.channels_per_batch is None or self.channels_per_batch >= channels:
-            return super().loss(batch)
+            return super().loss(batch, criterion)
         some = torch.randperm(channels, device=batch.past.device)[: self.channels_per_batch]
-        return super().loss(Batch(batch.past[:, :, some], batch.future[:, :, some], batch.time))
+        part = Batch(batch.past[:, :, some], batch.future[:, :, some], batch.time)
+        return super().loss(part, criterion)
 
     def extend(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
