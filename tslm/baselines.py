@@ -100,7 +100,7 @@ class BaselineForecaster(TrainedForecaster):
 
     @property
     def name(self) -> str:
-        return self.alias or str(part_class(self._configure().model).__name__)
+        return self.alias or str(self._part(self._configure()).__name__)
 
     def _configure(self) -> DictConfig:
         params = self.get_params(deep=False)
@@ -110,8 +110,11 @@ class BaselineForecaster(TrainedForecaster):
     def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
         return baseline(cfg.model, task)
 
+    def _part(self, cfg: DictConfig) -> Any:
+        return part_class(cfg.model)
+
     def _joint(self, cfg: DictConfig) -> bool:
-        return bool(part_class(cfg.model).joint)
+        return bool(self._part(cfg).joint)
 
     def _concerns(self, setting: str) -> bool:
         return setting in (*self.get_params(deep=False), "choices")

@@ -32,11 +32,19 @@ def run(cfg: DictConfig) -> Iterator[Record]:
     horizons = listed(cfg.horizons) or list(data.horizons)
     for seed in listed(cfg.seeds) or []:
         model = forecaster(cfg, data, horizons[0], seed)
-        yield from fit_and_score(cfg, data, horizons, model)
+        yield from _each(cfg, data, horizons, model)
         if not trained_weights(model.forecaster_):
             break  # every seed is the same
     for name in (listed(cfg.baselines) or []) if cfg.model is None else []:
-        yield from fit_and_score(cfg, data, horizons, baseline(cfg, data, horizons[0], name))
+        yield from _each(cfg, data, horizons, baseline(cfg, data, horizons[0], name))
+
+
+def _each(
+    cfg: DictConfig, data: Benchmark, horizons: Sequence[int], model: TrainedForecaster
+) -> Iterator[Record]:
+    """Records of every horizon: from one fit where it serves them all, else from one for each."""
+    for served in [horizons] if model.one_for_all else [[horizon] for horizon in horizons]:
+        yield from fit_and_score(cfg, data, served, model.set_params(h=served[0]))
 
 
 def fit_and_score(
@@ -52,6 +60,7 @@ def fit_and_score(
     weights = trained_weights(model.forecaster_)
     extra = {
         "seed": model.random_state if weights else None,
+        "trained_for": model.h,
         "trainable_parameters": sum(weight.numel() for weight in weights),
         "train_seconds": round(seconds, 1),
         "backbone": model.settings.get("backbone"),

@@ -151,7 +151,7 @@ class TSLMForecaster(TrainedForecaster):
     def name(self) -> str:
         if self.alias is not None:
             return self.alias
-        return str(part_class(self._configure().adapter).__name__)
+        return str(self._part(self._configure()).__name__)
 
     @property
     def model_(self) -> ForecastModel:
@@ -226,7 +226,7 @@ class TSLMForecaster(TrainedForecaster):
     ) -> Ablation:
         """Train the model and all arms of a budget on a trial, and compare them."""
         cfg = self._configure()
-        language = part_class(cfg.adapter).language(dict(cfg.adapter))
+        language = self._part(cfg).language(dict(cfg.adapter))
         outcomes = list(run(self, trial, horizons, budget, language, say or _silent))
         return Ablation.of(
             outcomes, data=trial.name, model=self.name, budget=budget.name, season=trial.season
@@ -237,6 +237,9 @@ class TSLMForecaster(TrainedForecaster):
         apart = {*self.parts, *NOT_SETTINGS}
         values = {key: value for key, value in params.items() if key not in apart}
         return configure({part: params[part] for part in self.parts}, values)
+
+    def _part(self, cfg: DictConfig) -> Any:
+        return part_class(cfg.adapter)
 
     def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
         return assemble(cfg, task, download=download)

@@ -195,6 +195,15 @@ class TrainedForecaster(LongFrameForecaster):
         self.history_ = Panel.from_arrays(saved.history, facts["ids"])
         self.verdict_ = Verdict.from_dict(facts["verdict"])
 
+    @property
+    def one_for_all(self) -> bool:
+        """Whether one fit serves every horizon, or each is best fitted for."""
+        return bool(self._part(self._configure()).one_for_all)
+
+    @abstractmethod
+    def _part(self, cfg: DictConfig) -> Any:
+        """The class that decides how it forecasts."""
+
     def _joint(self, cfg: DictConfig) -> bool:
         """Whether the forecaster reads all series together."""
         return False

@@ -47,7 +47,7 @@ class Recipe:
     weight_decay: float = 0.0
     clip: float | None = 1.0
     looks: int = 10
-    loss: str = "mse"
+    loss: str = "huber"
 
     def __post_init__(self) -> None:
         if self.loss not in CRITERIA:

@@ -133,10 +133,12 @@ class Forecaster(nn.Module, ABC):
     """Anything that continues windows: a trained model or a classical rule.
 
     ``joint`` forecasters read all channels of a window together; the others forecast each one as
-    if it were alone.
+    if it were alone. Of ``one_for_all`` forecasters one serves every horizon; the others are best
+    made for each, and are rolled beyond theirs.
     """
 
     joint: bool = False
+    one_for_all: bool = False
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:

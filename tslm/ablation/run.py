@@ -4,7 +4,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +104,7 @@ class Outcome:
         arm: which.
         squared: squared errors by horizon.
         absolute: absolute errors by horizon.
-        cost: mean over runs.
+        cost: mean over runs, of the first horizon where there is a fit for each.
         rate: the learning rate taken, None if nothing is trained.
         settings: what the first run was made with.
         probed: squared errors of the first run at the first horizon under each probe.
@@ -132,7 +132,7 @@ def run(
     Args:
         model: the estimator in question, not fitted.
         trial: the data.
-        horizons: steps scored; trained for the first, rolled to the others.
+        horizons: steps scored; a model that serves them all is trained for the first.
         budget: the arms, seeds and rates.
         language: options of the adapter that take its language away, by the name of the arm.
         say: told of each arm when it is done.
@@ -168,10 +168,31 @@ def _outcome(
     budget: Budget,
     context: int | None,
 ) -> Outcome:
-    maker = _maker(model, arm).set_params(h=horizons[0], verbose=0)
+    maker = _maker(model, arm).set_params(verbose=0)
     if arm.model is not None:
         maker.set_params(context_length=context)  # all look back as far
-    first, rate = _best(maker, trial, budget)
+    one = maker.one_for_all
+    parts = [
+        _part(clone(maker), arm, trial, served, budget, context)
+        for served in ([list(horizons)] if one else [[horizon] for horizon in horizons])
+    ]
+    return replace(
+        parts[0],
+        squared={h: errors for part in parts for h, errors in part.squared.items()},
+        absolute={h: errors for part in parts for h, errors in part.absolute.items()},
+    )
+
+
+def _part(
+    maker: TrainedForecaster,
+    arm: Arm,
+    trial: Trial,
+    horizons: Sequence[int],
+    budget: Budget,
+    context: int | None,
+) -> Outcome:
+    """The outcome of an arm at the horizons that one fit serves."""
+    first, rate = _best(maker.set_params(h=horizons[0]), trial, budget)
     trained = bool(trained_weights(first.model.forecaster_))
     maker.set_params(learning_rate=rate)
     fitted = [first]

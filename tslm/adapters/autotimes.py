@@ -57,6 +57,7 @@ class AutoTimes(Adapter):
     """
 
     needs_causal = True
+    one_for_all = True
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ class Adapter(nn.Module, ABC):
 
     layout: Layout
     needs_causal: bool = False
+    one_for_all: bool = False  # one model serves every horizon; else one is best made for each
 
     def __init__(self, lexicon: Lexicon, task: Task, norm: Norm, floor: float) -> None:
         super().__init__()

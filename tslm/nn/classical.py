@@ -32,6 +32,8 @@ class Classical(Forecaster):
         task: gives the steps of a season, m.
     """
 
+    one_for_all = True
+
     def __init__(self, *, task: Task) -> None:
         super().__init__()
         self.season_length = _positive("season_length", task.season_length)
