@@ -159,7 +159,10 @@ def test_the_best_look_at_validation_is_kept() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tslm.training.KeepBest", Watch)
-        rough = {"learning_rate": 0.5, "trainer": Spec("one_cycle", schedule="constant", loss="mse")}
+        rough = {
+            "learning_rate": 0.5,
+            "trainer": Spec("one_cycle", schedule="constant", loss="mse"),
+        }
         model = forecaster(**rough, early_stopping_patience=99, random_state=1).fit(series())
     assert len(scores) == 10
     best = int(np.argmin(scores))

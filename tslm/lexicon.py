@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 
@@ -34,6 +34,10 @@ class Lexicon(ABC):
     @abstractmethod
     def words(self) -> Float[Tensor, "V D"]:
         """The frozen input embedding of every word."""
+
+    def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
+        """The frozen input embedding of words by their ids."""
+        return self.words[ids]
 
     @abstractmethod
     def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:

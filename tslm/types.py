@@ -27,6 +27,7 @@ class Task:
             series counted in steps, the count as text ("1").
         dated: whether ``time`` counts Unix seconds (else it counts steps).
         tz: time zone in which its dates read, None for naive dates.
+        description: what the series are, in words; empty if nobody says.
     """
 
     context_length: int
@@ -35,6 +36,7 @@ class Task:
     freq: str = "1"
     dated: bool = False
     tz: str | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,20 @@ class Context(NamedTuple):
         return cls(torch.nan_to_num(values), ~torch.isnan(values), time)
 
 
+class Prompt(NamedTuple):
+    """Words in front of the tokens of a series, as ids: nothing in them is trained.
+
+    Args:
+        shared: what is said of every series; read once, and remembered.
+        own: what is said of each, padded on the left.
+        mask: where it says something.
+    """
+
+    shared: Int[Tensor, " T"]
+    own: Int[Tensor, "S U"]
+    mask: Bool[Tensor, "S U"]
+
+
 @dataclass(frozen=True)
 class Tokens:
     """What a backbone reads.
@@ -95,12 +111,14 @@ class Tokens:
         mask: False where a token says nothing (padding); such tokens are inert.
         n_prompt: how many of the first tokens only set the scene; decoders never see them.
         aux_loss: what the adapter adds to the training loss.
+        prompt: words read before the first token; they give no hidden state.
     """
 
     embeds: Float[Tensor, "S N D"]
     mask: Bool[Tensor, "S N"]
     n_prompt: int = 0
     aux_loss: Float[Tensor, ""] | None = None
+    prompt: Prompt | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tslm.backbones.padding import heard, move, silence
 from tslm.lexicon import Lexicon
-from tslm.types import Tokens
+from tslm.types import Prompt, Tokens
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,22 @@ class Backbone(nn.Module, ABC):
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "S N D"]:
         """Read all tokens at once; position ids count the unmasked ones."""
+        if tokens.prompt is not None:
+            return self.after_prompt(tokens, tokens.prompt)
         if tokens.mask.all():
             return self.read(tokens.embeds)
         order = torch.argsort(~tokens.mask, dim=1, stable=True)
         mask = tokens.mask.gather(1, order)
         hidden = self.read(move(silence(tokens), order), None if self.causal else heard(mask))
         return silence(Tokens(move(hidden, order.argsort(1)), tokens.mask))
+
+    def after_prompt(self, tokens: Tokens, prompt: Prompt) -> Float[Tensor, "S N D"]:
+        """Read tokens after the words of a prompt, all in one pass; only tokens give states."""
+        series, length = tokens.mask.shape
+        shared = self.lexicon.embed(prompt.shared).expand(series, -1, -1)
+        words = torch.cat([shared, self.lexicon.embed(prompt.own)], 1).to(tokens.embeds)
+        heard = torch.cat([prompt.mask.new_ones(shared.shape[:2]), prompt.mask, tokens.mask], 1)
+        return self(Tokens(torch.cat([words, tokens.embeds], 1), heard))[:, -length:]
 
     @abstractmethod
     def read(

@@ -15,7 +15,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from transformers import DynamicCache
 from transformers.pytorch_utils import Conv1D
@@ -28,7 +28,7 @@ from tslm.backbones.lexicon import HuggingFaceLexicon
 from tslm.backbones.padding import move, silence
 from tslm.errors import BackboneError, ConfigError
 from tslm.lexicon import Lexicon
-from tslm.types import Tokens
+from tslm.types import Prompt, Tokens
 
 PROBE = (2, 5)  # sentences and tokens read at loading to see how the body behaves
 
@@ -77,6 +77,7 @@ class HuggingFaceBackbone(Backbone):
         self.causal = self._probe()
         own = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer)
         self._lexicon = own if lexicon is None else lexicon
+        self._heard: dict[Any, list[tuple[Tensor, Tensor]]] = {}
         if freeze is not None:
             freeze.thaw(body)
 
@@ -93,6 +94,50 @@ class HuggingFaceBackbone(Backbone):
         """Stay in evaluation mode: a pretrained body has no dropout, even where it is trained."""
         super().train(False)
         return self
+
+    @property
+    def thawed(self) -> bool:
+        """Whether some of it is trained, so that nothing it says may be remembered."""
+        return any(weight.requires_grad for weight in self.body.parameters())
+
+    def after_prompt(self, tokens: Tokens, prompt: Prompt) -> Float[Tensor, "S N D"]:
+        """Read tokens after the words of a prompt.
+
+        The words of a causal body depend on no token, so a frozen one reads what is shared once,
+        what is each series' own without gradients on top of it, and the tokens on top of both.
+        """
+        if not self.causal or self.thawed or self._loses_sight(tokens, prompt):
+            return super().after_prompt(tokens, prompt)
+        with torch.no_grad():
+            state = self._shared(prompt.shared, len(prompt.own))
+            own = Tokens(self.lexicon.embed(prompt.own).to(tokens.embeds), prompt.mask)
+            if prompt.own.shape[1]:
+                _, state = self.extend(state, own)
+        hidden, _ = self.extend(state, tokens)
+        return hidden
+
+    def _loses_sight(self, tokens: Tokens, prompt: Prompt) -> bool:
+        """Whether padding between words would push others out of a sliding window."""
+        window = self.body.config.to_dict().get("sliding_window")
+        length = len(prompt.shared) + prompt.own.shape[1] + tokens.mask.shape[1]
+        padded = not (prompt.mask.all() and tokens.mask.all())
+        return window is not None and length > window and padded
+
+    def _shared(self, words: Int[Tensor, " T"], series: int) -> State:
+        """What the body remembers of words that are the same for every series."""
+        weight = self.body.get_input_embeddings().weight
+        key = (tuple(words.tolist()), weight.device, weight.dtype)
+        if key not in self._heard:
+            self._heard.clear()  # one at a time is enough
+            cache = DynamicCache()
+            if len(words):
+                self._continue(self.lexicon.embed(words)[None], State(cache, None))
+            self._heard[key] = [(keys, values) for keys, values, *_ in cache]
+        cache = DynamicCache()
+        for layer, (keys, values) in enumerate(self._heard[key]):
+            every = (series, -1, -1, -1)
+            cache.update(keys.expand(every), values.expand(every), layer)
+        return State(cache, None)
 
     def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
         if not self.causal:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tslm.backbones.base import Identity
@@ -60,6 +60,10 @@ class HuggingFaceLexicon(Lexicon):
         with torch.no_grad():
             ids = torch.arange(self._table.num_embeddings, device=self._table.weight.device)
             return self._table(ids).float()
+
+    @torch.no_grad()
+    def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
+        return self._table(ids.to(self._table.weight.device)).float()
 
     @property
     def tokenizer(self) -> Any:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.backbones import building, huggingface
@@ -99,6 +99,9 @@ class LateLexicon(Lexicon):
     @property
     def tokenizer(self) -> Any:
         return self._whole.tokenizer
+
+    def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
+        return self._whole.embed(ids)
 
     def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:
         return self._whole.read(sentences, pool)
