@@ -25,7 +25,7 @@ from tslm.errors import ConfigError
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.training import Recipe, Training, trained_state
-from tslm.types import Batch, Facts
+from tslm.types import Batch, Context, Facts
 
 HORIZON = 6
 CLOSE = {"rtol": 1e-4, "atol": 1e-4}
@@ -190,7 +190,11 @@ def test_forecasts_have_the_units_of_the_series(
     expected = a * subject.forecast(batch._replace(past=past)) + b
     ahead = subject.forecast(batch._replace(past=a * past + b))
     error = (ahead - expected).abs() / (a * spread + abs(b))
-    assert float(error.max()) < 2e-3
+    speaks = subject.model.adapter(
+        Context.fold(batch.past, batch.time[:, : subject.context])
+    ).prompt
+    limit = 2e-3 if speaks is None else 2e-2  # numbers in words are rounded, and may round anew
+    assert float(error.max()) < limit
 
 
 def test_missing_values_and_padding_give_finite_forecasts(subject: Subject, walks: Walks) -> None:

@@ -166,7 +166,7 @@ class TestParameters:
 class TestNotAvailable:
     @pytest.mark.parametrize("name", ["futr_exog", "hist_exog", "static_exog", "prompt"])
     def test_fit_names_settings_of_features_to_come(self, name: str) -> None:
-        value = "a prompt" if name == "prompt" else ["price"]
+        value = "{store}: sales" if name == "prompt" else ["price"]
         with pytest.raises(ConfigError, match=f"{name}.* is not available"):
             forecaster(**{name: value}).fit(waves())
 

@@ -38,6 +38,7 @@ def task_of(cfg: DictConfig, season_length: int, calendar: Calendar) -> Task:
         freq=calendar.freq,
         dated=calendar.dated,
         tz=calendar.tz,
+        description=cfg.prompt or "",
     )
 
 

@@ -115,7 +115,9 @@ def record(data: Benchmark, name: str, horizon: int, errors: WindowErrors, chann
 def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedForecaster:
     """The estimator a benchmark trains: the settings of the verb, for one horizon and seed."""
     own = {"h": h, "freq": data.freq, "season_length": data.season_length, "random_state": seed}
-    return estimator_of(cfg).set_params(**own)
+    model = estimator_of(cfg).set_params(**own)
+    described = cfg.prompt is None and cfg.model is None
+    return model.set_params(prompt=data.description) if described else model
 
 
 def baseline(cfg: DictConfig, data: Benchmark, h: int, name: str) -> BaselineForecaster:

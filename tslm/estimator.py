@@ -15,14 +15,14 @@ from tslm.ablation.run import Say, Trial, held_out, run
 from tslm.assembly import assemble
 from tslm.baselines import OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
-from tslm.errors import BackboneError
+from tslm.errors import BackboneError, NotAvailableError
 from tslm.longframe import positive, refuse
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
 from tslm.types import Forecaster, Task
 
-NOT_SETTINGS = ("futr_exog", "hist_exog", "static_exog", "prompt")
+NOT_SETTINGS = ("futr_exog", "hist_exog", "static_exog")
 
 
 class TSLMForecaster(TrainedForecaster):
@@ -49,7 +49,8 @@ class TSLMForecaster(TrainedForecaster):
         futr_exog: not available yet.
         hist_exog: not available yet.
         static_exog: not available yet.
-        prompt: not available yet.
+        prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
+            say it to the language model.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
         max_steps: training batches.
@@ -183,6 +184,11 @@ class TSLMForecaster(TrainedForecaster):
             ConfigError: if a setting is impossible.
         """
         refuse(static_df=static_df, **{name: getattr(self, name) for name in NOT_SETTINGS})
+        if self.prompt is not None and "{" in self.prompt:
+            raise NotAvailableError(
+                f"prompt={self.prompt!r} names columns, which is not available in this version. Say "
+                "what holds for all series."
+            )
         super().fit(df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self

@@ -30,6 +30,18 @@ class Lexicon(ABC):
             BackboneError: if the model has none.
         """
 
+    @abstractmethod
+    def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
+        """Token ids of sentences, after a beginning-of-sequence token where the model wants one.
+
+        Args:
+            sentences: what to cut into words.
+            pool: see ``read``.
+
+        Raises:
+            BackboneError: if the model has no tokenizer.
+        """
+
     @property
     @abstractmethod
     def words(self) -> Float[Tensor, "V D"]:

@@ -103,6 +103,7 @@ def ablate(cfg: DictConfig, say: Say) -> None:
     if cfg.benchmark is not None:
         data = load(cfg.benchmark)
         model.set_params(freq=data.freq, season_length=data.season_length)
+        model.set_params(prompt=cfg.prompt or data.description)
         horizons = listed(cfg.horizons) or [data.horizons[0]]
         trial = protocol.trial(data, cfg.stride)
     else:

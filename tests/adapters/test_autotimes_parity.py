@@ -1,21 +1,15 @@
 """AutoTimes against arrays recorded from the published program."""
 
-import json
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from recorded import Case, same
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel
 
 from tslm.adapters.autotimes import AutoTimes
 from tslm.adapters.timestamps import Timestamps
 from tslm.assembly import assemble, settle, task_of
-from tslm.backbones.base import Identity
-from tslm.backbones.huggingface import HuggingFaceBackbone
 from tslm.calendar import Calendar
 from tslm.config import build, checked, compose
 from tslm.decoders.segment import SegmentDecoder
@@ -23,48 +17,10 @@ from tslm.model import ForecastModel
 from tslm.nn.patching import patch
 from tslm.types import Batch, Context, Facts, Task
 
-PARITY = Path(__file__).parents[1] / "parity"
 OFFICIAL = "This is Time Series from {start} to {end}"
 ONE_PASS = ["autotimes_llama_linear", "autotimes_llama_linear_mix", "autotimes_gpt2_mlp2_tanh"]
 ROLLOUT = ["autotimes_gpt2_rollout", "autotimes_llama_rollout_mix"]
 APART = 100_000  # time between two windows, so that each row of each window has its own time
-
-
-class Case:
-    """The arrays and settings of one recorded run."""
-
-    def __init__(self, name: str) -> None:
-        with np.load(PARITY / f"{name}.npz", allow_pickle=False) as stored:
-            self.config = json.loads(str(stored["config"]))
-            self.arrays = {key: stored[key] for key in stored.files if key != "config"}
-
-    def tensor(self, name: str) -> Tensor:
-        return torch.from_numpy(self.arrays[name])
-
-    def below(self, prefix: str) -> dict[str, Tensor]:
-        """Arrays in a folder, by the rest of their names."""
-        inside = (name for name in self.arrays if name.startswith(prefix))
-        return {name.removeprefix(prefix): self.tensor(name) for name in inside}
-
-    def body(self) -> HuggingFaceBackbone:
-        options = dict(self.config["llm_config"])
-        config = AutoConfig.for_model(options.pop("model_type"), **options)
-        body = AutoModel.from_config(config, attn_implementation="sdpa")
-        body.load_state_dict(self.below("backbone/"), strict=True)
-        return HuggingFaceBackbone(body, Identity("case", "", "", "", 2), Printable)
-
-
-class Printable:
-    """A tokenizer with a token for every printable character, as the recorded runs have it."""
-
-    eos_token_id = None
-
-    def __call__(self, text: str | Sequence[str], **_: bool) -> dict[str, Any]:
-        return {"input_ids": codes(text) if isinstance(text, str) else [*map(codes, text)]}
-
-
-def codes(sentence: str) -> list[int]:
-    return [ord(letter) - 32 for letter in sentence]
 
 
 class Marks(nn.Module):
@@ -132,13 +88,6 @@ def batch_of(case: Case, horizon: int) -> Batch:
     steps = torch.arange(past.shape[1] + horizon)
     time = APART * torch.arange(len(past))[:, None] + steps
     return Batch(past, case.tensor("input/y")[:, -size:], time)
-
-
-def same(actual: Tensor, expected: Tensor) -> None:
-    """|a - b| <= 1e-5 max(1, |b|)."""
-    assert actual.shape == expected.shape
-    error = (actual.detach() - expected).abs() / expected.abs().clamp(min=1)
-    assert float(error.max()) <= 1e-5
 
 
 @pytest.mark.parametrize("name", ONE_PASS)

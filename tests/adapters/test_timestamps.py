@@ -55,6 +55,9 @@ class Diary(Lexicon):
     def tokenizer(self) -> None:
         return None
 
+    def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
+        return [[] for _ in sentences]
+
     def read(self, sentences: Sequence[str], pool: str = "last_text") -> Tensor:
         self.seen += sentences
         states = torch.zeros(len(sentences), self._width)

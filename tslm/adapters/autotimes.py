@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -21,7 +21,7 @@ from tslm.adapters.timestamps import NumericTimestamps, Timestamps
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.mlp import Activation, mlp
-from tslm.nn.patching import patch
+from tslm.nn.patching import begun, patch
 from tslm.nn.scale import Norm
 from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
 
@@ -128,16 +128,7 @@ class AutoTimes(Adapter):
         if self.timestamps is not None:
             when = self.timestamps(context.time[:, ::size]).to(embeds)
             embeds = _unit(embeds) + self.mix * _unit(when)  # section 3.2: SE + alpha TE
-        return Tokens(embeds, _begun(context.observed, size))
-
-
-def _begun(observed: Bool[Tensor, "S L"], size: int) -> Bool[Tensor, "S N"]:
-    """Segments from the first observed value on: padding says nothing, a gap is a flat segment.
-
-    A gap keeps its token, so that positions still count time and the last token can speak.
-    """
-    begun = patch(observed.float(), size).amax(2).cummax(1).values > 0
-    return begun | ~begun.any(1, keepdim=True)
+        return Tokens(embeds, begun(patch(context.observed.float(), size)))
 
 
 def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:

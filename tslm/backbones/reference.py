@@ -92,6 +92,9 @@ class LateLexicon(Lexicon):
     def key(self) -> str:
         return self._whole.key
 
+    def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
+        return self._whole.tokenize(sentences, pool)
+
     @property
     def words(self) -> Float[Tensor, "V D"]:
         return self._whole.words

@@ -44,6 +44,7 @@ class Benchmark:
         season_length: steps of the main season.
         freq: pandas offset alias.
         horizons: the usual ones.
+        description: what it is, in words.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Benchmark:
     season_length: int
     freq: str
     horizons: tuple[int, ...]
+    description: str = ""
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -107,6 +109,7 @@ class Recipe:
         time_column: the column that is not a series.
         time_format: how its times are written, if not as in ISO 8601.
         equally_spaced: count the times on from the first one, whatever the file says.
+        description: what it is, in words, for adapters that say it to a language model.
     """
 
     name: str
@@ -121,6 +124,7 @@ class Recipe:
     time_column: str = "date"
     time_format: str | None = None
     equally_spaced: bool = False
+    description: str = ""
 
 
 def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
@@ -154,6 +158,7 @@ def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
         season_length=recipe.season_length,
         freq=recipe.freq,
         horizons=tuple(recipe.horizons),
+        description=recipe.description,
     )
 
 

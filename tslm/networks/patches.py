@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tslm.networks.direct import DirectNetwork
-from tslm.nn.patching import n_patches, overlapping
+from tslm.nn.patching import n_patches, overlapping, patch_sizes
 from tslm.nn.scale import Scale
 from tslm.types import Facts, Sizes, Task
 
@@ -47,10 +47,7 @@ class PatchNetwork(DirectNetwork):
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
         """Patches of 16 steps, or of the whole context if it is shorter, and half of it apart."""
-        sizes = super().suggest(facts, context_length, options)
-        patch_len = options["patch_len"] or min(16, sizes.context_length)
-        stride = options["stride"] or max(patch_len // 2, 1)
-        return Sizes(sizes.context_length, {"patch_len": patch_len, "stride": stride})
+        return patch_sizes(facts, context_length, options)
 
     @abstractmethod
     def mix(self, tokens: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
