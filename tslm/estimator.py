@@ -186,8 +186,8 @@ class TSLMForecaster(TrainedForecaster):
         refuse(static_df=static_df, **{name: getattr(self, name) for name in NOT_SETTINGS})
         if self.prompt is not None and "{" in self.prompt:
             raise NotAvailableError(
-                f"prompt={self.prompt!r} names columns, which is not available in this version. Say "
-                "what holds for all series."
+                f"prompt={self.prompt!r} names columns, which is not available in this version. "
+                "Say what holds for all series."
             )
         super().fit(df, val_df=val_df, folder=folder)
         self.verdict_.warn()

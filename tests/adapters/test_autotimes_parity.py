@@ -1,6 +1,5 @@
 """AutoTimes against arrays recorded from the published program."""
 
-
 import numpy as np
 import pytest
 import torch

@@ -1,0 +1,89 @@
+"""Three parts of the hidden states, each with a map of its own to the horizon, added up.
+
+Pan et al., "S2IP-LLM", ICML 2024, section 3.2 says a forecast is the sum of forecasts of its
+components. Its code folds the sequence of tokens in three instead, and adds up tokens that have
+nothing in common; ``fold`` is kept for comparison.
+"""
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from tslm.decoders.base import Decoder
+from tslm.errors import ConfigError
+from tslm.types import Layout, Task
+
+PARTS = 3
+
+
+class ComponentsDecoder(Decoder):
+    """The sum of the forecasts of three parts of the width.
+
+    Args:
+        width: of the hidden states, D; parts have D // 3 dimensions.
+        layout: gives the number of tokens N.
+        task: gives the horizon H.
+        dropout: before the maps.
+    """
+
+    def __init__(self, *, width: int, layout: Layout, task: Task, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.step, self.part = task.horizon, width // PARTS
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(PARTS * self.part * layout.n_tokens, task.horizon)
+
+    @property
+    def head(self) -> nn.Linear:
+        return self.project
+
+    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+        return self.project(self.dropout(self._flat(hidden)))
+
+    def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 M"]:
+        """The forecast of each part; they add up to the forecast."""
+        flat = rearrange(self._flat(hidden), "S (c k) -> S c k", c=PARTS)
+        weight = rearrange(self.project.weight, "H (c k) -> c H k", c=PARTS)
+        return torch.einsum("sck,chk->sch", flat, weight) + self.project.bias / PARTS
+
+    def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
+        return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
+
+    def _flat(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S F"]:
+        kept = hidden[:, :, : PARTS * self.part]
+        return rearrange(kept, "S N (c k) -> S (c N k)", c=PARTS)
+
+
+class FoldDecoder(Decoder):
+    """One map of each third of the flattened sequence, added up, as S2IP-LLM's code has it.
+
+    Args:
+        width: of the hidden states, D.
+        layout: gives the number of tokens N.
+        task: gives the horizon H.
+
+    Raises:
+        ConfigError: if the sequence cannot be folded in three.
+    """
+
+    def __init__(self, *, width: int, layout: Layout, task: Task) -> None:
+        super().__init__()
+        total = width * layout.n_tokens
+        if total % PARTS:
+            raise ConfigError(
+                f"{layout.n_tokens} tokens of width {width} cannot be folded in three. Use "
+                "decoder=components."
+            )
+        self.step = task.horizon
+        self.project = nn.Linear(total // PARTS, task.horizon)
+
+    @property
+    def head(self) -> nn.Linear:
+        return self.project
+
+    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+        thirds = rearrange(rearrange(hidden, "S N D -> S (N D)"), "S (c k) -> S c k", c=PARTS)
+        return self.project(thirds).sum(1)
+
+    def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
+        return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
