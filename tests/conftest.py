@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 import torch
+from architectures import ARCHITECTURES
 from hypothesis import settings
+from transformers import AutoConfig, AutoModel
 
 from tslm.adapters.autotimes import AutoTimes
+from tslm.backbones import building
 from tslm.backbones.huggingface import load
 from tslm.decoders.segment import SegmentDecoder
 from tslm.model import ForecastModel
@@ -65,5 +68,27 @@ def autotimes() -> Callable[..., ForecastModel]:
             )
         model = ForecastModel(adapter=adapter, backbone=body, decoder=head, rollout=rollout)
         return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """A folder as a hub has it, of an architecture, with random weights."""
+    made: dict[str, str] = {}
+
+    def make(architecture: str) -> str:
+        if architecture not in made:
+            folder = tmp_path_factory.mktemp(architecture)
+            config = AutoConfig.for_model(architecture, **ARCHITECTURES[architecture])
+            with torch.random.fork_rng():
+                torch.manual_seed(1)
+                body = AutoModel.from_config(config)
+                for weight in body.parameters():  # far from the tame initial values
+                    weight.data.add_(torch.randn_like(weight) * 0.1)
+            body.save_pretrained(folder)
+            building.byte_tokenizer().save_pretrained(folder)
+            made[architecture] = str(folder)
+        return made[architecture]
 
     return make

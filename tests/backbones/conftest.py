@@ -1,63 +1,16 @@
 """Small random checkpoints of several architectures, and a cache folder of their own."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import gguf
 import numpy as np
 import pytest
 import torch
-from transformers import AutoConfig, AutoModel
 
 from tslm.backbones import building, store
 from tslm.backbones.cards import Card, Part, Wheel
 from tslm.backbones.hashing import sha256
 from tslm.types import Tokens
-
-COMMON = {"vocab_size": 259, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4}
-ARCHITECTURES = {
-    "llama": {**COMMON, "intermediate_size": 64, "num_key_value_heads": 2},
-    "gpt2": {"vocab_size": 259, "n_embd": 32, "n_layer": 4, "n_head": 4, "n_positions": 64},
-    "opt": {
-        **COMMON,
-        "ffn_dim": 64,
-        "word_embed_proj_dim": 32,
-        "max_position_embeddings": 64,
-        "pad_token_id": 1,
-    },
-    "gemma3_text": {
-        **COMMON,
-        "intermediate_size": 64,
-        "num_key_value_heads": 1,
-        "head_dim": 8,
-        "sliding_window": 6,
-        "layer_types": ["sliding_attention", "full_attention"] * 2,
-    },
-    "bert": {**COMMON, "intermediate_size": 64, "max_position_embeddings": 64},
-}
-DECODERS = [name for name in ARCHITECTURES if name != "bert"]
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
-    """A folder as a hub has it, of an architecture, with random weights."""
-    made: dict[str, str] = {}
-
-    def make(architecture: str) -> str:
-        if architecture not in made:
-            folder = tmp_path_factory.mktemp(architecture)
-            config = AutoConfig.for_model(architecture, **ARCHITECTURES[architecture])
-            with torch.random.fork_rng():
-                torch.manual_seed(1)
-                body = AutoModel.from_config(config)
-                for weight in body.parameters():  # far from the tame initial values
-                    weight.data.add_(torch.randn_like(weight) * 0.1)
-            body.save_pretrained(folder)
-            building.byte_tokenizer().save_pretrained(folder)
-            made[architecture] = str(folder)
-        return made[architecture]
-
-    return make
 
 
 @pytest.fixture(autouse=True)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from architectures import ARCHITECTURES, DECODERS
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 
@@ -12,7 +13,7 @@ from tslm.backbones.huggingface import HuggingFaceBackbone, load
 from tslm.errors import BackboneError, ConfigError
 from tslm.types import Tokens
 
-from .conftest import ARCHITECTURES, DECODERS, random_tokens
+from .conftest import random_tokens
 
 Checkpoint = Callable[[str], str]
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}

@@ -5,13 +5,12 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 import torch
+from architectures import ARCHITECTURES
 
 from tslm.backbones import building
 from tslm.backbones.huggingface import HuggingFaceBackbone, load
 from tslm.backbones.reading import plan
 from tslm.errors import BackboneError, ConfigError
-
-from .conftest import ARCHITECTURES
 
 Checkpoint = Callable[[str], str]
 

@@ -161,7 +161,7 @@ def _fixed(said: Said, digits: int) -> list[str]:
     pieces = []
     for name, value in (("min", said.least), ("max", said.largest), ("median", said.median)):
         pieces += [f" {name}", f" {min(max(value, -LARGEST), LARGEST):+.3f}"]
-    trend = "up" if said.rise > 0 else "down" if said.rise < 0 else "flat"
+    trend = "rise" if said.rise > 0 else "fall" if said.rise < 0 else "flat"
     return [*pieces, " trend", f" {trend}", " lags", *(f" {lag:0{digits}d}" for lag in said.lags)]
 
 

@@ -89,7 +89,8 @@ class S2IP(Adapter):
         if anchors != "none":
             self.anchors = make_prototypes(anchors, lexicon, n_anchors, words)
         self.n_retrieved = 0 if self.anchors is None else n_retrieved
-        if self.anchors is not None and not 1 <= n_retrieved <= (count := len(self.anchors())):
+        count = n_retrieved if self.anchors is None else len(self.anchors())
+        if self.anchors is not None and not 1 <= n_retrieved <= count:
             raise ConfigError(f"n_retrieved={n_retrieved} must lie between 1 and {count} anchors.")
         patches = n_patches(task.context_length, patch_len, stride)
         self.read_anchors = read_anchors

@@ -52,7 +52,7 @@ def summary(
     last = observed.shape[1] - 1 - observed.flip(1).int().argmax(1)
     rise = values.gather(1, last[:, None]) - values.gather(1, observed.int().argmax(1)[:, None])
     filled = torch.where(observed, values, 0)
-    lags = _circular_lags(filled, n_lags) if circular else _lags(filled, observed, n_lags)
+    lags = _circular_lags(filled, n_lags) if circular else _lags(filled, n_lags)
     return Summary(
         torch.where(none, 0, values.masked_fill(~observed, torch.inf).amin(1)),
         torch.where(none, 0, values.masked_fill(~observed, -torch.inf).amax(1)),
@@ -75,15 +75,10 @@ def _circular_lags(values: Float[Tensor, "S L"], n_lags: int) -> Int[Tensor, "S 
     return circular_correlation(values).topk(n_lags).indices
 
 
-def _lags(
-    values: Float[Tensor, "S L"], observed: Bool[Tensor, "S L"], n_lags: int
-) -> Int[Tensor, "S K"]:
-    """Peaks of the autocorrelation, highest first: each counted by the pairs it has."""
-    steps = values.shape[1]
-    farthest = steps // 2
+def _lags(values: Float[Tensor, "S L"], n_lags: int) -> Int[Tensor, "S K"]:
+    """Peaks of the autocorrelation, highest first; of equals the nearer, as it has more pairs."""
+    farthest = values.shape[1] // 2
     correlation = _linear(values)[:, : farthest + 2]
-    pairs = _linear(observed.to(values))[:, : farthest + 2].clamp(min=1)
-    correlation = correlation / pairs
     inner = correlation[:, 1:-1]
     peak = (inner >= correlation[:, :-2]) & (inner > correlation[:, 2:]) & (inner > 0)
     heights = torch.where(peak, inner, -torch.inf)
