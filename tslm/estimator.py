@@ -16,6 +16,7 @@ from tslm.assembly import assemble
 from tslm.baselines import OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.errors import BackboneError, NotAvailableError
+from tslm.explanation import Explanation, explain
 from tslm.longframe import positive, refuse
 from tslm.model import ForecastModel
 from tslm.spec import Spec
@@ -192,6 +193,22 @@ class TSLMForecaster(TrainedForecaster):
         super().fit(df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self
+
+    def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
+        """What the language model is told of the last context of each series, in words.
+
+        Args:
+            df: series to explain, seen in ``fit`` or not; None takes those of ``fit``.
+            top: words named of each prototype or anchor, and of these in each patch.
+
+        Raises:
+            ConfigError: if the adapter does not speak in words.
+        """
+        self._check_fitted()
+        panel = self.history_ if df is None else self._panel(df)
+        return explain(
+            self.model_, panel, self.calendar_, self.context_length_, positive("top", top)
+        )
 
     def ablate(
         self,

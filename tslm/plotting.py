@@ -63,3 +63,36 @@ def plot_forecasts(
 def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
     """The forecast columns of a frame."""
     return [column for column in frame.columns if column not in (*others, "cutoff")]
+
+
+def plot_readings(reading: pd.DataFrame, series: object = None, rows: int = 12) -> Figure:
+    """Draw which prototypes each patch of a series is made of, the most used ones on top.
+
+    Args:
+        reading: of an ``Explanation``.
+        series: its id; None is the first.
+        rows: how many prototypes are shown.
+
+    Raises:
+        DataError: if there is no such series.
+    """
+    chosen = reading.unique_id.iloc[0] if series is None else series
+    own = reading[reading.unique_id == chosen]
+    if own.empty:
+        raise DataError(f"There is no series {chosen!r} in the explanation.")
+    used = own.groupby("prototype").weight.sum().nlargest(rows).index
+    table = own[own.prototype.isin(used)].pivot_table(
+        index="prototype", columns="patch", values="weight"
+    )
+    table = table.reindex(index=used, columns=range(int(own.patch.max()) + 1))
+    labels = own.drop_duplicates("prototype").set_index("prototype").words
+    figure, axes = plt.subplots(figsize=(9, 0.9 + 0.3 * len(table)), layout="constrained")
+    image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
+    axes.set_yticks(range(len(table)), [f"{labels[p]}  [{p}]"[:70] for p in table.index])
+    axes.set_xlabel("patch, oldest first" if table.shape[1] > 1 else "the whole window")
+    axes.set_title(str(chosen), loc="left", fontsize="medium")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+    plt.close(figure)
+    return figure

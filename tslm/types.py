@@ -121,6 +121,18 @@ class Tokens:
     prompt: Prompt | None = None
 
 
+class Made(NamedTuple):
+    """What tokens are made of: a few vectors in the space of words, and how much of each.
+
+    Args:
+        vectors: prototypes or anchors.
+        weights: of each in each token of a window; N is 1 where they are those of the whole.
+    """
+
+    vectors: Float[Tensor, "K D"]
+    weights: Float[Tensor, "S N K"]
+
+
 @dataclass(frozen=True)
 class Layout:
     """How an adapter lays a context out as tokens; all a decoder may know of it.

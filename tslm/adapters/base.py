@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.scale import NORMS, Norm, Scale
-from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
+from tslm.types import Context, Facts, Layout, Made, Sizes, Task, Tokens
 
 
 class Adapter(nn.Module, ABC):
@@ -50,6 +50,14 @@ class Adapter(nn.Module, ABC):
             options: those it is used with.
         """
         return {}
+
+    def made(self, context: Context) -> Made:
+        """What the tokens of normalised windows are made of.
+
+        Raises:
+            ConfigError: if they are made of nothing that has to do with words.
+        """
+        raise ConfigError(f"{type(self).__name__} makes its tokens of nothing that words explain.")
 
     @abstractmethod
     def forward(self, context: Context) -> Tokens:

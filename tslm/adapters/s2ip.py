@@ -25,7 +25,7 @@ from tslm.nn.patching import begun, n_patches, overlapping, patch_sizes
 from tslm.nn.prototypes import RANDOM, make_prototypes
 from tslm.nn.retrieval import QUERIES, Retrieved, query_of, retrieve
 from tslm.nn.scale import Norm
-from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
+from tslm.types import Context, Facts, Layout, Made, Sizes, Task, Tokens
 
 
 class S2IP(Adapter):
@@ -121,6 +121,18 @@ class S2IP(Adapter):
             n_prompt=0 if self.read_anchors else self.n_retrieved,
             aux_loss=self._misalignment(found),
         )
+
+    @torch.no_grad()
+    def made(self, context: Context) -> Made:
+        if self.anchors is None:
+            return super().made(context)
+        embeds = self.embed(self.patches(context.values))
+        observed = overlapping(context.observed.float(), self.patch_len, self.stride)
+        found = self.retrieved(embeds, begun(observed))
+        vectors = self.anchors()
+        weights = vectors.new_zeros(len(embeds), len(vectors))
+        weights.scatter_(1, found.chosen, found.similarity)
+        return Made(vectors, weights[:, None])
 
     def patches(self, values: Float[Tensor, "S L"]) -> Float[Tensor, "S N P3"]:
         """The patches of trend, season and rest at one place, side by side."""

@@ -12,6 +12,7 @@ before a short series say nothing; no dropout on the forecast itself.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from tslm.nn.patching import begun, n_patches, overlapping, patch_sizes
 from tslm.nn.prototypes import RANDOM, make_prototypes
 from tslm.nn.reprogram import Reprogramming
 from tslm.nn.scale import Norm
-from tslm.types import Context, Facts, Layout, Sizes, Task, Tokens
+from tslm.types import Context, Facts, Layout, Made, Sizes, Task, Tokens
 
 
 class TimeLLM(Adapter):
@@ -103,6 +104,11 @@ class TimeLLM(Adapter):
         embeds = self.reprogram(self.embed(self.patches(context.values)))
         mask = begun(overlapping(context.observed.float(), self.layout.patch_len, self.stride))
         return Tokens(embeds, mask, prompt=self.prompts(context.values, context.observed))
+
+    @torch.no_grad()
+    def made(self, context: Context) -> Made:
+        weights = self.reprogram.weights(self.embed(self.patches(context.values)))
+        return Made(self.reprogram.prototypes(), weights)
 
     def patches(self, values: Float[Tensor, "S L"]) -> Float[Tensor, "S N P"]:
         """Overlapping patches of normalised series."""
