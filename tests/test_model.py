@@ -50,9 +50,6 @@ class Echo(Backbone):
     def extend(self, state: Any, tokens: Tokens) -> tuple[Tensor, None]:
         return tokens.embeds, None
 
-    def operations(self, n_tokens: int) -> int:
-        return 0
-
 
 def echoing(**options: Any) -> ForecastModel:
     """Linear maps that undo each other around a body that does nothing."""

@@ -54,11 +54,31 @@ def test_all_that_is_promised_is_measured(result: dict[str, Any]) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_operations_are_counted_twice_forward_for_a_frozen_body(autotimes: Any) -> None:
-    model = autotimes()
-    forward = speed.operations(model, backward=False)
-    both = speed.operations(model, backward=True)
-    body = model.backbone.operations(4)
-    linear = 2 * 4 * (8 * 48 + 48 * 8)  # four tokens, a segment of 8, a width of 48
-    assert forward == body + linear
-    assert both == 2 * body + 3 * linear
+def test_operations_are_counted_as_they_run(autotimes: Any, walks: Any) -> None:
+    """A frozen body is passed forward, and back once for its input; trained maps twice."""
+    model, batch = autotimes(), walks()  # six series of four tokens
+    model.forecast(batch.past, batch.time, 8)
+    forward = speed.operations(lambda: model.forecast(batch.past, batch.time, 8))
+    both = speed.operations(lambda: model.loss(batch).backward())
+    tokens, width = 6 * 4, 48
+    block = width * (48 + 24 + 24 + 48) + 3 * width * 96  # queries, keys, values, out; feed-forward
+    attention = 2 * 2 * 6 * 4 * 4 * 48  # two products a block
+    body = 2 * (2 * tokens * block + attention)
+    maps = 2 * tokens * 2 * 8 * width
+    assert forward == body + maps / 2 + maps / 2 / 4  # the last token alone is decoded
+    # the segments themselves need no gradient; attention is computed anew on the way back
+    assert both == 2 * 2 * 2 * tokens * block + 2 * attention * 3.5 + 3 * maps - maps / 2
+
+
+def test_what_a_prompt_costs_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "SIDE", 64)
+    out = tmp_path / "speed.json"
+    words = ["adapter=time_llm", "backbone=tiny", "h=8", "context_length=32", "batch_size=4"]
+    with pytest.raises(SystemExit) as end:
+        main(["speed", *words, "rounds=1", "sentences=0", "rollout_steps=8", f"out={out}"])
+    assert end.value.code == 0
+    found = json.loads(out.read_text())
+    assert found["token_passes_per_window"] > found["token_passes_without_gradients"] > 0
+    assert found["words_shared_by_all_windows"] > 20
+    assert found["prompt_in_one_pass_over_ours_train"] > 0
+    assert found["prompt_in_one_pass_over_ours_inference"] > 0

@@ -10,17 +10,24 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
 
 from tslm.assembly import assemble, settle
+from tslm.backbones.base import Backbone
 from tslm.backbones.lexicon import HuggingFaceLexicon
 from tslm.model import ForecastModel
 from tslm.training import Recipe
-from tslm.types import Batch, Facts, Task
+from tslm.types import Batch, Context, Facts, Task
 
 SIDE = 2048  # of the square product that is timed
 
@@ -42,27 +49,35 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     result |= _inference(cfg, model, batch)
     if model.adapter.layout.grows:
         result |= _rollouts(cfg, model, batch)
+    if result["token_passes_without_gradients"]:
+        result |= _prompts(cfg, model, batch)
     lexicon = model.backbone.lexicon
     if cfg.sentences and isinstance(lexicon, HuggingFaceLexicon):
         result |= _reading(cfg, lexicon)
     return result | {"config": OmegaConf.to_container(cfg)}
 
 
-def operations(model: ForecastModel, *, backward: bool) -> int:
-    """Floating-point operations of the matrix products of one window of one channel.
+def operations(work: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products and attentions of some work, as it runs."""
+    with FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
+        work()
+    return int(counter.get_total_flops())
 
-    A frozen body is passed back once, for the gradient of its input; trained layers twice.
-    """
-    tokens = model.adapter.layout.n_tokens
-    trained = any(weight.requires_grad for weight in model.backbone.parameters())
-    body = model.backbone.operations(tokens) * ((3 if trained else 2) if backward else 1)
-    linear = [
-        layer.weight.numel()
-        for part in (model.adapter, model.decoder)
-        for layer in part.modules()
-        if isinstance(layer, nn.Linear)
-    ]
-    return body + 2 * tokens * sum(linear) * (3 if backward else 1)
+
+def _attention(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    queries, keys, values = shapes[:3]
+    return sdpa_flop_count(queries, keys, values)
+
+
+def _attention_backward(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    above, queries, keys, values = shapes[:4]
+    return sdpa_backward_flop_count(above, queries, keys, values)
+
+
+ON_CPU = {  # what PyTorch counts on accelerators alone
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
 
 
 def product_rate() -> float:
@@ -84,8 +99,8 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
 
     model.train()
     times, rates, shares = [], [], []
-    counted = operations(model, backward=True) * len(batch.past)
     step()  # warms up
+    counted = operations(lambda: model.loss(batch).backward())
     for _ in range(cfg.rounds):
         before = product_rate()
         times.append(_seconds(step))
@@ -94,7 +109,7 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
     model.eval()
     return {
         "trainable_parameters": sum(weight.numel() for weight in weights),
-        "token_passes_per_window": model.adapter.layout.n_tokens,
+        **_token_passes(model, batch),
         "gflop_per_training_window": round(counted / len(batch.past) / 1e9, 4),
         "train_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
         "matrix_product_gflops": round(statistics.median(rates), 1),
@@ -105,15 +120,58 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
 
 
 def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
-    counted = operations(model, backward=False) * len(batch.past)
+    def once() -> Tensor:
+        return model.forecast(batch.past, batch.time, model.decoder.step)
+
+    counted = operations(once)
     times, shares = [], []
     for _ in range(cfg.rounds):
         rate = product_rate()
-        times.append(_seconds(lambda: model.forecast(batch.past, batch.time, model.decoder.step)))
+        times.append(_seconds(once))
         shares.append(counted / times[-1] / 1e9 / rate)
     return {
         "inference_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
         "inference_share_of_matrix_product": round(statistics.median(shares), 3),
+    }
+
+
+def _token_passes(model: ForecastModel, batch: Batch) -> dict[str, int]:
+    """Tokens of one window that pass through the body: with gradients, and words without."""
+    with torch.no_grad():
+        scaled = model.adapter.scale(batch.past).apply(batch.past)
+        tokens = model.adapter(Context.fold(scaled, batch.time[:, : batch.past.shape[1]]))
+    words = 0 if tokens.prompt is None else tokens.prompt.own.shape[1]
+    passes = tokens.embeds.shape[1] + words
+    shared = 0 if tokens.prompt is None else len(tokens.prompt.shared)
+    return {
+        "token_passes_per_window": passes,
+        "token_passes_without_gradients": words,
+        "words_shared_by_all_windows": shared,
+    }
+
+
+def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    """Seconds of reading prompt and patches in one pass over those of remembering the prompt."""
+    body = model.backbone
+
+    def train() -> None:
+        model.zero_grad()
+        model.loss(batch).backward()
+
+    def infer() -> None:
+        model.forecast(batch.past, batch.time, model.step)
+
+    ratios: dict[str, list[float]] = {"train": [], "inference": []}
+    for _ in range(min(cfg.rounds, 3)):
+        for name, work in (("train", train), ("inference", infer)):
+            ours = _seconds(work)
+            with mock.patch.object(
+                type(body), "after_prompt", lambda self, *a: Backbone.after_prompt(self, *a)
+            ):
+                ratios[name].append(_seconds(work) / ours)
+    return {
+        f"prompt_in_one_pass_over_ours_{name}": round(statistics.median(found), 2)
+        for name, found in ratios.items()
     }
 
 

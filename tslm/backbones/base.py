@@ -81,10 +81,3 @@ class Backbone(nn.Module, ABC):
     @abstractmethod
     def extend(self, state: Any, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:
         """Read further tokens after those of ``state``; equals reading all of them at once."""
-
-    @abstractmethod
-    def operations(self, n_tokens: int) -> int:
-        """Floating-point operations of the matrix products of one forward pass of one series.
-
-        Attention included; multiply and add count as two.
-        """

@@ -69,9 +69,6 @@ class Control(Backbone):
         )
         return self(whole)[:, -tokens.embeds.shape[1] :], Memory(whole)
 
-    def operations(self, n_tokens: int) -> int:
-        return 2 * n_tokens * sum(w.numel() for w in self.parameters() if w.ndim > 1)
-
 
 class Nothing(Control):
     """No body at all: the adapter's tokens go straight to the decoder."""

@@ -16,9 +16,8 @@ from weakref import WeakValueDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import DynamicCache
-from transformers.pytorch_utils import Conv1D
 
 from tslm.backbones import building, fetch, store
 from tslm.backbones.base import Backbone, Identity
@@ -165,19 +164,6 @@ class HuggingFaceBackbone(Backbone):
         state.mask = torch.cat([so_far, tokens.mask], dim=1)
         hidden = self._continue(silence(tokens), state)
         return silence(Tokens(hidden, tokens.mask)), state
-
-    def operations(self, n_tokens: int) -> int:
-        """Floating-point operations of one pass of one series: weights, and dense attention."""
-        config = self.body.config
-        weights = sum(
-            module.weight.numel()
-            for name, module in self.body.named_modules()
-            if isinstance(module, nn.Linear | Conv1D) and not name.startswith("pooler")
-        )
-        plain = config.to_dict()
-        head = plain.get("head_dim") or config.hidden_size // config.num_attention_heads
-        attention = config.num_hidden_layers * config.num_attention_heads * head * n_tokens
-        return n_tokens * (2 * weights + 4 * attention)
 
     def read(
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
