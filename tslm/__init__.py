@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from tslm.errors import TslmError as TslmError
     from tslm.estimator import TSLMForecaster as TSLMForecaster
     from tslm.spec import Spec as Spec
+    from tslm.tokenizer import LiPCoTTokenizer as LiPCoTTokenizer
 
 __version__ = "0.1.0"
 
 _HOME = {
     "TSLMForecaster": "estimator",
     "BaselineForecaster": "baselines",
+    "LiPCoTTokenizer": "tokenizer",
     "Spec": "spec",
     "TslmError": "errors",
     "ConfigError": "errors",
