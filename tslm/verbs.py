@@ -151,7 +151,7 @@ def demo(cfg: DictConfig, say: Say) -> None:
     model = protocol.forecaster(cfg, data, cfg.h, cfg.random_state)
     records = list(protocol.fit_and_score(cfg, data, [cfg.h], model))
     for name in ("seasonal_naive", "profile_ar"):
-        baseline = protocol.baseline(cfg, data, cfg.h, name)
+        baseline = protocol.baseline(cfg, data, cfg.h, cfg.random_state, name)
         records += protocol.fit_and_score(cfg, data, [cfg.h], baseline)
     for record in records:
         say(f"{record['model']:<16} MSE {record['mse']:.4f}  MAE {record['mae']:.4f}")
