@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tslm.baselines import BaselineForecaster as BaselineForecaster
+    from tslm.classifier import TSLMClassifier as TSLMClassifier
     from tslm.errors import BackboneError as BackboneError
     from tslm.errors import ConfigError as ConfigError
     from tslm.errors import DataError as DataError
@@ -20,6 +21,7 @@ _HOME = {
     "TSLMForecaster": "estimator",
     "BaselineForecaster": "baselines",
     "LiPCoTTokenizer": "tokenizer",
+    "TSLMClassifier": "classifier",
     "Spec": "spec",
     "TslmError": "errors",
     "ConfigError": "errors",

@@ -1,0 +1,134 @@
+"""Classification of recordings by their codes."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import lfilter
+from sklearn.base import clone
+from sklearn.model_selection import cross_val_score
+
+from tslm import ConfigError, DataError, NotFittedError, TSLMClassifier
+
+N, STEPS = 40, 320
+FAST: dict[str, Any] = {"backbone": "tiny", "order": 4, "n_codes": 8, "frame_length": 32}
+FEATURES = ["llm", "codes", "pairs", "energy"]
+
+
+def tones(channels: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Resonances: what tells recordings apart is the frequency of their first channel."""
+    dice = np.random.default_rng(seed)
+    y = np.arange(N) % 2
+    X = dice.normal(size=(N, channels, STEPS))
+    for row, label in enumerate(y):
+        angle = (0.4, 1.4)[label]
+        X[row, 0] = lfilter([1], [1, -1.8 * np.cos(angle), 0.81], X[row, 0])
+    return X, np.array(["slow", "fast"])[y]
+
+
+@pytest.mark.parametrize("features", FEATURES)
+@pytest.mark.parametrize("layout", ["time", "channel", "channel_time"])
+def test_recordings_are_told_apart(features: str, layout: str) -> None:
+    if (features, layout) == ("pairs", "channel"):
+        pytest.skip("one frame has no successor")
+    X, y = tones()
+    model = TSLMClassifier(features=features, layout=layout, **FAST).fit(X[:30], y[:30])
+    assert model.classes_.tolist() == ["fast", "slow"]
+    sure = model.predict_proba(X[30:])
+    assert sure.shape == (10, 2)
+    np.testing.assert_allclose(sure.sum(1), 1)
+    assert (model.predict(X[30:]) == model.classes_[sure.argmax(1)]).all()
+    if layout != "channel" and features != "energy":
+        assert model.score(X[30:], y[30:]) >= 0.9
+
+
+def test_power_alone_tells_powers_apart_and_not_spectra() -> None:
+    X, y = tones(1)
+    loud = X / X.std((1, 2), keepdims=True)
+    model = TSLMClassifier(features="energy", **FAST)
+    assert cross_val_score(model, loud * np.where(y == "fast", 3, 1)[:, None, None], y).mean() == 1
+    assert cross_val_score(TSLMClassifier(features="codes", **FAST), loud, y).mean() >= 0.9
+
+
+def test_the_order_of_frames_matters_to_pairs_alone() -> None:
+    X, y = tones(1)
+    frames = X.reshape(N, 1, -1, 32)
+    backwards = frames[:, :, ::-1].reshape(X.shape)
+    same = {}
+    for features in FEATURES:
+        model = TSLMClassifier(features=features, **FAST).fit(X, y)
+        same[features] = np.allclose(model.predict_proba(X), model.predict_proba(backwards))
+    assert same == {"llm": False, "codes": True, "pairs": False, "energy": True}
+
+
+def test_a_long_frame_is_its_array_in_any_order_of_rows() -> None:
+    X, y = tones()
+    ids = [f"r{number}" for number in range(N)]
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat(ids, STEPS),
+            "ds": np.tile(np.arange(STEPS), N),
+            "left": X[:, 0].ravel(),
+            "right": X[:, 1].ravel(),
+        }
+    )
+    model = TSLMClassifier(features="codes", **FAST)
+    expected = clone(model).fit(X, y).predict_proba(X)
+    found = clone(model).fit(frame, y).predict_proba(frame)
+    np.testing.assert_allclose(found, expected)
+    labels = pd.Series(y, ids).sample(frac=1, random_state=0)
+    by_id = clone(model).fit(frame, labels).predict_proba(frame)
+    np.testing.assert_allclose(by_id, expected)
+
+
+def test_a_recording_is_read_alone() -> None:
+    X, y = tones()
+    model = TSLMClassifier(**FAST).fit(X, y)
+    every = model.predict_proba(X)
+    np.testing.assert_allclose(model.predict_proba(X[5:6]), every[5:6], rtol=1e-4, atol=1e-5)
+    assert np.array_equal(clone(model).fit(X, y).predict_proba(X), every)
+
+
+def test_missing_and_flat_stretches_are_codes_of_their_own() -> None:
+    X, y = tones()
+    X[:, 0, :100] = np.nan
+    X[:, 1, 100:200] = 7.0
+    for features in FEATURES:
+        model = TSLMClassifier(features=features, **FAST).fit(X, y)
+        assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    X, y = tones()
+    for options, message in (
+        ({"features": "magic"}, r"features='magic' is unknown\. Choose one of llm, codes"),
+        ({"layout": "circle"}, r"layout='circle' is unknown"),
+        ({"pooling": "max"}, r"pooling='max' is unknown"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            TSLMClassifier(**{**FAST, **options}).fit(X, y)
+    model = TSLMClassifier(features="codes", **FAST)
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        model.predict(X)
+    for recordings, labels, message in (
+        (X, y[:3], r"\(3,\) labels do not fit 40 recordings"),
+        (X, ["same"] * N, "nothing to tell apart"),
+        (X[0, 0], y, r"shape \(320,\) must be"),
+        ([[1.0, 2.0], [1.0]], y[:2], "must be numbers, all of one length"),
+        (np.where(X > 2, np.inf, X), y, r"Recordings \[0, 1.* are infinite"),
+        (pd.DataFrame({"unique_id": [1], "a": [1.0]}), y[:1], "lacks the columns ds"),
+        (pd.DataFrame({"unique_id": [1], "ds": [1]}), y[:1], "has no channel"),
+        (
+            pd.DataFrame({"unique_id": [1, 1, 2, 2, 3], "ds": [1, 2, 1, 2, 1], "a": 1.0}),
+            y[:3],
+            r"must have one length, and \[3\] have \[1\] rows in place of 2",
+        ),
+    ):
+        with pytest.raises(DataError, match=message):
+            clone(model).fit(recordings, labels)
+    model.fit(X, y)
+    with pytest.raises(DataError, match="have 1 channels, and those of fit had 2"):
+        model.predict(X[:, :1])
+    with pytest.raises(DataError, match="Recordings of 20 steps have no frame of 32"):
+        model.predict(X[:, :, :20])
