@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 from scipy.signal import lfilter, resample_poly, welch
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -269,3 +270,21 @@ def test_it_is_a_transformer_of_scikit_learn() -> None:
     np.testing.assert_array_equal(codes, tokenizer.transform(waves()))
     named = tokenizer.set_output(transform="pandas").transform(waves())
     assert list(named) == ["shape", "gain", "level"]
+
+
+def test_pictures_show_every_code_and_frame() -> None:
+    series = np.random.default_rng(0).normal(size=2000).cumsum()
+    tokenizer = LiPCoTTokenizer(order=4, n_codes=8)
+    tokenizer.fit(tokenizer.cut(series, 40))
+    (image,) = tokenizer.plot_spectra().axes[0].get_images()
+    assert image.get_array().shape == (8, 200)
+    assert image.get_array().max() == 0
+    above, below = tokenizer.plot_series(series[-430:], 40).axes
+    assert len(above.get_lines()) == 1 + 10
+    numbers = [int(text.get_text()) for text in below.texts]
+    codes = tokenizer.transform(tokenizer.cut(series[-430:], 40))
+    assert numbers == codes.ravel().tolist()
+    (table,) = tokenizer.plot_transitions(series).axes[0].get_images()
+    assert_allclose(table.get_array().sum(1), 1)
+    with pytest.raises(NotFittedError):
+        LiPCoTTokenizer().plot_spectra()

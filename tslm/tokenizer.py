@@ -18,11 +18,13 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float, Int
+from matplotlib.figure import Figure
 from numpy import ndarray
 from scipy.signal import lfilter
 from sklearn.base import BaseEstimator, TransformerMixin
 
 import tslm.saving as saving
+from tslm.codeplots import plot_codes, plot_spectra, plot_transitions
 from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.nn.burg import Autoregression
 from tslm.nn.codebook import FLAT, SPECIAL, Codebook
@@ -205,6 +207,40 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         log = log_spectrum(filters, angles, self.warp).numpy()
         density = np.exp(log + self.codebook_.gains.values.numpy()[gain][:, None]) * 2 / rate
         return np.where(shape[:, None] >= SPECIAL, density, np.nan)
+
+    def plot_spectra(self) -> Figure:
+        """The spectrum of each code, a row each."""
+        self._check_fitted()
+        top = 0.5 if self.estimator_.band is None else self.estimator_.band
+        frequencies = np.linspace(0, top, 200)
+        shapes = np.arange(SPECIAL, self.vocabulary_size)
+        codes = np.stack([shapes, np.zeros_like(shapes), np.zeros_like(shapes)], 1)
+        return plot_spectra(frequencies, self.psd(codes, frequencies), shapes)
+
+    def plot_series(self, series: Any, frame_length: int | None = None) -> Figure:
+        """A series with its codes drawn under it.
+
+        Args:
+            series: numbers, oldest first.
+            frame_length: steps of a frame; None is that of the longest one in ``fit``.
+        """
+        self._check_fitted()
+        length = self.frame_length_ if frame_length is None else frame_length
+        frames = self.cut(series, length)
+        values = np.asarray(series, dtype=float)
+        starts = len(values) - length * np.arange(len(frames), 0, -1)
+        return plot_codes(values, starts, self.transform(frames), length)
+
+    def plot_transitions(self, series: Any, frame_length: int | None = None) -> Figure:
+        """How often the shape of one frame of a series follows that of another.
+
+        Args:
+            series: numbers, oldest first.
+            frame_length: steps of a frame; None is that of the longest one in ``fit``.
+        """
+        self._check_fitted()
+        length = self.frame_length_ if frame_length is None else frame_length
+        return plot_transitions(self.transform(self.cut(series, length))[:, 0])
 
     @property
     def vocabulary_size(self) -> int:
