@@ -90,7 +90,7 @@ class ForecastModel(Network):
         """One pass, in the units of the body."""
         tokens = self.adapter(Context.fold(scale.apply(past), time))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
-        values = self._unfold(self.decoder(hidden), len(past))
+        values = self._unfold(self.decoder(hidden, tokens.outlook), len(past))
         covered = self._unfold(self.decoder.covered(tokens.mask[:, tokens.n_prompt :]), len(past))
         return Prediction(values, covered, tokens.aux_loss)
 
@@ -98,6 +98,7 @@ class ForecastModel(Network):
         self.adapter.prepare(time)
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        self.adapter.learn(train)
         if self.base is not None:
             self.base.learn(train, val)
 

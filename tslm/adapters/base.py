@@ -1,7 +1,7 @@
 """The interface of an adapter: a normalised series in, what the body reads out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.scale import NORMS, Norm, Scale
-from tslm.types import Context, Facts, Layout, Made, Sizes, Task, Tokens
+from tslm.types import Batch, Context, Facts, Layout, Made, Sizes, Task, Tokens
 
 
 class Adapter(nn.Module, ABC):
@@ -72,4 +72,13 @@ class Adapter(nn.Module, ABC):
 
         Called before training and before forecasting, with every time at which a patch of a
         coming window can start. An empty hook: most adapters need nothing.
+        """
+
+    def learn(self, train: Iterable[Batch]) -> None:
+        """Learn, once and without gradients, what training windows tell; kept in buffers.
+
+        Called before training. An empty hook: most adapters need nothing.
+
+        Args:
+            train: windows with the steps that follow them; can be read several times.
         """

@@ -5,6 +5,8 @@ from abc import ABC, abstractmethod
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from tslm.types import Outlook
+
 
 class Decoder(nn.Module, ABC):
     """Promises M values that end ``step`` steps after the context.
@@ -25,8 +27,15 @@ class Decoder(nn.Module, ABC):
         nn.init.zeros_(self.head.bias)
 
     @abstractmethod
-    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
-        """Turn the hidden states of a context's tokens into normalised values."""
+    def forward(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Float[Tensor, "S M"]:
+        """Turn the hidden states of a context's tokens into normalised values.
+
+        Args:
+            hidden: of the tokens.
+            outlook: what an adapter of codes says beside them; most decoders do not ask.
+        """
 
     @abstractmethod
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
-from tslm.types import Layout, Task
+from tslm.types import Layout, Outlook, Task
 
 PARTS = 3
 
@@ -37,7 +37,9 @@ class ComponentsDecoder(Decoder):
     def head(self) -> nn.Linear:
         return self.project
 
-    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+    def forward(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Float[Tensor, "S M"]:
         return self.project(self.dropout(self._flat(hidden)))
 
     def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 M"]:
@@ -81,7 +83,9 @@ class FoldDecoder(Decoder):
     def head(self) -> nn.Linear:
         return self.project
 
-    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+    def forward(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Float[Tensor, "S M"]:
         thirds = rearrange(rearrange(hidden, "S N D -> S (N D)"), "S (c k) -> S c k", c=PARTS)
         return self.project(thirds).sum(1)
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
-from tslm.types import Layout, Task
+from tslm.types import Layout, Outlook, Task
 
 
 class FlattenDecoder(Decoder):
@@ -47,7 +47,9 @@ class FlattenDecoder(Decoder):
     def head(self) -> nn.Linear:
         return self.project
 
-    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+    def forward(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Float[Tensor, "S M"]:
         flat = rearrange(hidden[:, :, : self.keep], "S N k -> S (k N)")
         return self.output_dropout(self.project(self.dropout(flat)))
 

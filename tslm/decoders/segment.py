@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from tslm.decoders.base import Decoder
 from tslm.nn.mlp import Activation, mlp
 from tslm.nn.patching import unpatch
-from tslm.types import Layout, Task
+from tslm.types import Layout, Outlook, Task
 
 
 class SegmentDecoder(Decoder):
@@ -51,7 +51,9 @@ class SegmentDecoder(Decoder):
         assert isinstance(last, nn.Linear)
         return last
 
-    def forward(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S M"]:
+    def forward(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Float[Tensor, "S M"]:
         return unpatch(self.project(hidden))
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:

@@ -7,6 +7,7 @@ units or of level, ``a * x + b``. A context without any value is continued by ze
 
 from abc import abstractmethod
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import torch
 from einops import rearrange, reduce
@@ -14,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from tslm.errors import ConfigError
-from tslm.nn.burg import burg, fill_forward, zero_input_response
+from tslm.nn.burg import Autoregression, burg, fill_forward, zero_input_response
 from tslm.types import Batch, Forecaster, Task
 
 # Of one chunk of windows: its arrays stay in the cache of a core, and below 2**15 values PyTorch
@@ -149,29 +150,65 @@ class ProfileAR(Classical):
         return total
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
-        shape = profile(rows, self.season_length)
-        # the phase of a step counts back from the end of the context, where phase 0 begins
-        residual = rows - repeat_season(shape.flip(1), rows.shape[1]).flip(1)
-        return repeat_season(shape, horizon) + _response(residual, self._orders(rows), horizon)
+        return resolved(rows, self.season_length, int(self.order)).extend(horizon)
 
-    def _orders(self, rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
-        order = int(self.order)
-        short = _length(rows) < 4 * self.season_length
-        wanted = torch.where(short, min(4, order), order)
-        return torch.minimum(wanted, _affordable(~torch.isnan(rows), order))
+
+class Resolved(NamedTuple):
+    """Series taken apart: a profile, and an autoregression of what it leaves over.
+
+    Args:
+        season: the mean of each phase; phase 0 is that of the next step.
+        residual: the rest; NaN where missing.
+        model: Burg's, of the residual.
+        state: its last p values; those missing are what the model expects.
+    """
+
+    season: Float[Tensor, "S m"]
+    residual: Float[Tensor, "S L"]
+    model: Autoregression
+    state: Float[Tensor, "S p"]
+
+    def extend(self, horizon: int) -> Float[Tensor, "S H"]:
+        """Continue each series: the profile, and what the model expects of the rest."""
+        rest = zero_input_response(self.model.coefficients, self.state, horizon)
+        return repeat_season(self.season, horizon) + rest
+
+
+def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Resolved:
+    """Take series apart, see ``ProfileAR``.
+
+    Args:
+        rows: series; NaN where missing.
+        season_length: steps of a season, m.
+        order: coefficients of the autoregression; p is the largest that a row can afford.
+    """
+    season = profile(rows, season_length)
+    # the phase of a step counts back from the end of the context, where phase 0 begins
+    residual = rows - repeat_season(season.flip(1), rows.shape[1]).flip(1)
+    short = _length(rows) < 4 * season_length
+    wanted = torch.where(short, min(4, order), order)
+    row_order = torch.minimum(wanted, _affordable(~torch.isnan(rows), order))
+    return Resolved(season, residual, *_fitted(residual, row_order))
 
 
 def _response(
     residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"], horizon: int
 ) -> Float[Tensor, "S H"]:
     """What Burg's autoregression expects of a residual, left to itself."""
+    model, state = _fitted(residual, row_order)
+    return zero_input_response(model.coefficients, state, horizon)
+
+
+def _fitted(
+    residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"]
+) -> tuple[Autoregression, Float[Tensor, "S p"]]:
+    """Burg's autoregression of a residual, and the values it goes on from."""
     order = int(row_order.max())
     model = burg(residual, order, row_order)
     recent = residual[:, max(0, residual.shape[1] - 2 * order) :]
     if recent.isnan().any():
         recent = fill_forward(model.coefficients, recent)
-    state = recent[:, recent.shape[1] - order :]
-    return zero_input_response(model.coefficients, state, horizon)
+    return model, recent[:, recent.shape[1] - order :]
 
 
 def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S m"]:

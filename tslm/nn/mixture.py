@@ -1,0 +1,90 @@
+"""What may come next, as a mixture of filters driven by noise.
+
+Each member continues a series by its filter's zero-input response; what it does not foresee adds
+up through its impulse response, so that after h steps the variance is ``power * sum_{j<h} psi_j^2``.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+_STEPS = 60  # of bisection: an interval shrinks by 2**60
+
+
+@dataclass(frozen=True)
+class FilterMixture:
+    """A mixture of linear processes, for each of S series.
+
+    Args:
+        weights: of its K members; their sum is 1.
+        means: what each member expects.
+        pulses: impulse response of each, from the step of the pulse on.
+        power: of the noise that drives each.
+    """
+
+    weights: Float[Tensor, "S K"]
+    means: Float[Tensor, "S K H"]
+    pulses: Float[Tensor, "S K H"]
+    power: Float[Tensor, "S K"]
+
+    @property
+    def variances(self) -> Float[Tensor, "S K H"]:
+        """Variance of each member at each step."""
+        return self.power[:, :, None] * self.pulses.square().cumsum(2)
+
+    @property
+    def mean(self) -> Float[Tensor, "S H"]:
+        """Expectation of the mixture."""
+        return self._mix(self.means)
+
+    @property
+    def variance(self) -> Float[Tensor, "S H"]:
+        """Variance of the mixture: within its members, and between them."""
+        between = self._mix((self.means - self.mean[:, None]).square())
+        return self._mix(self.variances) + between
+
+    def cdf(self, values: Float[Tensor, "S H"]) -> Float[Tensor, "S H"]:
+        """The share of the mixture below values."""
+        deviation = self.variances.sqrt().clamp(min=1e-12)
+        z = (values[:, None] - self.means) / deviation
+        return self._mix(torch.special.ndtr(z))
+
+    def quantile(self, share: float) -> Float[Tensor, "S H"]:
+        """The value below which a share of the mixture lies, at each step; by bisection.
+
+        Args:
+            share: within (0, 1).
+        """
+        reach = torch.special.ndtri(torch.tensor(max(share, 1 - share), dtype=torch.float64))
+        room = (float(reach) + 1e-6) * self.variances.sqrt() + 1e-12
+        low, high = (self.means - room).amin(1), (self.means + room).amax(1)
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            below = self.cdf(middle) < share
+            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return (low + high) / 2
+
+    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Paths that move together over all steps: a member is drawn, then its noise.
+
+        Args:
+            count: paths of each series, n.
+            generator: of the draws.
+
+        Returns:
+            Paths ``[n, S, H]``.
+        """
+        members = torch.multinomial(self.weights, count, replacement=True, generator=generator).T
+        rows = torch.arange(self.weights.shape[0], device=members.device)
+        steps = self.means.shape[2]
+        shape = (count, len(rows), steps)
+        noise = torch.randn(shape, generator=generator, dtype=self.means.dtype).to(self.means)
+        noise = noise * self.power[rows, members].sqrt()[:, :, None]
+        spectra = torch.fft.rfft(self.pulses[rows, members], 2 * steps)
+        driven = torch.fft.irfft(torch.fft.rfft(noise, 2 * steps) * spectra, 2 * steps)
+        return self.means[rows, members] + driven[:, :, :steps]
+
+    def _mix(self, parts: Float[Tensor, "S K H"]) -> Float[Tensor, "S H"]:
+        return (self.weights[:, :, None] * parts).sum(1)
