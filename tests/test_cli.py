@@ -203,7 +203,7 @@ class TestHelp:
         assert (done.code, done.err) == (0, "")
         assert f"tslm {verb}" in done.out
         assert "out:" in done.out
-        if verb != "predict":
+        if verb not in ("predict", "table"):
             assert "max_steps:" in done.out
             assert "adapter= autotimes" in done.out
 

@@ -9,7 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from tslm import ConfigError, Spec
+from tslm.assembly import settle, task_of
 from tslm.backbones.cards import cards, controls
+from tslm.calendar import Calendar
 from tslm.config import (
     build,
     choices,
@@ -25,7 +27,8 @@ from tslm.config import (
 from tslm.data.benchmarks import names
 from tslm.data.competitions import is_competition
 from tslm.estimator import TSLMForecaster, estimator_of
-from tslm.training import Recipe
+from tslm.training import Recipe, trained_weights
+from tslm.types import Facts
 
 PARTS = {"adapter": "autotimes", "decoder": None, "trainer": "one_cycle"}
 FILES = sorted(
@@ -152,6 +155,13 @@ class TestFiles:
         assert (cfg.rollout, cfg.batch_size, cfg.choices.trainer) == ("sliding", 8, "cosine")
         model = estimator_of(cfg)
         assert model.adapter.options["timestamps"] == "text"
+
+    @pytest.mark.parametrize("name", choices("experiment"))
+    def test_every_experiment_makes_an_estimator(self, name: str) -> None:
+        cfg = complete(compose("verb/benchmark", [f"experiment={name}", "backbone=tiny"]))
+        model = estimator_of(cfg).set_params(freq="h", season_length=24)
+        settled = settle(model._configure(), Facts(cfg.h, 24, 8640))
+        assert trained_weights(model._assemble(settled, task_of(settled, 24, Calendar("h"))))
 
 
 class TestWords:

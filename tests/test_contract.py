@@ -125,7 +125,10 @@ def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
 
 
 def test_every_trained_weight_gets_a_gradient(fresh: Subject, walks: Walks) -> None:
-    fresh.model.loss(fresh.windows(walks)).backward()
+    batch = fresh.windows(walks)
+    train(fresh.model, batch)  # decoders that begin at zero have moved
+    fresh.model.zero_grad()
+    fresh.model.loss(batch).backward()
     for name, weight in fresh.model.named_parameters():
         if weight.requires_grad:
             assert weight.grad is not None, name
@@ -139,6 +142,8 @@ def test_what_is_saved_is_small_and_gives_the_same_forecasts(fresh: Subject, wal
     kept = copy.deepcopy(trained_state(fresh.model))
     own = {f"adapter.{name}" for name in fresh.model.adapter.state_dict()}
     own |= {f"decoder.{name}" for name in fresh.model.decoder.state_dict()}
+    if fresh.model.base is not None:
+        own |= {"gate"} | {f"base.{name}" for name in fresh.model.base.state_dict()}
     assert set(kept) == own
     other = built(fresh.name, seed=1)
     other.model.prepare(batch.time.flatten())

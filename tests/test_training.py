@@ -38,11 +38,11 @@ def forecaster(**options):
     fast |= dict(accelerator="cpu", random_state=0, verbose=0, adapter=adapter, val_size=20)
     return TSLMForecaster(**fast | options)
 
-def die_at(step):
+def die_at(step, by=signal.SIGKILL):
     plain = RandomWindows.batch
     def batch(self, number):
         if number == step:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), by)
         return plain(self, number)
     RandomWindows.batch = batch
 """
@@ -221,6 +221,13 @@ def test_without_the_type_checks_of_the_tests_messages_are_as_clear(
     killed: tuple[Path, str],
 ) -> None:
     assert killed[1] == "as clear\n"
+
+
+def test_a_run_that_is_told_to_end_does_not_claim_success(tmp_path: Path) -> None:
+    script = "die_at(5, signal.SIGTERM); forecaster().fit(series()); print('trained')"
+    done = run(script, tmp_path)
+    assert done.returncode == 143
+    assert "trained" not in done.stdout
 
 
 class TestKilled:

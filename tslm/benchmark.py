@@ -35,8 +35,9 @@ def run(cfg: DictConfig) -> Iterator[Record]:
         yield from _each(cfg, data, horizons, model)
         if not trained_weights(model.forecaster_):
             break  # every seed is the same
+    seed = (listed(cfg.seeds) or [0])[0]
     for name in (listed(cfg.baselines) or []) if cfg.model is None else []:
-        yield from _each(cfg, data, horizons, baseline(cfg, data, horizons[0], name))
+        yield from _each(cfg, data, horizons, baseline(cfg, data, horizons[0], seed, name))
 
 
 def _each(
@@ -120,7 +121,7 @@ def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedFo
     return model.set_params(prompt=data.description) if described else model
 
 
-def baseline(cfg: DictConfig, data: Benchmark, h: int, name: str) -> BaselineForecaster:
+def baseline(cfg: DictConfig, data: Benchmark, h: int, seed: int, name: str) -> BaselineForecaster:
     """A baseline as its own yaml has it, on the same task and machine."""
     shared = ("accelerator", "devices", "strategy", "max_steps", "verbose")
     values = {name: cfg[name] for name in shared}
@@ -129,7 +130,7 @@ def baseline(cfg: DictConfig, data: Benchmark, h: int, name: str) -> BaselineFor
         h=h,
         freq=data.freq,
         season_length=data.season_length,
-        random_state=(listed(cfg.seeds) or [0])[0],
+        random_state=seed,
         **values,
     )
 

@@ -18,6 +18,7 @@ usage: tslm VERB key=value ...
   backtest   forecast from past origins tslm backtest data=sales.csv h=28 n_windows=3 out=cv.csv
   benchmark  the published protocol     tslm benchmark benchmark=etth1 out=result.json
   ablate     does the LLM help?         tslm ablate benchmark=etth1 out=ablation.json
+  table      results side by side      tslm table results=[a.json,b.json] out=results.md
   speed      measured on this machine   tslm speed n_layers=6 out=speed.json
   backbone   language models            tslm backbone list | tslm backbone pull NAME
   config     a verb's settings          tslm config show fit adapter=autotimes
@@ -26,7 +27,7 @@ usage: tslm VERB key=value ...
 Tables are CSV or Parquet with the columns unique_id, ds, y; id_col=, time_col= and target_col=
 name others. tslm VERB --help lists a verb's settings. -m sweeps: h=12,24 runs both.
 """
-VERBS = ("fit", "predict", "backtest", "benchmark", "ablate", "speed", "demo")
+VERBS = ("fit", "predict", "backtest", "benchmark", "ablate", "table", "speed", "demo")
 OTHERS = ("backbone", "config")
 
 

@@ -87,12 +87,17 @@ def plot_readings(reading: pd.DataFrame, series: object = None, rows: int = 12) 
     table = table.reindex(index=used, columns=range(int(own.patch.max()) + 1))
     labels = own.drop_duplicates("prototype").set_index("prototype").words
     figure, axes = plt.subplots(figsize=(9, 0.9 + 0.3 * len(table)), layout="constrained")
-    image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
+    if table.shape[1] > 1:
+        image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
+        figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+        axes.set_xlabel("patch, oldest first")
+    else:
+        axes.barh(range(len(table)), table[0], color="#0b5fae")
+        axes.invert_yaxis()
+        axes.set_xlabel("weight in the whole window")
     axes.set_yticks(range(len(table)), [f"{labels[p]}  [{p}]"[:70] for p in table.index])
-    axes.set_xlabel("patch, oldest first" if table.shape[1] > 1 else "the whole window")
     axes.set_title(str(chosen), loc="left", fontsize="medium")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
     plt.close(figure)
     return figure

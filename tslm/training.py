@@ -12,6 +12,7 @@ import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
@@ -21,6 +22,7 @@ from tslm.errors import ConfigError
 from tslm.networks.base import CRITERIA, Network
 from tslm.types import Batch
 
+TERMINATED = 143  # the exit code of what SIGTERM ended
 Schedule = Literal["one_cycle", "cosine", "halving", "constant"]
 
 
@@ -205,6 +207,9 @@ def train(
             stretch of time is a choice by chance.
         folder: where to keep the last checkpoint; one found there is resumed. None keeps none.
         progress: whether to show a bar.
+
+    Raises:
+        SystemExit: with ``TERMINATED``, if the process is told to end.
     """
     machine = machine or Machine()
     last = folder / "last.ckpt" if folder else None
@@ -228,12 +233,15 @@ def train(
             enable_progress_bar=progress,
             use_distributed_sampler=False,
         )
-        trainer.fit(
-            Training(model, recipe, horizon),
-            datamodule=data,
-            ckpt_path=str(last) if last and last.is_file() else None,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                Training(model, recipe, horizon),
+                datamodule=data,
+                ckpt_path=str(last) if last and last.is_file() else None,
+                weights_only=True,
+            )
+        except SIGTERMException as end:
+            raise SystemExit(TERMINATED) from end  # Lightning's own would tell of success
     if trainer.interrupted:
         raise KeyboardInterrupt
     model.eval()

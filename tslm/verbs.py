@@ -6,7 +6,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from tslm import benchmark as protocol
-from tslm import competition, files, speed
+from tslm import competition, files, leaderboard, speed
 from tslm.ablation.arms import Budget
 from tslm.ablation.run import held_out
 from tslm.config import listed
@@ -116,6 +116,20 @@ def ablate(cfg: DictConfig, say: Say) -> None:
     say("wrote " + ", ".join(map(str, ablation.save(cfg.out))))
 
 
+def table(cfg: DictConfig, say: Say) -> None:
+    """Lay results side by side."""
+    endings = (".md", *files.TABLES)
+    if cfg.out is not None:
+        files.check_writable(cfg.out, endings)
+    results = leaderboard.gather(listed(cfg.results) or [])
+    text = leaderboard.to_markdown(results)
+    say(text)
+    if cfg.out is not None and cfg.out.endswith(".md"):
+        files.write_text(text, cfg.out)
+    elif cfg.out is not None:
+        files.write_table(results, cfg.out)
+
+
 def measure_speed(cfg: DictConfig, say: Say) -> None:
     """Measure how fast a model is on this machine."""
     if cfg.out is not None:
@@ -137,7 +151,7 @@ def demo(cfg: DictConfig, say: Say) -> None:
     model = protocol.forecaster(cfg, data, cfg.h, cfg.random_state)
     records = list(protocol.fit_and_score(cfg, data, [cfg.h], model))
     for name in ("seasonal_naive", "profile_ar"):
-        baseline = protocol.baseline(cfg, data, cfg.h, name)
+        baseline = protocol.baseline(cfg, data, cfg.h, cfg.random_state, name)
         records += protocol.fit_and_score(cfg, data, [cfg.h], baseline)
     for record in records:
         say(f"{record['model']:<16} MSE {record['mse']:.4f}  MAE {record['mae']:.4f}")
@@ -158,6 +172,7 @@ VERBS: dict[str, Callable[[DictConfig, Say], None]] = {
     "backtest": backtest,
     "benchmark": benchmark,
     "ablate": ablate,
+    "table": table,
     "speed": measure_speed,
     "demo": demo,
 }

@@ -33,6 +33,8 @@ CHEAP = Budget(
         Arm("deep", "size", n_layers=1),
         Arm("random+lora", "weights", backbone="random", freeze="lora"),
         Arm("profile_ar", "system", model="profile_ar"),
+        Arm("based", "design", base="profile_ar"),
+        Arm("s2ip", "design", adapter="s2ip"),
         Arm("itransformer", "system", model="itransformer"),
     ),
     probes=("reverse", "mask:0.5"),
@@ -63,14 +65,14 @@ def ablation() -> Ablation:
     said: list[str] = []
     trial = held_out(model, waves(), 5 * H)
     report = model.compare(trial, [H, 2 * H], CHEAP, said.append)
-    assert len(said) == 6
+    assert len(said) == 8
     return report
 
 
 def test_the_frame_has_a_row_an_arm_and_horizon(ablation: Ablation) -> None:
     names = [ITSELF, *(arm.name for arm in CHEAP.arms)]
     assert ablation.frame.arm.tolist() == names * 2
-    assert ablation.frame.horizon.tolist() == [H] * 6 + [2 * H] * 6
+    assert ablation.frame.horizon.tolist() == [H] * 8 + [2 * H] * 8
     assert np.isfinite(ablation.frame[["mse", "mae", "train_seconds"]]).all(axis=None)
     runs = dict(zip(ablation.frame.arm, ablation.frame.runs, strict=True))
     assert runs == {**dict.fromkeys(names, 2), "profile_ar": 1}
@@ -104,10 +106,12 @@ def test_costs_are_those_of_the_arm(ablation: Ablation) -> None:
     assert first.trained_weights["random+lora"] > adapter
     assert first.trained_weights["profile_ar"] == 0
     assert first.weights[ITSELF] > first.weights["deep"] > first.weights["none"] == adapter
-    assert first.token_passes.tolist() == [4, 4, 4, 4, 0, 0]
+    assert first.token_passes[:4].tolist() == [4, 4, 4, 4]
+    assert first.token_passes["based"] == 4
+    assert (first.token_passes[["profile_ar", "itransformer"]] == 0).all()
     assert first.memory_gb.isna().all() or (first.memory_gb > 0.05).all()
     trained = first.drop(index="profile_ar")
-    assert trained.learning_rate.isin([2e-3, 4e-3, 1.5e-4, 3e-4]).all()
+    assert trained.learning_rate.isin([2e-3, 4e-3, 5e-4, 1e-3, 1.5e-4, 3e-4]).all()
 
 
 def test_arms_differ_only_where_they_should(ablation: Ablation) -> None:
@@ -205,9 +209,11 @@ def test_budgets_can_be_read_and_name_things_that_exist(name: str) -> None:
         assert arm.model is None or arm.model in choices("model")
         assert arm.backbone is None or arm.backbone in controls()
         assert arm.freeze is None or arm.freeze in choices("freeze")
-    assert {"none", "block", "random_matched", "profile_ar", "ridge_nlinear", "dlinear"} <= {
-        arm.name for arm in budget.arms
-    }
+        assert arm.adapter is None or arm.adapter in choices("adapter")
+        assert arm.base is None or arm.base in choices("base")
+    substitutes = {"none", "block", "random_matched", "profile_ar", "ridge_nlinear", "dlinear"}
+    if name not in ("base", "language"):  # which ask one thing
+        assert substitutes <= {arm.name for arm in budget.arms}
     for probe in budget.probes:
         probe_of(probe)
 

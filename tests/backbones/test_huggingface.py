@@ -8,6 +8,7 @@ import torch
 from architectures import ARCHITECTURES, DECODERS
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
+from transformers.activations import NewGELUActivation
 
 from tslm.backbones.huggingface import HuggingFaceBackbone, load
 from tslm.errors import BackboneError, ConfigError
@@ -189,3 +190,13 @@ def test_the_interface_is_whole(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"))
     assert isinstance(backbone, HuggingFaceBackbone)
     assert backbone.width == backbone.lexicon.width == backbone.lexicon.words.shape[1]
+
+
+def test_the_activation_of_gpt2_is_one_operation(checkpoint: Checkpoint) -> None:
+    backbone = load(checkpoint("gpt2"))
+    plain = AutoModel.from_pretrained(checkpoint("gpt2"), dtype=torch.float32).eval()
+    assert not any(isinstance(part, NewGELUActivation) for part in backbone.body.modules())
+    read = random_tokens(2, 5, backbone.width)
+    with torch.no_grad():
+        expected = plain(inputs_embeds=read.embeds).last_hidden_state
+    torch.testing.assert_close(backbone(read), expected, rtol=1e-5, atol=1e-5)

@@ -101,6 +101,21 @@ def test_what_is_shared_is_read_once(
     assert read == [6, *[3 * 4, 3 * 5] * 3]
 
 
+def test_the_last_block_is_not_finished_for_words(checkpoint: Checkpoint) -> None:
+    backbone = load(checkpoint("llama"))
+    words = prompt(ragged=False)
+    backbone(tokens(words))  # what is shared is read here
+    seen: list[int] = []
+    hooks = [
+        block.mlp.register_forward_hook(lambda *_, number=number: seen.append(number))
+        for number, block in enumerate(backbone.body.layers)
+    ]
+    backbone(tokens(words))
+    for hook in hooks:
+        hook.remove()
+    assert seen == [0, 1, 2, 0, 1, 2, 3]
+
+
 def test_no_graph_is_kept_for_words(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"))
     saved: dict[str, int] = {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from tslm.baselines import OWN
 from tslm.config import conf_folder, unknown_choice
 from tslm.errors import ConfigError
 from tslm.spec import Spec
@@ -16,6 +17,7 @@ CLAIMS = {
     "weights": "Do its pretrained weights help?",
     "language": "Does its language help?",
     "system": "Does the whole beat what needs no language model?",
+    "design": "Does it beat other designs on the same language model?",
 }
 ITSELF = "llm"
 
@@ -31,6 +33,8 @@ class Arm:
         backbone: a control, without the name of the language model it stands in for.
         n_layers: its depth, where it is another.
         freeze: what of the body is trained, where it is something else.
+        adapter: another one.
+        base: the classical base it corrects, where it is another.
         options: of the adapter, where they are others.
     """
 
@@ -40,6 +44,8 @@ class Arm:
     backbone: str | None = None
     n_layers: int | None = None
     freeze: str | None = None
+    adapter: str | None = None
+    base: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def params(self, backbone: str, adapter: Spec) -> dict[str, Any]:
@@ -51,7 +57,12 @@ class Arm:
             changed["n_layers"] = self.n_layers
         if self.freeze is not None:
             changed["freeze"] = self.freeze
-        if self.options:
+        if self.base is not None:
+            changed["base"] = self.base
+        if self.adapter is not None:
+            changed |= dict.fromkeys((*OWN, "decoder"))
+            changed["adapter"] = Spec(self.adapter, **self.options)
+        elif self.options:
             changed["adapter"] = Spec(adapter.name, **{**adapter.options, **self.options})
         return changed
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tslm.ablation.arms import CLAIMS, ITSELF
-from tslm.ablation.bootstrap import Effect, Verdict, compare, holm, pooled
+from tslm.ablation.bootstrap import LEVEL, Effect, Verdict, compare, holm, pooled
 from tslm.ablation.run import Outcome
 from tslm.files import write_json, write_table, write_text
 
@@ -114,7 +114,12 @@ class Ablation:
                 effects[rival.arm.name, horizon] = compare(*pair, block, noise)
         corrected = dict(zip(effects, holm([e.p for e in effects.values()]), strict=True))
         verdicts = {key: effect.verdict(corrected[key]) for key, effect in effects.items()}
-        rows = [_row(o, h, effects, corrected, verdicts) for h in horizons for o in outcomes]
+        best = {h: _among_best(outcomes, h, max(h, season)) for h in horizons}
+        rows = [
+            _row(o, h, effects, corrected, verdicts) | {"among_best": o.arm.name in best[h]}
+            for h in horizons
+            for o in outcomes
+        ]
         return cls(
             data,
             model,
@@ -228,6 +233,16 @@ def _answers(
             yield Answer(
                 claim, horizon, verdict, strongest, effects[strongest, horizon], len(asked)
             )
+
+
+def _among_best(outcomes: Sequence[Outcome], horizon: int, block: int) -> set[str]:
+    """The arm with the least error and all that are not clearly worse (Hsu 1981)."""
+    errors = {outcome.arm.name: outcome.squared[horizon] for outcome in outcomes}
+    noise = pooled(list(errors.values()))
+    best = min(errors, key=lambda name: errors[name].mean)
+    others = [name for name in errors if name != best]
+    p = holm([compare(errors[name], errors[best], block, noise).p for name in others])
+    return {best} | {name for name, value in zip(others, p, strict=True) if value >= LEVEL}
 
 
 def _row(

@@ -35,7 +35,7 @@ from tslm.types import Batch, Context, Facts, Layout, Outlook, Sizes, Task, Toke
 EMBEDDINGS = ("latent", "table", "words")
 CODES = ("learnt", "random", "permuted", "shuffled")
 LEARNT_ROWS = 64  # windows of a batch that the codebook is learnt from
-BATCHES = 128  # and how many batches
+BATCHES = 32  # and how many batches
 _QUIET = 1e-8  # power below which a residual says nothing
 
 
@@ -120,6 +120,12 @@ class LiPCoT(Adapter):
         frame = -(-24 // facts.season_length) * facts.season_length
         frame = frame if 2 * frame <= length else max(length // 4, min(4, length))
         return Sizes(length, {"frame_length": options["frame_length"] or frame})
+
+    @classmethod
+    def language(cls, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        if options["codes"] != "learnt":
+            return {}
+        return {f"codes={kind}": {"codes": kind} for kind in CODES if kind != "learnt"}
 
     @torch.no_grad()
     def learn(self, train: Iterable[Batch]) -> None:
@@ -296,7 +302,7 @@ class TableEmbedding(CodeEmbedding):
 
 
 class WordEmbedding(CodeEmbedding):
-    """A word of the body for each code, gain and level, as drawn; their mean. Nothing is trained."""
+    """A drawn word of the body for each code, gain and level; their sum. Nothing is trained."""
 
     def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
         self.sizes = (SPECIAL + self.n_codes, self.gain_codes, self.level_codes)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.activations import NewGELUActivation
 
 from tslm.backbones.cards import Random
 from tslm.backbones.dequantise import quiet
@@ -95,7 +96,7 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
             f"The checkpoint of {name!r} in {folder} lacks {len(missing)} tensors of its text "
             f"body, such as {missing[0]}. It may be damaged, or made for several modalities."
         )
-    return body
+    return _fused(body)
 
 
 def random_body(random: Random, config: Config) -> Body:
@@ -105,6 +106,15 @@ def random_body(random: Random, config: Config) -> Body:
         whole = AutoModel.from_config(make_config(random.config), dtype=torch.float32)
     body = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
     body.load_state_dict(whole.state_dict(), strict=False)
+    return _fused(body)
+
+
+def _fused(body: Body) -> Body:
+    """GPT-2's activation as one operation, not eight that each keep a wide tensor for gradients."""
+    for module in list(body.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, nn.GELU("tanh"))
     return body
 
 

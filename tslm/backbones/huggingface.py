@@ -7,7 +7,7 @@ a causal body then needs no mask in a pass, whatever its architecture does with 
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from threading import Lock
@@ -30,6 +30,26 @@ from tslm.lexicon import Lexicon
 from tslm.types import Prompt, Tokens
 
 PROBE = (2, 5)  # sentences and tokens read at loading to see how the body behaves
+
+
+class Enough(Exception):  # noqa: N818
+    """The last block has given its keys and values, and nobody reads what it would write."""
+
+
+class Words(DynamicCache):
+    """Keys and values of words. While it ``listens``, a pass ends where they are complete."""
+
+    def __init__(self, last: int) -> None:
+        super().__init__()
+        self.last, self.listens = last, False
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *rest: Any, **more: Any
+    ) -> Any:
+        known = super().update(key_states, value_states, layer_idx, *rest, **more)
+        if self.listens and layer_idx == self.last:
+            raise Enough
+        return known
 
 
 @dataclass
@@ -108,10 +128,14 @@ class HuggingFaceBackbone(Backbone):
         if not self.causal or self.thawed or self._loses_sight(tokens, prompt):
             return super().after_prompt(tokens, prompt)
         with torch.no_grad():
-            state = self._shared(prompt.shared, len(prompt.own))
+            words = Words(int(self.body.config.num_hidden_layers) - 1)
+            state = self._shared(prompt.shared, len(prompt.own), words)
             own = Tokens(self.lexicon.embed(prompt.own).to(tokens.embeds), prompt.mask)
             if prompt.own.shape[1]:
-                _, state = self.extend(state, own)
+                words.listens = True  # what the last block would write is not read
+                with suppress(Enough):
+                    self.extend(state, own)
+                words.listens = False
         hidden, _ = self.extend(state, tokens)
         return hidden
 
@@ -122,17 +146,16 @@ class HuggingFaceBackbone(Backbone):
         padded = not (prompt.mask.all() and tokens.mask.all())
         return window is not None and length > window and padded
 
-    def _shared(self, words: Int[Tensor, " T"], series: int) -> State:
-        """What the body remembers of words that are the same for every series."""
+    def _shared(self, words: Int[Tensor, " T"], series: int, cache: DynamicCache) -> State:
+        """What the body remembers of words that are the same for every series, in ``cache``."""
         weight = self.body.get_input_embeddings().weight
         key = (tuple(words.tolist()), weight.device, weight.dtype)
         if key not in self._heard:
             self._heard.clear()  # one at a time is enough
-            cache = DynamicCache()
+            heard = DynamicCache()
             if len(words):
-                self._continue(self.lexicon.embed(words)[None], State(cache, None))
-            self._heard[key] = [(keys, values) for keys, values, *_ in cache]
-        cache = DynamicCache()
+                self._continue(self.lexicon.embed(words)[None], State(heard, None))
+            self._heard[key] = [(keys, values) for keys, values, *_ in heard]
         for layer, (keys, values) in enumerate(self._heard[key]):
             every = (series, -1, -1, -1)
             cache.update(keys.expand(every), values.expand(every), layer)

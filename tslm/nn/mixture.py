@@ -1,7 +1,7 @@
 """What may come next, as a mixture of filters driven by noise.
 
 Each member continues a series by its filter's zero-input response; what it does not foresee adds
-up through its impulse response, so that after h steps the variance is ``power * sum_{j<h} psi_j^2``.
+up through its impulse response: after h steps the variance is ``power * sum_{j<h} psi_j^2``.
 """
 
 from dataclasses import dataclass
