@@ -53,7 +53,7 @@ class ForecastModel(Network):
             raise ConfigError(f"rollout {rollout!r} is unknown. Choose cached or sliding.")
         if adapter.needs_causal and not backbone.causal:
             raise ConfigError(
-                f"{type(adapter).__name__} predicts token by token, and "
+                f"{type(adapter).__name__} reads a series from left to right, and "
                 f"{backbone.identity.name} attends in both directions. Choose a decoder model, "
                 "such as backbone=smollm2-135m."
             )
