@@ -1,13 +1,16 @@
 """LiPCoT: the classical forecast it starts at, its codes, and what it does with odd windows."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from tslm import Spec
+from tslm import Spec, TSLMForecaster
 from tslm.adapters.lipcot import CODES, EMBEDDINGS, LiPCoT
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar
@@ -192,6 +195,7 @@ def test_intervals_of_an_autoregression_cover_as_often_as_they_say() -> None:
     tokens = model.adapter(Context.fold(scale.apply(past), time[:, : 4 * L]))
     mixture = model.decoder.mixture(model.backbone(tokens), tokens.outlook)
     truth = ((future - scale.level(H)[:, :, 0]) / scale.spread[:, -1]).float()
+    torch.testing.assert_close(mixture.variances[:, :, 0], tokens.outlook.power)
     low, high = mixture.quantile(0.1), mixture.quantile(0.9)
     covered = float(((truth >= low) & (truth <= high)).float().mean())
     assert 0.77 < covered < 0.83
@@ -318,3 +322,43 @@ def test_what_makes_no_sense_is_refused() -> None:
             built(**options)
     with pytest.raises(ConfigError, match="decoder=filters mixes the filters of an adapter"):
         FilterDecoder(width=8, layout=Layout(4, 8), task=Task(L, H))
+
+
+def test_a_gain_in_one_stretch_of_validation_alone_is_doubted(batch: Batch) -> None:
+    model = built(base="profile_ar")
+    assert isinstance(model.decoder, FilterDecoder)
+    model.learn([batch], [])
+    torch.nn.init.constant_(model.decoder.project.bias[-1:], 0.5)
+    assert model.base is not None
+    base = model.base.forecast(batch.past, batch.time, H)
+    model.calibrate([])
+    correction = model.forecast(batch.past, batch.time, H) - base
+    agreed = Batch(batch.past, base + 0.5 * correction, batch.time)
+    model.calibrate([agreed])
+    everywhere = float(model.gate)
+    weight = torch.zeros(len(base), 1, 1)
+    weight[0] = 0.5 * correction.square().sum() / correction[0].square().sum()
+    model.calibrate([Batch(batch.past, base + weight * correction, batch.time)])
+    assert float(model.gate) < 0.1 < everywhere
+    model.decoder.caution = 0.0
+    model.calibrate([Batch(batch.past, base + weight * correction, batch.time)])
+    assert float(model.gate) == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:On .* validation windows")
+def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    y = 4 * np.sin(np.arange(400) * np.pi / 12) + dice.normal(0, 1, 400).cumsum()
+    ds = pd.date_range("2024-01-01", periods=400, freq="h")
+    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})
+    options = {"backbone": "tiny", "h": 24, "context_length": 96, "max_steps": 5, "verbose": 0}
+    adapter = Spec("lipcot", n_codes=4, order=8)
+    model = TSLMForecaster(adapter=adapter, random_state=0, accelerator="cpu", **options).fit(df)
+    assert model.verdict_.kept == model.model_.kept
+    model.save(tmp_path / "m")
+    again = TSLMForecaster.load(tmp_path / "m")
+    assert again.verdict_ == model.verdict_
+    for h in (5, 24, 60):
+        ahead = model.predict(h=h)
+        assert np.isfinite(ahead["LiPCoT"]).all()
+        pd.testing.assert_frame_equal(again.predict(h=h), ahead)
