@@ -133,6 +133,21 @@ def test_the_gate_is_the_share_that_validation_asks_for(
     torch.testing.assert_close(ahead, torch.full_like(ahead, 1 + 2 * gate))
 
 
+def test_a_correction_that_is_not_kept_is_told_of(batch: Batch) -> None:
+    model = built("autotimes", "profile")
+    torch.nn.init.ones_(model.decoder.head.bias)
+    past = batch.past[:, :CONTEXT]
+    assert model.base is not None
+    base = model.base.forecast(past, batch.time, model.step)
+    windows = Batch(past, base - 1, batch.time)  # the correction goes up, the truth down
+    told = "On 4 validation windows no correction of Profile is sure to help"
+    with pytest.warns(UserWarning, match=told):
+        model.calibrate([windows])
+    assert model.kept == 0
+    torch.testing.assert_close(model.forecast(past, batch.time, model.step), base)
+    assert built("autotimes", None).kept is None
+
+
 def test_without_validation_all_of_the_correction_is_kept() -> None:
     model = built("autotimes", "profile")
     model.calibrate([])

@@ -223,7 +223,7 @@ def test_the_body_has_no_dropout_when_the_rest_is_trained(walks: Walks) -> None:
 def test_a_body_that_reads_both_ways_is_refused(autotimes: Make) -> None:
     model = autotimes()
     body = Echo(model.backbone.lexicon, causal=False)
-    with pytest.raises(ConfigError, match=r"AutoTimes predicts token by token, and echo attends"):
+    with pytest.raises(ConfigError, match="AutoTimes reads a series from left to right, and echo"):
         ForecastModel(adapter=model.adapter, backbone=body, decoder=model.decoder)
 
 

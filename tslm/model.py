@@ -1,5 +1,6 @@
 """The whole method: normalise, lay out as tokens, read, decode, undo."""
 
+import warnings
 from collections.abc import Iterable
 from typing import Literal, get_args
 
@@ -14,6 +15,7 @@ from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
 from tslm.networks.base import Network
 from tslm.nn.anchors import anchors
+from tslm.nn.gate import share_kept
 from tslm.nn.scale import Scale
 from tslm.types import Batch, Context, Forecaster, Prediction
 
@@ -53,7 +55,7 @@ class ForecastModel(Network):
             raise ConfigError(f"rollout {rollout!r} is unknown. Choose cached or sliding.")
         if adapter.needs_causal and not backbone.causal:
             raise ConfigError(
-                f"{type(adapter).__name__} predicts token by token, and "
+                f"{type(adapter).__name__} reads a series from left to right, and "
                 f"{backbone.identity.name} attends in both directions. Choose a decoder model, "
                 "such as backbone=smollm2-135m."
             )
@@ -106,23 +108,35 @@ class ForecastModel(Network):
     def calibrate(self, val: Iterable[Batch]) -> None:
         """Fit the gate: the share of the correction, in [0, 1], that validation asks for.
 
-        It minimises the squared error of ``base + gate * correction``; without validation windows
-        all of the correction is kept.
+        It minimises the squared error of ``base + gate * correction``, less the caution of the
+        decoder; without validation windows all of the correction is kept. Says so if none is.
         """
         if self.base is None:
             return
         self.gate.fill_(1)
-        asked = given = 0.0
+        asked, given = [], []
         for batch in val:
             horizon = batch.future.shape[1]
             base = self.base.forecast(batch.past, batch.time, horizon)
-            correction = (self.forecast(batch.past, batch.time, horizon) - base).double()
             rest = (batch.future - base).double()
-            known = ~torch.isnan(rest)
-            asked += float((rest * correction)[known].sum())
-            given += float(correction[known].square().sum())
-        if given > 0:
-            self.gate.fill_(min(max(asked / given, 0.0), 1.0))
+            correction = (self.forecast(batch.past, batch.time, horizon) - base).double()
+            correction = torch.where(torch.isnan(rest), 0, correction)
+            asked.append((torch.nan_to_num(rest) * correction).sum((1, 2)))
+            given.append(correction.square().sum((1, 2)))
+        if asked:
+            share = share_kept(torch.cat(asked), torch.cat(given), self.decoder.caution)
+            self.gate.fill_(share)
+            if not share:
+                warnings.warn(
+                    f"On {sum(map(len, asked))} validation windows no correction of "
+                    f"{type(self.base).__name__} is sure to help: forecasts are its own.",
+                    UserWarning,
+                    stacklevel=2,
+                )
+
+    @property
+    def kept(self) -> float | None:
+        return None if self.base is None else float(self.gate)
 
     def roll(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int

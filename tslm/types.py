@@ -227,6 +227,11 @@ class Forecaster(nn.Module, ABC):
             val: the same, to choose by; may be empty.
         """
 
+    @property
+    def kept(self) -> float | None:
+        """The share, in [0, 1], of its correction of a base it has kept; None without a base."""
+        return None
+
     def calibrate(self, val: Iterable[Batch]) -> None:
         """Choose, after training, what only validation windows can tell; an empty hook.
 

@@ -32,10 +32,12 @@ class Verdict:
     Args:
         windows: how many windows were looked at.
         entries: empty where nothing was kept for validation.
+        kept: share of its correction that the model has kept, see ``Forecaster.kept``.
     """
 
     windows: int
     entries: Sequence[Entry]
+    kept: float | None = None
 
     @property
     def best(self) -> Entry | None:
@@ -55,13 +57,15 @@ class Verdict:
 
     def to_dict(self) -> dict[str, object]:
         """Everything, ready for JSON."""
-        return {"windows": self.windows, "entries": [asdict(entry) for entry in self.entries]}
+        entries = [asdict(entry) for entry in self.entries]
+        return {"windows": self.windows, "entries": entries, "kept": self.kept}
 
     @classmethod
     def from_dict(cls, stored: dict[str, object]) -> "Verdict":
         """The inverse of ``to_dict``."""
         entries = [Entry(**entry) for entry in stored["entries"]]  # type: ignore[attr-defined]
-        return cls(int(stored["windows"]), entries)  # type: ignore[call-overload]
+        kept = stored.get("kept")  # older ones do not say
+        return cls(int(stored["windows"]), entries, kept)  # type: ignore[call-overload,arg-type]
 
 
 def judge(
@@ -93,9 +97,9 @@ def judge(
             limit=limit,
         )[task.horizon]
         if not len(errors):
-            return Verdict(0, [])
+            return Verdict(0, [], model.kept)
         entries.append((len(errors), Entry(title, *errors.means())))
-    return Verdict(entries[0][0], [entry for _, entry in entries])
+    return Verdict(entries[0][0], [entry for _, entry in entries], model.kept)
 
 
 def _untrained(name: str, panel: Panel, split: Ints, task: Task) -> tuple[Forecaster, int]:

@@ -1,17 +1,21 @@
 """LiPCoT: the classical forecast it starts at, its codes, and what it does with odd windows."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
-from tslm import Spec
+from tslm import Spec, TSLMForecaster
 from tslm.adapters.lipcot import CODES, EMBEDDINGS, LiPCoT
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar
 from tslm.config import configure
+from tslm.data.benchmarks import load
 from tslm.decoders.filters import FilterDecoder
 from tslm.errors import ConfigError
 from tslm.model import ForecastModel
@@ -23,19 +27,38 @@ H, L, SEASON, ORDER = 12, 96, 6, 8
 Walks = Callable[..., Batch]
 
 
-def built(base: str | None = "none", **options: Any) -> ForecastModel:
+def built(
+    base: str | None = "none",
+    backbone: str = "tiny",
+    horizon: int = H,
+    context_length: int = L,
+    season_length: int = SEASON,
+    **options: Any,
+) -> ForecastModel:
     own = {"order": ORDER, "frame_length": 12, "n_codes": 4, **options}
     parts: dict[str, Any] = {"adapter": Spec("lipcot", **own), "base": base}
-    values = {"backbone": "tiny", "h": H, "context_length": L, "season_length": SEASON}
-    cfg = settle(configure(parts, values), Facts(H, SEASON, 192))
+    values = {"backbone": backbone, "h": horizon, "context_length": context_length}
+    cfg = settle(configure(parts, values), Facts(horizon, season_length, 192))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return assemble(cfg, task_of(cfg, SEASON, Calendar("h"))).eval()
+        return assemble(cfg, task_of(cfg, season_length, Calendar("h"))).eval()
 
 
 @pytest.fixture
 def batch(walks: Walks) -> Batch:
     return walks(context=L, future=H, windows=6)
+
+
+def etth1(part: str, stride: int) -> list[Batch]:
+    """Windows of 512 + 96 steps of all channels, standardised, eleven a batch."""
+    data = load("etth1")
+    values, time = torch.from_numpy(data.standardise()).float(), torch.from_numpy(data.time)
+    start, stop = data.target_rows(part)
+    rows = torch.arange(max(start, 512), stop - 96 + 1, stride)
+    rows = rows[: len(rows) // 11 * 11].reshape(-1, 11)
+    steps = torch.arange(-512, 96)
+    cut = [(values[r[:, None] + steps], time[r[:, None] + steps]) for r in rows]
+    return [Batch(x[:, :512], x[:, 512:], t) for x, t in cut]
 
 
 def tokens_of(model: ForecastModel, batch: Batch) -> Tokens:
@@ -55,14 +78,31 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
 ) -> None:
     model = built()
     rule = ProfileAR(task=Task(L, H, season_length=SEASON), order=ORDER)
-    classical = rule.forecast(batch.past, batch.time, H)
     hidden, outlook = read(model, batch)
     alone = torch.full_like(outlook.evidence, -torch.inf)
     alone[:, 0] = 0
-    ahead = model.decoder(hidden, outlook._replace(evidence=alone))
-    scale = model.adapter.scale(batch.past)
-    found = scale.stretch(model._unfold(ahead, len(batch.past))) + scale.level(H)
-    torch.testing.assert_close(found, classical, rtol=1e-4, atol=1e-4)
+    ahead = model._unfold(model.decoder(hidden, outlook._replace(evidence=alone)), len(batch.past))
+    scaled = model.adapter.scale(batch.past).apply(batch.past)
+    classical = rule.forecast(scaled, batch.time, H)
+    torch.testing.assert_close(ahead, classical, rtol=1e-5, atol=1e-5)
+
+
+def test_untrained_it_is_the_classical_forecast_of_etth1_within_a_thousandth() -> None:
+    """The codes have 1 % of the weight, and no one can tell: every 23rd test window."""
+    values = {"backbone": "tiny", "h": 96, "context_length": 512, "season_length": 24}
+    parts = {"adapter": Spec("lipcot"), "base": "none"}
+    cfg = settle(configure(parts, values), Facts(96, 24, 8640))
+    model = assemble(cfg, task_of(cfg, 24, Calendar("h"))).eval()
+    model.learn(etth1("train", 97), [])
+    rule = ProfileAR(task=Task(512, 96, season_length=24), order=24)
+    windows = etth1("test", 23)
+    mixture, classical = (
+        sum(float((f.forecast(w.past, w.time, 96) - w.future).square().mean()) for w in windows)
+        / len(windows)
+        for f in (model, rule)
+    )
+    assert mixture == pytest.approx(classical, abs=1e-3)
+    assert mixture == pytest.approx(0.356, abs=5e-3)
 
 
 def test_untrained_the_context_weighs_the_codes_and_its_own_filter_most(batch: Batch) -> None:
@@ -110,6 +150,58 @@ def test_a_forecast_moves_to_the_level_it_is_told(batch: Batch) -> None:
     )  # a series that is at that level already stays there
     ahead = decoder(hidden, still) - outlook.season
     torch.testing.assert_close(ahead, torch.full_like(ahead, 3.0), rtol=1e-4, atol=1e-4)
+
+
+def test_a_longer_horizon_begins_with_the_shorter_one(batch: Batch) -> None:
+    near, far = built(), built(horizon=3 * H)
+    for model in (near, far):
+        model.learn([batch], [])
+    for number in (0, 1, 3):
+        responses = [model.adapter.state_dict()["responses"][number] for model in (near, far)]
+        torch.testing.assert_close(responses[1][:, :H], responses[0])
+    own = [read(model, batch)[1].own for model in (near, far)]
+    torch.testing.assert_close(own[1][:, :H], own[0])
+
+
+def test_a_residual_of_nothing_stays_at_the_level_and_others_tend_to_it(batch: Batch) -> None:
+    model = built(horizon=400)
+    model.learn([batch], [])
+    hidden, outlook = read(model, batch)
+    decoder = model.decoder
+    assert isinstance(decoder, FilterDecoder)
+    torch.nn.init.constant_(decoder.project.bias[-1:], 2.0)
+    zero, still = torch.zeros_like(outlook.own), torch.full_like(outlook.state, 2.0)
+    at_level = outlook._replace(season=zero, state=still, own=2 * outlook.settle)
+    ahead = decoder(hidden, at_level)
+    torch.testing.assert_close(ahead, torch.full_like(ahead, 2.0), rtol=1e-4, atol=1e-4)
+    codes = torch.full_like(outlook.evidence, 0.0)
+    codes[:, 0] = -torch.inf  # the filters of codes, which forget; one's own may be slow
+    tending = decoder(hidden, outlook._replace(season=zero, evidence=codes)) - 2
+    assert (tending[:, -1].abs() < 0.05 * tending[:, 0].abs().clamp(min=0.5)).all()
+
+
+def test_intervals_of_an_autoregression_cover_as_often_as_they_say() -> None:
+    dice = torch.Generator().manual_seed(0)
+    noise = torch.randn(400, 300 + L * 4 + H, generator=dice).double()
+    x = torch.zeros_like(noise)
+    for t in range(2, x.shape[1]):  # poles of modulus 0.8
+        x[:, t] = 1.2 * x[:, t - 1] - 0.64 * x[:, t - 2] + noise[:, t]
+    past, future = x[:, -4 * L - H : -H, None].float(), x[:, -H:]
+    model = built(context_length=4 * L, season_length=1, order=4)
+    time = torch.arange(4 * L + H).repeat(len(x), 1)
+    series = Batch(past, future[:, :, None].float(), time)
+    model.learn([series], [])
+    scale = model.adapter.scale(past)
+    tokens = model.adapter(Context.fold(scale.apply(past), time[:, : 4 * L]))
+    mixture = model.decoder.mixture(model.backbone(tokens), tokens.outlook)
+    truth = ((future - scale.level(H)[:, :, 0]) / scale.spread[:, -1]).float()
+    torch.testing.assert_close(mixture.variances[:, :, 0], tokens.outlook.power)
+    low, high = mixture.quantile(0.1), mixture.quantile(0.9)
+    covered = float(((truth >= low) & (truth <= high)).float().mean())
+    assert 0.77 < covered < 0.83
+    paths = mixture.sample(4000, torch.Generator().manual_seed(0)).mean(0)
+    error = (paths - mixture.mean).abs() / mixture.variance.sqrt()
+    assert error.mean() < 2 / 4000**0.5
 
 
 def test_the_mixture_has_the_mean_that_is_forecast(batch: Batch) -> None:
@@ -203,14 +295,70 @@ def test_odd_windows_give_finite_forecasts(kind: str, batch: Batch) -> None:
     assert torch.isfinite(model.forecast(past, batch.time, 3 * H)).all()
 
 
+@pytest.mark.parametrize("length", [2, 5, 20])
+def test_contexts_too_short_for_the_order_are_forecast(length: int, walks: Walks) -> None:
+    short = walks(context=length, future=H, windows=3)
+    model = built(context_length=length, frame_length=min(length, 4))
+    model.learn([short], [])
+    assert torch.isfinite(model.forecast(short.past, short.time, 2 * H)).all()
+
+
+def test_a_body_that_reads_in_both_directions_is_refused(
+    checkpoint: Callable[[str], str],
+) -> None:
+    with pytest.raises(ConfigError, match="LiPCoT reads a series from left to right"):
+        built(backbone=checkpoint("bert"))
+
+
 def test_what_makes_no_sense_is_refused() -> None:
     for options, message in (
         ({"embedding": "text"}, r"embedding 'text' is unknown\. Choose one of latent"),
         ({"codes": "secret"}, r"codes 'secret' is unknown\. Choose one of learnt"),
         ({"frame_length": 200}, "frame_length 200 does not fit into context_length 96"),
+        ({"frame_length": 3}, r"frame_length 3 is too short for a code.*Set it to 4 or more\."),
         ({"evidence": -1.0}, r"evidence=-1\.0 must not be negative"),
     ):
         with pytest.raises(ConfigError, match=message):
             built(**options)
     with pytest.raises(ConfigError, match="decoder=filters mixes the filters of an adapter"):
         FilterDecoder(width=8, layout=Layout(4, 8), task=Task(L, H))
+
+
+def test_a_gain_in_one_stretch_of_validation_alone_is_doubted(batch: Batch) -> None:
+    model = built(base="profile_ar")
+    assert isinstance(model.decoder, FilterDecoder)
+    model.learn([batch], [])
+    torch.nn.init.constant_(model.decoder.project.bias[-1:], 0.5)
+    assert model.base is not None
+    base = model.base.forecast(batch.past, batch.time, H)
+    model.calibrate([])
+    correction = model.forecast(batch.past, batch.time, H) - base
+    agreed = Batch(batch.past, base + 0.5 * correction, batch.time)
+    model.calibrate([agreed])
+    everywhere = float(model.gate)
+    weight = torch.zeros(len(base), 1, 1)
+    weight[0] = 0.5 * correction.square().sum() / correction[0].square().sum()
+    model.calibrate([Batch(batch.past, base + weight * correction, batch.time)])
+    assert float(model.gate) < 0.1 < everywhere
+    model.decoder.caution = 0.0
+    model.calibrate([Batch(batch.past, base + weight * correction, batch.time)])
+    assert float(model.gate) == pytest.approx(0.5, abs=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:On .* validation windows")
+def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_path: Path) -> None:
+    dice = np.random.default_rng(0)
+    y = 4 * np.sin(np.arange(400) * np.pi / 12) + dice.normal(0, 1, 400).cumsum()
+    ds = pd.date_range("2024-01-01", periods=400, freq="h")
+    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})
+    options = {"backbone": "tiny", "h": 24, "context_length": 96, "max_steps": 5, "verbose": 0}
+    adapter = Spec("lipcot", n_codes=4, order=8)
+    model = TSLMForecaster(adapter=adapter, random_state=0, accelerator="cpu", **options).fit(df)
+    assert model.verdict_.kept == model.model_.kept
+    model.save(tmp_path / "m")
+    again = TSLMForecaster.load(tmp_path / "m")
+    assert again.verdict_ == model.verdict_
+    for h in (5, 24, 60):
+        ahead = model.predict(h=h)
+        assert np.isfinite(ahead["LiPCoT"]).all()
+        pd.testing.assert_frame_equal(again.predict(h=h), ahead)

@@ -36,6 +36,7 @@ EMBEDDINGS = ("latent", "table", "words")
 CODES = ("learnt", "random", "permuted", "shuffled")
 LEARNT_ROWS = 64  # windows of a batch that the codebook is learnt from
 BATCHES = 32  # and how many batches
+_PER_COEFFICIENT = 4  # steps of a frame that each coefficient of its filter needs
 _QUIET = 1e-8  # power below which a residual says nothing
 
 
@@ -65,6 +66,8 @@ class LiPCoT(Adapter):
         ConfigError: if a size or a choice is impossible.
     """
 
+    needs_causal = True
+
     def __init__(
         self,
         *,
@@ -92,13 +95,18 @@ class LiPCoT(Adapter):
                 f"frame_length {frame_length} does not fit into context_length "
                 f"{task.context_length}. Set it to {task.context_length} or less."
             )
+        if frame_length < min(_PER_COEFFICIENT, task.context_length):
+            raise ConfigError(
+                f"frame_length {frame_length} is too short for a code: each coefficient of a "
+                f"filter needs {_PER_COEFFICIENT} steps. Set it to {_PER_COEFFICIENT} or more."
+            )
         if evidence < 0:
             raise ConfigError(f"evidence={evidence} must not be negative.")
         self.season_length, self.horizon = task.season_length, task.horizon
         self.order, self.evidence, self.codes = order, evidence, codes
         self.n_frames = task.context_length // frame_length
         self.layout = Layout(self.n_frames + 1, frame_length, n_codes=n_codes)
-        frame_order = max(1, min(order, frame_length // 4))
+        frame_order = max(1, min(order, frame_length // _PER_COEFFICIENT))
         self.estimator = Estimator(frame_order)
         self.frame_book = Codebook(frame_order, n_codes, latent, gain_codes, level_codes)
         self.book = Codebook(order, n_codes, latent, gain_codes, level_codes)

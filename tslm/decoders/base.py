@@ -11,10 +11,12 @@ from tslm.types import Outlook
 class Decoder(nn.Module, ABC):
     """Promises M values that end ``step`` steps after the context.
 
-    Every decoder is made with ``width``, ``layout`` and ``task``.
+    Every decoder is made with ``width``, ``layout`` and ``task``. ``caution`` is how sure
+    validation must be of a correction of a base, see ``share_kept``.
     """
 
     step: int
+    caution: float = 0.0
 
     @property
     @abstractmethod

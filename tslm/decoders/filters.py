@@ -26,13 +26,25 @@ class FilterDecoder(Decoder):
         layout: gives the number of filters K.
         task: gives the horizon H.
         dropout: before the map.
+        caution: standard errors that the gate of a base gives away, see ``share_kept``.
 
     Raises:
-        ConfigError: if the adapter has no filters.
+        ConfigError: if the adapter has no filters, or ``caution`` is negative.
     """
 
-    def __init__(self, *, width: int, layout: Layout, task: Task, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        layout: Layout,
+        task: Task,
+        dropout: float = 0.0,
+        caution: float = 1.0,
+    ) -> None:
         super().__init__()
+        if caution < 0:
+            raise ConfigError(f"caution={caution} must not be negative.")
+        self.caution = caution
         if not layout.n_codes:
             raise ConfigError(
                 "decoder=filters mixes the filters of an adapter that codes, and this one has "
