@@ -38,7 +38,7 @@ def test_the_listing_says_where_each_backbone_is(wheeled: tuple[Card, Path]) -> 
 
 
 def test_every_card_is_complete() -> None:
-    assert list(cards()) == ["gemma3-270m", "smollm2-135m", "tiny"]
+    assert list(cards()) == ["bert-lipcot", "gemma3-270m", "smollm2-135m", "tiny"]
     for card in cards().values():
         assert card.random is not None or (card.wheel is not None and card.hub is not None)
         assert 1 <= card.n_layers <= card.config["num_hidden_layers"]

@@ -10,6 +10,7 @@ embedded by their spectra and not as words, unless ``embedding`` says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from torch.nn.functional import pad
 from tslm.adapters.base import Adapter
 from tslm.adapters.code_embedding import EMBEDDINGS, QUIET
 from tslm.adapters.timestamps import NumericTimestamps
+from tslm.calendar import Calendar
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.burg import Autoregression, zero_input_response
@@ -35,6 +37,7 @@ from tslm.types import Batch, Context, Facts, Layout, Outlook, Sizes, Task, Toke
 CODES = ("learnt", "random", "permuted", "shuffled")
 LEARNT_ROWS = 64  # windows of a batch that the codebook is learnt from
 BATCHES = 32  # and how many batches
+_HOUR = 3600  # seconds
 _PER_COEFFICIENT = 4  # steps of a frame that each coefficient of its filter needs
 
 
@@ -125,7 +128,8 @@ class LiPCoT(Adapter):
         self.register_buffer("responses", self._respond())
         self.embed = EMBEDDINGS[embedding](lexicon, self.frame_book, self.book, codes)
         dated = calendar and task.dated and self.embed.calendar
-        self.calendar = NumericTimestamps(lexicon.width, task) if dated else None
+        told = task if band is None else _hourly(task)
+        self.calendar = NumericTimestamps(lexicon.width, told) if dated else None
         n_tokens = (self.n_frames + 1) * self.embed.n_tokens
         self.layout = Layout(n_tokens, frame_length, n_codes=n_codes)
         self.portable = ("embed.", "calendar.") + (() if codes == "random" else ("frame_book.",))
@@ -298,6 +302,12 @@ class LiPCoT(Adapter):
             self.book.filters.repeat_interleave(order, 0), unit.repeat(count, 1), self.horizon
         )
         return rearrange(ahead, "(K p) H -> K p H", K=count).float()
+
+
+def _hourly(task: Task) -> Task:
+    """Times told to the hour, so that series of many rates within it are told alike."""
+    short = task.dated and Calendar(task.freq, task.tz, dated=True).step < _HOUR
+    return replace(task, freq="h") if short else task
 
 
 def _values(context: Context) -> Float[Tensor, "S L"]:
