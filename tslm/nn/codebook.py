@@ -161,8 +161,11 @@ class Codebook(nn.Module):
 
     def _nearest(self, model: Autoregression) -> tuple[Tensor, Tensor]:
         """The nearest filter, and the log power it leaves unexplained."""
-        nearest = self.distances(model).argmin(1)
-        excess = itakura(per_power(model), self.filters).gather(1, nearest[:, None])[:, 0]
+        distances = self.distances(model)
+        nearest = distances.argmin(1)
+        if self.latent != "itakura":
+            distances = itakura(per_power(model), self.filters)
+        excess = distances.gather(1, nearest[:, None])[:, 0]
         return nearest, model.power.clamp(min=_TINY).log() + excess.log1p()
 
     def _learn(self, model: Autoregression, seed: int) -> None:
