@@ -249,7 +249,7 @@ def test_missing_targets_do_not_count(fresh: Subject, walks: Walks) -> None:
     batch.past[0, : fresh.context // 2] = torch.nan
     batch.past[1, 2::3] = torch.nan
     batch.future[1:, ::2] = torch.nan
-    values, covered, aux_loss = model(batch.past, batch.time[:, : fresh.context])
+    values, covered, aux_loss, *_ = model(batch.past, batch.time[:, : fresh.context])
     series = torch.cat([batch.past, batch.future], 1)
     stop = fresh.context + fresh.step
     truth = series[:, stop - values.shape[1] : stop].masked_fill(~covered, torch.nan)
