@@ -1,12 +1,15 @@
-"""What a user asks of a forecast besides the point: levels, quantiles or samples."""
+"""Levels, quantiles and samples: what a user asks for besides the point, and their columns."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from tslm.errors import ConfigError
+
+_ENDING = re.compile(r"(?P<forecast>.+)-(?P<kind>lo|hi|q|sample)-(?P<number>\d+(\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,46 @@ class Asked:
     def endings(self) -> list[str]:
         """Of the columns, in their order."""
         return [*self.shares, *(f"sample-{i}" for i in range(self.samples))]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The columns of one forecast, by what they say beside it.
+
+    Args:
+        levels: lower and upper column of each interval, by its level in percent.
+        quantiles: column of each share, the ends of intervals too.
+        samples: columns of paths.
+    """
+
+    levels: dict[float, tuple[str, str]]
+    quantiles: dict[float, str]
+    samples: list[str]
+
+    @classmethod
+    def of(cls, forecast: str, columns: Iterable[str]) -> "Beside":
+        """Those of one forecast among many columns."""
+        ends: dict[tuple[str, float], str] = {}
+        for column in columns:
+            found = _ENDING.fullmatch(column)
+            if found and found["forecast"] == forecast:
+                ends[found["kind"], float(found["number"])] = column
+        lower = {level: column for (kind, level), column in ends.items() if kind == "lo"}
+        levels = {n: (low, ends["hi", n]) for n, low in lower.items() if ("hi", n) in ends}
+        quantiles = {number / 100: column for (kind, number), column in ends.items() if kind == "q"}
+        for level, (low, high) in levels.items():
+            quantiles |= {(100 - level) / 200: low, (100 + level) / 200: high}
+        samples = [column for (kind, _), column in ends.items() if kind == "sample"]
+        return cls(levels, dict(sorted(quantiles.items())), samples)
+
+
+def forecasts(columns: Iterable[str]) -> list[str]:
+    """The columns that are no interval, quantile or sample of another one."""
+    names = [str(column) for column in columns]
+    ends = [_ENDING.fullmatch(name) for name in names]
+    return [
+        n for n, end in zip(names, ends, strict=True) if not end or end["forecast"] not in names
+    ]
 
 
 def _numbers(name: str, values: Any, end: int) -> list[float]:

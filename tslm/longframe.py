@@ -107,7 +107,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             self.id_col: np.repeat(np.asarray(panel.ids), horizon),
             self.time_col: self.calendar_.from_int(times),
         }
-        return pd.DataFrame({**index, **self._named(values, asked)})
+        return pd.DataFrame({**index, **_named(self.name, values, asked)})
 
     def cross_validation(
         self,
@@ -155,9 +155,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                     fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
                 columns = {
                     column: values
-                    for model in fitted.values()
-                    for column, values in model._named(
-                        model._forecasts(model._panel(known), horizon, asked)[1], asked
+                    for name, model in fitted.items()
+                    for column, values in _named(
+                        name, model._forecasts(model._panel(known), horizon, asked)[1], asked
                     ).items()
                 }
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
@@ -249,11 +249,6 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return int(self.random_state)
         return int(np.random.SeedSequence().generate_state(1)[0])
 
-    def _named(self, columns: Sequence[Floats], asked: Asked) -> dict[str, Floats]:
-        """The columns of ``_forecasts`` by their names."""
-        names = [self.name, *(f"{self.name}-{ending}" for ending in asked.endings)]
-        return dict(zip(names, columns, strict=True))
-
     def _check_shares(self, asked: Asked) -> None:
         """Say so if few validation windows stand for more than they can tell."""
         if beyond := self.calibration_.beyond(asked.shares.values()):
@@ -278,6 +273,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "forecaster_")
+
+
+def _named(name: str, columns: Sequence[Floats], asked: Asked) -> dict[str, Floats]:
+    """The columns of ``_forecasts`` by their names."""
+    names = [name, *(f"{name}-{ending}" for ending in asked.endings)]
+    return dict(zip(names, columns, strict=True))
 
 
 def _chunk(horizon: int, asked: Asked) -> int:
