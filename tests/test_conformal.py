@@ -66,7 +66,7 @@ def paths(found: Calibration, batch: Batch, count: int, seed: int = 0, **options
 
 @pytest.mark.parametrize("n", [9, 10, 39, 100, 399])
 def test_errors_have_the_rank_of_split_conformal_prediction(n: int) -> None:
-    """The upper end is the ``ceil((n + 1) share) / n`` quantile of the errors, the lower its mirror."""
+    """The upper end is the ``ceil((n + 1) share) / n`` quantile of errors, the lower its mirror."""
     errors = np.random.default_rng(n).normal(size=(n, 3))
     shares = [0.6, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99]
     found = errors_at(torch.from_numpy(errors), torch.tensor(shares, dtype=torch.float64))
@@ -76,7 +76,9 @@ def test_errors_have_the_rank_of_split_conformal_prediction(n: int) -> None:
         expected = np.quantile(errors, rank, axis=0, method="inverted_cdf")
         assert_allclose(found[i], expected)
         assert_allclose(mirror[i], -expected)
-    assert_allclose(errors_at(torch.from_numpy(errors), torch.tensor([0.5]))[0], np.median(errors, 0))
+    assert_allclose(
+        errors_at(torch.from_numpy(errors), torch.tensor([0.5]))[0], np.median(errors, 0)
+    )
 
 
 def test_residual_quantiles_are_the_forecast_and_its_errors() -> None:
@@ -147,8 +149,12 @@ def test_adaptive_intervals_are_wider_where_errors_have_grown() -> None:
     batch = noise(600)
     grown = torch.linspace(0.5, 3, 600)[:, None, None]
     batch = batch._replace(future=batch.future * grown)
-    residual, adaptive = (quantiles(fitted(kind, batch), batch) for kind in ("residual", "adaptive"))
-    assert float((adaptive[3] - adaptive[1]).mean()) > 1.1 * float((residual[3] - residual[1]).mean())
+    residual, adaptive = (
+        quantiles(fitted(kind, batch), batch) for kind in ("residual", "adaptive")
+    )
+    assert float((adaptive[3] - adaptive[1]).mean()) > 1.1 * float(
+        (residual[3] - residual[1]).mean()
+    )
 
 
 def test_the_order_of_validation_windows_in_time_is_what_counts() -> None:
@@ -173,7 +179,9 @@ def test_beyond_the_horizon_errors_of_the_last_season_grow_by_their_power() -> N
     assert_allclose(far[:H], near)
     for step in range(H, 4 * H):
         source = H - SEASON + (step - H) % SEASON
-        assert_allclose(far[step], near[source] * ((step + 1) / (source + 1)) ** found.growth, rtol=1e-5)
+        assert_allclose(
+            far[step], near[source] * ((step + 1) / (source + 1)) ** found.growth, rtol=1e-5
+        )
     assert fitted("residual", batch).growth < 0.1
 
 
@@ -210,9 +218,9 @@ def test_a_law_needs_validation_windows_for_paths_alone() -> None:
 def test_points_alone_are_no_law() -> None:
     with pytest.raises(ConfigError, match="conformal=none, and Zero gives points only"):
         quantiles(fitted("none", noise()), noise(1))
-    with pytest.raises(ConfigError, match="cqr corrects the quantiles of a law.*decoder=quantile"):
+    with pytest.raises(ConfigError, match=r"cqr corrects the quantiles of a law.*decoder=quantile"):
         check("cqr", Zero())
-    with pytest.raises(ConfigError, match="conformal=jackknife is unknown. Choose one of residual"):
+    with pytest.raises(ConfigError, match=r"conformal=jackknife is unknown. Choose one of residual"):
         check("jackknife", Zero())
 
 

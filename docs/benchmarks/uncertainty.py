@@ -2,7 +2,7 @@
 
 Backtests the adapters on five public sets, without covariates, and prints one table:
 
-    TSLM_DATA=... python docs/benchmarks/uncertainty.py [--sets bike,epf_DE] [--steps 150]
+    TSLM_DATA=... python docs/benchmarks/uncertainty.py [--sets bike,epf_DE] [--steps 60]
         [--keep results.json]
 
 ``wQL`` is twice the pinball loss at 11 quantiles over the mean size of the truth, averaged over
@@ -117,7 +117,7 @@ def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, 
     if "model" in entrant.options:
         model: Any = BaselineForecaster(**shared, **entrant.options)
     else:
-        trained = {"backbone": backbone, "base": "profile_ar", "max_steps": steps}
+        trained = {"backbone": backbone, "base": "profile_ar", "max_steps": steps, "batch_size": 16}
         model = TSLMForecaster(**shared, **trained, **entrant.options)
     begin = time.perf_counter()
     table = model.cross_validation(
@@ -167,7 +167,7 @@ def main() -> None:
     """Run what is not in the file of results yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default=",".join(TRIALS))
-    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--backbone", default="smollm2-135m")
     parser.add_argument("--keep", type=Path, help="JSON of results, gone on with if it is there")
     given = parser.parse_args()
