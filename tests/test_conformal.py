@@ -220,7 +220,7 @@ def test_points_alone_are_no_law() -> None:
         quantiles(fitted("none", noise()), noise(1))
     with pytest.raises(ConfigError, match=r"cqr corrects the quantiles of a law.*decoder=quantile"):
         check("cqr", Zero())
-    with pytest.raises(ConfigError, match=r"conformal=jackknife is unknown. Choose one of residual"):
+    with pytest.raises(ConfigError, match=r"jackknife is unknown. Choose one of residual"):
         check("jackknife", Zero())
 
 
@@ -273,6 +273,8 @@ def test_what_is_saved_gives_the_same(kind: str) -> None:
     [
         {"kind": "magic"},
         {"unit": "metres"},
+        {"growth": 7.0},
+        {"season_length": 0},
         {"corrections": torch.zeros(2, H)},
         {"corrections": torch.full((len(GRID), H), torch.nan)},
         {"ranks": torch.zeros(400, H, dtype=torch.int16)},

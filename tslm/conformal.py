@@ -77,7 +77,7 @@ class Calibration:
         """
         seen = _Seen.of(forecaster, list(val), season_length, h, kind == "cqr")
         if seen is None:
-            return cls(kind, "none", season_length, 0.5, torch.empty(0, h), _no_template(h))
+            return cls.nothing(h, kind)
         template = Template.of(seen.errors)
         growth = _growth(seen.errors)
         if kind == "none":
@@ -96,6 +96,12 @@ class Calibration:
         if kind == "adaptive":
             shares = _adapted(scaled, shares)
         return cls(kind, unit, season_length, growth, errors_at(scaled, shares), template)
+
+    @classmethod
+    def nothing(cls, h: int, kind: str = "residual") -> "Calibration":
+        """What is known without validation windows."""
+        template = Template(torch.empty(0, h, dtype=torch.int16))
+        return cls(kind, "none", 1, 0.5, torch.empty(0, h), template)
 
     def distribution(
         self,
@@ -198,11 +204,21 @@ class Calibration:
         Raises:
             DataError: if they do not fit.
         """
+        if {"kind", "unit", "season_length", "growth"} - set(facts) or set(tensors) != {
+            "corrections",
+            "ranks",
+        }:
+            raise DataError("The saved intervals are not whole. Save the model again.")
         corrections, ranks = tensors["corrections"], tensors["ranks"]
         shares = 0 if facts["kind"] == "none" or not len(ranks) else len(GRID)
         fits = (
             facts["kind"] in KINDS
+            and isinstance(facts["growth"], float)
+            and 0 <= facts["growth"] <= 0.5
+            and isinstance(facts["season_length"], int)
+            and facts["season_length"] >= 1
             and facts["unit"] in ROUGHNESS
+            and ranks.ndim == 2
             and ranks.dtype == torch.int16
             and corrections.shape == (shares, ranks.shape[1])
             and bool(((ranks >= 1) & (ranks <= len(ranks))).all())
@@ -210,7 +226,7 @@ class Calibration:
         )
         if not fits:
             raise DataError("The saved intervals do not fit together. Save the model again.")
-        season, growth = int(facts["season_length"]), float(facts["growth"])
+        season, growth = facts["season_length"], facts["growth"]
         return cls(facts["kind"], facts["unit"], season, growth, corrections, Template(ranks))
 
 
@@ -400,10 +416,6 @@ def _observed(
                 torch.searchsorted(there, rows[:, step].contiguous()) % len(there)
             ]
     return order[rows], columns
-
-
-def _no_template(h: int) -> Template:
-    return Template(torch.empty(0, h, dtype=torch.int16))
 
 
 def _growth(errors: Float[Tensor, "N H"]) -> float:

@@ -199,7 +199,9 @@ class TrainedForecaster(LongFrameForecaster):
         learnt = {name: t for name, t in saved.weights.items() if name.startswith(INTERVALS)}
         saving.fill(model, {name: t for name, t in saved.weights.items() if name not in learnt})
         learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
-        self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
+        self.calibration_ = Calibration.nothing(int(cfg.h))  # older models do not say
+        if "intervals" in facts:
+            self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
