@@ -21,9 +21,8 @@ def test_quantiles_are_called_by_their_percentage_in_the_order_asked() -> None:
 
 
 def test_one_number_and_arrays_are_lists_too() -> None:
-    level: Any = 80
-    assert Asked.of(level=level) == Asked.of(level=[80])
-    assert Asked.of(quantiles=np.array([0.1])) == Asked.of(quantiles=[0.1])  # type: ignore[arg-type]
+    assert Asked.of(level=80) == Asked.of(level=[80])
+    assert Asked.of(quantiles=np.array([0.1])) == Asked.of(quantiles=[0.1])
 
 
 def test_nothing_asked_is_nothing() -> None:

@@ -245,6 +245,12 @@ def check(kind: str, forecaster: Forecaster) -> None:
         )
 
 
+def wanted(kind: str, forecaster: Forecaster, h: int) -> int:
+    """How many windows, counted for each channel, are worth their time and room."""
+    few = ROLLED if kind == "cqr" and forecaster.reach < h else forecaster.looks
+    return min(few, max(VALUES // h, 1))
+
+
 def errors_at(errors: Float[Tensor, "N H"], shares: Float[Tensor, " G"]) -> Float[Tensor, "G H"]:
     """The error below which a share lies, in a finite sample, at each step.
 
@@ -353,27 +359,23 @@ class _Seen:
         cls, forecaster: Forecaster, val: Sequence[Batch], season_length: int, h: int, law: bool
     ) -> "_Seen | None":
         """All that is observed; None if nothing is."""
-        total = sum(len(batch.past) * batch.past.shape[2] for batch in val)
-        few = ROLLED if law and forecaster.reach < h else forecaster.looks
-        every = max(1, -(-total // min(few, max(VALUES // h, 1))))
-        some = [Batch(*(part[::every] for part in batch)) for batch in val]
-        if not total or all(batch.future.isnan().all() for batch in some):
+        if all(batch.future.isnan().all() for batch in val):
             return None
         errors = []
         units: dict[Roughness, list[Tensor]] = {kind: [] for kind in ROUGHNESS}
-        for batch in some:
+        for batch in val:
             point = forecaster.forecast(batch.past, batch.time, h)
             errors.append(_rows(batch.future - point))
             for kind, parts in units.items():
                 parts.append(_rows(roughness(batch.past, season_length, h, kind)))
-        begin = [b.time[:, b.past.shape[1]].repeat_interleave(b.past.shape[2]) for b in some]
+        begin = [b.time[:, b.past.shape[1]].repeat_interleave(b.past.shape[2]) for b in val]
         joined = torch.cat(errors)
         rows, columns = _observed(joined, torch.cat(begin).argsort(stable=True))
         observed = joined[rows, columns]
         gaps = joined.new_empty(0, *joined.shape)
         if law:
             template = Template.of(observed)
-            gaps = torch.cat([_gaps(forecaster, batch, h, template) for batch in some], 1)
+            gaps = torch.cat([_gaps(forecaster, batch, h, template) for batch in val], 1)
         return cls(
             observed,
             {kind: torch.cat(parts)[rows, columns] for kind, parts in units.items()},

@@ -1,7 +1,7 @@
 """Levels, quantiles and samples: what a user asks for besides the point, and their columns."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,15 +27,16 @@ class Asked:
     @classmethod
     def of(
         cls,
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
-        num_samples: int | None = None,
+        level: Any = None,
+        quantiles: Any = None,
+        num_samples: Any = None,
     ) -> "Asked":
         """Check what a user asks for.
 
         Args:
-            level: of central intervals, in percent: 80 lies between the shares 0.1 and 0.9.
-            quantiles: shares below the value.
+            level: numbers, or one: of central intervals, in percent; 80 lies between the shares 0.1
+                and 0.9.
+            quantiles: numbers, or one: shares below the value.
             num_samples: paths.
 
         Raises:

@@ -67,8 +67,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         df: pd.DataFrame | None = None,
         *,
         h: int | None = None,
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
+        level: Sequence[float | int] | None = None,
+        quantiles: Sequence[float | int] | None = None,
         num_samples: int | None = None,
         futr_df: pd.DataFrame | None = None,
         static_df: pd.DataFrame | None = None,
@@ -117,8 +117,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         n_windows: int = 1,
         step_size: int | None = None,
         refit: bool | int = False,
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
+        level: Sequence[float | int] | None = None,
+        quantiles: Sequence[float | int] | None = None,
         baselines: Sequence[str] = ("SeasonalNaive",),
     ) -> pd.DataFrame:
         """Backtest from a rolling origin: forecasts beside what happened.

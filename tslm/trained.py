@@ -16,7 +16,7 @@ import tslm.saving as saving
 from tslm.assembly import device_of, settle, task_of
 from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
-from tslm.conformal import Calibration, check
+from tslm.conformal import Calibration, check, wanted
 from tslm.data.align import aligned
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
@@ -112,7 +112,9 @@ class TrainedForecaster(LongFrameForecaster):
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
             val = self._learn(cfg, model, panel, split, run)
-            self.calibration_ = Calibration.fit(kind, model, val, season, cfg.h)
+            limit = max(wanted(kind, model, cfg.h) // val.channels, 1)
+            seen = Batches(val, spread(len(val), limit) if len(val) else None)
+            self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
@@ -265,7 +267,7 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _learn(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
-    ) -> Batches:
+    ) -> Windows:
         """Show the forecaster its windows; train the weights it has. Gives those of validation."""
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
@@ -289,7 +291,7 @@ class TrainedForecaster(LongFrameForecaster):
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
             self._train(cfg, model, data, run.folder)
         model.calibrate(Batches(val, looked_at))
-        return Batches(val, looked_at)
+        return val
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None
