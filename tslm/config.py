@@ -45,6 +45,7 @@ class RunConfig:
     backbone: str
     n_layers: Any  # a number or "all"
     rollout: str
+    pretrained: str | None
     prompt: str | None
     conformal: str | None
     id_col: str

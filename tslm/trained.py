@@ -111,6 +111,7 @@ class TrainedForecaster(LongFrameForecaster):
             model = self._assemble(cfg, task)
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
+            self._begin(model)
             val = self._learn(cfg, model, panel, split, run)
             limit = max(wanted(kind, model, cfg.h) // val.channels, 1)
             seen = Batches(val, spread(len(val), limit) if len(val) else None)
@@ -214,6 +215,9 @@ class TrainedForecaster(LongFrameForecaster):
     def one_for_all(self) -> bool:
         """Whether one fit serves every horizon, or each is best fitted for."""
         return bool(self._part(self._configure()).one_for_all)
+
+    def _begin(self, model: Forecaster) -> None:
+        """Give a new model what it begins with; an empty hook."""
 
     @abstractmethod
     def _part(self, cfg: DictConfig) -> Any:

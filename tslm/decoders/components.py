@@ -14,6 +14,7 @@ from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
 from tslm.nn.laws.base import Law
 from tslm.nn.laws.point import POINT
+from tslm.nn.readout import Readout
 from tslm.types import Layout, Outlook, Task
 
 PARTS = 3
@@ -28,6 +29,7 @@ class ComponentsDecoder(Decoder):
         task: gives the horizon H.
         law: of each value.
         dropout: before the maps.
+        scaled: whether the maps learn as one of a single hidden state does, see ``Readout``.
     """
 
     def __init__(
@@ -38,11 +40,16 @@ class ComponentsDecoder(Decoder):
         task: Task,
         law: Law = POINT,
         dropout: float = 0.0,
+        scaled: bool = True,
     ) -> None:
         super().__init__(law)
         self.step, self.part = task.horizon, width // PARTS
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(PARTS * self.part * layout.n_tokens, law.size * task.horizon)
+        self.project = Readout(
+            PARTS * self.part * layout.n_tokens,
+            law.size * task.horizon,
+            usual=width if scaled else None,
+        )
 
     @property
     def head(self) -> nn.Linear:
@@ -57,7 +64,8 @@ class ComponentsDecoder(Decoder):
         """The forecast of each part, or the numbers of its law; they add up to the forecast."""
         flat = rearrange(self._flat(hidden), "S (c k) -> S c k", c=PARTS)
         weight = rearrange(self.project.weight, "H (c k) -> c H k", c=PARTS)
-        return torch.einsum("sck,chk->sch", flat, weight) + self.project.bias / PARTS
+        ahead = torch.einsum("sck,chk->sch", self.project.scale * flat, weight)
+        return ahead + self.project.bias / PARTS
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
         return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
