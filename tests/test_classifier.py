@@ -1,5 +1,8 @@
 """Classification of recordings by their codes."""
 
+import os
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,7 +11,7 @@ import pytest
 import torch
 from scipy.signal import lfilter
 from sklearn.base import clone
-from sklearn.model_selection import cross_val_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from torch.nn.functional import cross_entropy
 
 from tslm import ConfigError, DataError, NotFittedError, TSLMClassifier
@@ -104,6 +107,22 @@ def test_missing_and_flat_stretches_are_codes_of_their_own() -> None:
     for features in FEATURES:
         model = TSLMClassifier(features=features, **FAST).fit(X, y)
         assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("TSLM_DATA" not in os.environ, reason="TSLM_DATA names no folder with Bonn")
+def test_bonn_is_told_apart_by_a_bag_of_codes() -> None:
+    """Five sets of EEG, by folds of whole recordings, beside energy alone."""
+    files = zipfile.ZipFile(Path(os.environ["TSLM_DATA"]) / "ts" / "bonn_eeg.zip")
+    names = [name for name in sorted(files.namelist()) if name.lower().endswith(".txt")]
+    X = np.stack([np.array(files.read(name).split(), dtype=float) for name in names])
+    y = np.array([Path(name).name[0] for name in names])
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    bag = TSLMClassifier(features="codes", frame_length=178)
+    assert cross_val_score(bag, X, y, cv=folds).mean() >= 0.78
+    assert cross_val_score(bag, X, y == "S", cv=folds).mean() >= 0.97
+    energy = clone(bag).set_params(features="energy")
+    assert 0.45 < cross_val_score(energy, X, y, cv=folds).mean() < 0.7
 
 
 def test_the_papers_bert_has_its_size_and_its_words() -> None:
