@@ -42,8 +42,13 @@ class RunConfig:
     id_col: str
     time_col: str
     target_col: str
+    futr_exog: list[str] | None
+    hist_exog: list[str] | None
+    static_exog: list[str] | None
     missing: str
     on_duplicate: str
+    holidays: str | None
+    calendar: bool
     max_steps: int
     max_epochs: int | None
     learning_rate: float | None

@@ -22,6 +22,7 @@ from tslm.data.module import WindowData
 from tslm.data.panel import Panel
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
+from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError
 from tslm.longframe import LongFrameForecaster
 from tslm.networks.base import Network
@@ -76,6 +77,7 @@ class TrainedForecaster(LongFrameForecaster):
         df: pd.DataFrame,
         y: None = None,
         *,
+        static_df: pd.DataFrame | None = None,
         val_df: pd.DataFrame | None = None,
         folder: str | Path | None = None,
     ) -> "TrainedForecaster":
@@ -84,6 +86,7 @@ class TrainedForecaster(LongFrameForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
+            static_df: what holds for each series, one row each; else ``df`` has it as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -92,6 +95,9 @@ class TrainedForecaster(LongFrameForecaster):
             ConfigError: if a setting is impossible.
         """
         cfg = self._configure()
+        chosen = self._chosen()
+        df = self._joined(df, static_df)
+        val_df = None if val_df is None else self._joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -103,6 +109,8 @@ class TrainedForecaster(LongFrameForecaster):
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
+        effects = Effects.learn(chosen, frame, panel, split, task) if chosen else None
+        panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
@@ -111,6 +119,7 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
+        self.effects_ = effects
         self.history_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
@@ -134,9 +143,13 @@ class TrainedForecaster(LongFrameForecaster):
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
             "verdict": self.verdict_.to_dict(),
+            "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
         }
-        saved = saving.Saved(facts, trained_state(self.forecaster_), history.arrays)
+        arrays = history.arrays
+        if self.effects_ is not None:
+            arrays = arrays | self.effects_.to_arrays(self.history_.ids)
+        saved = saving.Saved(facts, trained_state(self.forecaster_), arrays)
         saving.save(saved, Path(path), overwrite)
 
     @classmethod
@@ -194,6 +207,10 @@ class TrainedForecaster(LongFrameForecaster):
         self.forecaster_ = model.eval().to(device_of(cfg))
         self.history_ = Panel.from_arrays(saved.history, facts["ids"])
         self.verdict_ = Verdict.from_dict(facts["verdict"])
+        effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
+        self.effects_ = None
+        if effects is not None:
+            self.effects_ = Effects.from_stored(effects, saved.history, ids)
 
     @property
     def one_for_all(self) -> bool:

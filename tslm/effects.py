@@ -1,0 +1,352 @@
+"""What covariates explain of a series, taken out before windows are cut and put back afterwards.
+
+The effect of covariates known ahead is linear in the features of ``Design``, and the same in all
+series, on their standardised scale. A linear rule F (the last value, or the profile of the
+context) says what of a covariate a forecaster could have known anyway, so that the effect is
+estimated on what is left: ridge regression of ``future - F(past)`` on the same of the features.
+What covariates known only up to the last row say fades along curves of the horizon.
+
+Estimated once and in closed form, not trained with an adapter: so all adapters, their bases and
+the baselines see the same windows, and so do calibration and the verdict.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tslm.calendar import Calendar, Ints
+from tslm.data.covariates import Blocks, Chosen, Design
+from tslm.data.frame import Frame
+from tslm.data.panel import Lead, Panel
+from tslm.data.statics import by_series
+from tslm.data.windows import Windows
+from tslm.nn.classical import last_observed, profile, repeat_season
+from tslm.types import Task
+
+Floats = npt.NDArray[np.float64]
+
+WINDOWS = 4096  # looked at, evenly spread
+VALUES = 20_000_000  # of features at once
+OPERATIONS = 4e11  # of the regression, beyond which fewer windows are looked at
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # in units of the mean variance of a feature
+CHOOSING = 0.25  # share of the last training windows that choose the penalty
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What covariates do, estimated.
+
+    Args:
+        design: how they become numbers.
+        weight: of each feature of those known ahead.
+        amplitude: of each summary of those known up to the last row, on each curve.
+        decay: steps after which each curve has fallen to a third.
+        reach: rows of a summary.
+        statics: static covariates of the series of the fit.
+    """
+
+    design: Design
+    weight: Floats
+    amplitude: Floats
+    decay: tuple[float, ...]
+    reach: int
+    statics: pd.DataFrame
+
+    @classmethod
+    def learn(
+        cls, chosen: Chosen, frame: Frame, panel: Panel, split: Ints, task: Task
+    ) -> "Effects":
+        """Estimate effects from training rows.
+
+        Args:
+            chosen: the covariates.
+            frame: has them as columns.
+            panel: the same rows, standardised.
+            split: first row of each series that training may not see.
+            task: gives L, H and the season.
+        """
+        rows = np.arange(len(frame.table)) - frame.offsets[:-1].repeat(panel.lengths)
+        training = frame.table[rows < split.repeat(panel.lengths)]
+        design = Design.learn(chosen, training, task.season_length)
+        design = replace(design, levels=design.levels_of(frame.table))
+        decay = (max(task.horizon / 8, 1.0), max(task.horizon / 2, 1.0), 1e9)
+        effects = cls(
+            design,
+            np.empty(0),
+            np.empty((0, len(decay))),
+            decay,
+            task.context_length,
+            by_series(frame.table, chosen.static),
+        )
+        return effects._estimated(frame, panel, split, task)
+
+    def applied(self, panel: Panel, frame: Frame) -> Panel:
+        """A panel less what covariates known ahead explain; the others lead its future.
+
+        It remembers what ``ahead`` needs of its series: what is ordinary for them, and their
+        static covariates.
+        """
+        blocks = self._blocks(frame.table, panel, frame.calendar)
+        less = panel.values - torch.from_numpy(self._known(blocks)).to(panel.values)
+        lead = None
+        if self.design.past:
+            summaries = self._summaries(blocks.past, panel.offsets)
+            lead = Lead(torch.from_numpy(summaries @ self.amplitude).to(less), self.decay)
+        statics = by_series(frame.table, self.design.chosen.static)
+        ordinary = self.design.levels_of(frame.table)
+        return replace(panel, values=less, lead=lead, ordinary=ordinary, statics=statics)
+
+    def ahead(self, panel: Panel, found: pd.DataFrame, time: Ints, calendar: Calendar) -> Panel:
+        """A panel that knows what covariates say of the steps to come.
+
+        Args:
+            panel: applied, or that of the fit.
+            found: covariates known ahead: a row each step of each series, end to end.
+            time: of the rows.
+            calendar: on which they are read.
+        """
+        levels = self.design.levels if panel.ordinary is None else panel.ordinary
+        statics = self.statics if panel.statics is None else panel.statics
+        ids = panel.ids.repeat(len(found) // len(panel))
+        beside = statics.reindex(ids).set_index(found.index)
+        table = pd.concat([found, beside], axis=1).assign(unique_id=np.asarray(ids))
+        blocks = self.design.encode(table, time, calendar, levels)
+        known = torch.from_numpy(self._known(blocks)).to(panel.values)
+        effect = known.reshape(len(panel), -1)
+        if panel.lead is not None:
+            last = torch.from_numpy(panel.offsets[1:]) - 1
+            effect = effect + panel.lead.ahead(last, effect.shape[1])
+        return replace(panel, ahead=effect)
+
+    def _known(self, blocks: Blocks) -> Floats:
+        """Effect of covariates known ahead on each row."""
+        parts = [
+            self.design.features(Blocks(*(block[rows] for block in blocks))) @ self.weight
+            for rows in _slices(len(blocks.known), max(VALUES // max(len(self.weight), 1), 1))
+        ]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    def _blocks(self, table: pd.DataFrame, panel: Panel, calendar: Calendar) -> Blocks:
+        levels = self.design.levels_of(table)
+        statics = by_series(table, self.design.chosen.static).reindex(table["unique_id"])
+        whole = table.assign(**{str(name): statics[name].array for name in statics})
+        return self.design.encode(whole, panel.time.numpy(), calendar, levels)
+
+    def _summaries(self, past: Floats, offsets: Ints) -> Floats:
+        """Of each row: its values, and the mean of the last season, less the mean of the reach."""
+        own = _running_mean(past, offsets, self.reach)
+        recent = _running_mean(past, offsets, max(self.design.season, 4))
+        return np.concatenate([past - own, recent - own], 1)
+
+    def _estimated(self, frame: Frame, panel: Panel, split: Ints, task: Task) -> "Effects":
+        blocks = self._blocks(frame.table, panel, frame.calendar)
+        summaries = self._summaries(blocks.past, panel.offsets)
+        n_known = self.design.features(Blocks(*(block[:1] for block in blocks))).shape[1]
+        size = n_known + summaries.shape[1] * len(self.decay)
+        task = replace(task, context_length=min(task.context_length, _recent(task)))
+        windows = Windows(
+            panel, context_length=task.context_length, future_length=task.horizon, stop=split
+        )
+        if not size or not len(windows):
+            weight = np.zeros(size)
+        else:
+            number = int(min(WINDOWS, max(OPERATIONS / (size**2 * task.horizon), 256)))
+            sample = _Sample(blocks, summaries, self, windows, panel, task)
+            weight = sample.fit(number)
+        shape = (summaries.shape[1], len(self.decay))
+        return replace(self, weight=weight[:n_known], amplitude=weight[n_known:].reshape(shape))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What of it is no array, ready for JSON."""
+        statics = {str(name): [_plain(v) for v in self.statics[name]] for name in self.statics}
+        return {
+            "design": self.design.to_dict(),
+            "decay": list(self.decay),
+            "reach": self.reach,
+            "statics": statics,
+            "levels": list(self.design.numbers),
+        }
+
+    def to_arrays(self, ids: pd.Index) -> dict[str, npt.NDArray[Any]]:
+        """What of it is arrays; what is ordinary for each series in the order of ``ids``."""
+        arrays = {"effects.weight": self.weight, "effects.amplitude": self.amplitude}
+        for number, name in enumerate(self.design.numbers):
+            pairs = [self.design.levels[name][own] for own in ids.tolist()]
+            arrays[f"effects.levels.{number}"] = np.array(pairs)
+        return arrays
+
+    @classmethod
+    def from_stored(
+        cls, stored: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], ids: pd.Index
+    ) -> "Effects":
+        """The inverse of ``to_dict`` and ``to_arrays``."""
+        levels = {
+            name: dict(
+                zip(ids.tolist(), map(tuple, arrays[f"effects.levels.{n}"].tolist()), strict=True)
+            )
+            for n, name in enumerate(stored["levels"])
+        }
+        return cls(
+            replace(Design.from_dict(stored["design"]), levels=levels),
+            arrays["effects.weight"],
+            arrays["effects.amplitude"],
+            tuple(stored["decay"]),
+            int(stored["reach"]),
+            pd.DataFrame(stored["statics"], index=ids),
+        )
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """Training windows and features of their rows, for one regression."""
+
+    blocks: Blocks
+    summaries: Floats
+    effects: Effects
+    windows: Windows
+    panel: Panel
+    task: Task
+
+    def fit(self, number: int) -> Floats:
+        """Weights of all features; zeros if none of them help the last training windows."""
+        index = np.unique(np.linspace(0, len(self.windows) - 1, number).astype(np.int64))
+        position = self.windows.position(torch.from_numpy(index)).numpy()
+        late = position > np.quantile(position, 1 - CHOOSING)
+        rule = self._rule(index)
+        early, last = (_Moments.of(self._pairs(index[part], rule)) for part in (~late, late))
+        if early is None:
+            assert last is not None
+            return last.solve(PENALTIES[2])
+        if last is None:
+            return early.solve(PENALTIES[2])
+        errors = {penalty: last.error(early.solve(penalty)) for penalty in PENALTIES}
+        best = min(errors, key=lambda penalty: errors[penalty])
+        if not errors[best] < 1:
+            warnings.warn(
+                "On the last training windows covariates are of no help: they are left out.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return np.zeros(len(early.cross))
+        return (early + last).solve(best)
+
+    def _rule(self, index: Ints) -> int:
+        """The season of the profile that F continues, or 0 for the last value: what errs less."""
+        batch = self.windows.cut(torch.from_numpy(index[:: max(len(index) // 512, 1)]))
+        past, future = batch.past[..., 0].double(), batch.future[..., 0].double()
+        errors = {}
+        for season in {0, 1, self.task.season_length}:
+            gap = future - _continued(past, season, future.shape[1])
+            errors[season] = float(gap.square().nansum())
+        return min(errors, key=lambda season: errors[season])
+
+    def _pairs(self, index: Ints, rule: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features and targets of steps ahead, less what F makes of the context of both."""
+        length, ahead = self.task.context_length, self.task.horizon
+        size = len(self.effects.design.features(Blocks(*(b[:1] for b in self.blocks)))[0])
+        for part in _slices(len(index), max(VALUES // (max(size, 1) * (length + ahead)), 1)):
+            chosen = torch.from_numpy(index[part])
+            batch = self.windows.cut(chosen)
+            series, position = self.windows.members(chosen)
+            row = position[:, None] + np.arange(-length, ahead)
+            flat = np.maximum(row, 0) + self.panel.offsets[series][:, None]
+            features = self._features(flat)
+            past, future = batch.past[..., 0].double(), batch.future[..., 0].double()
+            before = features[:, :length].masked_fill(past.isnan()[..., None], torch.nan)
+            expected = _continued(_rows(before), rule, ahead).reshape(len(past), -1, ahead)
+            rest = features[:, length:] - torch.nan_to_num(expected).swapaxes(1, 2)
+            target = future - _continued(past, rule, ahead)
+            lead = self._led(self.panel.offsets[series] + position - 1, ahead)
+            known = ~target.isnan()
+            yield torch.cat([rest, lead], 2)[known], target[known]
+
+    def _features(self, flat: Ints) -> Tensor:
+        rows = flat.ravel()
+        blocks = Blocks(*(block[rows] for block in self.blocks))
+        return torch.from_numpy(self.effects.design.features(blocks)).reshape(*flat.shape, -1)
+
+    def _led(self, last: Ints, steps: int) -> Tensor:
+        """Summaries of the last rows on each curve."""
+        curves = torch.from_numpy(Lead.curves(self.effects.decay, steps))
+        summaries = torch.from_numpy(self.summaries[last])
+        return (summaries[:, None, :, None] * curves[None, :, None, :]).flatten(2)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Sums that a ridge regression needs."""
+
+    gram: Tensor
+    cross: Tensor
+    total: float
+
+    @classmethod
+    def of(cls, pairs: Iterator[tuple[Tensor, Tensor]]) -> "_Moments | None":
+        """Of pairs of features and targets; None if there is no target."""
+        sums: _Moments | None = None
+        for features, target in pairs:
+            if len(target):
+                own = cls(features.T @ features, features.T @ target, float(target.square().sum()))
+                sums = own if sums is None else sums + own
+        return sums
+
+    def __add__(self, other: "_Moments") -> "_Moments":
+        return _Moments(self.gram + other.gram, self.cross + other.cross, self.total + other.total)
+
+    def solve(self, penalty: float) -> Floats:
+        """Weights of standardised features under a penalty; those that never vary have none."""
+        power = self.gram.diagonal()
+        alive = power > 1e-9 * power.max().clamp(min=1e-300)
+        scale = torch.where(alive, power, 1.0).sqrt()
+        gram = self.gram / scale / scale[:, None] * (alive & alive[:, None])
+        gram = gram + torch.diag(penalty + (~alive).double())
+        weight = torch.linalg.solve(gram, self.cross / scale * alive) / scale
+        return np.asarray(weight.numpy())
+
+    def error(self, weight: Floats) -> float:
+        """Squared error in units of that without any effect."""
+        w = torch.from_numpy(weight)
+        left = self.total - 2 * float(w @ self.cross) + float(w @ self.gram @ w)
+        return left / self.total if self.total else 1.0
+
+
+def _recent(task: Task) -> int:
+    """Rows that the linear rule reads at most."""
+    return max(4 * task.season_length, task.horizon, 32)
+
+
+def _continued(rows: Tensor, season: int, steps: int) -> Tensor:
+    """The linear rule F: the last value (0), or the profile of a season."""
+    if season == 0:
+        return last_observed(rows).expand(-1, steps)
+    return repeat_season(profile(rows, season), steps)
+
+
+def _rows(values: Tensor) -> Tensor:
+    return values.swapaxes(1, 2).reshape(-1, values.shape[1])
+
+
+def _running_mean(values: Floats, offsets: Ints, reach: int) -> Floats:
+    """The mean of each row and those before it in its series, ``reach`` in all."""
+    sums = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(0)])
+    rows = np.arange(len(values))
+    first = np.maximum(rows + 1 - reach, offsets[:-1].repeat(np.diff(offsets)))
+    return (sums[rows + 1] - sums[first]) / (rows + 1 - first)[:, None]
+
+
+def _slices(count: int, size: int) -> Iterator[slice]:
+    for start in range(0, count, size):
+        yield slice(start, start + size)
+
+
+def _plain(value: Any) -> Any:
+    if pd.isna(value):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
