@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from tslm.calendar import Calendar, Ints
@@ -27,12 +28,11 @@ from tslm.data.frame import Frame
 from tslm.data.panel import Lead, Panel
 from tslm.data.statics import by_series
 from tslm.data.windows import Windows
-from tslm.nn.classical import last_observed, profile, repeat_season
 from tslm.types import Task
 
 Floats = npt.NDArray[np.float64]
 
-WINDOWS = 4096  # looked at, evenly spread
+WINDOWS = 2048  # looked at, evenly spread
 VALUES = 20_000_000  # of features at once
 OPERATIONS = 4e11  # of the regression, beyond which fewer windows are looked at
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # in units of the mean variance of a feature
@@ -240,14 +240,14 @@ class _Sample:
     def _rule(self, index: Ints) -> int:
         """The season of the profile that F continues, or 0 for the last value: what errs less."""
         batch = self.windows.cut(torch.from_numpy(index[:: max(len(index) // 512, 1)]))
-        past, future = batch.past[..., 0].double(), batch.future[..., 0].double()
+        past, future = batch.past.double(), batch.future.double()
         errors = {}
         for season in {0, 1, self.task.season_length}:
-            gap = future - _continued(past, season, future.shape[1])
+            gap = future - _continued(past, _rule(past[..., 0], season), future.shape[1])
             errors[season] = float(gap.square().nansum())
         return min(errors, key=lambda season: errors[season])
 
-    def _pairs(self, index: Ints, rule: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _pairs(self, index: Ints, season: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Features and targets of steps ahead, less what F makes of the context of both."""
         length, ahead = self.task.context_length, self.task.horizon
         size = len(self.effects.design.features(Blocks(*(b[:1] for b in self.blocks)))[0])
@@ -256,21 +256,19 @@ class _Sample:
             batch = self.windows.cut(chosen)
             series, position = self.windows.members(chosen)
             row = position[:, None] + np.arange(-length, ahead)
-            flat = np.maximum(row, 0) + self.panel.offsets[series][:, None]
-            features = self._features(flat)
-            past, future = batch.past[..., 0].double(), batch.future[..., 0].double()
-            before = features[:, :length].masked_fill(past.isnan()[..., None], torch.nan)
-            expected = _continued(_rows(before), rule, ahead).reshape(len(past), -1, ahead)
-            rest = features[:, length:] - torch.nan_to_num(expected).swapaxes(1, 2)
-            target = future - _continued(past, rule, ahead)
+            features = self._features(np.maximum(row, 0) + self.panel.offsets[series][:, None])
+            past, future = batch.past.double(), batch.future.double()
+            rule = _rule(past[..., 0], season)
+            target = (future - _continued(past, rule, ahead))[..., 0]
+            rest = features[:, length:] - _continued(features[:, :length], rule, ahead)
             lead = self._led(self.panel.offsets[series] + position - 1, ahead)
             known = ~target.isnan()
             yield torch.cat([rest, lead], 2)[known], target[known]
 
     def _features(self, flat: Ints) -> Tensor:
-        rows = flat.ravel()
+        rows, where = np.unique(flat, return_inverse=True)  # neighbouring windows share most
         blocks = Blocks(*(block[rows] for block in self.blocks))
-        return torch.from_numpy(self.effects.design.features(blocks)).reshape(*flat.shape, -1)
+        return torch.from_numpy(self.effects.design.features(blocks)[where.reshape(flat.shape)])
 
     def _led(self, last: Ints, steps: int) -> Tensor:
         """Summaries of the last rows on each curve."""
@@ -322,15 +320,35 @@ def _recent(task: Task) -> int:
     return max(4 * task.season_length, task.horizon, 32)
 
 
-def _continued(rows: Tensor, season: int, steps: int) -> Tensor:
-    """The linear rule F: the last value (0), or the profile of a season."""
+def _rule(past: Float[Tensor, "S L"], season: int) -> Float[Tensor, "S m L"]:
+    """The linear rule F, as weights of the observed rows: the last value, or each phase's mean.
+
+    A phase that is never observed, and a context shorter than a season, has the mean.
+
+    Args:
+        past: contexts; NaN where missing.
+        season: steps of the profile; 0 for the last value.
+    """
+    observed = ~past.isnan()
+    steps = torch.arange(-past.shape[1], 0)
     if season == 0:
-        return last_observed(rows).expand(-1, steps)
-    return repeat_season(profile(rows, season), steps)
+        latest = observed.cumsum(1).argmax(1, keepdim=True)
+        return (torch.arange(len(steps)) == latest)[:, None].double()
+    length = (observed.cumsum(1) > 0).sum(1)
+    whole = steps >= -(length // season * season)[:, None]
+    phase = steps.remainder(season) == torch.arange(season)[:, None]
+    same = (phase & (observed & whole)[:, None]).double()
+    count = same.sum(2, keepdim=True)
+    even = observed.double() / observed.sum(1, keepdim=True).clamp(min=1)
+    return torch.where(count > 0, same / count.clamp(min=1), even[:, None])
 
 
-def _rows(values: Tensor) -> Tensor:
-    return values.swapaxes(1, 2).reshape(-1, values.shape[1])
+def _continued(
+    values: Float[Tensor, "S L P"], rule: Float[Tensor, "S m L"], steps: int
+) -> Float[Tensor, "S H P"]:
+    """What the rule makes of values."""
+    season = rule @ torch.nan_to_num(values)
+    return season.repeat(1, -(-steps // season.shape[1]), 1)[:, :steps]
 
 
 def _running_mean(values: Floats, offsets: Ints, reach: int) -> Floats:
