@@ -314,7 +314,10 @@ def refuse_untrusted_targets(cfg: Any) -> None:
 
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """A verb's settings by the names of an estimator's parameters."""
-    arguments: dict[str, Any] = {field.name: cfg[field.name] for field in fields(RunConfig)}
+    names = [field.name for field in fields(RunConfig)]
+    arguments: dict[str, Any] = {
+        name: list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name] for name in names
+    }
     for group in GROUPS:
         if group not in cfg.choices:
             continue

@@ -4,7 +4,8 @@ The effect of covariates known ahead is linear in the features of ``Design``, an
 series, on their standardised scale. A linear rule F (the last value, or the profile of the
 context) says what of a covariate a forecaster could have known anyway, so that the effect is
 estimated on what is left: ridge regression of ``future - F(past)`` on the same of the features.
-What covariates known only up to the last row say fades along curves of the horizon.
+What covariates known only up to the last row say of later ones is linear in means of their last
+rows, and bends at the steps 1, 2, 4, 8 ... of the horizon.
 
 Estimated once and in closed form, not trained with an adapter: so all adapters, their bases and
 the baselines see the same windows, and so do calibration and the verdict.
@@ -28,6 +29,7 @@ from tslm.data.frame import Frame
 from tslm.data.panel import Lead, Panel
 from tslm.data.statics import by_series
 from tslm.data.windows import Windows
+from tslm.nn.gate import share_kept
 from tslm.types import Task
 
 Floats = npt.NDArray[np.float64]
@@ -35,8 +37,10 @@ Floats = npt.NDArray[np.float64]
 WINDOWS = 2048  # looked at, evenly spread
 VALUES = 20_000_000  # of features at once
 OPERATIONS = 4e11  # of the regression, beyond which fewer windows are looked at
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # in units of the mean variance of a feature
+PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # in units of the variance of a feature
 CHOOSING = 0.25  # share of the last training windows that choose the penalty
+STRETCHES = 16  # of them, between which the doubt in an effect is measured
+CAUTION = 1.0  # standard errors by which an effect must help there
 
 
 @dataclass(frozen=True)
@@ -47,15 +51,15 @@ class Effects:
         design: how they become numbers.
         weight: of each feature of those known ahead.
         amplitude: of each summary of those known up to the last row, on each curve.
-        decay: steps after which each curve has fallen to a third.
-        reach: rows of a summary.
+        horizon: steps over which curves differ.
+        reach: rows of the longest summary.
         statics: static covariates of the series of the fit.
     """
 
     design: Design
     weight: Floats
     amplitude: Floats
-    decay: tuple[float, ...]
+    horizon: int
     reach: int
     statics: pd.DataFrame
 
@@ -76,12 +80,11 @@ class Effects:
         training = frame.table[rows < split.repeat(panel.lengths)]
         design = Design.learn(chosen, training, task.season_length)
         design = replace(design, levels=design.levels_of(frame.table))
-        decay = (max(task.horizon / 8, 1.0), max(task.horizon / 2, 1.0), 1e9)
         effects = cls(
             design,
             np.empty(0),
-            np.empty((0, len(decay))),
-            decay,
+            np.empty((0, 0)),
+            task.horizon,
             task.context_length,
             by_series(frame.table, chosen.static),
         )
@@ -98,7 +101,7 @@ class Effects:
         lead = None
         if self.design.past:
             summaries = self._summaries(blocks.past, panel.offsets)
-            lead = Lead(torch.from_numpy(summaries @ self.amplitude).to(less), self.decay)
+            lead = Lead(torch.from_numpy(summaries @ self.amplitude).to(less), self.horizon)
         statics = by_series(frame.table, self.design.chosen.static)
         ordinary = self.design.levels_of(frame.table)
         return replace(panel, values=less, lead=lead, ordinary=ordinary, statics=statics)
@@ -140,16 +143,17 @@ class Effects:
         return self.design.encode(whole, panel.time.numpy(), calendar, levels)
 
     def _summaries(self, past: Floats, offsets: Ints) -> Floats:
-        """Of each row: its values, and the mean of the last season, less the mean of the reach."""
-        own = _running_mean(past, offsets, self.reach)
-        recent = _running_mean(past, offsets, max(self.design.season, 4))
-        return np.concatenate([past - own, recent - own], 1)
+        """Means of the last 1, 2, 4, 8 ... rows, less that of the reach, for each row."""
+        whole = _running_mean(past, offsets, self.reach)
+        sizes = [2**k for k in range(max(int(np.log2(self.reach)), 1))]
+        return np.concatenate([_running_mean(past, offsets, n) - whole for n in sizes], 1)
 
     def _estimated(self, frame: Frame, panel: Panel, split: Ints, task: Task) -> "Effects":
         blocks = self._blocks(frame.table, panel, frame.calendar)
         summaries = self._summaries(blocks.past, panel.offsets)
         n_known = self.design.features(Blocks(*(block[:1] for block in blocks))).shape[1]
-        size = n_known + summaries.shape[1] * len(self.decay)
+        curves = Lead.curves(self.horizon, 1).shape[1]
+        size = n_known + summaries.shape[1] * curves
         task = replace(task, context_length=min(task.context_length, _recent(task)))
         windows = Windows(
             panel, context_length=task.context_length, future_length=task.horizon, stop=split
@@ -160,7 +164,7 @@ class Effects:
             number = int(min(WINDOWS, max(OPERATIONS / (size**2 * task.horizon), 256)))
             sample = _Sample(blocks, summaries, self, windows, panel, task)
             weight = sample.fit(number)
-        shape = (summaries.shape[1], len(self.decay))
+        shape = (summaries.shape[1], curves)
         return replace(self, weight=weight[:n_known], amplitude=weight[n_known:].reshape(shape))
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,7 +172,7 @@ class Effects:
         statics = {str(name): [_plain(v) for v in self.statics[name]] for name in self.statics}
         return {
             "design": self.design.to_dict(),
-            "decay": list(self.decay),
+            "horizon": self.horizon,
             "reach": self.reach,
             "statics": statics,
             "levels": list(self.design.numbers),
@@ -197,7 +201,7 @@ class Effects:
             replace(Design.from_dict(stored["design"]), levels=levels),
             arrays["effects.weight"],
             arrays["effects.amplitude"],
-            tuple(stored["decay"]),
+            int(stored["horizon"]),
             int(stored["reach"]),
             pd.DataFrame(stored["statics"], index=ids),
         )
@@ -215,27 +219,30 @@ class _Sample:
     task: Task
 
     def fit(self, number: int) -> Floats:
-        """Weights of all features; zeros if none of them help the last training windows."""
+        """Weights of all features; zeros if none of them surely help the last training windows."""
         index = np.unique(np.linspace(0, len(self.windows) - 1, number).astype(np.int64))
         position = self.windows.position(torch.from_numpy(index)).numpy()
         late = position > np.quantile(position, 1 - CHOOSING)
         rule = self._rule(index)
-        early, last = (_Moments.of(self._pairs(index[part], rule)) for part in (~late, late))
-        if early is None:
-            assert last is not None
-            return last.solve(PENALTIES[2])
-        if last is None:
-            return early.solve(PENALTIES[2])
-        errors = {penalty: last.error(early.solve(penalty)) for penalty in PENALTIES}
-        best = min(errors, key=lambda penalty: errors[penalty])
-        if not errors[best] < 1:
-            warnings.warn(
-                "On the last training windows covariates are of no help: they are left out.",
-                UserWarning,
-                stacklevel=2,
-            )
-            return np.zeros(len(early.cross))
-        return (early + last).solve(best)
+        early = _Moments.of(self._pairs(index[~late], rule))
+        stretches = np.array_split(index[late], STRETCHES) if late.any() else []
+        last = [_Moments.of(self._pairs(part, rule)) for part in stretches if len(part)]
+        every, caution = sum(last, early), self._caution()
+        if not early.total or not sum(part.total for part in last):
+            return every.solve(PENALTIES[2], caution)
+        choosing = sum(last[1:], last[0])
+        best = min(PENALTIES, key=lambda penalty: choosing.error(early.solve(penalty, caution)))
+        weight = torch.from_numpy(early.solve(best, caution))
+        asked = torch.stack([part.cross @ weight for part in last])
+        given = torch.stack([weight @ part.gram @ weight for part in last])
+        if share_kept(asked, given, CAUTION) > 0:
+            return every.solve(best, caution)
+        warnings.warn(
+            "On the last training windows covariates are of no sure help: they are left out.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return np.zeros(len(weight))
 
     def _rule(self, index: Ints) -> int:
         """The season of the profile that F continues, or 0 for the last value: what errs less."""
@@ -257,13 +264,32 @@ class _Sample:
             series, position = self.windows.members(chosen)
             row = position[:, None] + np.arange(-length, ahead)
             features = self._features(np.maximum(row, 0) + self.panel.offsets[series][:, None])
-            past, future = batch.past.double(), batch.future.double()
+            past, future = self._young(batch.past.double(), index[part]), batch.future.double()
             rule = _rule(past[..., 0], season)
             target = (future - _continued(past, rule, ahead))[..., 0]
             rest = features[:, length:] - _continued(features[:, :length], rule, ahead)
             lead = self._led(self.panel.offsets[series] + position - 1, ahead)
             known = ~target.isnan()
             yield torch.cat([rest, lead], 2)[known], target[known]
+
+    def _caution(self) -> Tensor:
+        known = self.effects.design.caution(Blocks(*(block[:1] for block in self.blocks)))
+        led = self._led(np.zeros(1, np.int64), 1).shape[2]
+        return torch.from_numpy(np.concatenate([known, np.ones(led)]))
+
+    def _young(self, past: Float[Tensor, "B L 1"], index: Ints) -> Float[Tensor, "B L 1"]:
+        """Contexts, every second one cut short where shapes of series are told by their statics.
+
+        A long context tells the shape of a series by itself; that of a young series does not.
+        """
+        design = self.effects.design
+        if not design.several or not (design.static or design.chosen.calendar):
+            return past
+        length = past.shape[1]
+        kept = np.where(index % 2, length, 1 + index // 2 * 7 % length)
+        steps = torch.arange(length)[None, :, None]
+        hidden = steps < length - torch.from_numpy(kept)[:, None, None]
+        return past.masked_fill(hidden, torch.nan)
 
     def _features(self, flat: Ints) -> Tensor:
         rows, where = np.unique(flat, return_inverse=True)  # neighbouring windows share most
@@ -272,7 +298,7 @@ class _Sample:
 
     def _led(self, last: Ints, steps: int) -> Tensor:
         """Summaries of the last rows on each curve."""
-        curves = torch.from_numpy(Lead.curves(self.effects.decay, steps))
+        curves = torch.from_numpy(Lead.curves(self.effects.horizon, steps))
         summaries = torch.from_numpy(self.summaries[last])
         return (summaries[:, None, :, None] * curves[None, :, None, :]).flatten(2)
 
@@ -286,25 +312,28 @@ class _Moments:
     total: float
 
     @classmethod
-    def of(cls, pairs: Iterator[tuple[Tensor, Tensor]]) -> "_Moments | None":
-        """Of pairs of features and targets; None if there is no target."""
-        sums: _Moments | None = None
+    def of(cls, pairs: Iterator[tuple[Tensor, Tensor]]) -> "_Moments":
+        """Of pairs of features and targets."""
+        sums = cls(torch.zeros(()), torch.zeros(()), 0.0)
         for features, target in pairs:
-            if len(target):
-                own = cls(features.T @ features, features.T @ target, float(target.square().sum()))
-                sums = own if sums is None else sums + own
+            sums += cls(features.T @ features, features.T @ target, float(target.square().sum()))
         return sums
 
     def __add__(self, other: "_Moments") -> "_Moments":
         return _Moments(self.gram + other.gram, self.cross + other.cross, self.total + other.total)
 
-    def solve(self, penalty: float) -> Floats:
-        """Weights of standardised features under a penalty; those that never vary have none."""
+    def solve(self, penalty: float, caution: Tensor) -> Floats:
+        """Weights of standardised features under a penalty; those that never vary have none.
+
+        Args:
+            penalty: of a plain feature.
+            caution: times that of each.
+        """
         power = self.gram.diagonal()
         alive = power > 1e-9 * power.max().clamp(min=1e-300)
         scale = torch.where(alive, power, 1.0).sqrt()
         gram = self.gram / scale / scale[:, None] * (alive & alive[:, None])
-        gram = gram + torch.diag(penalty + (~alive).double())
+        gram = gram + torch.diag(penalty * caution + (~alive).double())
         weight = torch.linalg.solve(gram, self.cross / scale * alive) / scale
         return np.asarray(weight.numpy())
 

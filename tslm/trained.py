@@ -94,8 +94,8 @@ class TrainedForecaster(LongFrameForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
-        cfg = self._configure()
         chosen = self._chosen()
+        cfg = self._configure()
         df = self._joined(df, static_df)
         val_df = None if val_df is None else self._joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)

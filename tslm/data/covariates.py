@@ -22,6 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 BENDS = (0.1, 0.3, 0.5, 0.7, 0.9)  # quantiles at which the effect of a number may bend
 FEW = 8  # distinct values below which it does not
+PRODUCT = 5.0  # times as much is asked of what depends on two things
 LEVELS = 32  # commonest categories that have a column each
 DAY, WEEK, YEAR = 86_400, 604_800, 31_556_952
 
@@ -185,6 +186,7 @@ class Design:
             tuple(_column(name, table[name]) for name in names)
             for names in (chosen.future, chosen.past, chosen.static)
         )
+        past = tuple(replace(c, bends=()) if isinstance(c, Number) else c for c in past)
         several = table.unique_id.nunique() > 1
         design = cls(chosen, future, past, static, season, several)
         levels = {name: own_levels(table, name) for name in design.numbers}
@@ -238,11 +240,23 @@ class Design:
 
     def features(self, blocks: Blocks) -> Floats:
         """What the effect is linear in: columns, and their products with cycles and statics."""
+        return np.concatenate([part for part, _ in self._parts(blocks)], 1)
+
+    def caution(self, blocks: Blocks) -> Floats:
+        """How much more than a plain column each feature must explain."""
+        return np.concatenate([np.full(part.shape[1], much) for part, much in self._parts(blocks)])
+
+    def _parts(self, blocks: Blocks) -> list[tuple[Floats, float]]:
         known, day, cycles, static, _ = blocks
-        parts = [known, _products(known, day), _products(static, known), _products(static, cycles)]
+        parts = [
+            (known, 1.0),
+            (_products(known, day), PRODUCT),
+            (_products(static, known), PRODUCT),
+            (_products(static, cycles), 1.0),
+        ]
         if self.chosen.calendar:
-            parts += [cycles, _products(day, day)]
-        return np.concatenate(parts, 1)
+            parts += [(cycles, 1.0), (_products(day, day), PRODUCT)]
+        return parts
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but ``levels``, ready for JSON."""

@@ -40,7 +40,7 @@ class Report:
         missing: rows the frame had without a value.
         duplicates: rows dropped or averaged away.
         worst: rows without a value by id, for the five series that have most of them.
-        covariates: rows of the grid without a value, by covariate; only those that have some.
+        covariates: rows the frame had without a value, by covariate; only those that have some.
     """
 
     series: int
@@ -129,7 +129,7 @@ def read_frame(
     grid.check_lengths(min_rows)
     report = _report(len(found.y), rows, grid)
     beside = _beside(found, grid, raw[list(extra)], on_duplicate)
-    report = replace(report, covariates=_lacking(beside))
+    report = replace(report, covariates=_lacking(raw[list(extra)]))
     _announce(grid, report, missing)
     return grid.completed(missing).frame(report, beside)
 
@@ -332,12 +332,19 @@ def _beside(found: _Rows, grid: _Rows, extra: pd.DataFrame, on_duplicate: str) -
     return extra[kept].reset_index(drop=True).reindex(rows).reset_index(drop=True)
 
 
-def _lacking(beside: pd.DataFrame) -> dict[str, int]:
-    counts = beside.isna().sum()
+def _lacking(extra: pd.DataFrame) -> dict[str, int]:
+    counts = extra.isna().sum()
     return {str(name): int(count) for name, count in counts.items() if count}
 
 
 def _announce(grid: _Rows, report: Report, missing: str) -> None:
+    if report.covariates:
+        counts = ", ".join(f"{name!r} in {n}" for name, n in report.covariates.items())
+        warnings.warn(
+            f"Covariates lack values, which count as ordinary ones: {counts} rows.",
+            UserWarning,
+            stacklevel=3,
+        )
     if not report.gaps + report.missing:
         return
     what = f"{report.gaps} rows of the grid and {report.missing} values"

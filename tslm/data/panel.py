@@ -31,21 +31,24 @@ class Lead(NamedTuple):
     """What covariates known up to a row say of the steps after it.
 
     Args:
-        amplitude: how much, on each curve, for each row.
-        decay: steps after which each curve has fallen to a third.
+        amplitude: how much, at the steps 1, 2, 4, 8 ... up to ``horizon``, for each row; linear in
+            the logarithm of the step between them, and the same beyond.
+        horizon: of the fit.
     """
 
     amplitude: Float[Tensor, "T R"]
-    decay: tuple[float, ...]
+    horizon: int
 
     @staticmethod
-    def curves(decay: tuple[float, ...], steps: int) -> Floats:
-        """One row a step, one column a curve; the first step has 1."""
-        return np.exp(-np.arange(steps)[:, None] / np.array(decay))
+    def curves(horizon: int, steps: int) -> Floats:
+        """The share of each amplitude in each step: one row a step."""
+        last = np.log2(horizon)
+        place = np.log2(np.arange(1, steps + 1)).clip(max=last)[:, None]
+        return np.asarray((1 - np.abs(place - np.arange(np.ceil(last) + 1))).clip(0))
 
     def ahead(self, rows: Int[Tensor, " N"], steps: int) -> Float[Tensor, "N F"]:
         """What it says of the steps after some rows."""
-        curves = torch.from_numpy(self.curves(self.decay, steps)).to(self.amplitude)
+        curves = torch.from_numpy(self.curves(self.horizon, steps)).to(self.amplitude)
         return self.amplitude[rows] @ curves.T
 
 
@@ -173,7 +176,7 @@ class Panel:
         }
         if self.lead is not None:
             arrays["lead"] = self.lead.amplitude.numpy()
-            arrays["decay"] = np.array(self.lead.decay)
+            arrays["lead.horizon"] = np.array([self.lead.horizon])
         return Stored(arrays, {"dtype": str(self.ids.dtype), "values": self.ids.tolist()})
 
     @classmethod
@@ -181,7 +184,7 @@ class Panel:
         """The inverse of `to_arrays`."""
         lead = None
         if "lead" in arrays:
-            lead = Lead(torch.tensor(arrays["lead"]), tuple(arrays["decay"].tolist()))
+            lead = Lead(torch.tensor(arrays["lead"]), int(arrays["lead.horizon"][0]))
         return cls(
             values=torch.tensor(arrays["values"]),
             time=torch.tensor(arrays["time"]),
