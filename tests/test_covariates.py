@@ -103,6 +103,19 @@ class TestKnownAhead:
         sign = 1 if not futr.promo.loc[place] else -1
         assert 2 < sign * (after.AutoTimes[3] - before[3]) < 4
 
+    def test_intervals_and_paths_move_with_the_forecast(self) -> None:
+        known, futr = parts(sales())
+        model = profile(futr_exog=["promo"], val_size=60, random_state=0).fit(known)
+        asked = [{"level": [80]}, {"num_samples": 3}]
+        for question in asked:
+            low, high = (
+                model.predict(futr_df=futr.assign(promo=promo), **question).iloc[:, 2:].to_numpy()
+                for promo in (False, True)
+            )
+            assert low.shape[1] > 1
+            assert_allclose(high - low, (high - low)[:, :1].repeat(low.shape[1], 1), rtol=1e-4)
+            assert ((high - low) > 1).all()
+
     def test_row_order_of_the_future_and_further_rows_do_not_matter(
         self, fitted: TSLMForecaster
     ) -> None:

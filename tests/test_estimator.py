@@ -168,18 +168,6 @@ class TestNotAvailable:
         with pytest.raises(ConfigError, match=r"prompt.* is not available"):
             forecaster(prompt="{store}: sales").fit(waves())
 
-    @pytest.mark.parametrize(
-        ("name", "value"), [("level", [80.0]), ("quantiles", [0.1]), ("num_samples", 5)]
-    )
-    def test_predict_names_them(self, model: TSLMForecaster, name: str, value: Any) -> None:
-        with pytest.raises(ConfigError, match=f"{name} is not available"):
-            model.predict(**{name: value})
-
-    @pytest.mark.parametrize(("name", "value"), [("level", [80.0]), ("quantiles", [0.1])])
-    def test_cross_validation_names_them(self, name: str, value: Any) -> None:
-        with pytest.raises(ConfigError, match=f"{name} is not available"):
-            forecaster().cross_validation(waves(), **{name: value})
-
 
 class TestForecasts:
     def test_a_frame_of_id_time_and_forecast_in_the_order_of_the_series(

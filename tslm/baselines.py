@@ -11,7 +11,13 @@ from tslm.trained import TrainedForecaster
 from tslm.types import Forecaster, Task
 
 COVARIATES = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
-OWN = ("alias", "context_length", "learning_rate", "batch_size")  # each model has its own
+OWN = (
+    "alias",
+    "conformal",
+    "context_length",
+    "learning_rate",
+    "batch_size",
+)  # each model has its own
 
 
 class BaselineForecaster(TrainedForecaster):
@@ -41,6 +47,8 @@ class BaselineForecaster(TrainedForecaster):
         max_epochs: passes over all windows, in place of ``max_steps``.
         learning_rate: the highest rate.
         batch_size: windows per training batch.
+        conformal: how intervals are calibrated on validation windows: "residual", "cqr",
+            "adaptive" or "none", see ``tslm.conformal``; None is "residual".
         val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
         early_stopping_patience: looks at validation without progress before training stops.
         accelerator: as in Lightning.
@@ -76,6 +84,7 @@ class BaselineForecaster(TrainedForecaster):
         learning_rate: float | None = None,
         batch_size: int | None = None,
         val_size: int | None = None,
+        conformal: str | None = None,
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -105,6 +114,7 @@ class BaselineForecaster(TrainedForecaster):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.val_size = val_size
+        self.conformal = conformal
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices

@@ -48,7 +48,13 @@ def predict(cfg: DictConfig, say: Say) -> None:
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(
-        data, h=cfg.h, level=level, quantiles=quantiles, futr_df=futr, static_df=static
+        data,
+        h=cfg.h,
+        level=level,
+        quantiles=quantiles,
+        num_samples=cfg.num_samples,
+        futr_df=futr,
+        static_df=static,
     )
     files.write_table(forecast, cfg.out)
     say(f"wrote {len(forecast)} rows to {cfg.out}")

@@ -141,15 +141,15 @@ class Panel:
         """Bring forecasts back to the units of ``y``, with what covariates say of their steps.
 
         Args:
-            values: standardised values, one row per entry of ``series``, one column a step after
-                the last row (where covariates say something), of any further shape.
+            values: standardised values, one row per entry of ``series``; where covariates say
+                something of the steps after the last row, the last axis is these steps.
             series: number of the series each row belongs to.
         """
         z = np.asarray(values, dtype=np.float64)
         rows = np.asarray(series)
         if self.ahead is not None:
             effect = self.ahead[rows].numpy().astype(np.float64)
-            z = z + effect.reshape(effect.shape + (1,) * (z.ndim - 2))
+            z = z + effect.reshape(len(rows), *(1,) * (z.ndim - 2), -1)
         shape = (len(rows),) + (1,) * (z.ndim - 1)
         return z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
 
