@@ -16,12 +16,14 @@ import tslm.saving as saving
 from tslm.assembly import device_of, settle, task_of
 from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
+from tslm.conformal import Calibration, check, wanted
 from tslm.data.align import aligned
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
+from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError
 from tslm.longframe import LongFrameForecaster
 from tslm.networks.base import Network
@@ -32,6 +34,7 @@ from tslm.types import Facts, Forecaster, Task
 from tslm.verdict import Verdict, judge
 
 LOOK = 1024  # validation windows looked at during training, evenly spread
+INTERVALS = "intervals."  # what the names of their tensors begin with, in a saved model
 LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
 
 
@@ -76,6 +79,7 @@ class TrainedForecaster(LongFrameForecaster):
         df: pd.DataFrame,
         y: None = None,
         *,
+        static_df: pd.DataFrame | None = None,
         val_df: pd.DataFrame | None = None,
         folder: str | Path | None = None,
     ) -> "TrainedForecaster":
@@ -84,6 +88,7 @@ class TrainedForecaster(LongFrameForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
+            static_df: what holds for each series, one row each; else ``df`` has it as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -91,7 +96,10 @@ class TrainedForecaster(LongFrameForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
+        chosen = self._chosen()
         cfg = self._configure()
+        df = self._joined(df, static_df)
+        val_df = None if val_df is None else self._joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -103,15 +111,23 @@ class TrainedForecaster(LongFrameForecaster):
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
+        effects = Effects.learn(chosen, frame, panel, split, task) if chosen else None
+        panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             model = self._assemble(cfg, task)
+            kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
+            check(kind, model)
             self._begin(model)
-            self._learn(cfg, model, panel, split, run)
+            val = self._learn(cfg, model, panel, split, run)
+            limit = max(wanted(kind, model, cfg.h) // val.channels, 1)
+            seen = Batches(val, spread(len(val), limit) if len(val) else None)
+            self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
+        self.effects_ = effects
         self.history_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
@@ -135,9 +151,16 @@ class TrainedForecaster(LongFrameForecaster):
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
             "verdict": self.verdict_.to_dict(),
+            "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
         }
-        saved = saving.Saved(facts, trained_state(self.forecaster_), history.arrays)
+        arrays = history.arrays
+        if self.effects_ is not None:
+            arrays = arrays | self.effects_.to_arrays(self.history_.ids)
+        facts["intervals"], learnt = self.calibration_.to_saved()
+        learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
+        weights = trained_state(self.forecaster_) | learnt
+        saved = saving.Saved(facts, weights, arrays)
         saving.save(saved, Path(path), overwrite)
 
     @classmethod
@@ -189,12 +212,21 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, facts["season_length"], calendar)
         model = self._assemble(cfg, task, download)
         self._check_identity(facts, model)
-        saving.fill(model, saved.weights)
+        learnt = {name: t for name, t in saved.weights.items() if name.startswith(INTERVALS)}
+        saving.fill(model, {name: t for name, t in saved.weights.items() if name not in learnt})
+        learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
+        self.calibration_ = Calibration.nothing(int(cfg.h))  # older models do not say
+        if "intervals" in facts:
+            self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
         self.history_ = Panel.from_arrays(saved.history, facts["ids"])
         self.verdict_ = Verdict.from_dict(facts["verdict"])
+        effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
+        self.effects_ = None
+        if effects is not None:
+            self.effects_ = Effects.from_stored(effects, saved.history, ids)
 
     @property
     def one_for_all(self) -> bool:
@@ -210,6 +242,10 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _joint(self, cfg: DictConfig) -> bool:
         """Whether the forecaster reads all series together."""
+        return False
+
+    def _trusts_law(self, model: Forecaster) -> bool:
+        """Whether intervals are those of the forecaster's own law, where nobody says."""
         return False
 
     def _concerns(self, setting: str) -> bool:
@@ -252,8 +288,8 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _learn(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
-    ) -> None:
-        """Show the forecaster its windows; train the weights it has."""
+    ) -> Windows:
+        """Show the forecaster its windows; train the weights it has. Gives those of validation."""
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
         windows = Windows(
@@ -276,6 +312,7 @@ class TrainedForecaster(LongFrameForecaster):
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
             self._train(cfg, model, data, run.folder)
         model.calibrate(Batches(val, looked_at))
+        return val
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None

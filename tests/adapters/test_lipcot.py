@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from tslm import Spec, TSLMForecaster
@@ -82,7 +83,8 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
     hidden, outlook = read(model, batch)
     alone = torch.full_like(outlook.evidence, -torch.inf)
     alone[:, 0] = 0
-    ahead = model._unfold(model.decoder(hidden, outlook._replace(evidence=alone)), len(batch.past))
+    ahead = model.decoder(hidden, outlook._replace(evidence=alone))
+    ahead = rearrange(ahead, "(B C) H -> B H C", B=len(batch.past))
     scaled = model.adapter.scale(batch.past).apply(batch.past)
     classical = rule.forecast(scaled, batch.time, H)
     torch.testing.assert_close(ahead, classical, rtol=1e-5, atol=1e-5)
