@@ -6,7 +6,7 @@ export TSLM_DATA ?= $(SHARED_DATA)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := tslm tests
 
-.PHONY: setup demo test test-all check format lint type imports golden notebooks wheel
+.PHONY: setup demo test test-all hostile check format lint type imports golden notebooks wheel
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -25,6 +25,9 @@ test: setup
 
 test-all: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
+
+hostile: .venv/.ready
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000
 
 check: lint type imports test
 

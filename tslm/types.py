@@ -120,6 +120,7 @@ class Outlook(NamedTuple):
         responses: of each code to each value of the state.
         evidence: log weight of the own filter (0) and of each code, as the context has them.
         power: what the own filter, and each code, leaves unexplained in the context.
+        habit: log weight by what has followed in training; 0 but for controls.
     """
 
     season: Float[Tensor, "S H"]
@@ -130,6 +131,7 @@ class Outlook(NamedTuple):
     responses: Float[Tensor, "K p H"]
     evidence: Float[Tensor, "S K1"]
     power: Float[Tensor, "S K1"]
+    habit: Float[Tensor, "S K1"]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from tslm.types import Layout, Outlook, Task
 class FilterDecoder(Decoder):
     """The mean of what filters expect, weighed by evidence and by the last hidden state.
 
-    Weights are ``softmax(evidence + logits)``: where nothing is trained, logits and level are zero,
-    and the context alone decides. With a base it gives what training has changed in that.
+    Weights are ``softmax(evidence + habit + logits)``: where nothing is trained, logits and level
+    are zero, and the context alone decides. With a base it gives what training has changed in that.
 
     Args:
         width: of the hidden states, D.
@@ -130,7 +130,8 @@ class FilterDecoder(Decoder):
         """The weight of each filter, and the level of what comes."""
         assert outlook is not None  # an adapter with n_codes gives one
         raw = self.project(self.dropout(hidden[:, -1]))
-        return (outlook.evidence + raw[:, :-1]).softmax(1), raw[:, -1], outlook
+        weights = (outlook.evidence + outlook.habit + raw[:, :-1]).softmax(1)
+        return weights, raw[:, -1], outlook
 
     def _mean(
         self, weights: Float[Tensor, "S K1"], level: Float[Tensor, " S"], outlook: Outlook
