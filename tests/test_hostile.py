@@ -257,6 +257,9 @@ def main(count: int, seed: int = 0) -> None:
     @given(df=frames, who=whom, options=settled, seed=st.integers(0, 99))
     def run(df: Any, who: str, options: dict[str, Any], seed: int) -> None:
         nonlocal failures
+        done = sum(ends.values()) + failures
+        if done and done % 1000 == 0:
+            print(f"{done} frames, {failures} failures", flush=True)
         try:
             ends[f"{who}: {outcome(df, who, options, seed)}"] += 1
         except Exception as error:
