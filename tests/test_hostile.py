@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 
 H = 3
-SAYS_WHERE = r"[Ss]eries|row|column|frame|freq|covariate|dates|times"
+SAYS_WHERE = r"[Ss]eries|row|column|[Ff]rame|freq|covariate|dates|times"
 FREQUENCIES = ["h", "15min", "D", "2D", "B", "W", "MS", "ME", "QS", "YS", "s", 1, 5]
 LENGTHS = [1, 2, 3, 7, 20, 60]
 Table = pd.DataFrame
