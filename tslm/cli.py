@@ -143,7 +143,8 @@ def _config(words: list[str]) -> None:
 
 def _help(verb: str) -> None:
     """The settings of a verb, with their comments, as the yaml files have them."""
-    from tslm.config import choices, conf_folder
+    from tslm.config import choices
+    from tslm.folders import conf_folder
 
     own = (conf_folder() / "verb" / f"{verb}.yaml").read_text()
     print(_settings(own))
