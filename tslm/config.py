@@ -24,8 +24,15 @@ from tslm.spec import Spec
 
 GROUPS = ("adapter", "decoder", "base", "freeze", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
-COUNTS = {"n_windows", "step_size", "stride", "rounds", "rollout_steps"}  # of some verbs
-FLAGS = {"overwrite", "download"}
+COUNTS = {
+    "n_windows",
+    "n_trials",
+    "step_size",
+    "stride",
+    "rounds",
+    "rollout_steps",
+}  # of some verbs
+FLAGS = {"overwrite", "download", "private"}
 
 
 @dataclass

@@ -17,6 +17,7 @@ from tslm.baselines import OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.errors import BackboneError, NotAvailableError
 from tslm.explanation import Explanation, explain
+from tslm.kinds import same_kind
 from tslm.longframe import positive, refuse
 from tslm.model import ForecastModel
 from tslm.spec import Spec
@@ -162,6 +163,7 @@ class TSLMForecaster(TrainedForecaster):
         assert isinstance(self.forecaster_, ForecastModel)
         return self.forecaster_
 
+    @same_kind
     def fit(
         self,
         df: pd.DataFrame,
@@ -194,6 +196,7 @@ class TSLMForecaster(TrainedForecaster):
         self.verdict_.warn()
         return self
 
+    @same_kind
     def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
         """What the language model is told of the last context of each series, in words.
 
@@ -210,6 +213,7 @@ class TSLMForecaster(TrainedForecaster):
             self.model_, panel, self.calendar_, self.context_length_, positive("top", top)
         )
 
+    @same_kind
     def ablate(
         self,
         df: pd.DataFrame,

@@ -1,1 +1,1 @@
-"""tslm in the clothes of other libraries, each an extra of its own: sktime, fev, foundationforecast."""
+"""tslm in the clothes of sktime, fev and foundationforecast, each an extra of its own."""

@@ -3,7 +3,7 @@
 Install with ``pip install tslm[sktime]``. https://www.sktime.net
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         12
     """
 
-    _tags = {
+    _tags: ClassVar[dict[str, Any]] = {
         "authors": ["tslm"],
         "maintainers": ["tslm"],
         "python_dependencies": None,
@@ -65,7 +65,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         "property:randomness": "derandomized",
         "requires-fh-in-fit": False,
     }
-    _config = {"remember_data": False}  # noqa: RUF012  # sktime's own way; kept in context_
+    _config: ClassVar[dict[str, Any]] = {"remember_data": False}  # rows are kept in context_
 
     def __init__(
         self,
