@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tslm.errors import NotFittedError as NotFittedError
     from tslm.errors import TslmError as TslmError
     from tslm.estimator import TSLMForecaster as TSLMForecaster
+    from tslm.pretraining import LiPCoTPretrainer as LiPCoTPretrainer
     from tslm.regressor import TSLMWindowRegressor as TSLMWindowRegressor
     from tslm.spec import Spec as Spec
     from tslm.tokenizer import LiPCoTTokenizer as LiPCoTTokenizer
@@ -22,6 +23,7 @@ _HOME = {
     "TSLMForecaster": "estimator",
     "BaselineForecaster": "baselines",
     "LiPCoTTokenizer": "tokenizer",
+    "LiPCoTPretrainer": "pretraining",
     "TSLMClassifier": "classifier",
     "TSLMWindowRegressor": "regressor",
     "Spec": "spec",

@@ -46,6 +46,7 @@ class RunConfig:
     backbone: str
     n_layers: Any  # a number or "all"
     rollout: str
+    pretrained: str | None
     prompt: str | None
     id_col: str
     time_col: str

@@ -70,6 +70,8 @@ class TSLMForecaster(TrainedForecaster):
         freeze: what of the body is trained: "strict" (nothing), "norms", "norms+pos", "lora",
             "full", or a ``Spec`` with options.
         rollout: "sliding" or "cached", see ``ForecastModel``.
+        pretrained: a folder that a ``LiPCoTPretrainer``, or another forecaster with this adapter,
+            has saved: training begins with what is portable of its adapter.
         trainer: the training recipe: a name, or a ``Spec`` with options.
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
@@ -110,6 +112,7 @@ class TSLMForecaster(TrainedForecaster):
         precision: str | None = None,
         freeze: str | Spec = "strict",
         rollout: str = "sliding",
+        pretrained: str | Path | None = None,
         trainer: str | Spec = "one_cycle",
         alias: str | None = None,
         random_state: int | None = None,
@@ -145,6 +148,7 @@ class TSLMForecaster(TrainedForecaster):
         self.precision = precision
         self.freeze = freeze
         self.rollout = rollout
+        self.pretrained = pretrained
         self.trainer = trainer
         self.alias = alias
         self.random_state = random_state
@@ -263,6 +267,8 @@ class TSLMForecaster(TrainedForecaster):
         params = self.get_params(deep=False)
         apart = {*self.parts, *NOT_SETTINGS}
         values = {key: value for key, value in params.items() if key not in apart}
+        if self.pretrained is not None:
+            values["pretrained"] = str(self.pretrained)
         return configure({part: params[part] for part in self.parts}, values)
 
     def _part(self, cfg: DictConfig) -> Any:
@@ -270,6 +276,14 @@ class TSLMForecaster(TrainedForecaster):
 
     def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
         return assemble(cfg, task, download=download)
+
+    def _begin(self, model: Forecaster) -> None:
+        if self.pretrained is None:
+            return
+        assert isinstance(model, ForecastModel)
+        weights = saving.read(Path(self.pretrained)).weights
+        own = [name for name in weights if name.startswith("adapter.")]
+        model.adapter.begin({name.removeprefix("adapter."): weights[name] for name in own})
 
     def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)

@@ -122,6 +122,8 @@ def plain(value: Any) -> Any:
         return {"spec": value.name, "options": dict(value.options)}
     if isinstance(value, np.generic):
         return value.item()
+    if isinstance(value, Path):
+        return str(value)
     return value
 
 

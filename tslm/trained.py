@@ -109,6 +109,7 @@ class TrainedForecaster(LongFrameForecaster):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             model = self._assemble(cfg, task)
+            self._begin(model)
             self._learn(cfg, model, panel, split, run)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
@@ -201,6 +202,9 @@ class TrainedForecaster(LongFrameForecaster):
     def one_for_all(self) -> bool:
         """Whether one fit serves every horizon, or each is best fitted for."""
         return bool(self._part(self._configure()).one_for_all)
+
+    def _begin(self, model: Forecaster) -> None:
+        """Give a new model what it begins with; an empty hook."""
 
     @abstractmethod
     def _part(self, cfg: DictConfig) -> Any:

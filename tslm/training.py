@@ -214,7 +214,7 @@ def train(
     machine = machine or Machine()
     last = folder / "last.ckpt" if folder else None
     looks = max(recipe.steps // recipe.looks, 1)
-    with _quiet():
+    with quiet():
         trainer = Trainer(
             max_steps=recipe.steps,
             max_epochs=-1,
@@ -292,7 +292,7 @@ class _Bar(TQDMProgressBar):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's advice to itself; errors still come through."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from tslm import Spec, TSLMForecaster
-from tslm.adapters.lipcot import CODES, EMBEDDINGS, LiPCoT
+from tslm.adapters.code_embedding import EMBEDDINGS
+from tslm.adapters.lipcot import CODES, LiPCoT
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar
 from tslm.config import configure
@@ -245,14 +246,56 @@ def test_every_embedding_has_the_size_of_words_and_tells_codes_apart(
 ) -> None:
     model = built(embedding=embedding)
     model.learn([batch], [])
-    embeds = tokens_of(model, batch).embeds
-    assert embeds.shape[1] == L // 12 + 1
+    tokens = tokens_of(model, batch)
+    embeds = tokens.embeds
+    assert embeds.shape[1] == model.n_tokens == (L // 12 + 1) * model.adapter.embed.n_tokens
     words = model.backbone.lexicon.words.float().square().mean(1).sqrt().mean()
     sizes = embeds.square().mean(2).sqrt()
-    torch.testing.assert_close(sizes, words.expand_as(sizes), rtol=1e-3, atol=1e-3)
+    near = 0.3 if embedding == "text" else 1e-3  # these are words themselves
+    torch.testing.assert_close(sizes, words.expand_as(sizes), rtol=near, atol=near)
     assert len(torch.unique(embeds.flatten(0, 1), dim=0)) > 5
     trained = sum(weight.numel() for weight in model.adapter.parameters() if weight.requires_grad)
-    assert (trained == 0) == (embedding == "words")
+    assert (trained == 0) == (embedding in ("words", "text"))
+
+
+def test_codes_as_text_are_read_as_the_sentence_they_are_written_in(batch: Batch) -> None:
+    model = built(embedding="text", gain_codes=12)
+    model.learn([batch], [])
+    adapter = model.adapter
+    assert isinstance(adapter, LiPCoT)
+    scaled = adapter.scale(batch.past).apply(batch.past)
+    shape, gain, level = adapter.coded(Context.fold(scaled, batch.time[:, :L])).codes
+    first = slice(0, adapter.n_frames)
+    parts = zip(shape[first] - 4, gain[first], level[first], strict=True)
+    sentence = "".join(f" {s} {g} {lv}," for s, g, lv in parts)
+    ids = model.backbone.lexicon.tokenizer(sentence, add_special_tokens=False)["input_ids"]
+    tokens = tokens_of(model, batch)
+    said = tokens.embeds[0, : -adapter.embed.n_tokens][tokens.mask[0, : -adapter.embed.n_tokens]]
+    torch.testing.assert_close(said, model.backbone.lexicon.embed(torch.tensor(ids)))
+    assert not tokens.mask.all()  # shorter numbers are padded
+    assert tokens.mask[:, -1].all()
+
+
+def test_codes_of_a_band_agree_at_two_rates_and_those_of_steps_do_not(walks: Walks) -> None:
+    slow = walks(context=1200, future=H, windows=4, channels=1)
+    twice = torch.fft.irfft(torch.fft.rfft(slow.past, dim=1), 2400, dim=1) * 2
+    fast = Batch(twice, slow.future, torch.arange(2400 + H).repeat(4, 1))
+    agreement = {}
+    for band in (6.0, None):
+        sizes = {"order": 6, "latent": "logspec", "band": band}
+        one = built(context_length=1200, season_length=24, frame_length=120, **sizes)
+        two = built(context_length=2400, season_length=48, frame_length=240, **sizes)
+        one.learn([slow], [])
+        assert isinstance(one.adapter, LiPCoT)
+        assert isinstance(two.adapter, LiPCoT)
+        two.adapter.share(one.adapter)
+        codes = [
+            m.adapter.coded(Context.fold(m.adapter.scale(b.past).apply(b.past), b.time[:, :n]))
+            for m, b, n in ((one, slow, 1200), (two, fast, 2400))
+        ]
+        agreement[band] = float((codes[0].codes.shape == codes[1].codes.shape).float().mean())
+    assert agreement[6.0] > 0.9
+    assert agreement[None] < 0.6
 
 
 @pytest.mark.parametrize("codes", [kind for kind in CODES if kind != "learnt"])
@@ -303,19 +346,21 @@ def test_contexts_too_short_for_the_order_are_forecast(length: int, walks: Walks
     assert torch.isfinite(model.forecast(short.past, short.time, 2 * H)).all()
 
 
-def test_a_body_that_reads_in_both_directions_is_refused(
-    checkpoint: Callable[[str], str],
+def test_a_body_that_reads_in_both_directions_forecasts_too(
+    checkpoint: Callable[[str], str], batch: Batch
 ) -> None:
-    with pytest.raises(ConfigError, match="LiPCoT reads a series from left to right"):
-        built(backbone=checkpoint("bert"))
+    model = built(backbone=checkpoint("bert"))
+    model.learn([batch], [])
+    assert torch.isfinite(model.forecast(batch.past, batch.time, 2 * H)).all()
 
 
 def test_what_makes_no_sense_is_refused() -> None:
     for options, message in (
-        ({"embedding": "text"}, r"embedding 'text' is unknown\. Choose one of latent"),
+        ({"embedding": "speech"}, r"embedding 'speech' is unknown\. Choose one of latent"),
         ({"codes": "secret"}, r"codes 'secret' is unknown\. Choose one of learnt"),
         ({"frame_length": 200}, "frame_length 200 does not fit into context_length 96"),
         ({"frame_length": 3}, r"frame_length 3 is too short for a code.*Set it to 4 or more\."),
+        ({"band": 4.0}, r"band=4\.0 must lie above 0 and not above half of season_length 6"),
         ({"evidence": -1.0}, r"evidence=-1\.0 must not be negative"),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -184,3 +184,4 @@ def test_the_published_settings_are_one_word() -> None:
     rates = [recipe.learning_rate * recipe._factor(step) for step in (0, 15, 25, 35, 45)]
     np.testing.assert_allclose(rates, [4e-4, 4e-4, 2e-4, 1e-4, 5e-5])  # as they really were
     assert recipe.loss == "mse"
+    assert adapter.reprogram.dropout == 0.1

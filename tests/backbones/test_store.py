@@ -38,7 +38,7 @@ def test_the_listing_says_where_each_backbone_is(wheeled: tuple[Card, Path]) -> 
 
 
 def test_every_card_is_complete() -> None:
-    assert list(cards()) == ["gemma3-270m", "smollm2-135m", "tiny"]
+    assert list(cards()) == ["bert-lipcot", "gemma3-270m", "smollm2-135m", "tiny"]
     for card in cards().values():
         assert card.random is not None or (card.wheel is not None and card.hub is not None)
         assert 1 <= card.n_layers <= card.config["num_hidden_layers"]
@@ -46,12 +46,16 @@ def test_every_card_is_complete() -> None:
 
 @pytest.mark.parametrize("name", ["smollm2-135", "Tiny", "gemma3-270M-it"])
 def test_a_slip_in_a_name_is_named(name: str) -> None:
-    with pytest.raises(BackboneError, match=r"Did you mean .*Named ones: gemma3-270m, smollm2"):
+    with pytest.raises(
+        BackboneError, match=r"Did you mean .*Named ones: bert-lipcot, gemma3-270m, smollm2"
+    ):
         store.resolve(name)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BackboneError, match=r"no backbone 'nobody/nothing'\. Named ones: gemma3"):
+    with pytest.raises(
+        BackboneError, match=r"no backbone 'nobody/nothing'\. Named ones: bert-lipcot, gemma3"
+    ):
         store.resolve("nobody/nothing")
 
 

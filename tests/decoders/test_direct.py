@@ -27,6 +27,24 @@ def test_flatten_reads_the_first_dimensions_only() -> None:
         FlattenDecoder(width=D, layout=Layout(N, 4), task=Task(1, H), keep=0)
 
 
+def test_many_hidden_states_do_not_make_it_learn_faster() -> None:
+    moved = []
+    for tokens in (1, 64):
+        torch.manual_seed(0)
+        decoder = ComponentsDecoder(width=D, layout=Layout(tokens, 4), task=Task(1, H))
+        hidden = torch.ones(3, tokens, D)
+        before = decoder(hidden)
+        assert before.abs().max() < 1.5
+        optimizer = torch.optim.Adam([decoder.project.weight], lr=0.01)
+        (decoder(hidden) - 1e3).square().sum().backward()
+        optimizer.step()
+        moved.append(float((decoder(hidden) - before).detach().mean()))
+    assert moved[0] == pytest.approx(0.01 * D, rel=1e-3)
+    assert moved[1] == pytest.approx(moved[0], rel=1e-3)
+    plain = ComponentsDecoder(width=D, layout=Layout(64, 4), task=Task(1, H), scaled=False)
+    assert plain.project.scale == 1
+
+
 def test_flatten_drops_forecasts_only_where_it_is_asked() -> None:
     sizes = {"width": D, "layout": Layout(N, 4), "task": Task(1, H)}
     kind = FlattenDecoder(**sizes, output_dropout=0.5).train()

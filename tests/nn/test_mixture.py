@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tslm.nn.burg import zero_input_response
-from tslm.nn.mixture import FilterMixture
+from tslm.nn.mixture import FilterMixture, calibrated, coverage
 
 H, K = 12, 2
 # poles 0.9 and 0.5 as x_t = 0.9 x_{t-1} + e, x_t = 0.5 x_{t-1} + e
@@ -63,3 +63,20 @@ def test_an_interval_covers_as_often_as_it_says(mixture: FilterMixture) -> None:
     paths = mixture.sample(20_000, torch.Generator().manual_seed(1))
     inside = ((paths >= low) & (paths <= high)).double().mean(0)
     assert ((inside - 0.8).abs() < 0.015).all()
+
+
+def test_a_mixture_is_widened_to_hold_its_share_of_what_happened(mixture: FilterMixture) -> None:
+    dice = torch.Generator().manual_seed(0)
+    truth = mixture.widened(1.7).sample(4000, dice)
+    many = FilterMixture(
+        *(
+            part.repeat(4000, *[1] * (part.dim() - 1))
+            for part in (mixture.weights, mixture.means, mixture.pulses, mixture.power)
+        )
+    )
+    truth = truth.flatten(0, 1)
+    truth[:100, 3] = torch.nan
+    assert coverage(many, truth) < 0.7
+    factor = calibrated(many, truth)
+    assert factor == pytest.approx(1.7, rel=0.02)
+    assert coverage(many.widened(factor), truth) == pytest.approx(0.8, abs=1e-3)

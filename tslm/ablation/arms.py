@@ -61,7 +61,7 @@ class Arm:
         if self.base is not None:
             changed["base"] = self.base
         if self.adapter is not None:
-            changed |= dict.fromkeys((*OWN, "decoder"))
+            changed |= dict.fromkeys((*OWN, "decoder", "pretrained"))
             changed["adapter"] = Spec(self.adapter, **self.options)
         elif self.options:
             changed["adapter"] = Spec(adapter.name, **{**adapter.options, **self.options})

@@ -29,6 +29,7 @@ class Adapter(nn.Module, ABC):
     layout: Layout
     needs_causal: bool = False
     one_for_all: bool = False  # one model serves every horizon; else one is best made for each
+    portable: tuple[str, ...] = ("",)  # beginnings of the names of what other data can begin with
 
     def __init__(self, lexicon: Lexicon, task: Task, norm: Norm, floor: float) -> None:
         super().__init__()
@@ -66,6 +67,26 @@ class Adapter(nn.Module, ABC):
     def scale(self, past: Float[Tensor, "B L C"]) -> Scale:
         """Level and spread by which windows are normalised."""
         return Scale.of(past, self.norm, self.layout.patch_len, self.floor)
+
+    def begin(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over what is portable of another adapter of this kind.
+
+        Args:
+            weights: its state.
+
+        Raises:
+            ConfigError: if a tensor is missing or has another shape.
+        """
+        own = {k: v for k, v in self.state_dict().items() if k.startswith(self.portable)}
+        for name, tensor in own.items():
+            found = tuple(weights[name].shape) if name in weights else "not there"
+            if found != tuple(tensor.shape):
+                raise ConfigError(
+                    f"The pretrained weights do not fit: {name} is {found}, and must be "
+                    f"{tuple(tensor.shape)}. Give the adapter the options, and the body the width, "
+                    "that they were trained with."
+                )
+        self.load_state_dict({name: weights[name] for name in own}, strict=False)
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         """Learn, once and without gradients, what rows at these times will need.

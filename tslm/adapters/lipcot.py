@@ -9,35 +9,43 @@ token; a further token stands for the whole context; the body is a pretrained on
 embedded by their spectra and not as words, unless ``embedding`` says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int
-from torch import Tensor, nn
-from torch.nn.functional import one_hot, pad
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+from torch.nn.functional import pad
 
 from tslm.adapters.base import Adapter
+from tslm.adapters.code_embedding import EMBEDDINGS, QUIET
 from tslm.adapters.timestamps import NumericTimestamps
+from tslm.calendar import Calendar
 from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.burg import Autoregression, zero_input_response
 from tslm.nn.classical import Resolved, repeat_season, resolved
-from tslm.nn.codebook import SPECIAL, Codebook, Codes, itakura, per_power
+from tslm.nn.codebook import Codebook, Codes, itakura, per_power
 from tslm.nn.frames import Estimator, Frames
-from tslm.nn.latent import cepstrum
 from tslm.nn.patching import begun, patch
 from tslm.nn.scale import Norm
 from tslm.types import Batch, Context, Facts, Layout, Outlook, Sizes, Task, Tokens
 
-EMBEDDINGS = ("latent", "table", "words")
 CODES = ("learnt", "random", "permuted", "shuffled")
 LEARNT_ROWS = 64  # windows of a batch that the codebook is learnt from
 BATCHES = 32  # and how many batches
+_HOUR = 3600  # seconds
 _PER_COEFFICIENT = 4  # steps of a frame that each coefficient of its filter needs
-_QUIET = 1e-8  # power below which a residual says nothing
+
+
+class Coded(NamedTuple):
+    """Frames of all series end to end: their codes, and what was measured of them."""
+
+    codes: Codes
+    frames: Frames
 
 
 class LiPCoT(Adapter):
@@ -53,7 +61,10 @@ class LiPCoT(Adapter):
         level_codes: bins of its mean.
         latent: how spectra are compared, see ``tslm.nn.codebook``.
         embedding: ``latent`` maps the spectrum of a code, its gain and its level; ``table`` has a
-            free vector for each code; ``words`` gives each code a word, and trains nothing.
+            free vector for each code; ``words`` gives each code a word, and ``text`` writes it out
+            in several: both train nothing.
+        band: highest frequency the codes of frames look at, in cycles per season, so that data of
+            any sampling rate share them (``selective``); None looks at all, in cycles per step.
         calendar: whether ``latent`` and ``table`` also tell the time of a frame.
         evidence: how many steps of the context count as evidence for a code (its likelihood is
             tempered to so many); 0 leaves all to the body.
@@ -65,8 +76,6 @@ class LiPCoT(Adapter):
     Raises:
         ConfigError: if a size or a choice is impossible.
     """
-
-    needs_causal = True
 
     def __init__(
         self,
@@ -80,6 +89,7 @@ class LiPCoT(Adapter):
         level_codes: int = 16,
         latent: str = "itakura",
         embedding: str = "latent",
+        band: float | None = None,
         calendar: bool = True,
         evidence: float = 200.0,
         codes: str = "learnt",
@@ -87,7 +97,8 @@ class LiPCoT(Adapter):
         floor: float = 0.1,
     ) -> None:
         super().__init__(lexicon, task, norm, floor)
-        for name, value, known in (("embedding", embedding, EMBEDDINGS), ("codes", codes, CODES)):
+        choices = (("embedding", embedding, tuple(EMBEDDINGS)), ("codes", codes, CODES))
+        for name, value, known in choices:
             if value not in known:
                 raise ConfigError(f"{name} {value!r} is unknown. Choose one of {', '.join(known)}.")
         if not 1 <= frame_length <= task.context_length:
@@ -105,16 +116,23 @@ class LiPCoT(Adapter):
         self.season_length, self.horizon = task.season_length, task.horizon
         self.order, self.evidence, self.codes = order, evidence, codes
         self.n_frames = task.context_length // frame_length
-        self.layout = Layout(self.n_frames + 1, frame_length, n_codes=n_codes)
-        frame_order = max(1, min(order, frame_length // _PER_COEFFICIENT))
-        self.estimator = Estimator(frame_order)
+        seen = frame_length  # steps of a frame at twice the rate of the band
+        if band is not None:
+            seen = self._seen(band, frame_length, task.season_length)
+        frame_order = max(1, min(order, seen // _PER_COEFFICIENT))
+        method = "burg" if band is None else "selective"
+        self.estimator = Estimator(frame_order, method, band=band)
         self.frame_book = Codebook(frame_order, n_codes, latent, gain_codes, level_codes)
         self.book = Codebook(order, n_codes, latent, gain_codes, level_codes)
         self.responses: Float[Tensor, "K p H"]
         self.register_buffer("responses", self._respond())
-        dated = calendar and task.dated and embedding != "words"
-        self.calendar = NumericTimestamps(lexicon.width, task) if dated else None
-        self.embed = _EMBEDDINGS[embedding](lexicon, self.frame_book, self.book, codes)
+        self.embed = EMBEDDINGS[embedding](lexicon, self.frame_book, self.book, codes)
+        dated = calendar and task.dated and self.embed.calendar
+        told = task if band is None else _hourly(task)
+        self.calendar = NumericTimestamps(lexicon.width, told) if dated else None
+        n_tokens = (self.n_frames + 1) * self.embed.n_tokens
+        self.layout = Layout(n_tokens, frame_length, n_codes=n_codes)
+        self.portable = ("embed.", "calendar.") + (() if codes == "random" else ("frame_book.",))
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
@@ -137,9 +155,21 @@ class LiPCoT(Adapter):
 
     @torch.no_grad()
     def learn(self, train: Iterable[Batch]) -> None:
-        """Learn the codebooks from evenly spread training windows."""
+        """Learn the codebooks from evenly spread training windows.
+
+        That of frames stays as it is where it was learnt before, by a ``LiPCoTPretrainer``.
+        """
         if self.codes == "random":
             return
+        frames, contexts = self.measured(train)
+        if not self.frame_book.learnt:
+            self.frame_book.fit(frames)
+        self.book.fit(contexts)
+        self.responses.copy_(self._respond())
+
+    @torch.no_grad()
+    def measured(self, train: Iterable[Batch]) -> tuple[Frames, Frames]:
+        """Frames of evenly spread windows, and their contexts."""
         frames, contexts = [], []
         for batch in islice(train, BATCHES):
             some = batch.past[:: -(-len(batch.past) // LEARNT_ROWS)]
@@ -147,40 +177,70 @@ class LiPCoT(Adapter):
             taken = self._take(rearrange(rows, "B L C -> (B C) L"))
             frames.append(self._frames(taken.residual))
             contexts.append(_whole(taken))
-        if frames:
-            self.frame_book.fit(_joined(frames))
-            self.book.fit(_joined(contexts))
-            self.responses.copy_(self._respond())
+        return joined(frames), joined(contexts)
+
+    def share(self, other: "LiPCoT") -> None:
+        """Speak with the codes, the embedding and the calendar of another, and train them with it.
+
+        Raises:
+            ConfigError: if its codes are of another kind.
+        """
+        own, theirs = (
+            (part.frame_book.filters.shape, part.calendar is None and part.embed.calendar)
+            for part in (self, other)
+        )
+        if own != theirs:
+            raise ConfigError(
+                f"Codes of {own[0][1]} and of {theirs[0][1]} coefficients, with and without dates, "
+                "cannot be shared. Set adapter.band, in cycles per season, for data of several "
+                "sampling rates, and adapter.calendar=false where some have no dates."
+            )
+        self.frame_book, self.embed, self.calendar = other.frame_book, other.embed, other.calendar
+
+    def coded(self, context: Context) -> Coded:
+        """The frames of normalised windows, as they are said."""
+        with torch.no_grad():
+            frames = self._frames(self._take(_values(context)).residual)
+            return Coded(self.frame_book(frames), frames)
+
+    def say(self, coded: Coded, context: Context) -> Tokens:
+        """Frames as tokens, without one for the whole context."""
+        size, used = self.layout.patch_len, self.n_frames * self.layout.patch_len
+        starts = context.time[:, -used:][:, ::size]
+        begin = begun(patch(context.observed[:, -used:].float(), size))
+        heard = self.embed.heard(coded.codes, whole=False) & rearrange(begin, "S N -> (S N) 1")
+        mask = rearrange(heard, "(S N) T -> S (N T)", N=self.n_frames)
+        return Tokens(self._said(coded, starts, whole=False), mask)
 
     def forward(self, context: Context) -> Tokens:
-        values = torch.where(context.observed, context.values.double(), torch.nan)
         with torch.no_grad():
-            taken = self._take(values)
+            taken = self._take(_values(context))
             frames, whole = self._frames(taken.residual), _whole(taken)
             outlook = self._outlook(taken, context)
-        embeds = torch.cat(
-            [
-                rearrange(
-                    self.embed(self.frame_book(frames), frames, whole=False),
-                    "(S N) D -> S N D",
-                    N=self.n_frames,
-                ),
-                self.embed(self.book(whole), whole, whole=True)[:, None],
-            ],
-            1,
-        )
-        size, used = self.layout.patch_len, self.n_frames * self.layout.patch_len
-        if self.calendar is not None:
-            starts = context.time[:, -used:][:, ::size]
-            embeds = embeds + self.calendar(torch.cat([starts, context.time[:, -1:]], 1))
-        embeds = self.embed.sized(embeds)
-        mask = begun(patch(context.observed[:, -used:].float(), size))
-        mask = pad(mask, (0, 1), value=True)
+            coded = Coded(self.frame_book(frames), frames)
+            last = Coded(self.book(whole), whole)
+        said = self.say(coded, context)
+        embeds, mask = said.embeds, said.mask
         if self.codes == "shuffled":
-            order = torch.randperm(self.n_frames, generator=torch.Generator().manual_seed(0))
-            order = torch.cat([order, torch.tensor([self.n_frames])]).to(embeds.device)
-            embeds, mask = embeds[:, order], mask[:, order]
-        return Tokens(embeds, mask, outlook=outlook)
+            embeds, mask = self._shuffled(embeds), self._shuffled(mask)
+        end = self._said(last, context.time[:, -1:], whole=True)
+        heard = self.embed.heard(last.codes, whole=True)
+        return Tokens(torch.cat([embeds, end], 1), torch.cat([mask, heard], 1), outlook=outlook)
+
+    def _said(
+        self, coded: Coded, time: Int[Tensor, "S N"], *, whole: bool
+    ) -> Float[Tensor, "S N2 D"]:
+        vectors = self.embed(*coded, whole=whole)
+        vectors = rearrange(vectors, "(S N) T D -> S (N T) D", S=len(time))
+        if self.calendar is not None:
+            vectors = vectors + self.calendar(time)
+        return self.embed.sized(vectors)
+
+    def _shuffled(self, rows: Shaped[Tensor, "S N *D"]) -> Shaped[Tensor, "S N *D"]:
+        """Frames in another order, the same for all series."""
+        order = torch.randperm(self.n_frames, generator=torch.Generator().manual_seed(0))
+        frames = rows.unflatten(1, (self.n_frames, -1))[:, order.to(rows.device)]
+        return frames.flatten(1, 2)
 
     def _take(self, rows: Float[Tensor, "S L"]) -> Resolved:
         """Profile and residual of normalised windows, and models of the full order."""
@@ -198,7 +258,8 @@ class LiPCoT(Adapter):
     def _frames(self, residual: Float[Tensor, "S L"]) -> Frames:
         used = self.n_frames * self.layout.patch_len
         cut = patch(residual[:, -used:], self.layout.patch_len)
-        return self.estimator.measure(rearrange(cut, "S N P -> (S N) P"))
+        rate = 1.0 if self.estimator.band is None else float(self.season_length)
+        return self.estimator.measure(rearrange(cut, "S N P -> (S N) P"), rate)
 
     def _outlook(self, taken: Resolved, context: Context) -> Outlook:
         """How each filter continues the series, and how well it has predicted it."""
@@ -223,6 +284,16 @@ class LiPCoT(Adapter):
             power=(model.power[:, None] * (1 + excess)).to(like),
         )
 
+    @staticmethod
+    def _seen(band: float, frame_length: int, season_length: int) -> int:
+        """How many steps of a frame a band amounts to."""
+        if not 0 < band <= season_length / 2:
+            raise ConfigError(
+                f"band={band} must lie above 0 and not above half of season_length "
+                f"{season_length}: it counts cycles per season."
+            )
+        return int(2 * band * frame_length / season_length + 1e-9)
+
     def _respond(self) -> Float[Tensor, "K p H"]:
         """What each code expects after a 1 at each place of the state."""
         count, order = self.book.filters.shape
@@ -233,108 +304,22 @@ class LiPCoT(Adapter):
         return rearrange(ahead, "(K p) H -> K p H", K=count).float()
 
 
-class CodeEmbedding(nn.Module):
-    """Codes as vectors of the size of words.
-
-    Args:
-        lexicon: the words of the body.
-        frame_book: of frames.
-        book: of whole contexts.
-        codes: ``permuted`` gives codes the vectors of others.
-    """
-
-    def __init__(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook, codes: str) -> None:
-        super().__init__()
-        self.size = float(lexicon.words.float().square().mean(1).sqrt().mean())
-        self.n_codes = len(book.filters)
-        self.gain_codes, self.level_codes = len(book.gains.values), len(book.levels.values)
-        dice = torch.Generator().manual_seed(0)
-        order = torch.arange(self.n_codes)
-        if codes == "permuted":
-            order = torch.randperm(self.n_codes, generator=dice)
-        self.names: Int[Tensor, " V"]
-        names = torch.cat([torch.arange(SPECIAL), SPECIAL + order])
-        self.register_buffer("names", names, persistent=False)
-        self.make(lexicon, frame_book, book)
-
-    def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
-        """Make what it consists of."""
-        raise NotImplementedError
-
-    def sized(self, vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
-        """Vectors of the mean size of words."""
-        rms = vectors.square().mean(2, keepdim=True).add(1e-12).sqrt()
-        return self.size * vectors / rms
+def _hourly(task: Task) -> Task:
+    """Times told to the hour, so that series of many rates within it are told alike."""
+    short = task.dated and Calendar(task.freq, task.tz, dated=True).step < _HOUR
+    return replace(task, freq="h") if short else task
 
 
-class LatentEmbedding(CodeEmbedding):
-    """A linear map of the spectrum of a code, its gain, its level, and both as numbers."""
-
-    def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
-        self.books = (frame_book, book)  # a tuple: the buffers are the adapter's
-        self.n_cepstra = 2 * book.filters.shape[1]
-        width = self.n_cepstra + SPECIAL + self.gain_codes + self.level_codes + 3
-        self.map = nn.Linear(width, lexicon.width)
-
-    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "R D"]:
-        filters = self.books[whole].filters
-        shapes = torch.block_diag(
-            torch.eye(SPECIAL).to(filters), 2**0.5 * cepstrum(filters, self.n_cepstra)
-        )
-        numbers = [
-            torch.nan_to_num(frames.level).clamp(-10, 10),
-            frames.model.power.clamp(min=_QUIET).log() / 4,
-            torch.full_like(frames.level, float(whole)),
-        ]
-        parts = [
-            shapes[self.names[codes.shape]],
-            one_hot(codes.gain, self.gain_codes),
-            one_hot(codes.level, self.level_codes),
-            torch.stack(numbers, 1),
-        ]
-        return self.map(torch.cat(parts, 1).to(self.map.weight))
-
-
-class TableEmbedding(CodeEmbedding):
-    """A free vector for each code, gain and level, of frames and of contexts; their sum."""
-
-    def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
-        self.sizes = (SPECIAL + self.n_codes, self.gain_codes, self.level_codes)
-        self.table = nn.Parameter(torch.randn(2 * sum(self.sizes), lexicon.width))
-
-    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "R D"]:
-        shapes, gains, levels = self.table[whole * sum(self.sizes) :].split(
-            [*self.sizes, len(self.table) - (1 + whole) * sum(self.sizes)]
-        )[:3]
-        return shapes[self.names[codes.shape]] + gains[codes.gain] + levels[codes.level]
-
-
-class WordEmbedding(CodeEmbedding):
-    """A drawn word of the body for each code, gain and level; their sum. Nothing is trained."""
-
-    def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
-        self.sizes = (SPECIAL + self.n_codes, self.gain_codes, self.level_codes)
-        dice = torch.Generator().manual_seed(0)
-        count, words = 2 * sum(self.sizes), len(lexicon.words)
-        drawn = torch.randperm(words, generator=dice)[torch.arange(count) % words]
-        self.table: Float[Tensor, "W D"]
-        self.register_buffer("table", lexicon.embed(drawn).float(), persistent=False)
-
-    forward = TableEmbedding.forward
-
-
-_EMBEDDINGS: dict[str, type[CodeEmbedding]] = {
-    "latent": LatentEmbedding,
-    "table": TableEmbedding,
-    "words": WordEmbedding,
-}
+def _values(context: Context) -> Float[Tensor, "S L"]:
+    """Normalised windows, NaN where missing."""
+    return torch.where(context.observed, context.values.double(), torch.nan)
 
 
 def _whole(taken: Resolved) -> Frames:
     """Whole residuals as frames."""
     observed = ~torch.isnan(taken.residual)
     missing = ~observed.any(1)
-    flat = ~missing & (taken.model.power <= _QUIET**2)
+    flat = ~missing & (taken.model.power <= QUIET**2)
     return Frames(
         torch.nan_to_num(taken.residual).sum(1) / observed.sum(1).clamp(min=1),
         taken.model,
@@ -343,7 +328,7 @@ def _whole(taken: Resolved) -> Frames:
     )
 
 
-def _joined(parts: list[Frames]) -> Frames:
+def joined(parts: Sequence[Frames]) -> Frames:
     """Frames of several batches, end to end."""
     model = Autoregression(*(torch.cat(p) for p in zip(*(f.model for f in parts), strict=True)))
     rest = zip(*((f.level, f.flat, f.missing) for f in parts), strict=True)

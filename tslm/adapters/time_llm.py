@@ -44,7 +44,9 @@ class TimeLLM(Adapter):
         words: for ``prototypes="words"``; None is a list about change and time.
         prompt: what is said in front, see ``Prompts``.
         style: how, see ``Prompts``.
-        dropout: of embedded patches and of the attention weights.
+        dropout: of embedded patches.
+        attention_dropout: of the weights of prototypes, 0.1 as published; with none they need not
+            be kept for the gradient.
         norm: see ``Scale.of``.
         floor: least spread a window is divided by, in units of the training spread.
 
@@ -68,6 +70,7 @@ class TimeLLM(Adapter):
         prompt: str = "as_is",
         style: str = "fixed",
         dropout: float = 0.1,
+        attention_dropout: float = 0.0,
         norm: Norm = "window",
         floor: float = 0.1,
     ) -> None:
@@ -82,7 +85,7 @@ class TimeLLM(Adapter):
             lexicon.width,
             heads=heads,
             head_width=head_width,
-            dropout=dropout,
+            dropout=attention_dropout,
         )
         self.prompts = Prompts(lexicon, task, prompt, style)
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
+from tslm.nn.readout import Readout
 from tslm.types import Layout, Outlook, Task
 
 PARTS = 3
@@ -25,13 +26,24 @@ class ComponentsDecoder(Decoder):
         layout: gives the number of tokens N.
         task: gives the horizon H.
         dropout: before the maps.
+        scaled: whether the maps learn as one of a single hidden state does, see ``Readout``.
     """
 
-    def __init__(self, *, width: int, layout: Layout, task: Task, dropout: float = 0.0) -> None:
+    def __init__(
+        self,
+        *,
+        width: int,
+        layout: Layout,
+        task: Task,
+        dropout: float = 0.0,
+        scaled: bool = True,
+    ) -> None:
         super().__init__()
         self.step, self.part = task.horizon, width // PARTS
         self.dropout = nn.Dropout(dropout)
-        self.project = nn.Linear(PARTS * self.part * layout.n_tokens, task.horizon)
+        self.project = Readout(
+            PARTS * self.part * layout.n_tokens, task.horizon, usual=width if scaled else None
+        )
 
     @property
     def head(self) -> nn.Linear:
@@ -46,7 +58,8 @@ class ComponentsDecoder(Decoder):
         """The forecast of each part; they add up to the forecast."""
         flat = rearrange(self._flat(hidden), "S (c k) -> S c k", c=PARTS)
         weight = rearrange(self.project.weight, "H (c k) -> c H k", c=PARTS)
-        return torch.einsum("sck,chk->sch", flat, weight) + self.project.bias / PARTS
+        ahead = torch.einsum("sck,chk->sch", self.project.scale * flat, weight)
+        return ahead + self.project.bias / PARTS
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
         return repeat(torch.any(mask, 1), "S -> S H", H=self.step)

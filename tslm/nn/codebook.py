@@ -7,7 +7,7 @@ Buzo, Gray, Gray & Markel, "Speech coding based upon vector quantization", IEEE 
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
@@ -97,6 +97,7 @@ class Codebook(nn.Module):
     centres: Float[Tensor, "K d"]
     loc: Float[Tensor, " d"]
     spread: Float[Tensor, " d"]
+    learnt: Bool[Tensor, ""]
 
     def __init__(
         self,
@@ -122,6 +123,7 @@ class Codebook(nn.Module):
         self.register_buffer("centres", vectors)
         self.register_buffer("loc", torch.zeros_like(vectors[0]))
         self.register_buffer("spread", torch.ones_like(vectors[0]))
+        self.register_buffer("learnt", torch.tensor(False))
         self.gains, self.levels = Bins(gain_codes), Bins(level_codes)
 
     @torch.no_grad()
@@ -132,6 +134,7 @@ class Codebook(nn.Module):
             frames: measured frames. Of fewer than there are codes some codes are equal.
             seed: of the random start.
         """
+        self.learnt.fill_(True)
         coded = frames.coded
         model = Autoregression(*(part[coded] for part in frames.model))
         if coded.any():
@@ -158,8 +161,11 @@ class Codebook(nn.Module):
 
     def _nearest(self, model: Autoregression) -> tuple[Tensor, Tensor]:
         """The nearest filter, and the log power it leaves unexplained."""
-        nearest = self.distances(model).argmin(1)
-        excess = itakura(per_power(model), self.filters).gather(1, nearest[:, None])[:, 0]
+        distances = self.distances(model)
+        nearest = distances.argmin(1)
+        if self.latent != "itakura":
+            distances = itakura(per_power(model), self.filters)
+        excess = distances.gather(1, nearest[:, None])[:, 0]
         return nearest, model.power.clamp(min=_TINY).log() + excess.log1p()
 
     def _learn(self, model: Autoregression, seed: int) -> None:

@@ -4,13 +4,16 @@ Each member continues a series by its filter's zero-input response; what it does
 up through its impulse response: after h steps the variance is ``power * sum_{j<h} psi_j^2``.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import exp
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 _STEPS = 60  # of bisection: an interval shrinks by 2**60
+_REACH = 5.0  # logarithm of the largest factor of deviations that is looked for
+_ROUNDS = 20  # of looking for it
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,10 @@ class FilterMixture:
         """Variance of the mixture: within its members, and between them."""
         between = self._mix((self.means - self.mean[:, None]).square())
         return self._mix(self.variances) + between
+
+    def widened(self, factor: float) -> "FilterMixture":
+        """The same mixture, the deviation of each member ``factor`` times as large."""
+        return replace(self, power=self.power * factor**2)
 
     def cdf(self, values: Float[Tensor, "S H"]) -> Float[Tensor, "S H"]:
         """The share of the mixture below values."""
@@ -88,3 +95,28 @@ class FilterMixture:
 
     def _mix(self, parts: Float[Tensor, "S K H"]) -> Float[Tensor, "S H"]:
         return (self.weights[:, :, None] * parts).sum(1)
+
+
+def calibrated(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:
+    """The factor of all deviations with which the middle of a mixture holds its share of the truth.
+
+    One number for all series and steps, by bisection; to be fitted on windows that are not scored.
+
+    Args:
+        mixture: forecasts.
+        truth: what happened; NaN where unknown.
+        share: that the middle should hold, within (0, 1).
+    """
+    low, high = -_REACH, _REACH  # of the logarithm
+    for _ in range(_ROUNDS):
+        middle = (low + high) / 2
+        wide = coverage(mixture.widened(exp(middle)), truth, share) >= share
+        low, high = (low, middle) if wide else (middle, high)
+    return exp((low + high) / 2)
+
+
+def coverage(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:
+    """How often the truth lies within the middle ``share`` of a mixture; NaN does not count."""
+    below = mixture.cdf(truth)
+    inside = (below - 0.5).abs() <= share / 2
+    return float(inside[~torch.isnan(truth)].double().mean())

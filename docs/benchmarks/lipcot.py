@@ -1,0 +1,309 @@
+"""What docs/lipcot.md says in numbers about LiPCoT's codes.
+
+python docs/benchmarks/lipcot.py hard_codes oracles coverage rates speed round_trip pretraining
+
+Sets are read as ``tslm benchmark`` reads them, Bonn from the folder ``ts`` of TSLM_DATA.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.signal import resample
+from torch import Tensor
+
+from tslm import LiPCoTPretrainer, LiPCoTTokenizer, Spec, TSLMForecaster
+from tslm.assembly import assemble, task_of
+from tslm.benchmark import standard_panel
+from tslm.calendar import Calendar
+from tslm.config import configure
+from tslm.data.benchmarks import Benchmark, load
+from tslm.decoders.filters import FilterDecoder
+from tslm.model import ForecastModel
+from tslm.nn.codebook import SPECIAL, itakura, per_power
+from tslm.nn.latent import cepstrum
+from tslm.nn.mixture import FilterMixture, calibrated, coverage
+from tslm.scoring import score
+from tslm.types import Batch, Context, Outlook
+
+L, H = 512, 96
+SETS = ("etth1", "etth2")
+
+
+class Read(NamedTuple):
+    """Windows as filters see them, and what follows, in normalised units; all in float64."""
+
+    outlook: Outlook
+    truth: Tensor
+    spread: Tensor  # of a window, to bring errors back to the scale of the set
+
+
+def batches(data: Benchmark, part: str, stride: int = 1) -> Iterator[Batch]:
+    """Windows of all channels of a part, standardised."""
+    values, clock = torch.from_numpy(data.standardise()).float(), torch.from_numpy(data.time)
+    start, stop = data.target_rows(part)
+    steps = torch.arange(-L, H)
+    for rows in torch.arange(max(start, L), stop - H + 1, stride).split(64):
+        x, t = values[rows[:, None] + steps], clock[rows[:, None] + steps]
+        yield Batch(x[:, :L], x[:, L:], t)
+
+
+def rows(data: Benchmark, start: int, stop: int) -> pd.DataFrame:
+    """A long frame of these rows."""
+    row = data.frame.groupby("unique_id", sort=False).cumcount()
+    return data.frame[(row >= start) & (row < stop)]
+
+
+def untrained(data: Benchmark, n_codes: int = 16) -> ForecastModel:
+    """LiPCoT with its codebook, and nothing trained."""
+    parts = {"adapter": Spec("lipcot", n_codes=n_codes), "base": "none"}
+    cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": L})
+    cfg.adapter.frame_length = 24
+    model = assemble(cfg, task_of(cfg, data.season_length, Calendar(data.freq))).eval()
+    model.learn(list(batches(data, "train", 4)), [])
+    return model
+
+
+def read(model: ForecastModel, data: Benchmark, part: str, stride: int = 1) -> Iterator[Read]:
+    """Outlooks of all windows of a part."""
+    for batch in batches(data, part, stride):
+        scale = model.adapter.scale(batch.past)
+        context = Context.fold(scale.apply(batch.past), batch.time[:, :L])
+        outlook = model.adapter(context).outlook
+        level, spread = scale.level(1)[:, 0], scale.spread[:, -1]
+        truth = (batch.future - level[:, None]) / spread[:, None]
+        yield Read(outlook, truth.movedim(1, 2).flatten(0, 1), spread.flatten())
+
+
+def means(outlook: Outlook, level: Tensor | float = 0.0) -> Tensor:
+    """What the own filter and each code expect about a level, ``[S, K + 1, H]``."""
+    level = torch.as_tensor(level).expand(len(outlook.state))[:, None]
+    codes = torch.einsum("sp,kph->skh", outlook.state - level, outlook.responses)
+    own = (outlook.own - level * outlook.settle)[:, None]
+    return torch.cat([own, codes], 1) + (level + outlook.season)[:, None]
+
+
+def hard_codes() -> None:
+    """One of 16 codes in place of a filter of one's own, and the mixture of them."""
+    for name in SETS:
+        data = load(name)
+        for n_codes in (4, 16, 64):
+            model = untrained(data, n_codes)
+            sums, count = torch.zeros(3, 2), 0
+            for outlook, truth, spread in read(model, data, "test"):
+                every = means(outlook)
+                best = outlook.evidence[:, 1:].argmax(1) + 1
+                soft = (outlook.evidence.softmax(1)[:, :, None] * every).sum(1)
+                ahead = torch.stack([every[:, 0], every[torch.arange(len(best)), best], soft])
+                gap = (ahead - truth) * spread[:, None]
+                sums += torch.stack([gap.square().mean(2).sum(1), gap.abs().mean(2).sum(1)], 1)
+                count += len(truth)
+            rows = zip(("own filter", "one code", "mixture"), sums / count, strict=True)
+            text = ", ".join(f"{kind} {mse:.4f} / {mae:.4f}" for kind, (mse, mae) in rows)
+            print(f"{name} K={n_codes}: {text} ({count} windows and channels)", flush=True)
+
+
+def oracles() -> None:
+    """Upper bounds: the code, the level, or both, chosen by what happened."""
+    for name in SETS:
+        data = load(name)
+        model = untrained(data)
+        sums, count = torch.zeros(4), 0
+        for outlook, truth, spread in read(model, data, "test", 7):
+            plain = (means(outlook) - truth[:, None]) * spread[:, None, None]
+            level = (truth - outlook.season).mean(1)
+            moved = (means(outlook, level) - truth[:, None]) * spread[:, None, None]
+            errors = [part.square().mean(2) for part in (plain, moved)]
+            kinds = [errors[0][:, 0], errors[0].amin(1), errors[1][:, 0], errors[1].amin(1)]
+            sums += torch.stack([kind.sum() for kind in kinds])
+            count += len(truth)
+        names = ("own filter", "oracle code of 16", "oracle level", "oracle code and level")
+        text = ", ".join(f"{kind} {mse:.3f}" for kind, mse in zip(names, sums / count, strict=True))
+        print(f"{name}: {text} (every 7th window)", flush=True)
+
+
+def mixture(model: ForecastModel, outlook: Outlook) -> FilterMixture:
+    """The untrained mixture."""
+    assert isinstance(model.decoder, FilterDecoder)
+    hidden = outlook.state.new_zeros(len(outlook.state), 1, model.backbone.width)
+    return model.decoder.mixture(hidden, outlook)
+
+
+@torch.no_grad()
+def coverage_of_intervals() -> None:
+    """80 % intervals of the untrained mixture, before and after one factor fitted on validation."""
+    for name in SETS:
+        data = load(name)
+        model = untrained(data)
+        seen = list(read(model, data, "val", 23))
+        pairs = [(mixture(model, part.outlook), part.truth) for part in seen]
+        fields = ("weights", "means", "pulses", "power")
+        whole = FilterMixture(*(torch.cat([getattr(m, f) for m, _ in pairs]) for f in fields))
+        factor = calibrated(whole, torch.cat([truth for _, truth in pairs]))
+        totals, count = torch.zeros(2), 0
+        for outlook, truth, _ in read(model, data, "test", 5):
+            found = mixture(model, outlook)
+            held = [coverage(found, truth), coverage(found.widened(factor), truth)]
+            totals += torch.tensor(held) * len(truth)
+            count += len(truth)
+        before, after = (100 * totals / count).tolist()
+        print(
+            f"{name}: 80 % intervals cover {before:.1f} % of the test part, {after:.1f} % with "
+            f"deviations x {factor:.3f}",
+            flush=True,
+        )
+
+
+def bonn() -> np.ndarray:
+    """500 recordings of 4,097 steps at 173.61 Hz."""
+    files = zipfile.ZipFile(Path(os.environ["TSLM_DATA"]) / "ts" / "bonn_eeg.zip")
+    names = [name for name in sorted(files.namelist()) if name.lower().endswith(".txt")]
+    return np.stack([np.array(files.read(name).split(), dtype=float) for name in names])
+
+
+def rates() -> None:
+    """The same two seconds at 173.61 Hz and at one and a half times that: do codes agree?"""
+    slow, rate = bonn()[:, : 11 * 348], 173.61
+    fast = resample(slow, 11 * 522, axis=1)
+    frames = [x.reshape(len(x), 11, size)[:, 1:-1] for x, size in ((slow, 348), (fast, 522))]
+    flat = [part.reshape(-1, part.shape[-1]) for part in frames]
+    for method, band in (("selective", 40.0), ("selective", None), ("burg", None)):
+        for latent in ("itakura", "logspec"):
+            made = LiPCoTTokenizer(
+                order=16, n_codes=64, method=method, latent=latent, band=band
+            ).fit(flat[0], sampling_rate=rate)
+            codes = [
+                made.transform(part, sampling_rate=r)[:, 0]
+                for part, r in zip(flat, (rate, 1.5 * rate), strict=True)
+            ]
+            share = 100 * (codes[0] == codes[1]).mean()
+            print(f"{method}, band {band}, {latent}: {share:.1f} % of {len(codes[0])} codes agree")
+
+
+def speed() -> None:
+    """Seconds to code a million points."""
+    dice = np.random.default_rng(0)
+    series = dice.normal(size=1_000_000).cumsum()
+    for length in (24, 96, 512):
+        made = LiPCoTTokenizer(order=min(16, length // 4)).fit(
+            LiPCoTTokenizer.cut(series[:200_000], length)
+        )
+        began = time.perf_counter()
+        codes = made.transform(LiPCoTTokenizer.cut(series, length))
+        seconds = time.perf_counter() - began
+        print(f"frames of {length}: {len(codes)} codes in {seconds:.2f} s", flush=True)
+
+
+def round_trip() -> None:
+    """What is left of frames once they were codes: frames of training and test rows of ETTh1."""
+    data = load("etth1")
+    values, end = data.standardise(), data.borders.train_end
+    seen, unseen = (
+        np.concatenate([LiPCoTTokenizer.cut(column, 96) for column in part.T])
+        for part in (values[:end], values[end : data.borders.test_end])
+    )
+    for latent in ("itakura", "logspec", "lar", "lsf", "lpc_paper", "cepstrum_paper"):
+        for n_codes in (16, 64):
+            made = LiPCoTTokenizer(n_codes=n_codes, latent=latent).fit(seen)
+            codes = made.transform(unseen)
+            frames = made.estimator_.measure(torch.from_numpy(unseen))
+            book = made.codebook_
+            number = torch.from_numpy(codes[:, 0] - SPECIAL)
+            ok = (number >= 0) & frames.coded
+            filters = book.filters[number[ok]]
+            model = type(frames.model)(*(part[ok] for part in frames.model))
+            worse = itakura(per_power(model), book.filters).gather(1, number[ok][:, None])
+            shapes = [cepstrum(part, 64) for part in (model.coefficients, filters)]
+            nat = (2 * (shapes[0] - shapes[1]).square().sum(1)).sqrt()
+            again = made.transform(made.inverse_transform(codes[ok.numpy()], n_steps=96))
+            same = (again == codes[ok.numpy()]).mean(0) * 100
+            level = np.abs(book.levels.values.numpy()[codes[:, 2]] - unseen.mean(1)).mean()
+            print(
+                f"{latent} K={n_codes}: predicts worse by {100 * worse.mean():.1f} % (median "
+                f"{100 * worse.median():.1f} %), log-spectrum off by {4.343 * nat.mean():.2f} dB, "
+                f"level by {level:.3f}; of synthesised frames {same[0]:.0f} % have the same shape, "
+                f"{same[1]:.0f} % the same gain, {same[2]:.0f} % the same level",
+                flush=True,
+            )
+
+
+def pretraining() -> None:
+    """Next codes learnt on four sets; then ETTh1 forecast with and without, in few steps."""
+    sets = [load(name) for name in ("etth1", "etth2", "ettm1", "ettm2")]
+    known = [_named(data, 0, data.borders.train_end) for data in sets]
+    adapter = Spec("lipcot", band=12.0)
+    made = LiPCoTPretrainer(adapter=adapter, max_steps=400, learning_rate=2e-3, verbose=0).fit(
+        known
+    )
+    for data in sets:
+        print(data.name)
+        print(made.score(_named(data, data.borders.val_end, data.borders.test_end)).to_string())
+    with tempfile.TemporaryDirectory() as folder:
+        made.save(Path(folder) / "codes")
+        for name in SETS:
+            for steps in (30, 100):
+                for start in (None, Path(folder) / "codes"):
+                    _transfer(load(name), adapter, steps, start)
+
+
+def _named(data: Benchmark, start: int, stop: int) -> pd.DataFrame:
+    """Rows whose series are told from those of other sets."""
+    part = rows(data, start, stop)
+    return part.assign(unique_id=f"{data.name} " + part.unique_id.astype(str))
+
+
+def _transfer(data: Benchmark, adapter: Spec, steps: int, start: Path | None) -> None:
+    """MSE over every 7th test window after a short training."""
+    model = TSLMForecaster(
+        h=H,
+        adapter=adapter,
+        base="none",
+        context_length=L,
+        freq=data.freq,
+        season_length=data.season_length,
+        max_steps=steps,
+        pretrained=start,
+        random_state=0,
+        verbose=0,
+    ).fit(
+        rows(data, 0, data.borders.train_end),
+        val_df=rows(data, data.borders.train_end, data.borders.val_end),
+    )
+    panel = standard_panel(data, model.history_.stats)
+    first, stop = (np.full(len(panel), row) for row in data.target_rows("test"))
+    sizes = {"context_length": L, "horizons": [H], "start": first, "stop": stop, "stride": 7}
+    mse, mae = score(model.forecaster_, panel, **sizes)[H].means()
+    kind = "from scratch" if start is None else "pretrained"
+    print(f"{data.name}, {steps} steps, {kind}: {mse:.4f} / {mae:.4f}", flush=True)
+
+
+PARTS = {
+    "hard_codes": hard_codes,
+    "oracles": oracles,
+    "coverage": coverage_of_intervals,
+    "rates": rates,
+    "speed": speed,
+    "round_trip": round_trip,
+    "pretraining": pretraining,
+}
+
+
+def main() -> None:
+    """Run the parts that are named."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=list(PARTS), default=list(PARTS))
+    for name in parser.parse_args().parts:
+        print(f"\n{name}: {PARTS[name].__doc__}", flush=True)
+        PARTS[name]()
+
+
+if __name__ == "__main__":
+    main()
