@@ -8,7 +8,7 @@ SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
 
-.PHONY: conformance setup demo test test-all check format lint type imports golden notebooks wheel
+.PHONY: conformance docs setup demo test test-all check format lint type imports golden notebooks wheel
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -64,3 +64,6 @@ $(CONFORMANCE)/.ready: pyproject.toml
 
 conformance: $(CONFORMANCE)/.ready
 	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m pytest -q tests/conformance
+
+docs: .venv/.ready
+	$(BIN)/mkdocs build --strict
