@@ -31,6 +31,8 @@ class Hub(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/repos/create"):
             self.answer({"url": f"http://{self.headers['Host']}/me/sales"})
+        elif self.path.endswith("/validate-yaml"):
+            self.answer({"warnings": [], "errors": []})
         elif "/preupload/" in self.path:
             paths = [file["path"] for file in json.loads(body)["files"]]
             modes = [
@@ -59,6 +61,13 @@ class Hub(BaseHTTPRequestHandler):
             self.end_headers()
             if self.command == "GET":
                 self.wfile.write(content)
+        elif "/tree/" in self.path:
+            self.answer(
+                [
+                    {"type": "file", "path": name, "size": len(content), "oid": SHA}
+                    for name, content in self.files.items()
+                ]
+            )
         elif self.path.startswith("/api/models/me/sales"):
             siblings = [{"rfilename": name} for name in self.files]
             self.answer({"id": "me/sales", "sha": SHA, "siblings": siblings, "tags": []})

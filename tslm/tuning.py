@@ -23,6 +23,7 @@ from tslm.trained import TrainedForecaster
 Space = Mapping[str, Any]
 RANGE = {"low", "high", "log", "step"}
 STUDY = "study.log"
+USUAL: Space = {"learning_rate": {"low": 3e-4, "high": 1e-2, "log": True}}
 
 
 def tune(

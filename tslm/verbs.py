@@ -1,6 +1,6 @@
 """What each verb of the command line does with its settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -124,8 +124,9 @@ def tune(cfg: DictConfig, say: Say) -> None:
         raise ConfigError("tune needs optuna: pip install 'tslm[tune]'.") from error
     files.check_writable(cfg.out, files.FOLDER)
     model, data, out = estimator_of(cfg), files.read_table(cfg.data), Path(cfg.out)
-    space = OmegaConf.to_container(cfg.space)
-    assert isinstance(space, dict)
+    space = tuning.USUAL if cfg.space is None else OmegaConf.to_container(cfg.space)
+    if not isinstance(space, Mapping):
+        raise ConfigError(f"space={cfg.space} must name settings: space={{learning_rate: [1e-3]}}.")
     named = {str(key): value for key, value in space.items()}
     study = tuning.tune(model, data, named, n_trials=cfg.n_trials, folder=out, say=say)
     files.write_table(study.trials_dataframe(), out / "trials.csv")

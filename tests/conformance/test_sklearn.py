@@ -54,7 +54,6 @@ def expected(estimator: BaseEstimator) -> dict[str, str]:
 @parametrize_with_checks(
     [
         TSLMWindowRegressor(**FAST),
-        TSLMWindowRegressor(adapter="autotimes", **FAST),
         TSLMClassifier(backbone="tiny", order=1, n_codes=8),
         TSLMForecaster(**FAST, verbose=0),
     ],
