@@ -119,6 +119,29 @@ class TestConfigure:
                 configure({**PARTS, "adapter": name}, {})
 
 
+class TestLaws:
+    """``decoder=LAW`` on the command line."""
+
+    @pytest.mark.parametrize("law", choices("law"))
+    def test_it_is_the_adapters_own_decoder_with_that_law(self, law: str) -> None:
+        cfg = compose("verb/fit", ["adapter=time_llm", f"decoder={law}", "decoder.keep=7"])
+        own = compose("verb/fit", ["adapter=time_llm", "decoder.keep=7"])
+        assert cfg.decoder == own.decoder
+        assert cfg.law == compose("verb/fit", [f"law={law}"]).law
+        assert (cfg.choices.law, cfg.choices.decoder) == (law, "flatten")
+
+    def test_options_of_the_law_may_be_called_those_of_the_decoder(self) -> None:
+        words = ["decoder=quantile", "decoder.quantiles=[0.1,0.5]", "decoder.layers=2"]
+        cfg = compose("verb/fit", words)
+        assert (cfg.law.quantiles, cfg.decoder.layers) == ([0.1, 0.5], 2)
+        with pytest.raises(ConfigError, match="quantile is not a setting"):
+            compose("verb/fit", ["decoder=quantile", "decoder.quantile=[0.5]"])
+
+    def test_a_layout_leaves_the_law_alone(self) -> None:
+        cfg = compose("verb/fit", ["decoder=flatten", "law=mixture", "law.members=5"])
+        assert (cfg.choices.decoder, cfg.law.members) == ("flatten", 5)
+
+
 class TestFiles:
     @pytest.mark.parametrize("name", FILES, ids=str)
     def test_every_yaml_composes(self, name: Path) -> None:

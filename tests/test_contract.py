@@ -21,6 +21,7 @@ from tslm.config import choices, configure
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import Windows
+from tslm.decoders.filters import FilterDecoder
 from tslm.errors import ConfigError
 from tslm.model import ForecastModel
 from tslm.spec import Spec
@@ -53,8 +54,8 @@ class Subject(NamedTuple):
         return self.model.forecast(batch.past, batch.time, horizon or 2 * self.step + 1)
 
 
-def built(name: str, seed: int = 0) -> Subject:
-    cfg = configure({"adapter": name}, {"backbone": "tiny", "h": HORIZON})
+def built(name: str, seed: int = 0, decoder: str | None = None) -> Subject:
+    cfg = configure({"adapter": name, "decoder": decoder}, {"backbone": "tiny", "h": HORIZON})
     cfg = settle(cfg, Facts(HORIZON, 1, 60))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -249,7 +250,7 @@ def test_missing_targets_do_not_count(fresh: Subject, walks: Walks) -> None:
     batch.past[0, : fresh.context // 2] = torch.nan
     batch.past[1, 2::3] = torch.nan
     batch.future[1:, ::2] = torch.nan
-    values, covered, aux_loss = model(batch.past, batch.time[:, : fresh.context])
+    values, covered, aux_loss, *_ = model(batch.past, batch.time[:, : fresh.context])
     series = torch.cat([batch.past, batch.future], 1)
     stop = fresh.context + fresh.step
     truth = series[:, stop - values.shape[1] : stop].masked_fill(~covered, torch.nan)
@@ -306,3 +307,65 @@ def test_an_unknown_option_names_the_right_ones(name: str) -> None:
     assert known
     for option in known:
         assert str(option) in str(caught.value) or option == "_target_"
+
+
+@pytest.fixture(params=[law for law in choices("law") if law != "point"])
+def unsure(request: pytest.FixtureRequest, fresh: Subject) -> Subject:
+    """The adapter with its own decoder and a law of each value."""
+    if isinstance(fresh.model.decoder, FilterDecoder) and request.param != "mixture":
+        with pytest.raises(ConfigError, match="decoder=mixture"):
+            built(fresh.name, decoder=request.param)
+        pytest.skip("a mixture of filters has no other law")
+    return built(fresh.name, decoder=request.param)
+
+
+def test_a_law_trains_every_weight_and_says_what_may_come(unsure: Subject, walks: Walks) -> None:
+    model, batch = unsure.model, unsure.windows(walks)
+    train(model, batch)
+    model.zero_grad()
+    loss = model.loss(batch)
+    loss.backward()
+    assert torch.isfinite(loss)
+    for name, weight in model.named_parameters():
+        if weight.requires_grad:
+            assert weight.grad is not None, name
+            assert torch.isfinite(weight.grad).all(), name
+            assert (weight.grad != 0).any(), name
+    model.eval()
+    found = model.distribution(batch.past, batch.time, HORIZON)
+    shares = torch.tensor([0.01, 0.3, 0.5, 0.7, 0.99], dtype=torch.float64)
+    values = found.quantile(shares)
+    assert values.shape == (5, 3, HORIZON, 2)
+    assert (values.diff(dim=0) > 0).all()
+    torch.testing.assert_close(found.point, unsure.forecast(batch, HORIZON), **CLOSE)
+
+
+def test_a_law_is_fed_back_beyond_its_reach(unsure: Subject, walks: Walks) -> None:
+    model, batch, step = unsure.model, unsure.windows(walks), unsure.step
+    low, high = (
+        model.paths(
+            batch.past, batch.time, torch.full((3, 2 * step, 2), share, dtype=torch.float64)
+        )
+        for share in (0.2, 0.8)
+    )
+    first = model.distribution(batch.past, batch.time, step)
+    torch.testing.assert_close(
+        low[:, :step], first.at(torch.full((3, step, 2), 0.2, dtype=torch.float64)), **CLOSE
+    )
+    assert (low[:, :step] < high[:, :step]).all()
+    assert torch.isfinite(high).all()
+    assert not torch.allclose(low[:, step:], high[:, step:])
+
+
+def test_missing_targets_do_not_count_in_a_law(unsure: Subject, walks: Walks) -> None:
+    model, batch = unsure.model, unsure.windows(walks)
+    batch.past[0, : unsure.context // 2] = torch.nan
+    batch.future[1:, ::2] = torch.nan
+    _, covered, aux_loss, law = model(batch.past, batch.time[:, : unsure.context])
+    series = torch.cat([batch.past, batch.future], 1)
+    stop = unsure.context + unsure.step
+    truth = series[:, stop - covered.shape[1] : stop]
+    counted = covered & ~torch.isnan(truth)
+    expected = law.loss(torch.nan_to_num(truth))[counted].mean()
+    expected = expected + (0 if aux_loss is None else aux_loss)
+    torch.testing.assert_close(model.loss(batch), expected, **CLOSE)

@@ -177,9 +177,6 @@ class TestNotAvailable:
     @pytest.mark.parametrize(
         ("name", "value"),
         [
-            ("level", [80.0]),
-            ("quantiles", [0.1]),
-            ("num_samples", 5),
             ("futr_df", waves()),
             ("static_df", waves()),
         ],
@@ -187,11 +184,6 @@ class TestNotAvailable:
     def test_predict_names_them(self, model: TSLMForecaster, name: str, value: Any) -> None:
         with pytest.raises(ConfigError, match=f"{name} is not available"):
             model.predict(**{name: value})
-
-    @pytest.mark.parametrize(("name", "value"), [("level", [80.0]), ("quantiles", [0.1])])
-    def test_cross_validation_names_them(self, name: str, value: Any) -> None:
-        with pytest.raises(ConfigError, match=f"{name} is not available"):
-            forecaster().cross_validation(waves(), **{name: value})
 
 
 class TestForecasts:

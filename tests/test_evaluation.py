@@ -59,3 +59,27 @@ def test_rows_after_an_origin_do_not_scale_it(table: pd.DataFrame) -> None:
     df = days()
     loud = df.assign(y=df.y.where(df.ds <= table.cutoff.max(), 1e6))
     pd.testing.assert_frame_equal(evaluate(table, df, 7), evaluate(table, loud, 7))
+
+
+def test_intervals_are_scored_by_pinball_loss_and_coverage() -> None:
+    model = BaselineForecaster("last", h=4)
+    df = days()
+    table = model.cross_validation(df, n_windows=3, level=[50, 80], baselines=["drift"])
+    found = evaluate(table, df).set_index("metric")
+    assert list(found) == ["Last", "drift"]
+    assert list(found.index) == ["mae", "rmse", "mase", "smape", "pinball"] + [
+        f"coverage_{level}" for level in (50, 80)
+    ]
+    for name in ("Last", "drift"):
+        pinball = []
+        for share, end in ((0.1, "lo-80"), (0.25, "lo-50"), (0.75, "hi-50"), (0.9, "hi-80")):
+            gap = table.y - table[f"{name}-{end}"]
+            pinball.append(np.maximum(share * gap, (share - 1) * gap).mean())
+        assert found.loc["pinball", name] == pytest.approx(np.mean(pinball))
+        inside = table.y.between(table[f"{name}-lo-50"], table[f"{name}-hi-50"])
+        assert found.loc["coverage_50", name] == pytest.approx(inside.mean())
+    names = {"q-10": "lo-80", "q-90": "hi-80"}
+    quantiles = model.cross_validation(df, n_windows=3, quantiles=[0.1, 0.9], baselines=[])
+    for quantile, end in names.items():
+        assert np.allclose(quantiles[f"Last-{quantile}"], table[f"Last-{end}"])
+    assert evaluate(quantiles, df).metric.tolist()[4:] == ["pinball"]

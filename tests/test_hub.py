@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -51,8 +52,15 @@ class Hub(BaseHTTPRequestHandler):
             self.answer({"error": self.path}, 404)
 
     def do_GET(self) -> None:
-        name = self.path.rpartition(f"/resolve/{SHA}/")[2].partition("?")[0]
-        if "/resolve/" in self.path and name in self.files:
+        found = re.search(r"/resolve/[^/]+/([^?]+)", self.path)
+        name = found[1] if found else ""
+        if found and name not in self.files:
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("X-Repo-Commit", SHA)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        elif found:
             content = self.files[name]
             self.send_response(200)
             self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')

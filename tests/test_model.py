@@ -74,7 +74,7 @@ def ramp() -> Batch:
 def test_position_i_speaks_of_segment_i_plus_1(norm: str) -> None:
     """A model that repeats what it read has output i equal to segment i."""
     model, batch = echoing(norm=norm), ramp()
-    values, covered, _ = model(batch.past, batch.time[:, :L])
+    values, covered, *_ = model(batch.past, batch.time[:, :L])
     torch.testing.assert_close(values, batch.past, **CLOSE)
     assert covered.all()
     loss = model.loss(batch)  # against the same series one segment later, which is S higher

@@ -67,3 +67,27 @@ def test_rows_are_drawn_in_the_order_of_time() -> None:
 def test_nothing_to_draw_is_said(df: pd.DataFrame | None) -> None:
     with pytest.raises(DataError, match="nothing to draw"):
         plot_forecasts(df, None)
+
+
+def test_intervals_are_bands_and_samples_thin_lines_of_their_forecast() -> None:
+    ahead = frame(1, 4, 100, "Model")
+    for column, shift in (("lo-80", -1.0), ("hi-80", 1.0), ("lo-95", -2.0), ("hi-95", 2.0)):
+        ahead[f"Model-{column}"] = ahead.Model + shift
+    for i in range(3):
+        ahead[f"Model-sample-{i}"] = ahead.Model + i
+    assert models(ahead, ("unique_id", "ds", "y")) == ["Model"]
+    axes = plot_forecasts(None, ahead).axes[0]
+    assert len(axes.get_lines()) == 1 + 3
+    assert len({line.get_color() for line in axes.get_lines()}) == 1
+    heights = sorted(np.ptp(band.get_paths()[0].vertices[:, 1]) for band in axes.collections)
+    drift = np.ptp(ahead.Model)
+    assert heights == pytest.approx([drift + 2, drift + 4])
+    labels = [text.get_text() for text in axes.get_figure().legends[0].get_texts()]
+    assert labels == ["Model"]
+
+
+def test_quantiles_are_bands_from_the_outermost_pair_to_the_innermost() -> None:
+    ahead = frame(1, 4, 100, "Model")
+    for q in (10, 30, 50, 70, 90):
+        ahead[f"Model-q-{q}"] = ahead.Model + q / 100
+    assert len(plot_forecasts(None, ahead).axes[0].collections) == 2

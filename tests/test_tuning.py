@@ -36,9 +36,11 @@ def test_a_study_goes_on_where_it_was_left(df: pd.DataFrame, tmp_path: Path) -> 
     said: list[str] = []
     first = tune(dlinear(), df, SPACE, n_trials=2, folder=tmp_path, say=said.append)
     assert len(first.trials) == len(said) == 2
+    tried = [trial.params for trial in first.trials]
     more = tune(dlinear(), df, SPACE, n_trials=3, folder=tmp_path, say=said.append)
     assert len(more.trials) == len(said) == 3
-    assert [t.params for t in more.trials[:2]] == [t.params for t in first.trials]
+    assert [trial.params for trial in more.trials[:2]] == tried
+    assert len({trial.params["learning_rate"] for trial in more.trials}) == 3
     same = tune(dlinear(), df, SPACE, n_trials=3, folder=tmp_path, say=said.append)
     assert len(same.trials) == len(said) == 3
 

@@ -52,7 +52,9 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
     """
     backbone = body_of(cfg, download=download)
     adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
-    decoder = build(cfg.decoder, width=backbone.width, layout=adapter.layout, task=task)
+    decoder = build(
+        cfg.decoder, width=backbone.width, layout=adapter.layout, task=task, law=build(cfg.law)
+    )
     base = None if cfg.base is None else build(cfg.base, task=replace(task, horizon=decoder.step))
     return ForecastModel(
         adapter=adapter, backbone=backbone, decoder=decoder, base=base, rollout=cfg.rollout

@@ -10,7 +10,13 @@ from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
 from tslm.types import Forecaster, Task
 
-OWN = ("alias", "context_length", "learning_rate", "batch_size")  # each model has its own
+OWN = (
+    "alias",
+    "conformal",
+    "context_length",
+    "learning_rate",
+    "batch_size",
+)  # each model has its own
 
 
 class BaselineForecaster(TrainedForecaster):
@@ -35,6 +41,8 @@ class BaselineForecaster(TrainedForecaster):
         max_epochs: passes over all windows, in place of ``max_steps``.
         learning_rate: the highest rate.
         batch_size: windows per training batch.
+        conformal: how intervals are calibrated on validation windows: "residual", "cqr",
+            "adaptive" or "none", see ``tslm.conformal``; None is "residual".
         val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
         early_stopping_patience: looks at validation without progress before training stops.
         accelerator: as in Lightning.
@@ -65,6 +73,7 @@ class BaselineForecaster(TrainedForecaster):
         learning_rate: float | None = None,
         batch_size: int | None = None,
         val_size: int | None = None,
+        conformal: str | None = None,
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -89,6 +98,7 @@ class BaselineForecaster(TrainedForecaster):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.val_size = val_size
+        self.conformal = conformal
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices

@@ -3,9 +3,10 @@
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
 
-Departures: the body is a pretrained one and stays as it is, where the paper trains a small BERT;
-codes are embedded by their spectra; the decision is a logistic regression. The features ``codes``,
-``pairs`` and ``energy`` need no language model, and stand beside every claim that one helps.
+Departures: the body is a pretrained one and stays as it is, where the paper trains a small BERT
+(``features="bert"`` does as well, and ``LIPCOT_PAPER`` has all of its settings); codes are embedded
+by their spectra; the decision is a logistic regression. The features ``codes``, ``pairs`` and
+``energy`` need no language model, and stand beside every claim that one helps.
 """
 
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from torch import Tensor
 
 from tslm.assembly import body_of
 from tslm.backbones.base import Backbone
+from tslm.codebert import CodeBert, Study, ids_of
 from tslm.config import configure
 from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.nn.codebook import SPECIAL
@@ -35,11 +37,26 @@ from tslm.nn.latent import cepstrum
 from tslm.tokenizer import LiPCoTTokenizer
 from tslm.types import Tokens
 
-Features = Literal["llm", "codes", "pairs", "energy"]
+Features = Literal["llm", "bert", "codes", "pairs", "energy"]
 Layout = Literal["time", "channel", "channel_time"]
 Pooling = Literal["mean", "last"]
+LIPCOT_PAPER: dict[str, Any] = {
+    "features": "bert",
+    "layout": "channel",
+    "order": 16,
+    "n_codes": 64,
+    "method": "burg",
+    "latent": "lpc_paper",
+    "warp": 0.2,
+    "center": False,
+    "pretrain_epochs": 256,
+    "epochs": 64,
+    "learning_rate": 5e-5,
+    "batch_size": 4,
+}  # ``TSLMClassifier(**LIPCOT_PAPER)``: section 2 of the paper, in hours on a CPU
 _AT_ONCE = 4096  # tokens in a pass
 _SHORTEST = 4  # steps of a frame
+_DEEP = 6  # blocks of the paper's BERT
 
 
 class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped
@@ -55,21 +72,31 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     Args:
         features: ``llm`` (the pooled hidden states of a frozen language model that reads the
-            codes), or a control: ``codes`` (how often each is used in each channel), ``pairs``
+            codes), ``bert`` (a small BERT of the paper's size, which learns to guess hidden codes
+            of the recordings of ``fit`` and then their labels; it reads shapes alone), or a
+            control: ``codes`` (how often each is used in each channel), ``pairs``
             (how often one follows another), ``energy`` (log power of each channel, its mean and
             its deviation over frames).
         backbone: the language model of ``llm``, or a control such as ``random:smollm2-135m``.
-        n_layers: its first blocks; None is what its yaml recommends.
+        n_layers: its first blocks; None is what its yaml recommends. Of ``bert`` all, 6 by default.
         layout: what a sentence is: ``time`` (the frames of one channel, in order), ``channel``
             (the channels of a recording, each of them one frame), ``channel_time`` (all frames of
             all channels, those of one time together).
-        pooling: ``mean`` of the hidden states of a sentence, or the ``last``.
+        pooling: ``mean`` of the hidden states of a sentence, or the ``last``; ``bert`` has a first
+            token for it.
         frame_length: steps of a frame; None is a 16th of the shortest recording, and at least
             ``4 * order``. Of no account where ``layout`` is ``channel``.
         order: coefficients of the linear prediction.
         n_codes: filters of the codebook; fewer where there are fewer frames.
         method: see ``LiPCoTTokenizer``.
         latent: see ``LiPCoTTokenizer``.
+        warp: see ``LiPCoTTokenizer``.
+        center: see ``LiPCoTTokenizer``.
+        pretrain_epochs: passes in which ``bert`` guesses hidden codes; 0 is the control without.
+        epochs: passes in which it learns labels.
+        learning_rate: the highest rate of both.
+        batch_size: recordings of a batch.
+        width: of a token of ``bert``.
         C: inverse strength of the penalty of the regression.
         random_state: seed of the codebook and of the embedding.
 
@@ -78,7 +105,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         n_channels_: channels of a recording.
         n_features_in_: steps of a recording of ``fit``.
         tokenizer_: makes the codes.
-        regression_: decides.
+        regression_: decides; not of ``bert``.
+        bert_: reads and decides, of ``bert`` alone.
     """
 
     classes_: ndarray
@@ -86,6 +114,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     n_features_in_: int
     tokenizer_: LiPCoTTokenizer
     regression_: Pipeline
+    bert_: CodeBert
 
     def __init__(
         self,
@@ -99,6 +128,13 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         n_codes: int = 64,
         method: str = "burg",
         latent: str = "logspec",
+        warp: float = 0.0,
+        center: bool = True,
+        pretrain_epochs: int = 20,
+        epochs: int = 20,
+        learning_rate: float = 2e-4,
+        batch_size: int = 16,
+        width: int = 256,
         C: float = 1.0,  # noqa: N803
         random_state: int = 0,
     ) -> None:
@@ -112,6 +148,13 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         self.n_codes = n_codes
         self.method = method
         self.latent = latent
+        self.warp = warp
+        self.center = center
+        self.pretrain_epochs = pretrain_epochs
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.width = width
         self.C = C
         self.random_state = random_state
 
@@ -150,8 +193,13 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             n_codes=min(self.n_codes, max(len(rows) // 2, 1)),
             method=self.method,
             latent=self.latent,
+            warp=self.warp,
+            center=self.center,
             random_state=self.random_state,
         ).fit(rows)
+        if self.features == "bert":
+            self.bert_ = self._taught(self._ids(frames), np.searchsorted(self.classes_, labels))
+            return self
         numbers = self._features(frames)
         self.regression_ = make_pipeline(
             StandardScaler(), LogisticRegression(C=self.C, max_iter=5000)
@@ -160,16 +208,18 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     def predict_proba(self, X: Any) -> Float[ndarray, "n k"]:  # noqa: N803
         """The probability of each of ``classes_``, one row a recording."""
-        numbers = self._read(X)
-        return np.asarray(self.regression_.predict_proba(numbers))
+        frames = self._read(X)
+        if self.features == "bert":
+            return self.bert_.shares(self._ids(frames))
+        return np.asarray(self.regression_.predict_proba(self._features(frames)))
 
     def predict(self, X: Any) -> ndarray:  # noqa: N803
         """The label of each recording."""
-        numbers = self._read(X)
-        return np.asarray(self.regression_.predict(numbers))
+        likeliest = self.predict_proba(X).argmax(1)
+        return np.asarray(self.classes_[likeliest])
 
-    def _read(self, X: Any) -> Float[ndarray, "n F"]:  # noqa: N803
-        if not hasattr(self, "regression_"):
+    def _read(self, X: Any) -> Float[ndarray, "n C N T"]:  # noqa: N803
+        if not self.__sklearn_is_fitted__():
             raise NotFittedError("This TSLMClassifier is not fitted yet. Call fit(X, y).")
         recordings, _ = self._recordings(X)
         if recordings.shape[1] != self.n_channels_:
@@ -177,7 +227,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
                 f"These recordings have {recordings.shape[1]} channels, and those of fit had "
                 f"{self.n_channels_}."
             )
-        return self._features(self._cut(recordings))
+        return self._cut(recordings)
 
     def _recordings(
         self,
@@ -236,6 +286,31 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             return self._pairs(codes[..., 0])
         return self._heard(codes)
 
+    def _ids(self, frames: Float[ndarray, "n C N T"]) -> Int[Tensor, "n M N2"]:
+        """The sentences of each recording, as ``bert`` reads them."""
+        shapes = self.tokenizer_.transform(frames.reshape(-1, frames.shape[-1]))[:, 0]
+        shapes = shapes.reshape(frames.shape[:3])
+        if self.layout != "time":
+            shapes = shapes.swapaxes(1, 2).reshape(len(shapes), 1, -1)
+        ids = ids_of(shapes)
+        if hasattr(self, "bert_") and ids.shape[2] > self.bert_.longest:
+            raise DataError(
+                f"Sentences of {ids.shape[2]} tokens are longer than the {self.bert_.longest} that "
+                "bert knows. Give recordings as long as those of fit."
+            )
+        return ids
+
+    def _taught(self, ids: Int[Tensor, "n M N2"], labels: Int[ndarray, " n"]) -> CodeBert:
+        length = ids.shape[2]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.random_state)
+            depth = _DEEP if self.n_layers is None else int(self.n_layers)
+            bert = CodeBert(self.n_codes, length, len(self.classes_), self.width, depth)
+            plan = (self.batch_size, self.learning_rate)
+            bert.teach(ids.flatten(0, 1), Study(self.pretrain_epochs, *plan))
+            bert.fit(ids, torch.from_numpy(labels), Study(self.epochs, *plan))
+        return bert.eval()
+
     def _counts(self, shapes: Int[ndarray, "n C N"]) -> Float[ndarray, "n C V"]:
         """Square roots of the shares of each code, which have about equal variance."""
         one_of = np.eye(self.tokenizer_.vocabulary_size)
@@ -291,7 +366,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "regression_")
+        return hasattr(self, "regression_") or hasattr(self, "bert_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

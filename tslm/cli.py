@@ -176,7 +176,7 @@ def _help(verb: str) -> None:
     if "/config" in own:
         print("\nand, as all verbs that train:\n")
         print(_settings((conf_folder() / "config.yaml").read_text()))
-        groups = ("adapter", "decoder", "base", "freeze", "model", "trainer", "benchmark")
+        groups = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer", "benchmark")
         for group in (*groups, "experiment"):
             print(f"{group}= {', '.join(choices(group)) or '-'}")
 

@@ -20,7 +20,7 @@ from tslm.nn.codebook import MASK, SPECIAL
 from tslm.types import Batch, Context
 
 HIDDEN = 0.15  # of the frames are guessed by ``mlm``
-_MASKED, _SWAPPED = 0.8, 0.9  # of those: masked up to here, another frame up to here, else kept
+MASKED, SWAPPED = 0.8, 0.9  # of those: masked up to here, another frame up to here, else kept
 
 
 class Guess(NamedTuple):
@@ -135,8 +135,8 @@ def hidden_at(
     codes, frames = coded
     dice = torch.rand(len(chosen), generator=generator).to(chosen.device)
     other = torch.randint(len(chosen), chosen.shape, generator=generator).to(chosen.device)
-    masked = chosen & (dice < _MASKED)
-    swapped = chosen & (dice >= _MASKED) & (dice < _SWAPPED)
+    masked = chosen & (dice < MASKED)
+    swapped = chosen & (dice >= MASKED) & (dice < SWAPPED)
     row = torch.where(swapped, other, torch.arange(len(chosen), device=chosen.device))
     shape, gain, level = (part[row] for part in codes)
     power = torch.where(masked, 1.0, frames.model.power[row])

@@ -22,11 +22,12 @@ from tslm.errors import ConfigError
 from tslm.folders import conf_folder, find, folders, further_folders, targets
 from tslm.spec import Spec
 
-GROUPS = ("adapter", "decoder", "base", "freeze", "model", "trainer")
+GROUPS = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
 COUNTS = {
     "n_windows",
     "n_trials",
+    "num_samples",
     "step_size",
     "stride",
     "rounds",
@@ -48,6 +49,7 @@ class RunConfig:
     rollout: str
     pretrained: str | None
     prompt: str | None
+    conformal: str | None
     id_col: str
     time_col: str
     target_col: str
@@ -73,13 +75,31 @@ def choices(group: str) -> list[str]:
     return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
 
 
+def with_law(words: Sequence[str]) -> list[str]:
+    """Overrides in which ``decoder=LAW`` is the adapter's own decoder with that law.
+
+    Options of the law may be called options of the decoder: ``decoder.quantiles=[0.1,0.5,0.9]``.
+    """
+    laws = [word.partition("=")[2] for word in words if word.startswith("decoder=")]
+    if not laws or laws[-1] not in choices("law"):
+        return list(words)
+    known = node("law", laws[-1])
+    moved = []
+    for word in words:
+        key = word.partition("=")[0]
+        option = key.removeprefix("decoder.")
+        moves = key == "decoder" or (option != key and option in known)
+        moved.append(word.replace("decoder", "law", 1) if moves else word)
+    return moved
+
+
 def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfig:
     """Compose settings from a primary yaml file, such as ``verb/fit``.
 
     Raises:
         ConfigError: for a key or a choice that does not exist, with the nearest that does.
     """
-    return _composed(primary, tuple(overrides), further_folders()).copy()
+    return _composed(primary, tuple(with_law(overrides)), further_folders()).copy()
 
 
 @lru_cache(maxsize=64)
@@ -208,9 +228,10 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
 
 def unknown_choice(group: str, name: str) -> str:
     """The message for a choice a group does not offer."""
-    nearest = get_close_matches(_plainly(name), choices(group), n=1)
+    offered = choices(group) + (choices("law") if group == "decoder" else [])
+    nearest = get_close_matches(_plainly(name), offered, n=1)
     hint = f"Did you mean {nearest[0]}? " if nearest else ""
-    return f"{group}={name} is unknown. {hint}Choose one of {', '.join(choices(group))}."
+    return f"{group}={name} is unknown. {hint}Choose one of {', '.join(offered)}."
 
 
 def keys(cfg: DictConfig, prefix: str = "") -> list[str]:
@@ -234,9 +255,11 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
         ConfigError: for a choice, an option or a type that does not fit.
     """
     specs = {group: Spec.of(part) for group, part in parts.items() if part is not None}
+    specs, own = _own_decoder(specs)
     cfg = compose("config", [f"{group}={choice(group, s.name)}" for group, s in specs.items()])
     for group, spec in specs.items():
         _set_options(cfg, group, spec.options)
+    _set_options(cfg, "decoder", own)
     known = [field.name for field in fields(RunConfig)]
     for key, value in values.items():
         if key not in known:  # a dotted one would reach into a part
@@ -244,6 +267,30 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
         if value is not None:
             OmegaConf.update(cfg, key, value)
     return checked(cfg)
+
+
+def _own_decoder(specs: Mapping[str, Spec]) -> tuple[dict[str, Spec], dict[str, Any]]:
+    """A decoder that is called like a law is the adapter's own one with that law.
+
+    Returns:
+        The parts without it, and what it says of the options of the adapter's own decoder.
+    """
+    decoder = specs.get("decoder")
+    laws = {_plainly(name): name for name in choices("law")}
+    if decoder is None or _plainly(decoder.name) not in laws:
+        return dict(specs), {}
+    name = laws[_plainly(decoder.name)]
+    if "law" in specs and _plainly(specs["law"].name) != _plainly(name):
+        raise ConfigError(
+            f"decoder={name} and law={specs['law'].name} are both laws. Leave one out, or name the "
+            "layout of the decoder, such as decoder=flatten."
+        )
+    known = node("law", name)
+    law = {key: value for key, value in decoder.options.items() if key in known}
+    rest = {key: value for key, value in decoder.options.items() if key not in known}
+    given = specs["law"].options if "law" in specs else {}
+    others = {group: spec for group, spec in specs.items() if group != "decoder"}
+    return {**others, "law": Spec(name, **{**law, **given})}, rest
 
 
 def _set_options(cfg: DictConfig, group: str, options: Mapping[str, Any]) -> None:

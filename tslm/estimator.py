@@ -39,7 +39,9 @@ class TSLMForecaster(TrainedForecaster):
         backbone: the frozen body: a named one, a hub id, a folder or a ``.gguf`` file; or a
             control in its place, such as "none", "block" or "random:smollm2-135m".
         n_layers: its first blocks used; "all" for all.
-        decoder: how hidden states become values; None is the adapter's own.
+        decoder: how hidden states become values; None is the adapter's own. "point", "quantile",
+            "student_t" and "mixture" are the adapter's own with that law of each value.
+        law: that law, beside a ``decoder`` that names another layout; a name, or a ``Spec``.
         base: what the adapter corrects: "profile", "profile_ar" or "ridge", or a ``Spec``; training
             begins at its forecast, and validation decides how much of the correction is kept.
         context_length: steps read.
@@ -59,6 +61,9 @@ class TSLMForecaster(TrainedForecaster):
         max_epochs: passes over all windows, in place of ``max_steps``.
         learning_rate: the highest rate.
         batch_size: windows per training batch.
+        conformal: how intervals are calibrated on validation windows: "residual", "cqr",
+            "adaptive" or "none", see ``tslm.conformal``; None is "none"
+            where the decoder has a law, and "residual" otherwise.
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
         early_stopping_patience: looks at validation without progress before training stops and
@@ -78,7 +83,7 @@ class TSLMForecaster(TrainedForecaster):
         verbose: 0 is silent, 1 shows a progress bar.
     """
 
-    parts = ("adapter", "decoder", "base", "freeze", "trainer")
+    parts = ("adapter", "decoder", "law", "base", "freeze", "trainer")
 
     def __init__(
         self,
@@ -105,6 +110,7 @@ class TSLMForecaster(TrainedForecaster):
         learning_rate: float | None = None,
         batch_size: int | None = None,
         val_size: int | None = None,
+        conformal: str | None = None,
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -114,6 +120,7 @@ class TSLMForecaster(TrainedForecaster):
         rollout: str = "sliding",
         pretrained: str | Path | None = None,
         trainer: str | Spec = "one_cycle",
+        law: str | Spec | None = None,
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -141,6 +148,7 @@ class TSLMForecaster(TrainedForecaster):
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.val_size = val_size
+        self.conformal = conformal
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
@@ -150,6 +158,7 @@ class TSLMForecaster(TrainedForecaster):
         self.rollout = rollout
         self.pretrained = pretrained
         self.trainer = trainer
+        self.law = law
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
@@ -273,6 +282,9 @@ class TSLMForecaster(TrainedForecaster):
 
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
+
+    def _trusts_law(self, model: Forecaster) -> bool:
+        return model.reach > 0
 
     def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
         return assemble(cfg, task, download=download)

@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from utilsforecast.evaluation import evaluate as utils_evaluate
-from utilsforecast.losses import mae, mase, rmse, smape
+from utilsforecast.losses import coverage, mae, mase, mqloss, rmse, smape
 
 from tslm.data.frame import Columns
+from tslm.intervals import Beside
+from tslm.intervals import forecasts as shown
 
 
 def evaluate(
@@ -19,6 +22,9 @@ def evaluate(
     models: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
+
+    Where there are intervals or quantiles beside them: also the ``pinball`` loss, averaged over all
+    quantiles there, and ``coverage_80``, the share of truths inside the interval of level 80.
 
     Each is measured by series and origin, and then averaged: over series for each origin, over
     origins at last. Steps without a truth do not count.
@@ -36,14 +42,17 @@ def evaluate(
     """
     names = columns or Columns()
     own = (names.id, names.time, names.target, "cutoff")
-    forecasts = list(models or [str(column) for column in table if column not in own])
+    forecasts = list(models or shown(str(column) for column in table if column not in own))
     metrics: list[Callable[..., Any]] = [mae, rmse, partial(mase, seasonality=season_length), smape]
-    parts = []
+    beside = {name: Beside.of(name, map(str, table)) for name in forecasts}
+    parts, intervals = [], []
     for cutoff, rows in table.dropna(subset=[names.target]).groupby("cutoff", sort=True):
         known = df[df[names.time] <= cutoff].dropna(subset=[names.target])
+        rows = rows.drop(columns="cutoff")
+        intervals.append(_intervals(rows, beside, names))
         parts.append(
             utils_evaluate(
-                rows.drop(columns="cutoff"),
+                rows,
                 metrics=metrics,
                 models=forecasts,
                 train_df=known[[names.id, names.time, names.target]].sort_values(
@@ -55,5 +64,24 @@ def evaluate(
                 agg_fn="mean",
             )
         )
-    every = pd.concat(parts, ignore_index=True)
+    every = pd.concat(parts + [part for part in intervals if len(part)], ignore_index=True)
     return every.groupby("metric", sort=False)[forecasts].mean().reset_index()
+
+
+def _intervals(rows: pd.DataFrame, beside: dict[str, Beside], names: Columns) -> pd.DataFrame:
+    """Pinball loss and coverage of one origin, averaged over series; a row a metric."""
+    scores: dict[str, dict[str, float]] = {}
+    columns: dict[str, Any] = {"id_col": names.id, "target_col": names.target}
+    for name, own in beside.items():
+        if own.quantiles:
+            some = {name: list(own.quantiles.values())}
+            found = mqloss(rows, some, np.array(list(own.quantiles)), **columns)
+            scores.setdefault("pinball", {})[name] = float(found[name].mean())
+        for level in own.levels:
+            shown_level: Any = int(level) if level.is_integer() else level  # as in the column
+            found = coverage(rows, [name], shown_level, **columns)
+            scores.setdefault(f"coverage_{level:g}", {})[name] = float(found[name].mean())
+    return pd.DataFrame(
+        [{"metric": metric, **values} for metric, values in scores.items()],
+        columns=["metric", *beside],
+    )

@@ -9,26 +9,32 @@ import numpy as np
 import pandas as pd
 import torch
 from einops import rearrange
+from jaxtyping import Float
 from sklearn.base import BaseEstimator, clone
+from torch import Tensor
 from utilsforecast.processing import backtest_splits
 
 from tslm.calendar import Calendar, Ints, naming
+from tslm.conformal import GRID, Calibration
 from tslm.data.align import aligned
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Floats, Panel
 from tslm.data.windows import final_batches
 from tslm.errors import ConfigError, DataError, NotAvailableError, NotFittedError
+from tslm.intervals import Asked
 from tslm.kinds import same_kind
-from tslm.types import Forecaster
+from tslm.types import Batch, Forecaster
 
 CHUNK = 512  # series forecast at once
+VALUES = 2**22  # numbers of them at once, where many quantiles or samples are asked for
+POINTS = Asked()
 
 
 class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """Fits on, and forecasts, any number of series of any lengths in one long frame.
 
     Subclasses set ``calendar_``, ``history_`` (the end of every series), ``context_length_`` and
-    ``forecaster_`` in ``fit``.
+    ``forecaster_`` and ``calibration_`` in ``fit``.
     """
 
     h: int
@@ -40,11 +46,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     missing: str
     on_duplicate: str
     alias: str | None
+    random_state: int | None
 
     calendar_: Calendar
     history_: Panel
     context_length_: int
     forecaster_: Forecaster
+    calibration_: Calibration
 
     @property
     @abstractmethod
@@ -61,8 +69,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         df: pd.DataFrame | None = None,
         *,
         h: int | None = None,
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
+        level: Sequence[float | int] | None = None,
+        quantiles: Sequence[float | int] | None = None,
         num_samples: int | None = None,
         futr_df: pd.DataFrame | None = None,
         static_df: pd.DataFrame | None = None,
@@ -72,33 +80,36 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         Args:
             df: series to continue, seen in ``fit`` or not; None continues those of ``fit``.
             h: steps, the estimator's ``h`` by default; any number.
-            level: not available yet.
-            quantiles: not available yet.
-            num_samples: not available yet.
+            level: of central intervals in percent, such as [80, 95]: columns ``{alias}-lo-80`` and
+                ``{alias}-hi-80``.
+            quantiles: shares below the value, such as [0.1, 0.9], in place of ``level``: columns
+                ``{alias}-q-10``.
+            num_samples: paths that may come, coherent over the horizon: ``{alias}-sample-0`` and
+                so on. The same ``random_state`` gives the same ones.
             futr_df: not available yet.
             static_df: not available yet.
 
         Returns:
-            One row a step: the id, the time, and the forecast in the units of ``y``.
+            One row a step: the id, the time, the forecast in the units of ``y``, and what else is
+            asked for.
+
+        Raises:
+            ConfigError: if what is asked for is impossible.
+            DataError: if the frame breaks the contract, or intervals are asked for and no
+                validation windows were kept to learn them from.
         """
-        refuse(
-            level=level,
-            quantiles=quantiles,
-            num_samples=num_samples,
-            futr_df=futr_df,
-            static_df=static_df,
-        )
+        refuse(futr_df=futr_df, static_df=static_df)
+        asked = Asked.of(level, quantiles, num_samples)
         self._check_fitted()
+        self._check_shares(asked)
         horizon = self.h if h is None else positive("h", h)
         panel = self.history_ if df is None else self._panel(df)
-        times, values = self._forecasts(panel, horizon)
-        return pd.DataFrame(
-            {
-                self.id_col: np.repeat(np.asarray(panel.ids), horizon),
-                self.time_col: self.calendar_.from_int(times),
-                self.name: values,
-            }
-        )
+        times, values = self._forecasts(panel, horizon, asked)
+        index = {
+            self.id_col: np.repeat(np.asarray(panel.ids), horizon),
+            self.time_col: self.calendar_.from_int(times),
+        }
+        return pd.DataFrame({**index, **_named(self.name, values, asked)})
 
     @same_kind
     def cross_validation(
@@ -109,8 +120,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         n_windows: int = 1,
         step_size: int | None = None,
         refit: bool | int = False,
-        level: Sequence[float] | None = None,
-        quantiles: Sequence[float] | None = None,
+        level: Sequence[float | int] | None = None,
+        quantiles: Sequence[float | int] | None = None,
         baselines: Sequence[str] = ("SeasonalNaive",),
     ) -> pd.DataFrame:
         """Backtest from a rolling origin: forecasts beside what happened.
@@ -121,15 +132,15 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             n_windows: origins; the last one leaves exactly ``h`` rows to the end of each series.
             step_size: rows between origins, ``h`` by default.
             refit: train anew at every origin (True), at every n-th (n), or at the first one only.
-            level: not available yet.
-            quantiles: not available yet.
+            level: as in ``predict``, for this model and the baselines.
+            quantiles: as in ``predict``, for this model and the baselines.
             baselines: names of ``conf/model`` to stand beside, fitted wherever this model is.
 
         Returns:
             One row a step: id, time, ``cutoff`` (last row known), truth, this model's forecast
             and each baseline's.
         """
-        refuse(level=level, quantiles=quantiles)
+        asked = Asked.of(level, quantiles)
         horizon = self.h if h is None else positive("h", h)
         every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
         frame = self.read(df)
@@ -146,8 +157,11 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 if fold == 0 or (every and fold % every == 0):
                     fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
                 columns = {
-                    name: model._forecasts(model._panel(known), horizon)[1]
+                    column: values
                     for name, model in fitted.items()
+                    for column, values in _named(
+                        name, model._forecasts(model._panel(known), horizon, asked)[1], asked
+                    ).items()
                 }
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
             folds.append(self.renamed(truth).assign(**columns))
@@ -204,23 +218,60 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         names = {"unique_id": self.id_col, "ds": self.time_col, "y": self.target_col}
         return table.rename(columns=names)
 
-    def _forecasts(self, panel: Panel, horizon: int) -> tuple[Ints, Floats]:
-        """Times and values of the next steps of each series, end to end."""
-        times, values = [], []
+    def _forecasts(
+        self, panel: Panel, horizon: int, asked: Asked = POINTS
+    ) -> tuple[Ints, list[Floats]]:
+        """Times of the next steps of each series, end to end, and the values of each column."""
+        times, columns = [], []
         for series, batch in final_batches(
             panel,
             self.calendar_,
             context_length=self.context_length_,
             horizon=horizon,
-            batch_size=CHUNK,
+            batch_size=_chunk(horizon, asked),
             joint=self.forecaster_.joint,
         ):
             self._prepare(batch.time)
             ahead = self.forecaster_.forecast(batch.past, batch.time, horizon)
             channels = ahead.shape[2]
             times.append(batch.time[:, -horizon:].repeat_interleave(channels, 0).numpy())
-            values.append(panel.restore(rearrange(ahead, "B H C -> (B C) H"), series))
-        return np.concatenate(times).ravel(), np.concatenate(values).ravel()
+            ids = panel.ids[series.numpy()].tolist()
+            found = torch.cat([ahead[None], self._outcomes(batch, ahead, ids, asked)])
+            rows = rearrange(found, "n B H C -> (B C) n H")
+            columns.append(rearrange(panel.restore(rows, series), "S n H -> n (S H)"))
+        return np.concatenate(times).ravel(), list(np.concatenate(columns, 1))
+
+    def _outcomes(
+        self, batch: Batch, ahead: Float[Tensor, "B H C"], ids: list[Any], asked: Asked
+    ) -> Float[Tensor, "n B H C"]:
+        """The quantiles and then the samples asked for."""
+        found = [ahead.new_empty(0, *ahead.shape)]
+        parts = (self.forecaster_, batch.past, batch.time, ahead, ids)
+        if asked.shares:
+            law = self.calibration_.distribution(*parts)
+            shares = torch.tensor(list(asked.shares.values()), dtype=torch.float64)
+            found.append(law.quantile(shares))
+        if asked.samples:
+            found.append(self.calibration_.paths(*parts, asked.samples, self._seed()))
+        return torch.cat(found)
+
+    def _seed(self) -> int:
+        """Of samples."""
+        if self.random_state is not None:
+            return int(self.random_state)
+        return int(np.random.SeedSequence().generate_state(1)[0])
+
+    def _check_shares(self, asked: Asked) -> None:
+        """Say so if few validation windows stand for more than they can tell."""
+        if beyond := self.calibration_.beyond(asked.shares.values()):
+            warnings.warn(
+                f"{len(self.calibration_.template)} validation windows tell of shares from "
+                f"{1 / (len(self.calibration_.template) + 1):.2g} on; for "
+                f"{', '.join(f'{share:.3g}' for share in beyond)} the largest error among them is "
+                "taken. Set a larger val_size.",
+                UserWarning,
+                stacklevel=3,
+            )
 
     def _prepare(self, time: torch.Tensor) -> None:
         """A hook for what a model must know of the times it is about to forecast from."""
@@ -234,6 +285,18 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "forecaster_")
+
+
+def _named(name: str, columns: Sequence[Floats], asked: Asked) -> dict[str, Floats]:
+    """The columns of ``_forecasts`` by their names."""
+    names = [name, *(f"{name}-{ending}" for ending in asked.endings)]
+    return dict(zip(names, columns, strict=True))
+
+
+def _chunk(horizon: int, asked: Asked) -> int:
+    """How many series are forecast at once."""
+    numbers = horizon * (1 + asked.samples + len(GRID) * bool(asked))
+    return max(1, min(CHUNK, VALUES // numbers))
 
 
 def _splits(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[Any]:

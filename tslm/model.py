@@ -6,18 +6,20 @@ from typing import Literal, get_args
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.adapters.base import Adapter
 from tslm.backbones.base import Backbone
 from tslm.decoders.base import Decoder
+from tslm.distribution import Distribution
 from tslm.errors import ConfigError
 from tslm.networks.base import Network
 from tslm.nn.anchors import anchors
 from tslm.nn.gate import share_kept
+from tslm.nn.laws.point import PointLaw, Points
 from tslm.nn.scale import Scale
-from tslm.types import Batch, Context, Forecaster, Prediction
+from tslm.types import Batch, Context, Forecaster, Prediction, Tokens
 
 Rollout = Literal["cached", "sliding"]
 
@@ -62,6 +64,7 @@ class ForecastModel(Network):
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
         self.rollout, self.step = rollout, decoder.step
         self.patch_len = adapter.layout.patch_len
+        self.reach = 0 if isinstance(decoder.law, PointLaw) else decoder.step
         self.base = base
         if base is not None:
             decoder.start_at_zero()
@@ -75,26 +78,57 @@ class ForecastModel(Network):
 
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
         scale = self.adapter.scale(past)
-        values, covered, aux_loss = self._read(past, time, scale)
-        level = self._levels(past, time, scale, values.shape[1])
-        return Prediction(scale.stretch(values) + level, covered, aux_loss)
+        tokens, law = self._read(past, time, scale)
+        covered = self.decoder.covered(tokens.mask[:, tokens.n_prompt :])
+        covered = rearrange(covered, "(B C) M -> B M C", B=len(past))
+        law = law.moved(
+            scale.stretch(torch.ones_like(law.point)),
+            self._levels(past, time, scale, covered.shape[1]),
+        )
+        said = None if isinstance(law, Points) else law
+        return Prediction(law.point, covered, tokens.aux_loss, said)
 
     def ahead(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        shares: Float[Tensor, "B P C"] | None = None,
     ) -> Float[Tensor, "B P C"]:
+        law, level = self._ahead(past, time)
+        return law.point if shares is None else self._gated(law, level).at(shares)
+
+    @torch.no_grad()
+    def distribution(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Distribution:
+        assert horizon <= self.reach
+        home, here = past.device, next(self.decoder.parameters()).device
+        law = self._gated(*self._ahead(past.to(here), time[:, : past.shape[1]].to(here)))
+        return law.each(lambda part: part[:, :horizon].to(home))
+
+    def _ahead(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
+    ) -> tuple[Distribution, Float[Tensor, "B J C"]]:
+        """What may come in the ``step`` steps that follow, and the level it is about."""
         scale = self.adapter.scale(past)
-        values = self._read(past, time, scale).values[:, -self.step :]
-        return scale.stretch(values) + self._levels(past, time, scale, self.step)
+        law = self._read(past, time, scale)[1].each(lambda part: part[:, -self.step :])
+        level = self._levels(past, time, scale, self.step)
+        return law.moved(scale.stretch(torch.ones_like(law.point)), level), level
+
+    def _gated(self, law: Distribution, level: Float[Tensor, "B J C"]) -> Distribution:
+        """The law about the base and the share kept of its correction; it is as wide as before."""
+        if self.base is None:
+            return law
+        shift = (self.gate - 1) * (law.point - level)
+        return law.moved(torch.ones_like(shift), shift)
 
     def _read(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"], scale: Scale
-    ) -> Prediction:
-        """One pass, in the units of the body."""
+    ) -> tuple[Tokens, Distribution]:
+        """One pass: what was read, and ``[B, M, C]`` distributions in the units of the body."""
         tokens = self.adapter(Context.fold(scale.apply(past), time))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
-        values = self._unfold(self.decoder(hidden, tokens.outlook), len(past))
-        covered = self._unfold(self.decoder.covered(tokens.mask[:, tokens.n_prompt :]), len(past))
-        return Prediction(values, covered, tokens.aux_loss)
+        return tokens, self._unfold(self.decoder.distribution(hidden, tokens.outlook), len(past))
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         self.adapter.prepare(time)
@@ -139,17 +173,25 @@ class ForecastModel(Network):
         return None if self.base is None else float(self.gate)
 
     def roll(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        horizon: int,
+        shares: Float[Tensor, "B H2 C"] | None = None,
     ) -> Float[Tensor, "B H2 C"]:
         grows = self.rollout == "cached" and self.adapter.layout.grows
-        ahead = (self._grow if grows else super().roll)(past, time, horizon)
-        if self.base is None:
+        ahead = (self._grow if grows else super().roll)(past, time, horizon, shares)
+        if self.base is None or shares is not None:  # what is drawn has passed the gate
             return ahead
         base = self.base.forecast(past, time, ahead.shape[1])
         return base + self.gate * (ahead - base)
 
     def _grow(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        horizon: int,
+        shares: Float[Tensor, "B H2 C"] | None = None,
     ) -> Float[Tensor, "B H2 C"]:
         """Read the window once, then one token for each segment forecast."""
         context, step, windows = past.shape[1], self.step, len(past)
@@ -159,8 +201,12 @@ class ForecastModel(Network):
         scale, series = scale.last, past
         for start in range(context, context + horizon, step):
             level = self._levels(series[:, -context:], time, scale, step)
-            values = self._unfold(self.decoder(hidden[:, -1:]), windows)
-            segment = scale.stretch(values) + level
+            law = self._unfold(self.decoder.distribution(hidden[:, -1:]), windows)
+            law = law.moved(scale.stretch(torch.ones_like(law.point)), level)
+            segment = law.point
+            if shares is not None:
+                part = shares[:, start - context : start - context + step]
+                segment = self._gated(law, level).at(part)
             series = torch.cat([series, segment], 1)
             if start + step < context + horizon:
                 when = time[:, start : start + step]
@@ -177,5 +223,5 @@ class ForecastModel(Network):
         return anchors(self.base, past, time, self.step, steps)
 
     @staticmethod
-    def _unfold(values: Shaped[Tensor, "S M"], windows: int) -> Shaped[Tensor, "B M C"]:
-        return rearrange(values, "(B C) M -> B M C", B=windows)
+    def _unfold(law: Distribution, windows: int) -> Distribution:
+        return law.rearranged("(B C) M -> B M C", B=windows)

@@ -2,11 +2,15 @@
 
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tslm.errors import DataError
+from tslm.intervals import Beside
+from tslm.intervals import forecasts as shown
 
 MOST = 8  # series in one figure
+PATHS = 50  # samples drawn of a forecast
 SHOWN = 5  # horizons of history before the forecast
 
 
@@ -19,6 +23,8 @@ def plot_forecasts(
     target_col: str = "y",
 ) -> Figure:
     """Draw the end of each series and its forecasts, one panel a series, eight at most.
+
+    Intervals and quantiles are bands in the colour of their forecast, samples thin lines.
 
     Args:
         df: what happened; may reach into the time of the forecasts.
@@ -50,7 +56,7 @@ def plot_forecasts(
             axes.plot(past[time_col], past[target_col], color="0.35", lw=1, label=target_col)
         if ahead is not None:
             for column in models(ahead, (id_col, time_col, target_col)):
-                axes.plot(ahead[time_col], ahead[column], lw=1.3, label=column)
+                _draw(axes, ahead, time_col, column)
         axes.set_title(str(name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(axis="x", labelrotation=20)
@@ -61,8 +67,21 @@ def plot_forecasts(
 
 
 def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
-    """The forecast columns of a frame."""
-    return [column for column in frame.columns if column not in (*others, "cutoff")]
+    """The forecast columns of a frame, without intervals, quantiles and samples."""
+    return shown(column for column in frame.columns if column not in (*others, "cutoff"))
+
+
+def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
+    """One forecast: its line, and what may come as bands and thin lines of its colour."""
+    (line,) = axes.plot(ahead[time], ahead[name], lw=1.3, label=name)
+    beside = Beside.of(name, ahead.columns)
+    for path in beside.samples[:PATHS]:
+        axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=line.get_color(), zorder=1)
+    shares = sorted(beside.quantiles)
+    for low, high in zip(shares, reversed(shares), strict=True):
+        if low < high:
+            lower, upper = (ahead[beside.quantiles[share]] for share in (low, high))
+            axes.fill_between(ahead[time], lower, upper, color=line.get_color(), alpha=0.15, lw=0)
 
 
 def plot_readings(reading: pd.DataFrame, series: object = None, rows: int = 12) -> Figure:

@@ -16,6 +16,7 @@ import tslm.saving as saving
 from tslm.assembly import device_of, settle, task_of
 from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
+from tslm.conformal import Calibration, check, wanted
 from tslm.data.align import aligned
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
@@ -33,6 +34,7 @@ from tslm.types import Facts, Forecaster, Task
 from tslm.verdict import Verdict, judge
 
 LOOK = 1024  # validation windows looked at during training, evenly spread
+INTERVALS = "intervals."  # what the names of their tensors begin with, in a saved model
 LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
 
 
@@ -109,8 +111,13 @@ class TrainedForecaster(LongFrameForecaster):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
             model = self._assemble(cfg, task)
+            kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
+            check(kind, model)
             self._begin(model)
-            self._learn(cfg, model, panel, split, run)
+            val = self._learn(cfg, model, panel, split, run)
+            limit = max(wanted(kind, model, cfg.h) // val.channels, 1)
+            seen = Batches(val, spread(len(val), limit) if len(val) else None)
+            self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
@@ -139,7 +146,10 @@ class TrainedForecaster(LongFrameForecaster):
             "verdict": self.verdict_.to_dict(),
             **self._identity(),
         }
-        saved = saving.Saved(facts, trained_state(self.forecaster_), history.arrays)
+        facts["intervals"], learnt = self.calibration_.to_saved()
+        learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
+        weights = trained_state(self.forecaster_) | learnt
+        saved = saving.Saved(facts, weights, history.arrays)
         saving.save(saved, Path(path), overwrite)
 
     @classmethod
@@ -191,7 +201,12 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, facts["season_length"], calendar)
         model = self._assemble(cfg, task, download)
         self._check_identity(facts, model)
-        saving.fill(model, saved.weights)
+        learnt = {name: t for name, t in saved.weights.items() if name.startswith(INTERVALS)}
+        saving.fill(model, {name: t for name, t in saved.weights.items() if name not in learnt})
+        learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
+        self.calibration_ = Calibration.nothing(int(cfg.h))  # older models do not say
+        if "intervals" in facts:
+            self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
@@ -212,6 +227,10 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _joint(self, cfg: DictConfig) -> bool:
         """Whether the forecaster reads all series together."""
+        return False
+
+    def _trusts_law(self, model: Forecaster) -> bool:
+        """Whether intervals are those of the forecaster's own law, where nobody says."""
         return False
 
     def _concerns(self, setting: str) -> bool:
@@ -254,8 +273,8 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _learn(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
-    ) -> None:
-        """Show the forecaster its windows; train the weights it has."""
+    ) -> Windows:
+        """Show the forecaster its windows; train the weights it has. Gives those of validation."""
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
         windows = Windows(
@@ -278,6 +297,7 @@ class TrainedForecaster(LongFrameForecaster):
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
             self._train(cfg, model, data, run.folder)
         model.calibrate(Batches(val, looked_at))
+        return val
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None

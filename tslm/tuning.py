@@ -64,10 +64,12 @@ def tune(
     study = optuna.create_study(
         study_name="tslm",
         storage=JournalStorage(JournalFileBackend(str(path / STUDY))),
-        sampler=optuna.samplers.TPESampler(seed=model.get_params(deep=False)["random_state"]),
         load_if_exists=True,
     )
     _claim(study, _print(model, df, space), path)
+    seed = model.get_params(deep=False)["random_state"]
+    fresh = None if seed is None else seed + len(study.trials)  # do not try the first ones again
+    study.sampler = optuna.samplers.TPESampler(seed=fresh)
 
     def objective(trial: optuna.Trial) -> float:
         chosen = {name: _suggest(trial, name, choices) for name, choices in space.items()}

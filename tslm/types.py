@@ -14,6 +14,8 @@ from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from tslm.distribution import Distribution
+
 
 @dataclass(frozen=True)
 class Task:
@@ -118,6 +120,7 @@ class Outlook(NamedTuple):
         responses: of each code to each value of the state.
         evidence: log weight of the own filter (0) and of each code, as the context has them.
         power: what the own filter, and each code, leaves unexplained in the context.
+        habit: log weight by what has followed in training; 0 but for controls.
     """
 
     season: Float[Tensor, "S H"]
@@ -128,6 +131,7 @@ class Outlook(NamedTuple):
     responses: Float[Tensor, "K p H"]
     evidence: Float[Tensor, "S K1"]
     power: Float[Tensor, "S K1"]
+    habit: Float[Tensor, "S K1"]
 
 
 @dataclass(frozen=True)
@@ -184,11 +188,13 @@ class Prediction(NamedTuple):
     """M values that end ``decoder.step`` steps after the context, in the units of the context.
 
     ``covered`` is False where a value was made from nothing (padding before a short series).
+    ``law`` is what may come in place of each value, None where nothing is said of that.
     """
 
     values: Float[Tensor, "B M C"]
     covered: Bool[Tensor, "B M C"]
     aux_loss: Float[Tensor, ""] | None
+    law: Distribution | None = None
 
 
 class Forecaster(nn.Module, ABC):
@@ -196,11 +202,15 @@ class Forecaster(nn.Module, ABC):
 
     ``joint`` forecasters read all channels of a window together; the others forecast each one as
     if it were alone. Of ``one_for_all`` forecasters one serves every horizon; the others are best
-    made for each, and are rolled beyond theirs.
+    made for each, and are rolled beyond theirs. ``reach`` is for how many steps it has a law of
+    what may come, 0 if it gives points only. ``looks`` validation windows are forecast to learn its
+    errors from.
     """
 
     joint: bool = False
     one_for_all: bool = False
+    reach: int = 0
+    looks: int = 1024
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
@@ -218,6 +228,18 @@ class Forecaster(nn.Module, ABC):
             time: time of the L context steps and the steps after them, T >= L + horizon.
             horizon: steps to forecast.
         """
+
+    def distribution(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Distribution:
+        """What may come, as its own law has it: ``[B, H, C]``.
+
+        Args:
+            past: contexts, as in ``forecast``.
+            time: of the context and of what follows.
+            horizon: steps, at most ``reach``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives points only.")
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         """Learn from windows, once and without gradients; an empty hook.

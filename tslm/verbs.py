@@ -43,7 +43,9 @@ def predict(cfg: DictConfig, say: Say) -> None:
     model = load_estimator(cfg.model, download=cfg.download)
     data = None if cfg.data is None else files.read_table(cfg.data)
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
-    forecast = model.predict(data, h=cfg.h, level=level, quantiles=quantiles)
+    forecast = model.predict(
+        data, h=cfg.h, level=level, quantiles=quantiles, num_samples=cfg.num_samples
+    )
     files.write_table(forecast, cfg.out)
     say(f"wrote {len(forecast)} rows to {cfg.out}")
 

@@ -95,7 +95,7 @@ def hard_codes() -> None:
     """One of 16 codes in place of a filter of one's own, and the mixture of them."""
     for name in SETS:
         data = load(name)
-        for n_codes in (4, 16, 64):
+        for n_codes in (16, 64):
             model = untrained(data, n_codes)
             sums, count = torch.zeros(3, 2), 0
             for outlook, truth, spread in read(model, data, "test"):
@@ -240,18 +240,17 @@ def pretraining() -> None:
     sets = [load(name) for name in ("etth1", "etth2", "ettm1", "ettm2")]
     known = [_named(data, 0, data.borders.train_end) for data in sets]
     adapter = Spec("lipcot", band=12.0)
-    made = LiPCoTPretrainer(adapter=adapter, max_steps=400, learning_rate=2e-3, verbose=0).fit(
-        known
-    )
+    made = LiPCoTPretrainer(
+        adapter=adapter, max_steps=200, batch_size=32, learning_rate=2e-3, verbose=0
+    ).fit(known)
     for data in sets:
         print(data.name)
         print(made.score(_named(data, data.borders.val_end, data.borders.test_end)).to_string())
     with tempfile.TemporaryDirectory() as folder:
         made.save(Path(folder) / "codes")
         for name in SETS:
-            for steps in (30, 100):
-                for start in (None, Path(folder) / "codes"):
-                    _transfer(load(name), adapter, steps, start)
+            for start in (None, Path(folder) / "codes"):
+                _transfer(load(name), adapter, 50, start)
 
 
 def _named(data: Benchmark, start: int, stop: int) -> pd.DataFrame:

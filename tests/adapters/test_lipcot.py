@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from einops import rearrange
 from torch import Tensor
 
 from tslm import Spec, TSLMForecaster
 from tslm.adapters.code_embedding import EMBEDDINGS
-from tslm.adapters.lipcot import CODES, LiPCoT
+from tslm.adapters.lipcot import CODES, COUNTED, LiPCoT
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar
 from tslm.config import configure
@@ -82,7 +83,8 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
     hidden, outlook = read(model, batch)
     alone = torch.full_like(outlook.evidence, -torch.inf)
     alone[:, 0] = 0
-    ahead = model._unfold(model.decoder(hidden, outlook._replace(evidence=alone)), len(batch.past))
+    ahead = model.decoder(hidden, outlook._replace(evidence=alone))
+    ahead = rearrange(ahead, "(B C) H -> B H C", B=len(batch.past))
     scaled = model.adapter.scale(batch.past).apply(batch.past)
     classical = rule.forecast(scaled, batch.time, H)
     torch.testing.assert_close(ahead, classical, rtol=1e-5, atol=1e-5)
@@ -307,11 +309,45 @@ def test_every_control_of_the_codes_changes_what_is_read(codes: str, batch: Batc
     assert not torch.allclose(same[0].embeds, same[1].embeds)
     if codes == "random":
         assert torch.equal(control.adapter.book.filters, built().adapter.book.filters)
+    elif codes in COUNTED:
+        assert not same[1].embeds.any()
+        assert not torch.equal(same[0].outlook.habit, same[1].outlook.habit)
     else:
         outlooks = [tokens.outlook for tokens in same]
         assert all(torch.equal(a, b) for a, b in zip(*outlooks, strict=True))
-    if codes == "shuffled":
+    if codes == "bag":
+        frames = same[1].embeds[:, :-1]
+        torch.testing.assert_close(frames, frames[:, :1].expand_as(frames))
+    if codes in ("shuffled", "bag"):
         assert torch.equal(same[0].embeds[:, -1], same[1].embeds[:, -1])
+
+
+def test_counted_codes_weigh_filters_by_what_followed_in_training(walks: Walks) -> None:
+    """Half of the series go on as noise, half as slow waves, whatever they were before."""
+    dice = torch.Generator().manual_seed(0)
+    past = torch.randn(64, 4 * L, 1, generator=dice)
+    past[::2] = past[::2].cumsum(1)
+    slow = torch.randn(64, 4 * L, 1, generator=dice).cumsum(1)
+    time = torch.arange(8 * L).repeat(64, 1)
+    sizes = {"context_length": 4 * L, "season_length": 1, "order": 4, "n_codes": 2}
+    for kind in COUNTED:
+        model = built(codes=kind, **sizes)
+        model.learn([Batch(past, slow, time)], [])
+        adapter = model.adapter
+        assert isinstance(adapter, LiPCoT)
+        shares = adapter.habits[:, 1:].exp() / 2
+        torch.testing.assert_close(shares.sum(1), torch.ones(2))
+        code = int(adapter.book.filters[:, 0].argmin())  # of what moves slowly
+        assert (shares[:, code] > 0.9).all()
+        assert (adapter.habits[:, 0] == 0).all()
+    swapped = torch.where(
+        (torch.arange(64) % 2 == 0)[:, None, None], slow.diff(dim=1, prepend=slow[:, :1]), slow
+    )
+    bigram, unigram = (built(codes=kind, **sizes) for kind in ("bigram", "unigram"))
+    for model in (bigram, unigram):
+        model.learn([Batch(past, swapped, time)], [])
+    assert bigram.adapter.habits.diff(dim=0).abs().max() > 1  # what was slow becomes noise
+    assert unigram.adapter.habits.diff(dim=0).abs().max() == 0
 
 
 def test_controls_are_asked_about_where_codes_are_learnt() -> None:

@@ -179,6 +179,13 @@ class TestEveryLatent:
         ):
             assert torch.equal(ours, theirs)
 
+    def test_a_circular_shift_rarely_changes_a_code(self, latent: str) -> None:
+        """Of frames that are stationary: only the seam is new."""
+        frames, book = mixed(steps=512), Codebook(6, 8, latent)
+        book.fit(measured(frames))
+        shifted = book(measured(frames.roll(100, 1)))
+        assert (shifted.shape == book(measured(frames)).shape).float().mean() > 0.9
+
     def test_it_is_kept_with_its_buffers(self, latent: str) -> None:
         book, other = Codebook(6, 8, latent), Codebook(6, 8, latent)
         frames = measured(mixed())

@@ -9,7 +9,7 @@ token; a further token stands for the whole context; the body is a pretrained on
 embedded by their spectra and not as words, unless ``embedding`` says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, NamedTuple
@@ -28,13 +28,14 @@ from tslm.errors import ConfigError
 from tslm.lexicon import Lexicon
 from tslm.nn.burg import Autoregression, zero_input_response
 from tslm.nn.classical import Resolved, repeat_season, resolved
-from tslm.nn.codebook import Codebook, Codes, itakura, per_power
+from tslm.nn.codebook import SPECIAL, Codebook, Codes, itakura, per_power
 from tslm.nn.frames import Estimator, Frames
 from tslm.nn.patching import begun, patch
 from tslm.nn.scale import Norm
 from tslm.types import Batch, Context, Facts, Layout, Outlook, Sizes, Task, Tokens
 
-CODES = ("learnt", "random", "permuted", "shuffled")
+CODES = ("learnt", "random", "permuted", "shuffled", "bag", "unigram", "bigram")
+COUNTED = CODES[-2:]
 LEARNT_ROWS = 64  # windows of a batch that the codebook is learnt from
 BATCHES = 32  # and how many batches
 _HOUR = 3600  # seconds
@@ -69,7 +70,9 @@ class LiPCoT(Adapter):
         evidence: how many steps of the context count as evidence for a code (its likelihood is
             tempered to so many); 0 leaves all to the body.
         codes: ``learnt``; or a control: ``random`` filters, ``permuted`` embeddings of codes,
-            frames ``shuffled`` in time.
+            frames ``shuffled`` in time, a ``bag`` of frames in which each is the mean of all; or
+            nothing is told to the body, and filters weigh what ``unigram`` counts of codes that
+            follow a context in training, or ``bigram``, by the code of the context, make of them.
         norm: see ``Scale.of``.
         floor: least spread a window is divided by, in units of the training spread.
 
@@ -126,6 +129,8 @@ class LiPCoT(Adapter):
         self.book = Codebook(order, n_codes, latent, gain_codes, level_codes)
         self.responses: Float[Tensor, "K p H"]
         self.register_buffer("responses", self._respond())
+        self.habits: Float[Tensor, "K K1"]
+        self.register_buffer("habits", torch.zeros(n_codes, n_codes + 1))
         self.embed = EMBEDDINGS[embedding](lexicon, self.frame_book, self.book, codes)
         dated = calendar and task.dated and self.embed.calendar
         told = task if band is None else _hourly(task)
@@ -166,14 +171,36 @@ class LiPCoT(Adapter):
             self.frame_book.fit(frames)
         self.book.fit(contexts)
         self.responses.copy_(self._respond())
+        if self.codes in COUNTED:
+            self.habits.copy_(self._counted(train))
+
+    def _counted(self, train: Iterable[Batch]) -> Float[Tensor, "K K1"]:
+        """Log shares of codes that follow each code, times K; one more of each is counted."""
+        count = len(self.book.filters)
+        pairs = torch.ones(count, count)
+        for some in _sample(train):
+            scale, home = self.scale(some.past), self.responses.device
+            rows = rearrange(scale.apply(some.past), "B L C -> (B C) L").to(home)
+            later = (some.future - scale.level(some.future.shape[1])) / scale.spread[:, -1:]
+            taken = self._take(rows)
+            season = repeat_season(taken.season, later.shape[1])
+            rest = rearrange(later, "B F C -> (B C) F").to(season) - season
+            before = self.book(_whole(taken)).shape
+            after = self.book(Estimator(self.order).measure(rest)).shape
+            seen = (before >= SPECIAL) & (after >= SPECIAL)
+            ones = pairs.new_ones(int(seen.sum()))
+            place = (before[seen].cpu() - SPECIAL, after[seen].cpu() - SPECIAL)
+            pairs.index_put_(place, ones, accumulate=True)
+        if self.codes == "unigram":
+            pairs = pairs.sum(0, keepdim=True).expand(count, -1)
+        return pad((pairs * count / pairs.sum(1, keepdim=True)).log(), (1, 0))
 
     @torch.no_grad()
     def measured(self, train: Iterable[Batch]) -> tuple[Frames, Frames]:
         """Frames of evenly spread windows, and their contexts."""
         frames, contexts = [], []
-        for batch in islice(train, BATCHES):
-            some = batch.past[:: -(-len(batch.past) // LEARNT_ROWS)]
-            rows = self.scale(some).apply(some).to(self.responses.device)
+        for some in _sample(train):
+            rows = self.scale(some.past).apply(some.past).to(self.responses.device)
             taken = self._take(rearrange(rows, "B L C -> (B C) L"))
             frames.append(self._frames(taken.residual))
             contexts.append(_whole(taken))
@@ -223,7 +250,12 @@ class LiPCoT(Adapter):
         embeds, mask = said.embeds, said.mask
         if self.codes == "shuffled":
             embeds, mask = self._shuffled(embeds), self._shuffled(mask)
+        if self.codes == "bag":
+            shares = mask[:, :, None] / mask.sum(1).clamp(min=1)[:, None, None]
+            embeds = self.embed.sized((shares * embeds).sum(1, keepdim=True).expand_as(embeds))
         end = self._said(last, context.time[:, -1:], whole=True)
+        if self.codes in COUNTED:
+            embeds, end = torch.zeros_like(embeds), torch.zeros_like(end)
         heard = self.embed.heard(last.codes, whole=True)
         return Tokens(torch.cat([embeds, end], 1), torch.cat([mask, heard], 1), outlook=outlook)
 
@@ -282,6 +314,7 @@ class LiPCoT(Adapter):
             responses=self.responses.to(like),
             evidence=(-weight / 2 * excess.log1p()).to(like),
             power=(model.power[:, None] * (1 + excess)).to(like),
+            habit=self.habits[excess[:, 1:].argmin(1)].to(like),
         )
 
     @staticmethod
@@ -302,6 +335,13 @@ class LiPCoT(Adapter):
             self.book.filters.repeat_interleave(order, 0), unit.repeat(count, 1), self.horizon
         )
         return rearrange(ahead, "(K p) H -> K p H", K=count).float()
+
+
+def _sample(train: Iterable[Batch]) -> Iterator[Batch]:
+    """Evenly spread windows of the first batches."""
+    for batch in islice(train, BATCHES):
+        step = -(-len(batch.past) // LEARNT_ROWS)
+        yield Batch(batch.past[::step], batch.future[::step], batch.time[::step])
 
 
 def _hourly(task: Task) -> Task:

@@ -2,21 +2,32 @@
 
 from abc import ABC, abstractmethod
 
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from tslm.distribution import Distribution
+from tslm.nn.laws.base import Law
+from tslm.nn.laws.point import POINT
 from tslm.types import Outlook
 
 
 class Decoder(nn.Module, ABC):
     """Promises M values that end ``step`` steps after the context.
 
-    Every decoder is made with ``width``, ``layout`` and ``task``. ``caution`` is how sure
+    Every decoder is made with ``width``, ``layout``, ``task`` and ``law``. ``caution`` is how sure
     validation must be of a correction of a base, see ``share_kept``.
+
+    Args:
+        law: what becomes of the numbers it gives for each value, of which there are ``law.size``.
     """
 
     step: int
     caution: float = 0.0
+
+    def __init__(self, law: Law = POINT) -> None:
+        super().__init__()
+        self.law = law
 
     @property
     @abstractmethod
@@ -31,13 +42,22 @@ class Decoder(nn.Module, ABC):
     @abstractmethod
     def forward(
         self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
-    ) -> Float[Tensor, "S M"]:
+    ) -> Float[Tensor, "S MR"]:
         """Turn the hidden states of a context's tokens into normalised values.
+
+        Where the law takes R numbers a value, those of a value lie side by side.
 
         Args:
             hidden: of the tokens.
             outlook: what an adapter of codes says beside them; most decoders do not ask.
         """
+
+    def distribution(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Distribution:
+        """What its law makes of that: ``[S, M]`` distributions, in normalised units."""
+        numbers = self(hidden, outlook)
+        return self.law(rearrange(numbers, "S (M R) -> S M R", R=self.law.size))
 
     @abstractmethod
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:

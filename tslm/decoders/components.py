@@ -12,6 +12,8 @@ from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
+from tslm.nn.laws.base import Law
+from tslm.nn.laws.point import POINT
 from tslm.nn.readout import Readout
 from tslm.types import Layout, Outlook, Task
 
@@ -25,6 +27,7 @@ class ComponentsDecoder(Decoder):
         width: of the hidden states, D; parts have D // 3 dimensions.
         layout: gives the number of tokens N.
         task: gives the horizon H.
+        law: of each value.
         dropout: before the maps.
         scaled: whether the maps learn as one of a single hidden state does, see ``Readout``.
     """
@@ -35,14 +38,17 @@ class ComponentsDecoder(Decoder):
         width: int,
         layout: Layout,
         task: Task,
+        law: Law = POINT,
         dropout: float = 0.0,
         scaled: bool = True,
     ) -> None:
-        super().__init__()
+        super().__init__(law)
         self.step, self.part = task.horizon, width // PARTS
         self.dropout = nn.Dropout(dropout)
         self.project = Readout(
-            PARTS * self.part * layout.n_tokens, task.horizon, usual=width if scaled else None
+            PARTS * self.part * layout.n_tokens,
+            law.size * task.horizon,
+            usual=width if scaled else None,
         )
 
     @property
@@ -51,11 +57,11 @@ class ComponentsDecoder(Decoder):
 
     def forward(
         self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
-    ) -> Float[Tensor, "S M"]:
+    ) -> Float[Tensor, "S MR"]:
         return self.project(self.dropout(self._flat(hidden)))
 
-    def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 M"]:
-        """The forecast of each part; they add up to the forecast."""
+    def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 MR"]:
+        """The forecast of each part, or the numbers of its law; they add up to the forecast."""
         flat = rearrange(self._flat(hidden), "S (c k) -> S c k", c=PARTS)
         weight = rearrange(self.project.weight, "H (c k) -> c H k", c=PARTS)
         ahead = torch.einsum("sck,chk->sch", self.project.scale * flat, weight)
@@ -76,13 +82,14 @@ class FoldDecoder(Decoder):
         width: of the hidden states, D.
         layout: gives the number of tokens N.
         task: gives the horizon H.
+        law: of each value.
 
     Raises:
         ConfigError: if the sequence cannot be folded in three.
     """
 
-    def __init__(self, *, width: int, layout: Layout, task: Task) -> None:
-        super().__init__()
+    def __init__(self, *, width: int, layout: Layout, task: Task, law: Law = POINT) -> None:
+        super().__init__(law)
         total = width * layout.n_tokens
         if total % PARTS:
             raise ConfigError(
@@ -90,7 +97,7 @@ class FoldDecoder(Decoder):
                 "decoder=components."
             )
         self.step = task.horizon
-        self.project = nn.Linear(total // PARTS, task.horizon)
+        self.project = nn.Linear(total // PARTS, law.size * task.horizon)
 
     @property
     def head(self) -> nn.Linear:
@@ -98,7 +105,7 @@ class FoldDecoder(Decoder):
 
     def forward(
         self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
-    ) -> Float[Tensor, "S M"]:
+    ) -> Float[Tensor, "S MR"]:
         thirds = rearrange(rearrange(hidden, "S N D -> S (N D)"), "S (c k) -> S c k", c=PARTS)
         return self.project(thirds).sum(1)
 

@@ -10,7 +10,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
+from tslm.distribution import Distribution
 from tslm.errors import ConfigError
+from tslm.nn.laws.base import Law
+from tslm.nn.laws.mixture import LEAST, Mixture, MixtureLaw
+from tslm.nn.laws.point import POINT, PointLaw
 from tslm.nn.mixture import FilterMixture
 from tslm.types import Layout, Outlook, Task
 
@@ -18,18 +22,20 @@ from tslm.types import Layout, Outlook, Task
 class FilterDecoder(Decoder):
     """The mean of what filters expect, weighed by evidence and by the last hidden state.
 
-    Weights are ``softmax(evidence + logits)``: where nothing is trained, logits and level are zero,
-    and the context alone decides. With a base it gives what training has changed in that.
+    Weights are ``softmax(evidence + habit + logits)``: where nothing is trained, logits and level
+    are zero, and the context alone decides. With a base it gives what training has changed in that.
 
     Args:
         width: of the hidden states, D.
         layout: gives the number of filters K.
         task: gives the horizon H.
+        law: a point (the mean), or a mixture, which is that of the filters.
         dropout: before the map.
         caution: standard errors that the gate of a base gives away, see ``share_kept``.
 
     Raises:
-        ConfigError: if the adapter has no filters, or ``caution`` is negative.
+        ConfigError: if the adapter has no filters, the law is another one, or ``caution`` is
+            negative.
     """
 
     def __init__(
@@ -38,10 +44,11 @@ class FilterDecoder(Decoder):
         width: int,
         layout: Layout,
         task: Task,
+        law: Law = POINT,
         dropout: float = 0.0,
         caution: float = 1.0,
     ) -> None:
-        super().__init__()
+        super().__init__(law)
         if caution < 0:
             raise ConfigError(f"caution={caution} must not be negative.")
         self.caution = caution
@@ -49,6 +56,11 @@ class FilterDecoder(Decoder):
             raise ConfigError(
                 "decoder=filters mixes the filters of an adapter that codes, and this one has "
                 "none. Use adapter=lipcot, or decoder=flatten."
+            )
+        if not isinstance(law, PointLaw | MixtureLaw):
+            raise ConfigError(
+                "decoder=filters is a mixture of filters, or their mean, and can be nothing else. "
+                "Use decoder=mixture, or another layout with this law: decoder=flatten law=..."
             )
         self.step, self.n_codes = task.horizon, layout.n_codes
         self.corrects = False
@@ -74,6 +86,23 @@ class FilterDecoder(Decoder):
             return outlook.season + ahead
         untrained = outlook.evidence.softmax(1)
         return ahead - self._mean(untrained, torch.zeros_like(level), outlook)
+
+    def distribution(
+        self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
+    ) -> Distribution:
+        if isinstance(self.law, PointLaw):
+            return super().distribution(hidden, outlook)
+        assert outlook is not None
+        mixed = self.mixture(hidden, outlook)
+        found = Mixture(
+            repeat(mixed.weights, "S K -> S H K", H=self.step),
+            rearrange(mixed.means, "S K H -> S H K"),
+            rearrange(mixed.variances, "S K H -> S H K").sqrt() + LEAST,
+        )
+        if not self.corrects:
+            return found
+        shift = self(hidden, outlook) - found.point  # what is mixed is the base's business
+        return found.moved(torch.ones_like(shift), shift)
 
     def mixture(self, hidden: Float[Tensor, "S N D"], outlook: Outlook) -> FilterMixture:
         """All that may come next, in normalised units."""
@@ -101,7 +130,8 @@ class FilterDecoder(Decoder):
         """The weight of each filter, and the level of what comes."""
         assert outlook is not None  # an adapter with n_codes gives one
         raw = self.project(self.dropout(hidden[:, -1]))
-        return (outlook.evidence + raw[:, :-1]).softmax(1), raw[:, -1], outlook
+        weights = (outlook.evidence + outlook.habit + raw[:, :-1]).softmax(1)
+        return weights, raw[:, -1], outlook
 
     def _mean(
         self, weights: Float[Tensor, "S K1"], level: Float[Tensor, " S"], outlook: Outlook

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
 from tslm.errors import ConfigError
+from tslm.nn.laws.base import Law
+from tslm.nn.laws.point import POINT
 from tslm.types import Layout, Outlook, Task
 
 
@@ -17,6 +19,7 @@ class FlattenDecoder(Decoder):
         width: of the hidden states, D.
         layout: gives the number of tokens N.
         task: gives the horizon H.
+        law: of each value.
         keep: read only so many of the first dimensions of each hidden state, as Time-LLM has it;
             None, or more than there are, is all.
         dropout: before the map.
@@ -32,16 +35,17 @@ class FlattenDecoder(Decoder):
         width: int,
         layout: Layout,
         task: Task,
+        law: Law = POINT,
         keep: int | None = None,
         dropout: float = 0.0,
         output_dropout: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(law)
         if keep is not None and keep < 1:
             raise ConfigError(f"keep={keep}: the decoder must read at least one dimension.")
         self.step, self.keep = task.horizon, min(keep or width, width)
         self.dropout, self.output_dropout = nn.Dropout(dropout), nn.Dropout(output_dropout)
-        self.project = nn.Linear(self.keep * layout.n_tokens, task.horizon)
+        self.project = nn.Linear(self.keep * layout.n_tokens, law.size * task.horizon)
 
     @property
     def head(self) -> nn.Linear:
@@ -49,7 +53,7 @@ class FlattenDecoder(Decoder):
 
     def forward(
         self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
-    ) -> Float[Tensor, "S M"]:
+    ) -> Float[Tensor, "S MR"]:
         flat = rearrange(hidden[:, :, : self.keep], "S N k -> S (k N)")
         return self.output_dropout(self.project(self.dropout(flat)))
 

@@ -5,6 +5,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.decoders.base import Decoder
+from tslm.nn.laws.base import Law
+from tslm.nn.laws.point import POINT
 from tslm.nn.mlp import Activation, mlp
 from tslm.nn.patching import unpatch
 from tslm.types import Layout, Outlook, Task
@@ -17,6 +19,7 @@ class SegmentDecoder(Decoder):
         width: of the hidden states, D.
         layout: gives the segment length P.
         task: not needed; every decoder is handed it.
+        law: of each value.
         layers: linear layers, 1 for a linear map.
         hidden: width between the layers.
         activation: between the layers.
@@ -29,16 +32,17 @@ class SegmentDecoder(Decoder):
         width: int,
         layout: Layout,
         task: Task,
+        law: Law = POINT,
         layers: int = 1,
         hidden: int = 512,
         activation: Activation = "tanh",
         dropout: float = 0.1,
     ) -> None:
-        super().__init__()
+        super().__init__(law)
         self.step = layout.patch_len
         self.project = mlp(
             width,
-            layout.patch_len,
+            law.size * layout.patch_len,
             layers=layers,
             hidden=hidden,
             activation=activation,
@@ -53,7 +57,7 @@ class SegmentDecoder(Decoder):
 
     def forward(
         self, hidden: Float[Tensor, "S N D"], outlook: Outlook | None = None
-    ) -> Float[Tensor, "S M"]:
+    ) -> Float[Tensor, "S MR"]:
         return unpatch(self.project(hidden))
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:

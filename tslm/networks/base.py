@@ -45,12 +45,16 @@ class Network(Forecaster):
                 beyond.
         """
         context = batch.past.shape[1]
-        values, covered, aux_loss = self(batch.past, batch.time[:, :context])
+        values, covered, aux_loss, law = self(batch.past, batch.time[:, :context])
         stop = context + self.step
         truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)
-        gap = torch.where(counted, values - torch.nan_to_num(truth), 0)
-        loss = CRITERIA[criterion](gap).sum() / counted.sum().clamp(min=1)
+        truth = torch.nan_to_num(truth)
+        if law is None:
+            error = CRITERIA[criterion](torch.where(counted, values - truth, 0))
+        else:  # where nothing counts, the truth is what was said, and no gradient can explode
+            error = law.loss(torch.where(counted, truth, values.detach()))
+        loss = torch.where(counted, error, 0).sum() / counted.sum().clamp(min=1)
         return loss if aux_loss is None else loss + aux_loss
 
     @torch.no_grad()
@@ -61,20 +65,50 @@ class Network(Forecaster):
         home, here = past.device, next(chain(self.parameters(), self.buffers())).device
         return self.roll(past.to(here), time.to(here), horizon)[:, :horizon].to(home)
 
-    def roll(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    @torch.no_grad()
+    def paths(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        shares: Float[Tensor, "B H2 C"],
     ) -> Float[Tensor, "B H2 C"]:
-        """Forecast a step, move the window by it, look at it afresh, until ``horizon`` is full."""
+        """What may come, one path a window: each step is drawn in the light of those before it.
+
+        Args:
+            past: contexts, as in ``forecast``.
+            time: of the context and of what follows.
+            shares: where each value lies in its law, within (0, 1), for whole steps of the network.
+        """
+        home, here = past.device, next(chain(self.parameters(), self.buffers())).device
+        parts = (past.to(here), time.to(here), shares.shape[1], shares.to(here))
+        return self.roll(*parts).to(home)
+
+    def roll(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        horizon: int,
+        shares: Float[Tensor, "B H2 C"] | None = None,
+    ) -> Float[Tensor, "B H2 C"]:
+        """Forecast a step, move the window by it, look at it afresh, until ``horizon`` is full.
+
+        With ``shares`` values are read from their laws at these, and otherwise they are points.
+        """
         context = past.shape[1]
         series = past
         for start in range(0, horizon, self.step):
             window = series[:, start:]
-            ahead = self.ahead(window, time[:, start : start + context])
+            part = None if shares is None else shares[:, start : start + self.step]
+            ahead = self.ahead(window, time[:, start : start + context], part)
             series = torch.cat([series, ahead], 1)
         return series[:, context:]
 
     def ahead(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        shares: Float[Tensor, "B P C"] | None = None,
     ) -> Float[Tensor, "B P C"]:
-        """The ``step`` values that follow the context."""
+        """The ``step`` values that follow the context, see ``roll``."""
+        assert shares is None, "a network without a law draws nothing"
         return self(past, time).values[:, -self.step :]

@@ -28,6 +28,8 @@ class Statistical(Classical):
         ConfigError: if statsforecast is not installed.
     """
 
+    looks = 64  # a fit each
+
     def __init__(self, *, task: Task) -> None:
         super().__init__(task=task)
         try:

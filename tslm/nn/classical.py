@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tslm.errors import ConfigError
 from tslm.nn.burg import Autoregression, burg, fill_forward, zero_input_response
+from tslm.nn.laws.mixture import Mixture
 from tslm.types import Batch, Forecaster, Task
 
 # Of one chunk of windows: its arrays stay in the cache of a core, and below 2**15 values PyTorch
@@ -42,8 +43,7 @@ class Classical(Forecaster):
     def forecast(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Float[Tensor, "B H C"]:
-        rows = rearrange(past, "B L C -> (B C) L")
-        chunks = rows.split(max(1, _CHUNK_VALUES // max(1, rows.shape[1] + horizon)))
+        chunks = _chunks(past, horizon)
         values = torch.cat([self.extend(chunk.double(), horizon).to(past) for chunk in chunks])
         return rearrange(torch.nan_to_num(values), "(B C) H -> B H C", B=len(past))
 
@@ -127,6 +127,8 @@ class ProfileAR(Classical):
             4, 8, 16, 24 and 48, or 24 without validation.
     """
 
+    reach = 2**31
+
     def __init__(self, *, task: Task, order: int | None = None) -> None:
         super().__init__(task=task)
         self.chosen = order is not None
@@ -152,6 +154,18 @@ class ProfileAR(Classical):
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         return resolved(rows, self.season_length, int(self.order)).extend(horizon)
 
+    def distribution(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Mixture:
+        """The autoregression's normal law: its noise, through its impulse response."""
+        found = []
+        for chunk in _chunks(past, horizon):
+            taken = resolved(chunk.double(), self.season_length, int(self.order))
+            found.append(torch.stack([taken.extend(horizon), taken.deviation(horizon)]))
+        values = torch.nan_to_num(torch.cat(found, 1)).to(past)
+        ahead, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
+        return Mixture(torch.ones_like(ahead), ahead, deviation.clamp(min=1e-6))
+
 
 class Resolved(NamedTuple):
     """Series taken apart: a profile, and an autoregression of what it leaves over.
@@ -172,6 +186,14 @@ class Resolved(NamedTuple):
         """Continue each series: the profile, and what the model expects of the rest."""
         rest = zero_input_response(self.model.coefficients, self.state, horizon)
         return repeat_season(self.season, horizon) + rest
+
+    def deviation(self, horizon: int) -> Float[Tensor, "S H"]:
+        """Standard deviation of what the model cannot foresee, after each number of steps."""
+        pulse = torch.zeros_like(self.state)
+        pulse[:, -1:] = 1.0
+        echo = zero_input_response(self.model.coefficients, pulse, horizon)
+        echo = torch.cat([torch.ones_like(echo[:, :1]), echo[:, :-1]], 1)
+        return (self.model.power[:, None] * echo.square().cumsum(1)).sqrt()
 
 
 def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Resolved:
@@ -255,6 +277,12 @@ def last_observed(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S 1"]:
 def repeat_season(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S T"]:
     """One season after the other, cut to ``steps``."""
     return season.repeat(1, -(-steps // season.shape[1]))[:, :steps]
+
+
+def _chunks(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "S L"], ...]:
+    """Windows as rows, so many at once as go into the cache of a core."""
+    rows = rearrange(past, "B L C -> (B C) L")
+    return rows.split(max(1, _CHUNK_VALUES // max(1, rows.shape[1] + horizon)))
 
 
 def _positive(name: str, value: int) -> int:

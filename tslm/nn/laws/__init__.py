@@ -1,0 +1,1 @@
+"""From raw numbers to distributions, one file a family."""
