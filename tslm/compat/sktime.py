@@ -24,7 +24,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         adapter: how series become tokens, see ``tslm.TSLMForecaster``.
         backbone: the frozen body.
         n_layers: its first blocks used; "all" for all.
-        decoder: how hidden states become values; None is the adapter's own.
+        decoder: how hidden states become values; None is the adapter's own. With a law, such as
+            "student_t", ``predict_quantiles`` needs no validation rows.
         base: what the adapter corrects: "profile", "profile_ar" or "ridge".
         h: steps trained for; None takes the horizon of ``fit`` or ``pretrain``, or, without one,
             a quarter of the longest series and at most 24. Longer horizons are rolled out.
@@ -58,7 +59,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         "capability:exogenous": False,
         "capability:missing_values": True,
         "capability:insample": False,
-        "capability:pred_int": False,
+        "capability:pred_int": True,
+        "capability:pred_int:insample": False,
         "capability:pretrain": True,
         "capability:update": True,
         "capability:random_state": True,
@@ -164,15 +166,39 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         """Settings under which sktime's suite runs."""
         fast = {"backbone": "tiny", "max_steps": 2, "accelerator": "cpu", "random_state": 0}
         small = Spec("time_llm", n_prototypes=8, prompt="none")
-        return [fast, {**fast, "adapter": small, "base": "profile"}]
+        law = {**fast, "decoder": "student_t"}
+        return [law, {**law, "adapter": small, "base": "profile"}]
 
     def _predict(self, fh: ForecastingHorizon, X: pd.DataFrame | None = None) -> pd.DataFrame:
         long = _Long(self.context_)
+        (values,) = self._ahead(long, fh, [self.model_.name])
+        return long.unfold(values, fh.to_absolute_index(self.cutoff))
+
+    def _predict_quantiles(
+        self, fh: ForecastingHorizon, X: pd.DataFrame | None, alpha: list[float]
+    ) -> pd.DataFrame:
+        long = _Long(self.context_)
+        names = [f"{self.model_.name}-q-{100 * share:g}" for share in alpha]
+        found = self._ahead(long, fh, names, quantiles=sorted(set(alpha)))
+        times = fh.to_absolute_index(self.cutoff)
+        tables = [long.unfold(values, times) for values in found]
+        columns = [(name, share) for name in self._get_varnames() for share in alpha]
+        arrays = [table.iloc[:, i] for i in range(len(long.columns)) for table in tables]
+        out = pd.concat(arrays, axis=1)
+        out.columns = pd.MultiIndex.from_tuples(columns)
+        return out
+
+    def _ahead(
+        self, long: "_Long", fh: ForecastingHorizon, names: list[str], **asked: Any
+    ) -> list[npt.NDArray[np.float64]]:
+        """Columns of a forecast at the steps of a horizon, ``[series, steps]`` each."""
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
-        ahead = self.model_.predict(long.frame, h=int(steps.max() + long.behind.max()))
-        values = ahead[self.model_.name].to_numpy().reshape(len(long.behind), -1)
-        chosen = np.take_along_axis(values, steps - 1 + long.behind[:, None], axis=1)
-        return long.unfold(chosen, fh.to_absolute_index(self.cutoff))
+        ahead = self.model_.predict(long.frame, h=int(steps.max() + long.behind.max()), **asked)
+        chosen = steps - 1 + long.behind[:, None]
+        return [
+            np.take_along_axis(ahead[name].to_numpy().reshape(len(long.behind), -1), chosen, axis=1)
+            for name in names
+        ]
 
 
 def _reach(fh: ForecastingHorizon | None, cutoff: pd.Index) -> int | None:
