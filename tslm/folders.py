@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 from tslm.errors import ConfigError
 
@@ -26,7 +26,7 @@ def further_folders() -> tuple[Path, ...]:
     Raises:
         ConfigError: if one of them is no folder.
     """
-    found = {}
+    found: dict[str, list[Path]] = {}
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         spec = find_spec(point.value)
         places = [] if spec is None else list(spec.submodule_search_locations or [])
@@ -35,10 +35,11 @@ def further_folders() -> tuple[Path, ...]:
         ]
     if own := os.environ.get(VARIABLE):
         found[VARIABLE] = [Path(own).absolute()]
-    for name, places in found.items():
-        if not places or not places[0].is_dir():
-            raise ConfigError(f"{name} should lead to a folder of yaml files: {places} is none.")
-    return tuple(places[0] for places in found.values())
+    for name, folders in found.items():
+        if not folders or not folders[0].is_dir():
+            there = folders[0] if folders else "nothing"
+            raise ConfigError(f"{name} should lead to a folder of yaml files: {there} is none.")
+    return tuple(folders[0] for folders in found.values())
 
 
 def folders() -> tuple[Path, ...]:
@@ -55,7 +56,11 @@ def find(group: str, name: str) -> Path | None:
 def targets() -> set[str]:
     """What the files of others make objects of: whoever installs or names them trusts them."""
     files = (file for folder in further_folders() for file in folder.rglob("*.yaml"))
-    return {target for file in files for target in _targets(yaml.safe_load(file.read_text()))}
+    return {
+        target
+        for file in files
+        for target in _targets(OmegaConf.to_container(OmegaConf.load(file)))
+    }
 
 
 def _targets(node: Any) -> set[str]:

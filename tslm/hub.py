@@ -18,7 +18,7 @@ from tslm.trained import TrainedForecaster
 TAGS = ["time-series-forecasting", "tslm"]
 
 
-class HubModel(ModelHubMixin):  # type: ignore[misc]  # it passes keywords on without types
+class HubModel(ModelHubMixin):
     """A fitted forecaster as the hub has models.
 
     Args:

@@ -106,11 +106,12 @@ def plot_ablation(table: pd.DataFrame, horizon: int | None = None) -> Figure:
         raise DataError(f"No arm was compared at horizon {wanted}.")
     rows = rows.sort_values("change_percent", ascending=False)
     places = np.arange(len(rows))
+    low, high, middle = (rows[name].to_numpy(float) for name in ("low", "high", "change_percent"))
     figure, axes = plt.subplots(figsize=(8, 1.1 + 0.32 * len(rows)), layout="constrained")
-    for place, row in zip(places, rows.itertuples(), strict=True):
-        colour = COLOURS.get(str(row.verdict), "0.45")
-        axes.plot([row.low, row.high], [place, place], color=colour, lw=2, solid_capstyle="butt")
-        axes.plot(row.change_percent, place, "o", color=colour, ms=5)
+    for i, verdict in enumerate(rows.verdict):
+        colour = COLOURS.get(str(verdict), "0.45")
+        axes.plot([low[i], high[i]], [i, i], color=colour, lw=2, solid_capstyle="butt")
+        axes.plot(middle[i], i, "o", color=colour, ms=5)
     axes.axvline(0, color="0.3", lw=0.8)
     axes.set_yticks(places, rows.arm)
     axes.set_xlabel(

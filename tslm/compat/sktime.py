@@ -208,6 +208,12 @@ def _reach(fh: ForecastingHorizon | None, cutoff: pd.Index) -> int | None:
     return max(int(fh.to_relative(cutoff).to_numpy().max()), 1)
 
 
+def _instances(index: pd.Index) -> pd.Index:
+    """Of each row of a panel, all levels but the time."""
+    names: Any = index  # pandas-stubs knows droplevel of a MultiIndex alone
+    return names.droplevel(-1)
+
+
 class _Long:
     """sktime's index and columns as one long frame, and the way back.
 
@@ -221,7 +227,7 @@ class _Long:
         self.panel = isinstance(y.index, pd.MultiIndex)
         times = y.index.get_level_values(-1)
         if self.panel:
-            instance, self.instances = pd.factorize(y.index.droplevel(-1))
+            instance, self.instances = pd.factorize(_instances(y.index))
         else:
             instance, self.instances = np.zeros(len(y), dtype=np.int64), pd.RangeIndex(1)
         stamps = times.to_timestamp() if isinstance(times, pd.PeriodIndex) else times
