@@ -56,11 +56,8 @@ def find(group: str, name: str) -> Path | None:
 def targets() -> set[str]:
     """What the files of others make objects of: whoever installs or names them trusts them."""
     files = (file for folder in further_folders() for file in folder.rglob("*.yaml"))
-    return {
-        target
-        for file in files
-        for target in _targets(OmegaConf.to_container(OmegaConf.load(file)))
-    }
+    nodes = (OmegaConf.to_container(OmegaConf.load(file)) for file in files)
+    return {target for node in nodes for target in _targets(node)}
 
 
 def _targets(node: Any) -> set[str]:
