@@ -8,7 +8,8 @@ SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
 
-.PHONY: conformance docs setup demo test test-all check format lint type imports golden notebooks wheel
+.PHONY: setup demo test test-all hostile check format lint type imports golden notebooks wheel
+.PHONY: conformance docs
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -27,6 +28,9 @@ test: setup
 
 test-all: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
+
+hostile: .venv/.ready
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000
 
 check: lint type imports test
 

@@ -164,26 +164,9 @@ class TestParameters:
 
 
 class TestNotAvailable:
-    @pytest.mark.parametrize("name", ["futr_exog", "hist_exog", "static_exog", "prompt"])
-    def test_fit_names_settings_of_features_to_come(self, name: str) -> None:
-        value = "{store}: sales" if name == "prompt" else ["price"]
-        with pytest.raises(ConfigError, match=f"{name}.* is not available"):
-            forecaster(**{name: value}).fit(waves())
-
-    def test_fit_names_static_df(self) -> None:
-        with pytest.raises(ConfigError, match="static_df is not available"):
-            forecaster().fit(waves(), static_df=waves())
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            ("futr_df", waves()),
-            ("static_df", waves()),
-        ],
-    )
-    def test_predict_names_them(self, model: TSLMForecaster, name: str, value: Any) -> None:
-        with pytest.raises(ConfigError, match=f"{name} is not available"):
-            model.predict(**{name: value})
+    def test_fit_names_a_prompt_that_names_columns(self) -> None:
+        with pytest.raises(ConfigError, match=r"prompt.* is not available"):
+            forecaster(prompt="{store}: sales").fit(waves())
 
 
 class TestForecasts:

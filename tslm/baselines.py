@@ -10,6 +10,7 @@ from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
 from tslm.types import Forecaster, Task
 
+COVARIATES = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
 OWN = (
     "alias",
     "conformal",
@@ -35,8 +36,13 @@ class BaselineForecaster(TrainedForecaster):
         id_col: column of series ids.
         time_col: column of times.
         target_col: column of values.
+        futr_exog: columns of covariates known ahead, as of ``TSLMForecaster``.
+        hist_exog: columns of covariates known up to the last row.
+        static_exog: columns with one value a series.
         missing: "mask", "interpolate", "ffill" or "raise".
         on_duplicate: "raise", "first", "last" or "mean".
+        holidays: a country, or country and subdivision, whose holidays count.
+        calendar: whether the time of day, of the week and of the year count by themselves.
         max_steps: training batches.
         max_epochs: passes over all windows, in place of ``max_steps``.
         learning_rate: the highest rate.
@@ -66,8 +72,13 @@ class BaselineForecaster(TrainedForecaster):
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
+        futr_exog: list[str] | None = None,
+        hist_exog: list[str] | None = None,
+        static_exog: list[str] | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
+        holidays: str | None = None,
+        calendar: bool = False,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
@@ -91,8 +102,13 @@ class BaselineForecaster(TrainedForecaster):
         self.id_col = id_col
         self.time_col = time_col
         self.target_col = target_col
+        self.futr_exog = futr_exog
+        self.hist_exog = hist_exog
+        self.static_exog = static_exog
         self.missing = missing
         self.on_duplicate = on_duplicate
+        self.holidays = holidays
+        self.calendar = calendar
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
@@ -131,4 +147,5 @@ class BaselineForecaster(TrainedForecaster):
 
     def baseline(self, name: str) -> TrainedForecaster:
         params = self.get_params(deep=False)
-        return BaselineForecaster(**{**params, **dict.fromkeys(OWN), "model": name})
+        plain = {key: value for key, value in params.items() if key not in (*OWN, *COVARIATES)}
+        return BaselineForecaster(**{**plain, "model": name})

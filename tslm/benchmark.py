@@ -143,7 +143,7 @@ def trial(data: Benchmark, stride: int) -> Trial:
         name=data.name,
         known=known,
         val=val,
-        panel=lambda stats: standard_panel(data, stats),
+        panel=lambda fitted: standard_panel(data, fitted.history_.stats),
         start=start,
         stop=stop,
         season=data.season_length,

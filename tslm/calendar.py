@@ -202,6 +202,15 @@ class Calendar:
             cycles = [(stamps.minute, 59), *cycles]
         return np.stack([np.asarray(place, np.float32) / size - 0.5 for place, size in cycles], 1)
 
+    def wall(self, values: Ints) -> Ints:
+        """Local time of each, in seconds since 1970 as if it were UTC."""
+        return self._to_wall(values)
+
+    @property
+    def finer_than_weeks(self) -> bool:
+        """Whether steps are shorter than a week, so that they have a day of it."""
+        return self.dated and self.step < 7 * _DAY and (self._physical or self._daily)
+
     @property
     def season_length(self) -> int:
         """Steps in the season this frequency usually has, 1 where there is none."""

@@ -53,8 +53,13 @@ class RunConfig:
     id_col: str
     time_col: str
     target_col: str
+    futr_exog: list[str] | None
+    hist_exog: list[str] | None
+    static_exog: list[str] | None
     missing: str
     on_duplicate: str
+    holidays: str | None
+    calendar: bool
     max_steps: int
     max_epochs: int | None
     learning_rate: float | None
@@ -366,7 +371,10 @@ def refuse_untrusted_targets(cfg: Any) -> None:
 
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """A verb's settings by the names of an estimator's parameters."""
-    arguments: dict[str, Any] = {field.name: cfg[field.name] for field in fields(RunConfig)}
+    names = [field.name for field in fields(RunConfig)]
+    arguments: dict[str, Any] = {
+        name: list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name] for name in names
+    }
     for group in GROUPS:
         if group not in cfg.choices:
             continue

@@ -13,18 +13,16 @@ from tslm.ablation.arms import Budget
 from tslm.ablation.report import Ablation
 from tslm.ablation.run import Say, Trial, held_out, run
 from tslm.assembly import assemble
-from tslm.baselines import OWN, BaselineForecaster
+from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.errors import BackboneError, NotAvailableError
 from tslm.explanation import Explanation, explain
 from tslm.kinds import same_kind
-from tslm.longframe import positive, refuse
+from tslm.longframe import positive
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
 from tslm.types import Forecaster, Task
-
-NOT_SETTINGS = ("futr_exog", "hist_exog", "static_exog")
 
 
 class TSLMForecaster(TrainedForecaster):
@@ -50,13 +48,16 @@ class TSLMForecaster(TrainedForecaster):
         id_col: column of series ids.
         time_col: column of times.
         target_col: column of values.
-        futr_exog: not available yet.
-        hist_exog: not available yet.
-        static_exog: not available yet.
+        futr_exog: columns of covariates known ahead, numbers or categories; ``predict`` needs
+            them of the steps to forecast.
+        hist_exog: columns of covariates known up to the last row.
+        static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
         prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
             say it to the language model.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
+        holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
+        calendar: whether the time of day, of the week and of the year count by themselves.
         max_steps: training batches.
         max_epochs: passes over all windows, in place of ``max_steps``.
         learning_rate: the highest rate.
@@ -105,6 +106,8 @@ class TSLMForecaster(TrainedForecaster):
         prompt: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
+        holidays: str | None = None,
+        calendar: bool = False,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
@@ -143,6 +146,8 @@ class TSLMForecaster(TrainedForecaster):
         self.prompt = prompt
         self.missing = missing
         self.on_duplicate = on_duplicate
+        self.holidays = holidays
+        self.calendar = calendar
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
@@ -191,7 +196,8 @@ class TSLMForecaster(TrainedForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
-            static_df: not available yet.
+            static_df: ``static_exog`` of each series, one row each; else ``df`` has them as
+                columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -199,13 +205,12 @@ class TSLMForecaster(TrainedForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
-        refuse(static_df=static_df, **{name: getattr(self, name) for name in NOT_SETTINGS})
         if self.prompt is not None and "{" in self.prompt:
             raise NotAvailableError(
                 f"prompt={self.prompt!r} names columns, which is not available in this version. "
                 "Say what holds for all series."
             )
-        super().fit(df, val_df=val_df, folder=folder)
+        super().fit(df, static_df=static_df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self
 
@@ -274,8 +279,7 @@ class TSLMForecaster(TrainedForecaster):
 
     def _configure(self) -> DictConfig:
         params = self.get_params(deep=False)
-        apart = {*self.parts, *NOT_SETTINGS}
-        values = {key: value for key, value in params.items() if key not in apart}
+        values = {key: value for key, value in params.items() if key not in self.parts}
         if self.pretrained is not None:
             values["pretrained"] = str(self.pretrained)
         return configure({part: params[part] for part in self.parts}, values)
@@ -299,7 +303,8 @@ class TSLMForecaster(TrainedForecaster):
 
     def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)
-        shared = known.keys() & (self.get_params(deep=False).keys() - set(OWN))
+        apart = {*OWN, *COVARIATES}  # a baseline reads the series alone
+        shared = known.keys() & (self.get_params(deep=False).keys() - apart)
         return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
 
     def _identity(self) -> dict[str, Any]:

@@ -16,10 +16,14 @@ from utilsforecast.processing import backtest_splits
 
 from tslm.calendar import Calendar, Ints, naming
 from tslm.conformal import GRID, Calibration
+from tslm.data.ahead import check_ahead, looked_up, missing_ahead, rows_ahead, steps_ahead
 from tslm.data.align import aligned
+from tslm.data.covariates import Chosen
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Floats, Panel
+from tslm.data.statics import joined
 from tslm.data.windows import final_batches
+from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError, NotAvailableError, NotFittedError
 from tslm.intervals import Asked
 from tslm.kinds import same_kind
@@ -46,9 +50,15 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     missing: str
     on_duplicate: str
     alias: str | None
+    futr_exog: Sequence[str] | None
+    hist_exog: Sequence[str] | None
+    static_exog: Sequence[str] | None
+    holidays: str | None
+    calendar: bool
     random_state: int | None
 
     calendar_: Calendar
+    effects_: Effects | None
     history_: Panel
     context_length_: int
     forecaster_: Forecaster
@@ -86,8 +96,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 ``{alias}-q-10``.
             num_samples: paths that may come, coherent over the horizon: ``{alias}-sample-0`` and
                 so on. The same ``random_state`` gives the same ones.
-            futr_df: not available yet.
-            static_df: not available yet.
+            futr_df: id, time and ``futr_exog`` of the steps to forecast; other rows of it do not
+                matter.
+            static_df: ``static_exog`` of the series of ``df``, one row each, if ``df`` has not got
+                them as columns.
 
         Returns:
             One row a step: the id, the time, the forecast in the units of ``y``, and what else is
@@ -98,12 +110,11 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             DataError: if the frame breaks the contract, or intervals are asked for and no
                 validation windows were kept to learn them from.
         """
-        refuse(futr_df=futr_df, static_df=static_df)
         asked = Asked.of(level, quantiles, num_samples)
         self._check_fitted()
         self._check_shares(asked)
         horizon = self.h if h is None else positive("h", h)
-        panel = self.history_ if df is None else self._panel(df)
+        panel = self._with_ahead(self._history(df, static_df), horizon, futr_df)
         times, values = self._forecasts(panel, horizon, asked)
         index = {
             self.id_col: np.repeat(np.asarray(panel.ids), horizon),
@@ -123,6 +134,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         level: Sequence[float | int] | None = None,
         quantiles: Sequence[float | int] | None = None,
         baselines: Sequence[str] = ("SeasonalNaive",),
+        static_df: pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Backtest from a rolling origin: forecasts beside what happened.
 
@@ -135,6 +147,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             level: as in ``predict``, for this model and the baselines.
             quantiles: as in ``predict``, for this model and the baselines.
             baselines: names of ``conf/model`` to stand beside, fitted wherever this model is.
+            static_df: ``static_exog`` of each series, one row each; else ``df`` has them as
+                columns. Covariates known ahead are taken from ``df``.
 
         Returns:
             One row a step: id, time, ``cutoff`` (last row known), truth, this model's forecast
@@ -143,7 +157,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         asked = Asked.of(level, quantiles)
         horizon = self.h if h is None else positive("h", h)
         every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
-        frame = self.read(df)
+        frame = self.read(self._joined(df, static_df))
         step = horizon if step_size is None else positive("step_size", step_size)
         rivals = {name: self.baseline(name) for name in baselines}
         check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
@@ -160,7 +174,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                     column: values
                     for name, model in fitted.items()
                     for column, values in _named(
-                        name, model._forecasts(model._panel(known), horizon, asked)[1], asked
+                        name,
+                        model._forecasts(model._known(known, horizon, truth), horizon, asked)[1],
+                        asked,
                     ).items()
                 }
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
@@ -196,18 +212,115 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return read_frame(
             df,
             self._columns(),
+            extra=self._beside(),
             freq=self.freq if calendar is None else None,
             missing=self.missing,
             on_duplicate=self.on_duplicate,
             calendar=calendar,
         )
 
+    def make_future_dataframe(
+        self, df: pd.DataFrame | None = None, h: int | None = None
+    ) -> pd.DataFrame:
+        """Ids and times of the steps to forecast: the rows that ``futr_df`` must have.
+
+        Args:
+            df: series to continue; None continues those of ``fit``.
+            h: steps, the estimator's ``h`` by default.
+        """
+        self._check_fitted()
+        horizon = self.h if h is None else positive("h", h)
+        history = self._history(df, None)
+        return rows_ahead(history, self.calendar_, horizon, self._columns())
+
+    def get_missing_future(
+        self, futr_df: pd.DataFrame, df: pd.DataFrame | None = None, h: int | None = None
+    ) -> pd.DataFrame:
+        """Ids and times of the steps to forecast that ``futr_df`` lacks, or has without a value.
+
+        Args:
+            futr_df: covariates known ahead.
+            df: series to continue; None continues those of ``fit``.
+            h: steps, the estimator's ``h`` by default.
+        """
+        rows = self.make_future_dataframe(df, h)
+        history = self._history(df, None)
+        time = steps_ahead(history, self.calendar_, len(rows) // len(history))
+        names = self._chosen().future
+        found = looked_up(futr_df, names, history, time, self.calendar_, self._columns())
+        return missing_ahead(found, rows)
+
+    def _chosen(self) -> Chosen:
+        """The covariates its parameters name.
+
+        Raises:
+            ConfigError: if they are no lists of names, or name what is none.
+        """
+        names = {}
+        for part in ("futr_exog", "hist_exog", "static_exog"):
+            given = getattr(self, part)
+            if isinstance(given, str) or not all(isinstance(name, str) for name in given or ()):
+                raise ConfigError(f"{part}={given!r} must be a list of column names.")
+            names[part.partition("_")[0]] = tuple(given or ())
+        columns = self._columns()
+        chosen = Chosen(names["futr"], names["hist"], names["static"], self.holidays, self.calendar)
+        return chosen.check((columns.id, columns.time, columns.target))
+
+    def _beside(self) -> list[str]:
+        """Columns of a frame it reads besides id, time and target."""
+        return list(self._chosen().columns)
+
+    def _joined(self, df: pd.DataFrame, static_df: pd.DataFrame | None) -> pd.DataFrame:
+        """A frame with the static columns it needs, from ``static_df`` if there is one."""
+        if static_df is None:
+            return df
+        return joined(df, static_df, self.id_col, self._static_columns())
+
+    def _static_columns(self) -> list[str]:
+        return list(self._chosen().static)
+
+    def _history(self, df: pd.DataFrame | None, static_df: pd.DataFrame | None) -> Panel:
+        """The series to continue."""
+        if df is not None:
+            return self._panel(self._joined(df, static_df))
+        if static_df is not None:
+            raise ConfigError("static_df describes the series of df: pass both, or neither.")
+        return self.history_
+
     def _panel(self, df: pd.DataFrame) -> Panel:
         """New series, on the scale of their training where ``fit`` has seen them."""
         frame = self.read(df, self.calendar_)
-        if self.forecaster_.joint:
-            frame = aligned(frame)
-        return Panel.from_frame(frame, stats=self.history_.stats)
+        return self.panel_of(aligned(frame) if self.forecaster_.joint else frame)
+
+    def panel_of(self, frame: Frame) -> Panel:
+        """A frame that was read, as the fitted model sees it."""
+        panel = Panel.from_frame(frame, stats=self.history_.stats)
+        return panel if self.effects_ is None else self.effects_.applied(panel, frame)
+
+    def _known(self, known: pd.DataFrame, horizon: int, truth: pd.DataFrame) -> Panel:
+        """Series up to a cutoff, and the covariates that are known of what follows."""
+        futr = self.renamed(truth) if self._chosen().future else None
+        return self._with_ahead(self._panel(known), horizon, futr)
+
+    def _with_ahead(self, panel: Panel, horizon: int, futr_df: pd.DataFrame | None) -> Panel:
+        """Series with what covariates say of their next steps.
+
+        Raises:
+            DataError: if covariates are missing.
+        """
+        names = self._chosen().future
+        if futr_df is not None and not names:
+            raise ConfigError("futr_df is given, but futr_exog names no covariate to take from it.")
+        if self.effects_ is None:
+            return panel
+        columns = self._columns()
+        rows = rows_ahead(panel, self.calendar_, horizon, columns)
+        time = steps_ahead(panel, self.calendar_, horizon)
+        found = pd.DataFrame(index=rows.index, columns=list(names), dtype=float)
+        if futr_df is not None:
+            found = looked_up(futr_df, names, panel, time, self.calendar_, columns)
+        check_ahead(found, rows)
+        return self.effects_.ahead(panel, found, time, self.calendar_)
 
     @abstractmethod
     def baseline(self, name: str) -> "LongFrameForecaster":

@@ -23,6 +23,7 @@ from tslm.data.module import WindowData
 from tslm.data.panel import Panel
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
+from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError
 from tslm.kinds import same_kind
 from tslm.longframe import LongFrameForecaster
@@ -80,6 +81,7 @@ class TrainedForecaster(LongFrameForecaster):
         df: pd.DataFrame,
         y: None = None,
         *,
+        static_df: pd.DataFrame | None = None,
         val_df: pd.DataFrame | None = None,
         folder: str | Path | None = None,
     ) -> "TrainedForecaster":
@@ -88,6 +90,7 @@ class TrainedForecaster(LongFrameForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
+            static_df: what holds for each series, one row each; else ``df`` has it as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -95,7 +98,10 @@ class TrainedForecaster(LongFrameForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
+        chosen = self._chosen()
         cfg = self._configure()
+        df = self._joined(df, static_df)
+        val_df = None if val_df is None else self._joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -107,6 +113,8 @@ class TrainedForecaster(LongFrameForecaster):
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
+        effects = Effects.learn(chosen, frame, panel, split, task) if chosen else None
+        panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
@@ -121,6 +129,7 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
+        self.effects_ = effects
         self.history_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
@@ -144,12 +153,16 @@ class TrainedForecaster(LongFrameForecaster):
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
             "verdict": self.verdict_.to_dict(),
+            "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
         }
+        arrays = history.arrays
+        if self.effects_ is not None:
+            arrays = arrays | self.effects_.to_arrays(self.history_.ids)
         facts["intervals"], learnt = self.calibration_.to_saved()
         learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
         weights = trained_state(self.forecaster_) | learnt
-        saved = saving.Saved(facts, weights, history.arrays)
+        saved = saving.Saved(facts, weights, arrays)
         saving.save(saved, Path(path), overwrite)
 
     @classmethod
@@ -212,6 +225,10 @@ class TrainedForecaster(LongFrameForecaster):
         self.forecaster_ = model.eval().to(device_of(cfg))
         self.history_ = Panel.from_arrays(saved.history, facts["ids"])
         self.verdict_ = Verdict.from_dict(facts["verdict"])
+        effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
+        self.effects_ = None
+        if effects is not None:
+            self.effects_ = Effects.from_stored(effects, saved.history, ids)
 
     @property
     def one_for_all(self) -> bool:

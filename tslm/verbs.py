@@ -29,8 +29,9 @@ def fit(cfg: DictConfig, say: Say) -> None:
     files.check_writable(out, files.FOLDER)
     data = files.read_table(cfg.data)
     val = None if cfg.val_data is None else files.read_table(cfg.val_data)
+    static = None if cfg.static is None else files.read_table(cfg.static)
     model = estimator_of(cfg)
-    model.fit(data, val_df=val, folder=out / CHECKPOINTS)
+    model.fit(data, static_df=static, val_df=val, folder=out / CHECKPOINTS)
     model.save(out, overwrite=True)
     for entry in model.verdict_.entries:
         say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
@@ -41,10 +42,19 @@ def predict(cfg: DictConfig, say: Say) -> None:
     """Forecast with a saved model."""
     files.check_writable(cfg.out)
     model = load_estimator(cfg.model, download=cfg.download)
-    data = None if cfg.data is None else files.read_table(cfg.data)
+    data, futr, static = (
+        None if path is None else files.read_table(path)
+        for path in (cfg.data, cfg.futr, cfg.static)
+    )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(
-        data, h=cfg.h, level=level, quantiles=quantiles, num_samples=cfg.num_samples
+        data,
+        h=cfg.h,
+        level=level,
+        quantiles=quantiles,
+        num_samples=cfg.num_samples,
+        futr_df=futr,
+        static_df=static,
     )
     files.write_table(forecast, cfg.out)
     say(f"wrote {len(forecast)} rows to {cfg.out}")
@@ -57,6 +67,7 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     data = files.read_table(cfg.data)
     table = model.cross_validation(
         data,
+        static_df=None if cfg.static is None else files.read_table(cfg.static),
         n_windows=cfg.n_windows,
         step_size=cfg.step_size,
         refit=cfg.refit,

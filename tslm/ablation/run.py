@@ -36,7 +36,7 @@ class Trial:
         name: of the data.
         known: rows they may learn from.
         val: rows they may validate on, or None to keep some of ``known``.
-        panel: all series, given the statistics of a fitted model.
+        panel: all series, as a fitted model sees them.
         start: first row of each series that is scored.
         stop: row after the last one.
         season: steps of the main season.
@@ -46,7 +46,7 @@ class Trial:
     name: str
     known: pd.DataFrame
     val: pd.DataFrame | None
-    panel: Callable[[Mapping[Any, tuple[float, float]]], Panel]
+    panel: Callable[[TrainedForecaster], Panel]
     start: Ints
     stop: Ints
     season: int
@@ -68,7 +68,7 @@ def held_out(model: TrainedForecaster, df: pd.DataFrame, rows: int) -> Trial:
         name="the frame",
         known=model.renamed(known),
         val=None,
-        panel=lambda stats: Panel.from_frame(frame, stats=stats),
+        panel=lambda fitted: fitted.panel_of(frame),
         start=lengths - rows,
         stop=lengths,
         season=model.season_length or frame.calendar.season_length,
@@ -261,7 +261,7 @@ def _score(
     probe: str | None = None,
 ) -> dict[int, WindowErrors]:
     """Errors by horizon; windows begin where the model in question has its whole context."""
-    panel = trial.panel(model.history_.stats)
+    panel = trial.panel(model)
     model.prepare(panel)
     forecaster: Forecaster = model.forecaster_
     return score(

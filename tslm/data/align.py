@@ -49,7 +49,10 @@ def aligned(frame: Frame) -> Frame:
             "y": y.ravel(),
         }
     )
-    return replace(frame, table=grid)
+    row = np.tile(np.arange(whole), len(lengths)) - np.repeat(whole - lengths, whole)
+    source = np.where(row < 0, -1, row + np.repeat(offsets[:-1], whole))
+    beside = table.drop(columns=["unique_id", "ds", "y"]).reindex(source)
+    return replace(frame, table=pd.concat([grid, beside.reset_index(drop=True)], axis=1))
 
 
 def _same(ds: "pd.Series[pd.Timestamp]", offsets: np.ndarray) -> bool:

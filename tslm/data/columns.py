@@ -1,6 +1,7 @@
 """The three columns of a user's frame, one at a time: found, checked and parsed."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
@@ -29,8 +30,8 @@ class Columns:
     target: str = "y"
 
 
-def select(df: Any, columns: Columns) -> pd.DataFrame:
-    """The three columns, out of the index where they are there; nothing is copied."""
+def select(df: Any, columns: Columns, extra: Sequence[str] = ()) -> pd.DataFrame:
+    """The three columns and some more, out of the index where they are there."""
     if not isinstance(df, pd.DataFrame):
         hint = "call .to_pandas() on it" if type(df).__module__.startswith("polars") else "make one"
         raise DataError(f"The data are a {type(df).__name__}, not a pandas DataFrame: {hint}.")
@@ -40,9 +41,38 @@ def select(df: Any, columns: Columns) -> pd.DataFrame:
         df = df.reset_index(level=levels)
     for argument, name in zip(("id_col", "time_col", "target_col"), wanted, strict=True):
         _check_column(df, argument, name)
+    check_covariates(df, extra, wanted)
     if df.empty:
         raise DataError("The frame is empty: it has columns but no rows.")
-    return df[wanted].reset_index(drop=True)
+    return df[[*wanted, *extra]].reset_index(drop=True)
+
+
+def check_covariates(
+    df: pd.DataFrame, names: Sequence[str], own: Sequence[str] = (), title: str = "The frame"
+) -> None:
+    """Refuse covariates a frame does not have.
+
+    Args:
+        df: has them as columns.
+        names: of the covariates.
+        own: columns that are none, such as the target.
+        title: what the frame is called in messages.
+
+    Raises:
+        DataError: naming the nearest columns.
+    """
+    for name in names:
+        copies = int((df.columns == name).sum())
+        if copies == 1:
+            continue
+        if copies:
+            raise DataError(f"{title} has {copies} columns {name!r}. Keep one of them.")
+        others = [str(column) for column in df.columns if column not in own]
+        close = get_close_matches(name.lower(), [other.lower() for other in others], n=1)
+        guess = next((o for o in others if close and o.lower() == close[0]), None)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        has = naming(others, 20) or "no others"
+        raise DataError(f"{title} has no column {name!r}.{hint} It has {has}.")
 
 
 def _check_column(df: pd.DataFrame, argument: str, name: str) -> None:

@@ -6,8 +6,8 @@ weeks and quarters, and drops the rows off the grid that we name.
 """
 
 import warnings
-from collections.abc import Hashable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Hashable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -40,6 +40,7 @@ class Report:
         missing: rows the frame had without a value.
         duplicates: rows dropped or averaged away.
         worst: rows without a value by id, for the five series that have most of them.
+        covariates: rows the frame had without a value, by covariate; only those that have some.
     """
 
     series: int
@@ -48,6 +49,7 @@ class Report:
     missing: int
     duplicates: int
     worst: dict[Hashable, int]
+    covariates: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, ready for JSON."""
@@ -59,7 +61,8 @@ class Frame:
     """Series on a regular grid.
 
     Args:
-        table: columns unique_id, ds and y (float64, NaN where missing), sorted by id and time.
+        table: columns unique_id, ds and y (float64, NaN where missing), sorted by id and time;
+            then covariates, as the user has them.
         calendar: the frequency and clock of ``ds``.
         report: what was found on the way.
     """
@@ -90,6 +93,7 @@ def read_frame(
     on_duplicate: str = "raise",
     calendar: Calendar | None = None,
     min_rows: int = 1,
+    extra: Sequence[str] = (),
 ) -> Frame:
     """Check a long frame and put it on a regular grid, leaving the frame itself alone.
 
@@ -105,6 +109,7 @@ def read_frame(
         calendar: the frequency of an earlier frame, which this one must share; ``freq`` is then
             not read. The time zone is the frame's own.
         min_rows: rows each series must have.
+        extra: further columns to take along; missing where the frame has no row.
 
     Raises:
         DataError: if the frame breaks the contract; names ids, dates and columns.
@@ -112,7 +117,7 @@ def read_frame(
     """
     _check_choice("missing", missing, get_args(Missing))
     _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
-    raw = select(df, columns)
+    raw = select(df, columns, extra)
     codes, ids = parse_ids(raw[columns.id], columns.id)
     ds = parse_times(raw[columns.time], columns.time)
     y = parse_target(raw[columns.target], columns)
@@ -123,8 +128,10 @@ def read_frame(
     grid = rows.stepping(freq, calendar).on_grid()
     grid.check_lengths(min_rows)
     report = _report(len(found.y), rows, grid)
+    beside = _beside(found, grid, raw[list(extra)], on_duplicate)
+    report = replace(report, covariates=_lacking(raw[list(extra)]))
     _announce(grid, report, missing)
-    return grid.completed(missing).frame(report)
+    return grid.completed(missing).frame(report, beside)
 
 
 @dataclass(frozen=True)
@@ -279,7 +286,7 @@ class _Rows:
             y[inside] = (1 - weight) * self.y[b] + weight * self.y[a]
         return replace(self, y=y)
 
-    def frame(self, report: Report) -> Frame:
+    def frame(self, report: Report, beside: pd.DataFrame) -> Frame:
         columns = {
             "unique_id": self.ids.take(self.codes),
             "ds": self.calendar.from_int(self.time),
@@ -287,7 +294,7 @@ class _Rows:
         }
         table = pd.DataFrame(columns, copy=False)
         validate_format(table)
-        return Frame(table, self.calendar, report)
+        return Frame(pd.concat([table, beside], axis=1), self.calendar, report)
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
@@ -315,7 +322,29 @@ def _report(n_rows: int, rows: _Rows, grid: _Rows) -> Report:
     )
 
 
+def _beside(found: _Rows, grid: _Rows, extra: pd.DataFrame, on_duplicate: str) -> pd.DataFrame:
+    """Further columns of the rows of the grid; of several rows, those of the first or the last."""
+    if extra.empty:
+        return extra.reindex(range(len(grid.y)))
+    index = pd.MultiIndex.from_arrays([found.codes, found.time])
+    kept = ~index.duplicated(keep="last" if on_duplicate == "last" else "first")
+    rows = index[kept].get_indexer(pd.MultiIndex.from_arrays([grid.codes, grid.time]))
+    return extra[kept].reset_index(drop=True).reindex(rows).reset_index(drop=True)
+
+
+def _lacking(extra: pd.DataFrame) -> dict[str, int]:
+    counts = extra.isna().sum()
+    return {str(name): int(count) for name, count in counts.items() if count}
+
+
 def _announce(grid: _Rows, report: Report, missing: str) -> None:
+    if report.covariates:
+        counts = ", ".join(f"{name!r} in {n}" for name, n in report.covariates.items())
+        warnings.warn(
+            f"Covariates lack values, which count as ordinary ones: {counts} rows.",
+            UserWarning,
+            stacklevel=3,
+        )
     if not report.gaps + report.missing:
         return
     what = f"{report.gaps} rows of the grid and {report.missing} values"

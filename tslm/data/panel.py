@@ -1,7 +1,7 @@
 """All series of a frame end to end in one tensor, each in its own units of level and spread."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,31 @@ class Stored(NamedTuple):
     ids: dict[str, Any]
 
 
+class Lead(NamedTuple):
+    """What covariates known up to a row say of the steps after it.
+
+    Args:
+        amplitude: how much, at the steps 1, 2, 4, 8 ... up to ``horizon``, for each row; linear in
+            the logarithm of the step between them, and the same beyond.
+        horizon: of the fit.
+    """
+
+    amplitude: Float[Tensor, "T R"]
+    horizon: int
+
+    @staticmethod
+    def curves(horizon: int, steps: int) -> Floats:
+        """The share of each amplitude in each step: one row a step."""
+        last = np.log2(horizon)
+        place = np.log2(np.arange(1, steps + 1)).clip(max=last)[:, None]
+        return np.asarray((1 - np.abs(place - np.arange(np.ceil(last) + 1))).clip(0))
+
+    def ahead(self, rows: Int[Tensor, " N"], steps: int) -> Float[Tensor, "N F"]:
+        """What it says of the steps after some rows."""
+        curves = torch.from_numpy(self.curves(self.horizon, steps)).to(self.amplitude)
+        return self.amplitude[rows] @ curves.T
+
+
 @dataclass(frozen=True)
 class Panel:
     """Series end to end; series i is rows ``offsets[i]`` to ``offsets[i + 1]``.
@@ -40,6 +65,11 @@ class Panel:
         spread: population standard deviation of each series, in the units of ``y``; of a constant
             series its absolute level, or 1 if that is 0.
         step: distance of the first two rows of each series, to extend time backwards.
+        lead: what past covariates say of the steps after each row; None without them.
+        ahead: what covariates say of the steps after the last row of each series, standardised.
+        ordinary: mean and spread of covariates by their name and the id of a series; None is
+            what they were in ``fit``.
+        statics: static covariates of each series; None is what they were in ``fit``.
     """
 
     values: Float[Tensor, " T"]
@@ -49,6 +79,10 @@ class Panel:
     loc: Floats
     spread: Floats
     step: Ints
+    lead: Lead | None = None
+    ahead: Float[Tensor, "n H"] | None = None
+    ordinary: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
+    statics: pd.DataFrame | None = None
 
     @classmethod
     def from_frame(
@@ -104,14 +138,18 @@ class Panel:
         return dict(zip(self.ids.tolist(), pairs, strict=True))
 
     def restore(self, values: Tensor | npt.NDArray[Any], series: Tensor | Ints) -> Floats:
-        """Bring values back to the units of ``y``.
+        """Bring forecasts back to the units of ``y``, with what covariates say of their steps.
 
         Args:
-            values: standardised values, one row per entry of ``series``, of any further shape.
+            values: standardised values, one row per entry of ``series``; where covariates say
+                something of the steps after the last row, the last axis is these steps.
             series: number of the series each row belongs to.
         """
         z = np.asarray(values, dtype=np.float64)
         rows = np.asarray(series)
+        if self.ahead is not None:
+            effect = self.ahead[rows].numpy().astype(np.float64)
+            z = z + effect.reshape(len(rows), *(1,) * (z.ndim - 2), -1)
         shape = (len(rows),) + (1,) * (z.ndim - 1)
         return z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
 
@@ -121,8 +159,9 @@ class Panel:
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         shift = np.repeat(self.offsets[1:] - offsets[1:], lengths)
         rows = torch.from_numpy(np.arange(offsets[-1]) + shift)
-        return Panel(
-            self.values[rows], self.time[rows], offsets, self.ids, self.loc, self.spread, self.step
+        lead = self.lead and self.lead._replace(amplitude=self.lead.amplitude[rows])
+        return replace(
+            self, values=self.values[rows], time=self.time[rows], offsets=offsets, lead=lead
         )
 
     def to_arrays(self) -> Stored:
@@ -135,11 +174,17 @@ class Panel:
             "spread": self.spread,
             "step": self.step,
         }
+        if self.lead is not None:
+            arrays["lead"] = self.lead.amplitude.numpy()
+            arrays["lead.horizon"] = np.array([self.lead.horizon])
         return Stored(arrays, {"dtype": str(self.ids.dtype), "values": self.ids.tolist()})
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], ids: Mapping[str, Any]) -> "Panel":
         """The inverse of `to_arrays`."""
+        lead = None
+        if "lead" in arrays:
+            lead = Lead(torch.tensor(arrays["lead"]), int(arrays["lead.horizon"][0]))
         return cls(
             values=torch.tensor(arrays["values"]),
             time=torch.tensor(arrays["time"]),
@@ -148,6 +193,7 @@ class Panel:
             loc=arrays["loc"],
             spread=arrays["spread"],
             step=arrays["step"],
+            lead=lead,
         )
 
 

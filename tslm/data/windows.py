@@ -152,6 +152,12 @@ class Windows:
         values, time = self._values[inside], self._time[inside]
         if (short := np.flatnonzero(position < self.context_length)).size:
             values[short], time[short] = self._padded(series[short], position[short])
+        if self.panel.lead is not None and self.future_length:
+            origin = torch.from_numpy(self.panel.offsets[series] + np.maximum(position, 1) - 1)
+            told = self.panel.lead.ahead(origin, self.future_length).numpy()
+            values = np.concatenate(
+                [values[:, : self.context_length], values[:, self.context_length :] - told], 1
+            )
         values = rearrange(values, "(B C) T -> B T C", C=self.channels)
         past, future = np.split(values, [self.context_length], axis=1)
         time = time[:: self.channels]

@@ -1,0 +1,46 @@
+"""How long many short series take, and how much memory: h = 12 monthly series, AutoTimes.
+
+    python docs/benchmarks/many_series.py 10000 6
+
+The number of series, then the blocks of the body.
+"""
+
+import resource
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+
+from tslm import TSLMForecaster
+
+
+def months(series: int, rows: int = 96) -> pd.DataFrame:
+    """Monthly series with a year's season, and a walk."""
+    dice = np.random.default_rng(0)
+    season = np.sin(2 * np.pi * np.arange(rows) / 12)
+    y = dice.normal(size=(series, rows)).cumsum(1) + 5 * dice.random((series, 1)) * season
+    ids = np.repeat([f"s{i:06d}" for i in range(series)], rows)
+    ds = np.tile(pd.date_range("2016-01-01", periods=rows, freq="MS"), series)
+    return pd.DataFrame({"unique_id": ids, "ds": ds, "y": y.ravel()})
+
+
+def peak() -> float:
+    """Most memory the process has had, in GB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def main(series: int, blocks: int) -> None:
+    """Fit on some series, forecast growing numbers of them."""
+    model = TSLMForecaster(h=12, n_layers=blocks, max_steps=20, random_state=0, verbose=0)
+    model.fit(months(min(series, 500)))
+    for number in sorted({series // 10, series}):
+        frame = months(number)
+        began = time.perf_counter()
+        ahead = model.predict(frame)
+        seconds = time.perf_counter() - began
+        print(f"{number} series, {len(ahead)} rows: {seconds:.1f} s, peak {peak():.2f} GB")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:3]))

@@ -1,0 +1,64 @@
+"""What holds for a whole series: joined to its rows, and checked to be one value."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from tslm.calendar import naming
+from tslm.data.columns import check_covariates
+from tslm.errors import DataError
+
+
+def joined(df: Any, static_df: Any, id_col: str, names: Sequence[str]) -> pd.DataFrame:
+    """A frame with columns that another one has by series; those of the other win.
+
+    Args:
+        df: a long frame.
+        static_df: one row a series.
+        id_col: the column of ids in both.
+        names: columns to join.
+
+    Raises:
+        DataError: if a series or a column is not in ``static_df``, or a series is there twice.
+    """
+    if not isinstance(static_df, pd.DataFrame):
+        raise DataError(f"static_df is a {type(static_df).__name__}, not a pandas DataFrame.")
+    if not isinstance(df, pd.DataFrame):
+        return df  # whoever reads it says so
+    if id_col not in static_df.columns and id_col in static_df.index.names:
+        static_df = static_df.reset_index(level=id_col)
+    check_covariates(static_df, [id_col], title="static_df")
+    check_covariates(static_df, names, [id_col], title="static_df")
+    if (twice := static_df[id_col].duplicated()).any():
+        raise DataError(
+            f"Series {naming(static_df[id_col][twice])} have several rows in static_df. Keep one."
+        )
+    if id_col not in df.columns and id_col in df.index.names:
+        df = df.reset_index(level=id_col)
+    check_covariates(df, [id_col])
+    table = static_df.set_index(id_col)[list(names)]
+    if (absent := ~df[id_col].isin(table.index)).any():
+        raise DataError(
+            f"Series {naming(df[id_col][absent].unique())} are not in static_df. Add a row each."
+        )
+    own = df.drop(columns=[name for name in names if name in df.columns])
+    beside = table.reindex(df[id_col]).set_index(own.index)
+    return pd.concat([own, beside], axis=1)
+
+
+def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The one value that each series has of some columns, indexed by id in the table's order.
+
+    Raises:
+        DataError: if a series has several.
+    """
+    groups = table.groupby("unique_id", sort=False)[list(names)]
+    if names and (several := (groups.nunique() > 1)).any(axis=None):
+        name = several.columns[several.any()][0]
+        raise DataError(
+            f"The static covariate {name!r} changes within series "
+            f"{naming(several.index[several[name]])}. Name it in futr_exog or hist_exog, or give "
+            "it one value a series."
+        )
+    return groups.first()
