@@ -16,8 +16,8 @@
 # # Covariates and holidays
 #
 # What is known beside a series (the weather, a promotion, a holiday) is estimated before the
-# language model sees it, taken out, and added again. `fit` leaves it out, and says so, where it does
-# not help.
+# language model sees it, taken out, and added again. `fit` leaves it out, and says so, where it
+# does not help.
 
 # %%
 import os

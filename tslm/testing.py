@@ -39,7 +39,7 @@ SMALL = {
     "time_col": "ds",
     "target_col": "y",
 }
-CLOSE = {"rtol": 1e-3, "atol": 1e-3}
+CLOSE = 1e-3
 SPOKEN = 5e-2  # of a spread: numbers said in words are rounded
 
 
@@ -129,7 +129,7 @@ def check_any_horizon_can_be_forecast(subject: Subject) -> None:
         values = subject.values(subject.fitted.predict(h=horizon))
         assert len(values) == 3 * horizon
         both = values.index.intersection(subject.ahead.index)
-        assert np.allclose(values[both], subject.ahead[both], **CLOSE)
+        assert np.allclose(values[both], subject.ahead[both], CLOSE, CLOSE)
         assert np.isfinite(values).all()
 
 
@@ -139,11 +139,11 @@ def check_series_are_forecast_alone(subject: Subject) -> None:
         return  # it reads all series together, and says so
     shuffled = subject.frame.sample(frac=1, random_state=0)
     together = subject.values(subject.fitted.predict(shuffled))
-    assert np.allclose(together, subject.ahead, **CLOSE)
+    assert np.allclose(together, subject.ahead, CLOSE, CLOSE)
     for name in ("a", "b", "c"):
         rows = subject.frame[subject.frame.unique_id == name]
         alone = subject.values(subject.fitted.predict(rows))
-        assert np.allclose(alone, subject.ahead.loc[[name]], **CLOSE), f"series {name}"
+        assert np.allclose(alone, subject.ahead.loc[[name]], CLOSE, CLOSE), f"series {name}"
 
 
 def check_forecasts_have_the_units_of_the_series(subject: Subject) -> None:
