@@ -122,9 +122,8 @@ class TrainedForecaster(LongFrameForecaster):
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
             self._begin(model)
-            val = self._learn(cfg, model, panel, split, run)
-            limit = max(wanted(kind, model, cfg.h) // val.channels, 1)
-            seen = Batches(val, spread(len(val), limit) if len(val) else None)
+            self._learn(cfg, model, panel, split, run)
+            seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
             self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
@@ -290,8 +289,8 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _learn(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
-    ) -> Windows:
-        """Show the forecaster its windows; train the weights it has. Gives those of validation."""
+    ) -> None:
+        """Show the forecaster its windows; train the weights it has."""
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
         windows = Windows(
@@ -314,7 +313,20 @@ class TrainedForecaster(LongFrameForecaster):
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
             self._train(cfg, model, data, run.folder)
         model.calibrate(Batches(val, looked_at))
-        return val
+
+    def _seen(
+        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, limit: int
+    ) -> Batches:
+        """Validation windows to learn errors from, spread evenly; contexts may begin with padding.
+
+        At most ``limit``, counted for each channel.
+        """
+        lengths = {"future_length": cfg.h, "joint": model.joint}
+        every = Windows(panel, context_length=1, start=split, **lengths)
+        number = max(limit // every.channels, 1)
+        some = spread(len(every), number) if len(every) else torch.arange(0)
+        where = (every.series(some), every.position(some))
+        return Batches(Windows.at(panel, *where, context_length=cfg.context_length, **lengths))
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None

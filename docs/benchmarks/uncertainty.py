@@ -2,8 +2,8 @@
 
 Backtests the adapters on five public sets, without covariates, and prints one table:
 
-    TSLM_DATA=... python docs/benchmarks/uncertainty.py [--sets bike,epf_DE] [--steps 60]
-        [--keep results.json]
+    TSLM_DATA=... python docs/benchmarks/uncertainty.py [--sets bike,epf_DE]
+        [--models AutoTimes,LiPCoT] [--steps 60] [--keep results.json]
 
 ``wQL`` is twice the pinball loss at 11 quantiles over the mean size of the truth, averaged over
 series; coverage is the share of truths inside the intervals of 80 and 95 percent. All models read
@@ -167,6 +167,7 @@ def main() -> None:
     """Run what is not in the file of results yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default=",".join(TRIALS))
+    parser.add_argument("--models", default="", help="the beginning of their names; all if empty")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--backbone", default="smollm2-135m")
     parser.add_argument("--keep", type=Path, help="JSON of results, gone on with if it is there")
@@ -176,6 +177,8 @@ def main() -> None:
     results = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
     for data in given.sets.split(","):
         for entrant in ENTRANTS:
+            if not entrant.name.startswith(tuple(given.models.split(","))):
+                continue
             name = f"{data}: {entrant.name}"
             if name not in results:
                 results[name] = run(TRIALS[data], entrant, given.steps, given.backbone)

@@ -34,7 +34,7 @@ def test_phase_counts_back_from_the_end_of_the_context() -> None:
     found = of(
         [10.0, 1.0, 14.0, 3.0, 18.0], 2, 1, "phase"
     )  # 4, 2, 4; the next step is the quiet one
-    assert_allclose(found, [(2 + 2 * 10 / 3) / 3])
+    assert_allclose(found, [(2 + 2 * 10 / 3) / 3], rtol=1e-6)
 
 
 @pytest.mark.parametrize("kind", ["window", "phase"])
