@@ -24,7 +24,7 @@ from tslm.data.panel import Floats, Panel
 from tslm.data.statics import joined
 from tslm.data.windows import final_batches
 from tslm.effects import Effects
-from tslm.errors import ConfigError, DataError, NotAvailableError, NotFittedError
+from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.intervals import Asked
 from tslm.kinds import same_kind
 from tslm.types import Batch, Forecaster
@@ -441,17 +441,6 @@ def check_lengths(frame: Frame, needed: int) -> None:
             f"them; too short: {naming(frame.ids[short])}. Set a smaller h, n_windows or "
             "step_size, or leave these series out."
         )
-
-
-def refuse(**later: object) -> None:
-    """Say clearly that an argument belongs to a feature this version does not have.
-
-    Raises:
-        ConfigError: if any of them is given.
-    """
-    for name, value in later.items():
-        if value is not None:
-            raise NotAvailableError(f"{name} is not available in this version. Leave it out.")
 
 
 def positive(name: str, value: Any) -> int:
