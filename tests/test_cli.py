@@ -261,7 +261,10 @@ class TestWrong:
             (["backtest", "data=SALES", "out=cv.txt"], "out=cv.txt must end in .csv"),
             (["backtest", "data=SALES", "out=/proc/x/cv.csv"], "cannot be written"),
             (["backtest", "data=SALES", "model=last", "out=cv.csv", "h=59", "n_windows=2"], "'a'"),
-            (["backtest", "data=SALES", "model=last", "out=cv.csv", "level=800"], "level=[800] must"),
+            (
+                ["backtest", "data=SALES", "model=last", "out=cv.csv", "level=800"],
+                "level=[800] must",
+            ),
             (["predict", "model=nowhere", "out=f.csv"], "nowhere is not a saved tslm model"),
             (["benchmark", "out=r.csv"], "out=r.csv must end in .json"),
         ],
