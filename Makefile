@@ -6,7 +6,10 @@ export TSLM_DATA ?= $(SHARED_DATA)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := tslm tests
 
+CONFORMANCE := .venv-conformance
+
 .PHONY: setup demo test test-all hostile check format lint type imports golden notebooks wheel
+.PHONY: conformance docs
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -53,3 +56,18 @@ notebooks: .venv/.ready
 
 wheel: .venv/.ready
 	$(BIN)/python -m build --wheel
+
+# sktime needs an older pandas than ours
+$(CONFORMANCE)/.ready: pyproject.toml
+	test -x $(CONFORMANCE)/bin/python || $(PYTHON) -m venv $(CONFORMANCE)
+	grep -v '^pandas' constraints.txt > $(CONFORMANCE)/constraints.txt
+	$(CONFORMANCE)/bin/python -m pip install -q -c $(CONFORMANCE)/constraints.txt torch
+	$(CONFORMANCE)/bin/python -m pip install -q -c $(CONFORMANCE)/constraints.txt -e '.[conformance]'
+	$(CONFORMANCE)/bin/python -m pip install -q --no-deps foundationforecast
+	touch $@
+
+conformance: $(CONFORMANCE)/.ready
+	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m pytest -q tests/conformance
+
+docs: .venv/.ready
+	$(BIN)/mkdocs build --strict

@@ -345,3 +345,28 @@ def test_real_processes_end_with_the_promised_codes(tmp_path: Path) -> None:
     done = python("-c", script, cwd=tmp_path)
     assert (done.returncode, "our own bug" in done.stderr) == (1, True)
     assert list(tmp_path.iterdir()) == []
+
+
+class TestConfigCheck:
+    def test_what_fits_together_is_said_without_data_or_weights(self, tslm: Any) -> None:
+        result = tslm("config", "check", "fit", "data=no.csv", "out=a", "backbone=no/such/model")
+        assert result.code == 0
+        assert result.out == "fit: these settings fit together\n"
+        assert tslm("config", "check", "benchmark", "model=dlinear", "benchmark=etth1").code == 0
+        assert tslm("config", "check", "predict", "model=a", "out=f.csv").code == 0
+
+    @pytest.mark.parametrize(
+        ("word", "message"),
+        [
+            ("context_length=100", "is not a multiple of patch_len"),
+            ("adapter.layers=0", "a map needs at least one layer"),
+            ("max_stpes=3", "did you mean max_steps?"),
+            ("trainer.loss=l3", "loss 'l3' is unknown"),
+            ("out=a", "data is not given"),
+        ],
+    )
+    def test_what_does_not_is_an_error(self, tslm: Any, word: str, message: str) -> None:
+        given = [] if "data is" in message else ["data=a.csv", "out=a"]
+        result = tslm("config", "check", "fit", *given, word)
+        assert result.code == 2
+        assert message in result.err

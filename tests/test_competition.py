@@ -15,9 +15,10 @@ from omegaconf import OmegaConf
 from tslm import metrics
 from tslm.cli import main
 from tslm.competition import errors, run
-from tslm.config import complete, compose, conf_folder
+from tslm.config import complete, compose
 from tslm.data.competitions import Competition, is_competition, load
 from tslm.errors import ConfigError, DataError
+from tslm.folders import conf_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 EVERYWHERE = ["m4_hourly", "m4_weekly"]

@@ -17,7 +17,6 @@ from tslm.config import (
     choices,
     complete,
     compose,
-    conf_folder,
     configure,
     keys,
     listed,
@@ -27,6 +26,7 @@ from tslm.config import (
 from tslm.data.benchmarks import names
 from tslm.data.competitions import is_competition
 from tslm.estimator import TSLMForecaster, estimator_of
+from tslm.folders import conf_folder
 from tslm.training import Recipe, trained_weights
 from tslm.types import Facts
 

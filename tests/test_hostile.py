@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 
 H = 3
-SAYS_WHERE = r"[Ss]eries|row|column|frame|freq|covariate|dates|times"
+SAYS_WHERE = r"[Ss]eries|row|column|[Ff]rame|freq|covariate|dates|times"
 FREQUENCIES = ["h", "15min", "D", "2D", "B", "W", "MS", "ME", "QS", "YS", "s", 1, 5]
 LENGTHS = [1, 2, 3, 7, 20, 60]
 Table = pd.DataFrame
@@ -257,6 +257,9 @@ def main(count: int, seed: int = 0) -> None:
     @given(df=frames, who=whom, options=settled, seed=st.integers(0, 99))
     def run(df: Any, who: str, options: dict[str, Any], seed: int) -> None:
         nonlocal failures
+        done = sum(ends.values()) + failures
+        if done and done % 1000 == 0:
+            print(f"{done} frames, {failures} failures", flush=True)
         try:
             ends[f"{who}: {outcome(df, who, options, seed)}"] += 1
         except Exception as error:

@@ -52,7 +52,7 @@ def test_the_commands_run(sales: Path, capsys: pytest.CaptureFixture[str]) -> No
             main([verb, *words, *SMALL.get(verb, [])])
         assert end.value.code == 0, capsys.readouterr().err
         ran.append(verb)
-    assert ran == ["fit", "predict", "backtest", "backbone", "config"]
+    assert ran == ["fit", "predict", "backtest", "backbone", "config", "config"]
     assert len(pd.read_csv("forecast.csv")) == 2 * 28
     assert len(pd.read_csv("cv.csv")) == 2 * 28 * 3
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tslm.errors import TslmError as TslmError
     from tslm.estimator import TSLMForecaster as TSLMForecaster
     from tslm.pretraining import LiPCoTPretrainer as LiPCoTPretrainer
+    from tslm.regressor import TSLMWindowRegressor as TSLMWindowRegressor
     from tslm.spec import Spec as Spec
     from tslm.tokenizer import LiPCoTTokenizer as LiPCoTTokenizer
 
@@ -24,6 +25,7 @@ _HOME = {
     "LiPCoTTokenizer": "tokenizer",
     "LiPCoTPretrainer": "pretraining",
     "TSLMClassifier": "classifier",
+    "TSLMWindowRegressor": "regressor",
     "Spec": "spec",
     "TslmError": "errors",
     "ConfigError": "errors",

@@ -61,6 +61,23 @@ def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastM
     )
 
 
+def rehearse(cfg: DictConfig) -> None:
+    """Make what settings describe on two random blocks, for a long series without data or weights.
+
+    Raises:
+        ConfigError: if a part refuses its options, or parts do not fit together.
+    """
+    season = cfg.season_length or 1
+    cfg = settle(cfg, Facts(cfg.h, season, 100 * cfg.h))
+    cfg.backbone, cfg.n_layers = "tiny", None
+    task = Task(cfg.context_length, cfg.h, season, description=cfg.prompt or "")
+    build(cfg.trainer, learning_rate=cfg.learning_rate or 1e-3, steps=cfg.max_steps)
+    if cfg.model is None:
+        assemble(cfg, task, download=False)
+    else:
+        baseline(cfg.model, task)
+
+
 def body_of(cfg: DictConfig, *, download: bool = True) -> Backbone:
     """The language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
     freeze = build(cfg.freeze)

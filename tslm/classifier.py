@@ -18,10 +18,13 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import Tags, column_or_1d
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from tslm.assembly import body_of
@@ -52,6 +55,7 @@ LIPCOT_PAPER: dict[str, Any] = {
     "batch_size": 4,
 }  # ``TSLMClassifier(**LIPCOT_PAPER)``: section 2 of the paper, in hours on a CPU
 _AT_ONCE = 4096  # tokens in a pass
+_SHORTEST = 4  # steps of a frame
 _DEEP = 6  # blocks of the paper's BERT
 
 
@@ -61,7 +65,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     Each channel is cut into frames, each frame becomes a code (``LiPCoTTokenizer``), and of the
     codes ``features`` are made, on which a logistic regression decides. Codes are learnt from the
     recordings of ``fit`` alone, so that cross-validation leaks nothing; keep recordings of one
-    source in one fold yourself (``GroupKFold``).
+    source in one fold yourself (``GroupKFold``). NaN is a missing value; recordings of fewer than
+    four steps are led by their first value.
 
     Arguments are only stored; ``fit`` checks them.
 
@@ -98,6 +103,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     Attributes:
         classes_: the labels, sorted.
         n_channels_: channels of a recording.
+        n_features_in_: steps of a recording of ``fit``.
         tokenizer_: makes the codes.
         regression_: decides; not of ``bert``.
         bert_: reads and decides, of ``bert`` alone.
@@ -105,6 +111,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     classes_: ndarray
     n_channels_: int
+    n_features_in_: int
     tokenizer_: LiPCoTTokenizer
     regression_: Pipeline
     bert_: CodeBert
@@ -165,11 +172,18 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             ConfigError: if a setting is impossible.
         """
         self._check_settings()
-        recordings, ids = _recordings(X)
+        recordings, ids = self._recordings(X, fitting=True)
+        if recordings.shape[2] == 1:
+            raise DataError(
+                "Recordings of one step (n_features = 1) do not move. Give longer ones."
+            )
         labels = _labels(y, ids, len(recordings))
         self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
-            raise DataError(f"There is one label, {self.classes_[0]!r}: nothing to tell apart.")
+            raise DataError(
+                f"There is one class, {self.classes_[0]!r}, and nothing to tell apart. Give "
+                "recordings of at least two classes."
+            )
         self.n_channels_ = recordings.shape[1]
         self.frame_length_ = self._length(recordings.shape[2])
         frames = self._cut(recordings)
@@ -207,13 +221,32 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     def _read(self, X: Any) -> Float[ndarray, "n C N T"]:  # noqa: N803
         if not self.__sklearn_is_fitted__():
             raise NotFittedError("This TSLMClassifier is not fitted yet. Call fit(X, y).")
-        recordings, _ = _recordings(X)
+        recordings, _ = self._recordings(X)
         if recordings.shape[1] != self.n_channels_:
             raise DataError(
                 f"These recordings have {recordings.shape[1]} channels, and those of fit had "
                 f"{self.n_channels_}."
             )
         return self._cut(recordings)
+
+    def _recordings(
+        self,
+        X: Any,  # noqa: N803
+        fitting: bool = False,
+    ) -> tuple[Float[ndarray, "n C L"], ndarray | None]:
+        """Recordings as one array, and their ids where they have some."""
+        if _is_table(X):  # one channel, as scikit-learn gives it
+            try:
+                rows = validate_data(
+                    self, X, reset=fitting, dtype=float, ensure_all_finite="allow-nan"
+                )
+            except ValueError as error:
+                raise DataError(str(error)) from error
+            return rows[:, None], None
+        recordings, ids = _recordings(X)
+        if fitting:
+            self.n_features_in_ = recordings.shape[2]
+        return recordings, ids
 
     def _check_settings(self) -> None:
         for name, known in (("features", Features), ("layout", Layout), ("pooling", Pooling)):
@@ -228,10 +261,12 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             return steps
         if self.frame_length is not None:
             return self.frame_length
-        return min(max(steps // 16, 4 * self.order), steps)
+        return min(max(steps // 16, 4 * self.order), max(steps, _SHORTEST))
 
     def _cut(self, recordings: Float[ndarray, "n C L"]) -> Float[ndarray, "n C N T"]:
         """Frames end to end, the last of which ends with the recording."""
+        lead = max(_SHORTEST - recordings.shape[2], 0)
+        recordings = np.pad(recordings, ((0, 0), (0, 0), (lead, 0)), "edge")
         steps = recordings.shape[2]
         size = steps if self.layout == "channel" else self.frame_length_
         if steps < size:
@@ -333,6 +368,23 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regression_") or hasattr(self, "bert_")
 
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.classifier_tags.poor_score = True  # rows of a table of features are no recordings
+        return tags
+
+
+def _is_table(X: Any) -> bool:  # noqa: N803
+    """Whether these are rows of numbers, one a recording, and no long frame."""
+    if isinstance(X, pd.DataFrame):
+        return not {"unique_id", "ds"} & set(X.columns)
+    try:
+        return issparse(X) or np.asarray(X).ndim == 2
+    except ValueError:  # rows of several lengths, which are refused elsewhere
+        return False
+
 
 def _variance(frames: Float[ndarray, "n C N T"]) -> Float[ndarray, "n C N"]:
     """Of the values that are there; 0 where none is."""
@@ -368,7 +420,7 @@ def _recordings(X: Any) -> tuple[Float[ndarray, "n C L"], ndarray | None]:  # no
     if array.ndim != 3 or 0 in array.shape:
         raise DataError(
             f"Recordings of shape {array.shape} must be [recordings, channels, steps] or "
-            "[recordings, steps]."
+            "[recordings, steps]. Reshape your data."
         )
     if np.isinf(array).any():
         rows = np.flatnonzero(np.isinf(array).any((1, 2)))
@@ -403,9 +455,11 @@ def _labels(y: Any, ids: ndarray | None, count: int) -> npt.NDArray[Any]:
     Raises:
         DataError: if there are more or fewer.
     """
+    if y is None:
+        raise DataError("TSLMClassifier requires y to be passed, but the target y is None.")
     if isinstance(y, pd.Series) and ids is not None and not set(ids) - set(y.index):
         y = y.loc[ids]
     labels = np.asarray(y)
-    if labels.shape != (count,):
+    if labels.shape not in ((count,), (count, 1)):
         raise DataError(f"{labels.shape} labels do not fit {count} recordings: one each.")
-    return labels
+    return np.asarray(column_or_1d(labels, warn=True))

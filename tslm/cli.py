@@ -18,16 +18,31 @@ usage: tslm VERB key=value ...
   backtest   forecast from past origins tslm backtest data=sales.csv h=28 n_windows=3 out=cv.csv
   benchmark  the published protocol     tslm benchmark benchmark=etth1 out=result.json
   ablate     does the LLM help?         tslm ablate benchmark=etth1 out=ablation.json
+  tune       search for settings        tslm tune data=sales.csv h=28 n_trials=20 out=runs/t
+  push       share a saved model        tslm push model=runs/a repo=me/sales
+  pull       get one that is shared     tslm pull repo=me/sales out=runs/b
   table      results side by side      tslm table results=[a.json,b.json] out=results.md
   speed      measured on this machine   tslm speed n_layers=6 out=speed.json
   backbone   language models            tslm backbone list | tslm backbone pull NAME
-  config     a verb's settings          tslm config show fit adapter=autotimes
+  config     a verb's settings          tslm config show | check fit adapter=autotimes
   demo       all of it once, on ETTh1   tslm demo out=outputs/demo
 
 Tables are CSV or Parquet with the columns unique_id, ds, y; id_col=, time_col= and target_col=
 name others. tslm VERB --help lists a verb's settings. -m sweeps: h=12,24 runs both.
 """
-VERBS = ("fit", "predict", "backtest", "benchmark", "ablate", "table", "speed", "demo")
+VERBS = (
+    "fit",
+    "predict",
+    "backtest",
+    "benchmark",
+    "ablate",
+    "tune",
+    "push",
+    "pull",
+    "table",
+    "speed",
+    "demo",
+)
 OTHERS = ("backbone", "config")
 
 
@@ -131,19 +146,30 @@ def _backbone(words: list[str]) -> None:
 def _config(words: list[str]) -> None:
     from omegaconf import OmegaConf
 
-    from tslm.config import compose
+    from tslm.config import complete, compose
     from tslm.errors import ConfigError
 
-    if len(words) < 2 or words[0] != "show" or words[1] not in VERBS:
-        raise ConfigError(f"tslm config show VERB key=value ..., VERB one of {', '.join(VERBS)}.")
+    if len(words) < 2 or words[0] not in ("show", "check") or words[1] not in VERBS:
+        raise ConfigError(
+            f"tslm config show | check VERB key=value ..., VERB one of {', '.join(VERBS)}."
+        )
     cfg = compose(f"verb/{words[1]}", words[2:])
+    if words[0] == "check":
+        cfg = complete(cfg)
+        if "max_steps" in cfg:
+            from tslm.assembly import rehearse
+
+            rehearse(cfg)
+        print(f"{words[1]}: these settings fit together")
+        return
     shown = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "choices"])
     print(OmegaConf.to_yaml(shown), end="")
 
 
 def _help(verb: str) -> None:
     """The settings of a verb, with their comments, as the yaml files have them."""
-    from tslm.config import choices, conf_folder
+    from tslm.config import choices
+    from tslm.folders import conf_folder
 
     own = (conf_folder() / "verb" / f"{verb}.yaml").read_text()
     print(_settings(own))

@@ -19,19 +19,21 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from tslm.errors import ConfigError
+from tslm.folders import conf_folder, find, folders, further_folders, targets
 from tslm.spec import Spec
 
 GROUPS = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
 COUNTS = {
     "n_windows",
+    "n_trials",
     "num_samples",
     "step_size",
     "stride",
     "rounds",
     "rollout_steps",
 }  # of some verbs
-FLAGS = {"overwrite", "download"}
+FLAGS = {"overwrite", "download", "private"}
 
 
 @dataclass
@@ -73,15 +75,9 @@ class RunConfig:
     verbose: int
 
 
-def conf_folder() -> Path:
-    """Where the yaml files are: inside the installed package, or beside it in a checkout."""
-    inside = Path(__file__).parent / "conf"
-    return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
-
-
 def choices(group: str) -> list[str]:
     """Names a config group offers."""
-    return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+    return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
 
 
 def with_law(words: Sequence[str]) -> list[str]:
@@ -108,14 +104,17 @@ def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfi
     Raises:
         ConfigError: for a key or a choice that does not exist, with the nearest that does.
     """
-    return _composed(primary, tuple(with_law(overrides))).copy()
+    return _composed(primary, tuple(with_law(overrides)), further_folders()).copy()
 
 
 @lru_cache(maxsize=64)
-def _composed(primary: str, overrides: tuple[str, ...]) -> DictConfig:
+def _composed(primary: str, overrides: tuple[str, ...], further: tuple[Path, ...]) -> DictConfig:
     # Hydra takes every folder for a group; conf/backbone is none, and conf/model not everywhere
     plain = [word for word in overrides if _is_plain(word.partition("=")[0], primary)]
     words = [word for word in overrides if word not in plain]
+    if further:
+        paths = [f"file://{folder}" for folder in further]
+        words.append(f"hydra.searchpath={paths}")
     try:
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             cfg = hydra_compose(primary, overrides=words, return_hydra_config=True)
@@ -138,8 +137,9 @@ def node(group: str, name: str) -> DictConfig:
     Raises:
         ConfigError: if there is no such file.
     """
-    content = OmegaConf.load(conf_folder() / group / f"{choice(group, name)}.yaml")
-    found: DictConfig = OmegaConf.select(content, group)
+    path = find(group, choice(group, name))
+    assert path is not None
+    found: DictConfig = OmegaConf.select(OmegaConf.load(path), group)
     return found
 
 
@@ -354,10 +354,13 @@ def part_class(cfg: DictConfig) -> Any:
 
 
 def refuse_untrusted_targets(cfg: Any) -> None:
-    """Let a config make objects of tslm, torch and lightning only, however deep they stand."""
+    """Let a config make objects of tslm, torch and lightning only, however deep they stand.
+
+    What the yaml files of installed packages and of ``TSLM_CONF`` name is trusted too.
+    """
     if isinstance(cfg, DictConfig):
-        target = cfg.get("_target_", "tslm.")
-        if not str(target).startswith(TRUSTED):
+        target = str(cfg.get("_target_", "tslm."))
+        if not target.startswith(TRUSTED) and target not in targets():
             raise ConfigError(f"_target_ {target} is not trusted: only {', '.join(TRUSTED)} are.")
         for key in cfg:
             refuse_untrusted_targets(cfg[key])

@@ -17,6 +17,7 @@ from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.errors import BackboneError, NotAvailableError
 from tslm.explanation import Explanation, explain
+from tslm.kinds import same_kind
 from tslm.longframe import positive
 from tslm.model import ForecastModel
 from tslm.spec import Spec
@@ -180,6 +181,7 @@ class TSLMForecaster(TrainedForecaster):
         assert isinstance(self.forecaster_, ForecastModel)
         return self.forecaster_
 
+    @same_kind
     def fit(
         self,
         df: pd.DataFrame,
@@ -212,6 +214,7 @@ class TSLMForecaster(TrainedForecaster):
         self.verdict_.warn()
         return self
 
+    @same_kind
     def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
         """What the language model is told of the last context of each series, in words.
 
@@ -228,6 +231,7 @@ class TSLMForecaster(TrainedForecaster):
             self.model_, panel, self.calendar_, self.context_length_, positive("top", top)
         )
 
+    @same_kind
     def ablate(
         self,
         df: pd.DataFrame,

@@ -26,6 +26,7 @@ from tslm.data.windows import final_batches
 from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError, NotAvailableError, NotFittedError
 from tslm.intervals import Asked
+from tslm.kinds import same_kind
 from tslm.types import Batch, Forecaster
 
 CHUNK = 512  # series forecast at once
@@ -72,6 +73,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def fit(self, df: pd.DataFrame, y: None = None) -> "LongFrameForecaster":
         """Learn from a long frame."""
 
+    @same_kind
     def predict(
         self,
         df: pd.DataFrame | None = None,
@@ -120,6 +122,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         }
         return pd.DataFrame({**index, **_named(self.name, values, asked)})
 
+    @same_kind
     def cross_validation(
         self,
         df: pd.DataFrame,
@@ -180,6 +183,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             folds.append(self.renamed(truth).assign(**columns))
         return pd.concat(folds, ignore_index=True)
 
+    @same_kind
     def plot(self, df: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None) -> Any:
         """Draw series and their forecasts; a matplotlib ``Figure``."""
         from tslm.plotting import plot_forecasts
@@ -187,6 +191,14 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return plot_forecasts(
             df, forecasts, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col
         )
+
+    def _html_repr(self) -> str:  # the hook scikit-learn has
+        """What a notebook shows: settings, and weights frozen and trained."""
+        from tslm.htmlrepr import html
+
+        params = self.get_params(deep=False)
+        defaults = type(self)().get_params(deep=False)
+        return html(type(self).__name__, params, defaults, vars(self).get("forecaster_"))
 
     def _columns(self) -> Columns:
         return Columns(self.id_col, self.time_col, self.target_col)

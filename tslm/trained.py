@@ -25,6 +25,7 @@ from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError
+from tslm.kinds import same_kind
 from tslm.longframe import LongFrameForecaster
 from tslm.networks.base import Network
 from tslm.run import Run
@@ -74,6 +75,7 @@ class TrainedForecaster(LongFrameForecaster):
         super().set_params(**params)
         return self
 
+    @same_kind
     def fit(
         self,
         df: pd.DataFrame,

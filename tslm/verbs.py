@@ -1,12 +1,12 @@
 """What each verb of the command line does with its settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from tslm import benchmark as protocol
-from tslm import competition, files, leaderboard, speed
+from tslm import competition, files, hub, leaderboard, speed
 from tslm.ablation.arms import Budget
 from tslm.ablation.run import held_out
 from tslm.config import listed
@@ -129,6 +129,40 @@ def ablate(cfg: DictConfig, say: Say) -> None:
     say("wrote " + ", ".join(map(str, ablation.save(cfg.out))))
 
 
+def tune(cfg: DictConfig, say: Say) -> None:
+    """Search for settings by validation error; goes on where it was left."""
+    try:
+        from tslm import tuning
+    except ImportError as error:
+        raise ConfigError("tune needs optuna: pip install 'tslm[tune]'.") from error
+    files.check_writable(cfg.out, files.FOLDER)
+    model, data, out = estimator_of(cfg), files.read_table(cfg.data), Path(cfg.out)
+    space = tuning.USUAL if cfg.space is None else OmegaConf.to_container(cfg.space)
+    if not isinstance(space, Mapping):
+        raise ConfigError(f"space={cfg.space} must name settings: space={{learning_rate: [1e-3]}}.")
+    named = {str(key): value for key, value in space.items()}
+    study = tuning.tune(model, data, named, n_trials=cfg.n_trials, folder=out, say=say)
+    files.write_table(study.trials_dataframe(), out / "trials.csv")
+    files.write_json({"mse": study.best_value, "params": study.best_params}, out / "best.json")
+    chosen = " ".join(f"{key}={value}" for key, value in study.best_params.items())
+    say(f"best of {len(study.trials)}: validation MSE {study.best_value:.4f} with {chosen}")
+    say(f"tslm fit data={cfg.data} h={cfg.h} ... {chosen}")
+
+
+def push(cfg: DictConfig, say: Say) -> None:
+    """Share a saved model on the hub."""
+    model = load_estimator(cfg.model, download=cfg.download)
+    say(f"shared {hub.push(model, cfg.repo, private=cfg.private)}")
+
+
+def pull(cfg: DictConfig, say: Say) -> None:
+    """Get a model that is shared."""
+    files.check_writable(cfg.out, files.FOLDER)
+    model = hub.pull(cfg.repo, revision=cfg.revision, download=cfg.download)
+    model.save(cfg.out, overwrite=cfg.overwrite)
+    say(f"saved {cfg.out}")
+
+
 def table(cfg: DictConfig, say: Say) -> None:
     """Lay results side by side."""
     endings = (".md", *files.TABLES)
@@ -185,6 +219,9 @@ VERBS: dict[str, Callable[[DictConfig, Say], None]] = {
     "backtest": backtest,
     "benchmark": benchmark,
     "ablate": ablate,
+    "tune": tune,
+    "push": push,
+    "pull": pull,
     "table": table,
     "speed": measure_speed,
     "demo": demo,

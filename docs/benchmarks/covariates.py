@@ -4,7 +4,7 @@
     python docs/benchmarks/covariates.py autotimes
 
 A name of ``conf/model`` or an adapter, then sets; ``TSLM_DATA`` names the folder of their files.
-The last quarter of the last year is held out, every window of it is forecast. Covariates of the
+The last 91 days are held out, every window of it is forecast. Covariates of the
 steps to forecast are those of the file: for vic_electricity the temperature that came, which a
 weather forecast would not know as well; for epf_DE forecasts made a day ahead, as published.
 """

@@ -149,7 +149,7 @@ def coverage_of_intervals() -> None:
         whole = FilterMixture(*(torch.cat([getattr(m, f) for m, _ in pairs]) for f in fields))
         factor = calibrated(whole, torch.cat([truth for _, truth in pairs]))
         totals, count = torch.zeros(2), 0
-        for outlook, truth, _ in read(model, data, "test", 5):
+        for outlook, truth, _ in read(model, data, "test", 7):
             found = mixture(model, outlook)
             held = [coverage(found, truth), coverage(found.widened(factor), truth)]
             totals += torch.tensor(held) * len(truth)

@@ -7,8 +7,9 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tslm.baselines import OWN
-from tslm.config import conf_folder, unknown_choice
+from tslm.config import unknown_choice
 from tslm.errors import ConfigError
+from tslm.folders import conf_folder
 from tslm.spec import Spec
 
 CLAIMS = {

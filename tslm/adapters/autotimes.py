@@ -103,11 +103,14 @@ class AutoTimes(Adapter):
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
         """Segments of the horizon in whole seasons, at most 96 steps; seven of them, or fewer.
 
-        Half of the longest series is left for windows to move in.
+        Half of the longest series is left for windows to move in. Where whole seasons do not fit
+        into it, segments have the horizon.
         """
         season, horizon = facts.season_length, facts.horizon
         whole = -(-horizon // season) * season  # rounded up to whole seasons
-        patch_len = options["patch_len"] or min(whole if whole <= 96 else horizon, 96)
+        patch_len = options["patch_len"] or (
+            whole if whole <= min(96, facts.longest // 2) else min(horizon, 96)
+        )
         tokens = min(max(facts.longest // 2 // patch_len, 1), 7)
         return Sizes(context_length or patch_len * tokens, {"patch_len": patch_len})
 

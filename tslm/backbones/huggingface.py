@@ -10,6 +10,8 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
@@ -65,6 +67,10 @@ class State:
     mask: Bool[Tensor, "S N"] | None
 
 
+def _none() -> None:
+    """No tokenizer."""
+
+
 class HuggingFaceBackbone(Backbone):
     """A transformers body, frozen but for what ``freeze`` lets train.
 
@@ -82,7 +88,7 @@ class HuggingFaceBackbone(Backbone):
         self,
         body: Body,
         identity: Identity,
-        make_tokenizer: Callable[[], Any | None] = lambda: None,
+        make_tokenizer: Callable[[], Any | None] = _none,
         *,
         lexicon: Lexicon | None = None,
         freeze: Freeze | None = None,
@@ -306,8 +312,9 @@ def _make(source: store.Source, n_layers: int | None, dtype: torch.dtype) -> Hug
         body = building.random_body(random, config)
     origin = source.origin
     identity = Identity(source.name, origin.source, origin.revision, origin.fingerprint, kept)
+    tokenizer = partial(_tokenizer, folder)  # unlike a closure, it can be pickled
+    return HuggingFaceBackbone(body.to(dtype), identity, tokenizer)
 
-    def make_tokenizer() -> Any | None:
-        return building.byte_tokenizer() if folder is None else building.load_tokenizer(folder)
 
-    return HuggingFaceBackbone(body.to(dtype), identity, make_tokenizer)
+def _tokenizer(folder: Path | None) -> Any | None:
+    return building.byte_tokenizer() if folder is None else building.load_tokenizer(folder)

@@ -1,0 +1,54 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Does the language model help?
+#
+# Every `fit` says whether a forecast that needs no training does better. `ablate` asks the harder
+# question: is it the *language model* that helps, or would anything else in its place do as well?
+# It trains the model and its substitutes (no body at all, one attention layer, random weights ...)
+# on the same windows and compares them with paired intervals.
+
+# %%
+import os
+
+from tslm import TSLMForecaster
+from tslm.data.benchmarks import load
+from tslm.resultplots import plot_ablation
+
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+
+frame = load("etth1").frame
+frame = frame[frame.unique_id.isin(["OT", "HUFL"]) & (frame.ds < "2016-09-01")]
+
+# %%
+model = TSLMForecaster(
+    h=24, backbone=BACKBONE, max_steps=min(STEPS, 100), random_state=0, verbose=0
+)
+model.fit(frame)
+model.verdict_
+
+# %% [markdown]
+# The same, against its substitutes. This takes a few minutes with a real language model.
+
+# %%
+table = model.ablate(frame, n_windows=2)
+table[["arm", "mse", "mae", "change_percent", "low", "high", "verdict"]].round(3)
+
+# %%
+plot_ablation(table)
+
+# %%
+for answer in model.ablation_.answers:
+    print(answer.sentence)

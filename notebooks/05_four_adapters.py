@@ -1,0 +1,69 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The four adapters
+#
+# AutoTimes reads segments and predicts the next one; Time-LLM says patches in words, behind a
+# prompt; S2IP puts the nearest words in front; LiPCoT speaks in linear-predictive codes and begins
+# at a classical forecast. They differ in one file each, and are used alike.
+
+# %%
+import os
+
+from tslm import TSLMForecaster
+from tslm.data.benchmarks import load
+from tslm.evaluation import evaluate
+
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+
+frame = load("etth1").frame
+frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-10-01")]
+
+# %%
+ADAPTERS = ["autotimes", "time_llm", "s2ip", "lipcot"]
+models = {
+    name: TSLMForecaster(
+        h=24,
+        adapter=name,
+        backbone=BACKBONE,
+        context_length=192,
+        max_steps=STEPS,
+        random_state=0,
+        verbose=0,
+        prompt="Hourly oil temperature of an electricity transformer.",
+    )
+    for name in ADAPTERS
+}
+backtest = None
+for model in models.values():
+    part = model.cross_validation(frame, n_windows=2, baselines=["profile_ar"])
+    backtest = part if backtest is None else backtest.assign(**{model.name: part[model.name]})
+evaluate(backtest, frame, season_length=24).round(3)
+
+# %%
+models["autotimes"].plot(frame.tail(200), backtest.drop(columns=["y", "cutoff"]))
+
+# %% [markdown]
+# What each trains, and what it leaves as it is:
+
+# %%
+for name, model in models.items():
+    model.fit(frame)
+    weights = list(model.model_.parameters())
+    trained = sum(weight.numel() for weight in weights if weight.requires_grad)
+    print(f"{name:<10} {trained:>9,} of {sum(w.numel() for w in weights):>11,} weights trained")
+
+# %%
+models["time_llm"]

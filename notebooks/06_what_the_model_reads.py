@@ -1,0 +1,74 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # What the language model is told
+#
+# Time-LLM and S2IP make tokens of prototypes or anchors near real words, LiPCoT of codes. All can
+# be looked at.
+
+# %%
+import os
+
+import numpy as np
+
+from tslm import LiPCoTTokenizer, TSLMForecaster
+from tslm.data.benchmarks import load
+
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+
+frame = load("etth1").frame
+frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-09-01")]
+SHARED = {"h": 24, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
+
+# %% [markdown]
+# ## Prototypes of Time-LLM
+#
+# Each patch is a mixture of prototypes, and each prototype has words near it. Whether those words
+# mean anything here is another question: see the notebook on ablation.
+
+# %%
+time_llm = TSLMForecaster(adapter="time_llm", context_length=192, **SHARED).fit(frame)
+said = time_llm.explain(top=3)
+said.words.head(6)
+
+# %%
+said.plot()
+
+# %% [markdown]
+# ## Anchors of S2IP
+
+# %%
+s2ip = TSLMForecaster(adapter="s2ip", context_length=192, **SHARED).fit(frame)
+s2ip.explain(top=3).plot()
+
+# %% [markdown]
+# ## Codes of LiPCoT
+#
+# A code is a linear filter, that is, a spectrum. The tokenizer works without any forecaster.
+
+# %%
+series = frame.y.to_numpy()[:1200]
+frames = series.reshape(-1, 24)
+tokenizer = LiPCoTTokenizer(order=4, n_codes=8, random_state=0).fit(frames)
+codes = tokenizer.transform(frames)
+codes[:5]
+
+# %%
+from tslm.codeplots import plot_codes, plot_transitions  # noqa: E402
+
+plot_codes(series[:480], np.arange(0, 480, 24), codes[:20], 24)
+
+# %%
+plot_transitions(codes[:, 0])

@@ -1,0 +1,77 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Saving, sharing, offline use
+#
+# A saved model is a folder of JSON and safetensors: adapter, decoder, scalers, settings, and the
+# fingerprint of the language model in place of its weights. No pickle; loading imports nothing the
+# folder names, and refuses what was altered.
+
+# %%
+import os
+import tempfile
+from pathlib import Path
+
+from tslm import DataError, TSLMForecaster
+from tslm.data.benchmarks import load
+from tslm.hub import HubModel, pull
+
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+
+frame = load("etth1").frame
+frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-09-01")]
+model = TSLMForecaster(h=24, backbone=BACKBONE, max_steps=STEPS, random_state=0, verbose=0)
+model.fit(frame)
+
+# %%
+home = Path(tempfile.mkdtemp())
+model.save(home / "model")
+{file.name: f"{file.stat().st_size / 1e3:.0f} kB" for file in sorted((home / "model").iterdir())}
+
+# %%
+again = TSLMForecaster.load(home / "model")
+assert again.predict().equals(model.predict())
+
+# %% [markdown]
+# ## Tampered folders are refused
+
+# %%
+weights = home / "model" / "weights.safetensors"
+whole = weights.read_bytes()
+weights.write_bytes(whole[:-1] + b"?")
+try:
+    TSLMForecaster.load(home / "model")
+except DataError as error:
+    print(str(error).replace(str(home), "..."))
+weights.write_bytes(whole)
+
+# %% [markdown]
+# ## Sharing
+#
+# `tslm.hub.push(model, "me/sales")` uploads the folder to the Hugging Face hub with a card, and
+# `pull("me/sales", download=True)` gets it. Here the "hub" is a folder.
+
+# %%
+HubModel(model).save_pretrained(home / "shared")
+print((home / "shared" / "README.md").read_text())
+
+# %%
+assert pull(str(home / "shared")).predict().equals(model.predict())
+
+# %% [markdown]
+# ## Offline
+#
+# `load` fetches nothing unless `download=True`. Get the language model while there is a network
+# (`tslm backbone pull smollm2-135m`), then `TSLM_OFFLINE=1` forbids every download.

@@ -1,0 +1,67 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The command line and back
+#
+# Everything has a verb: files in, files out. What is fitted there loads here, and the other way
+# round. `tslm --help` lists the verbs, `tslm fit --help` the settings of one.
+
+# %%
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from tslm import TSLMForecaster
+from tslm.data.benchmarks import load
+
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+HOME = Path(tempfile.mkdtemp())
+
+frame = load("etth1").frame
+frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-09-01")]
+frame.to_parquet(HOME / "oil.parquet")
+
+
+def tslm(line):
+    """What `tslm LINE` says in a terminal."""
+    command = [sys.executable, "-m", "tslm.cli", *line.split()]
+    done = subprocess.run(command, cwd=HOME, capture_output=True, text=True)
+    print((done.stdout + done.stderr).strip())
+
+
+# %%
+small = f"backbone={BACKBONE} max_steps={STEPS} random_state=0 verbose=0"
+tslm(f"fit data=oil.parquet h=24 {small} out=a")
+
+# %%
+tslm("predict model=a data=oil.parquet out=forecast.csv")
+pd.read_csv(HOME / "forecast.csv").head(3)
+
+# %% [markdown]
+# A typo gets a hint, not a traceback:
+
+# %%
+tslm("fit data=oil.parquet max_stpes=3 out=b")
+
+# %% [markdown]
+# ## And back
+
+# %%
+model = TSLMForecaster.load(HOME / "a")
+model.plot(frame.tail(200), model.predict(h=48))

@@ -1,0 +1,49 @@
+"""The site of the docs has every page and every notebook, and builds without a warning."""
+
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+
+
+def pages(nav: Any) -> set[str]:
+    if isinstance(nav, str):
+        return {nav}
+    return set().union(*map(pages, nav.values() if isinstance(nav, dict) else nav))
+
+
+def test_every_page_is_in_the_menu() -> None:
+    found = pages(SITE["nav"])
+    assert all((DOCS / page).is_file() for page in found)
+    assert {path.name for path in DOCS.glob("*.md")} <= found
+
+
+def test_every_notebook_is_in_the_tutorials() -> None:
+    listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "tutorials.md").read_text(), re.M)
+    assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    import tslm
+
+    text = "".join(path.read_text() for path in (DOCS / "reference").glob("*.md"))
+    for name, home in tslm._HOME.items():
+        assert f"tslm.{home}.{name}" in text or f"::: tslm.{home}\n" in text, name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed: tslm[docs]")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reference" / "forecasters" / "index.html").stat().st_size > 50_000

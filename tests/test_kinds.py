@@ -1,0 +1,50 @@
+"""polars and Arrow in, the same kind out."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tslm import BaselineForecaster, TSLMForecaster
+
+pl = pytest.importorskip("polars", reason="polars is not installed")
+
+
+@pytest.fixture
+def df() -> pd.DataFrame:
+    days = pd.date_range("2024-01-01", periods=60, freq="D")
+    return pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(60) % 7 + 1.0})
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (pl.from_pandas, pl.DataFrame),
+        (lambda frame: pl.from_pandas(frame).lazy(), pl.DataFrame),
+        (pa.Table.from_pandas, pa.Table),
+        (lambda frame: frame, pd.DataFrame),
+    ],
+    ids=["polars", "lazy", "arrow", "pandas"],
+)
+def test_what_comes_in_comes_out(df: pd.DataFrame, make: Any, kind: type) -> None:
+    plain = BaselineForecaster("seasonal_naive", h=7).fit(df)
+    model = BaselineForecaster("seasonal_naive", h=7).fit(make(df))
+    for forecast in (model.predict(), model.predict(make(df)), plain.predict(make(df))):
+        assert type(forecast) is kind
+        table = forecast if kind is pd.DataFrame else forecast.to_pandas()
+        pd.testing.assert_frame_equal(table, plain.predict(), check_dtype=False)
+    backtest = model.cross_validation(make(df), baselines=["last"])
+    assert type(backtest) is kind
+    assert type(plain.predict()) is pd.DataFrame
+
+
+def test_the_language_model_reads_polars(df: pd.DataFrame) -> None:
+    model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+    model.set_params(accelerator="cpu", val_size=0)
+    expected = model.fit(df).predict()
+    forecast = model.fit(pl.from_pandas(df)).predict()
+    assert isinstance(forecast, pl.DataFrame)
+    assert np.array_equal(forecast["AutoTimes"].to_numpy(), expected["AutoTimes"])
+    assert len(model.plot(pl.from_pandas(df), forecast).axes) == 1

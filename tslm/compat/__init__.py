@@ -1,0 +1,1 @@
+"""tslm in the clothes of sktime, fev and foundationforecast, each an extra of its own."""

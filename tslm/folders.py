@@ -1,0 +1,67 @@
+"""Where settings are looked for: our own yaml files, then those of packages and of the user."""
+
+import os
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from tslm.errors import ConfigError
+
+ENTRY_POINTS = "tslm.conf"  # a package that brings adapters names itself here
+VARIABLE = "TSLM_CONF"  # a folder of one's own
+
+
+def conf_folder() -> Path:
+    """Where our yaml files are: inside the installed package, or beside it in a checkout."""
+    inside = Path(__file__).parent / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[1] / "conf"
+
+
+def further_folders() -> tuple[Path, ...]:
+    """The ``conf`` folders of packages that name themselves, and the one ``TSLM_CONF`` names.
+
+    Raises:
+        ConfigError: if one of them is no folder.
+    """
+    found: dict[str, list[Path]] = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        spec = find_spec(point.value)
+        places = [] if spec is None else list(spec.submodule_search_locations or [])
+        found[f"the entry point {point.name} of {ENTRY_POINTS}"] = [
+            Path(place) / "conf" for place in places
+        ]
+    if own := os.environ.get(VARIABLE):
+        found[VARIABLE] = [Path(own).absolute()]
+    for name, folders in found.items():
+        if not folders or not folders[0].is_dir():
+            there = folders[0] if folders else "nothing"
+            raise ConfigError(f"{name} should lead to a folder of yaml files: {there} is none.")
+    return tuple(folders[0] for folders in found.values())
+
+
+def folders() -> tuple[Path, ...]:
+    """All of them, ours first: a file that has a name of ours is never read."""
+    return (conf_folder(), *further_folders())
+
+
+def find(group: str, name: str) -> Path | None:
+    """The file of a choice, or None if there is none."""
+    paths = (folder / group / f"{name}.yaml" for folder in folders())
+    return next((path for path in paths if path.is_file()), None)
+
+
+def targets() -> set[str]:
+    """What the files of others make objects of: whoever installs or names them trusts them."""
+    files = (file for folder in further_folders() for file in folder.rglob("*.yaml"))
+    nodes = (OmegaConf.to_container(OmegaConf.load(file)) for file in files)
+    return {target for node in nodes for target in _targets(node)}
+
+
+def _targets(node: Any) -> set[str]:
+    if isinstance(node, dict):
+        own = {str(node["_target_"])} if "_target_" in node else set()
+        return own.union(*map(_targets, node.values()))
+    return set().union(*map(_targets, node)) if isinstance(node, list) else set()

@@ -1,0 +1,149 @@
+"""Share saved models on the Hugging Face hub: the folder of ``save``, with a card that says all.
+
+``push`` and ``pull`` go through ``ModelHubMixin`` of huggingface_hub, so tokens, private
+repositories, branches and caches work as there. The language model itself is never uploaded.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import ModelCard, ModelHubMixin
+
+from tslm import __version__
+from tslm.ablation.report import Ablation
+from tslm.estimator import TSLMForecaster, load_estimator
+from tslm.trained import TrainedForecaster
+
+TAGS = ["time-series-forecasting", "tslm"]
+
+
+class HubModel(ModelHubMixin):
+    """A fitted forecaster as the hub has models.
+
+    Args:
+        forecaster: fitted.
+        ablation: what ``ablate`` found, for the card; None takes that of the forecaster.
+    """
+
+    def __init__(self, forecaster: TrainedForecaster, ablation: Ablation | None = None) -> None:
+        self.forecaster = forecaster
+        self.ablation = ablation or vars(forecaster).get("ablation_")
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        """Write the folder into the one that is there already."""
+        draft = save_directory / "model"
+        self.forecaster.save(draft)
+        for file in draft.iterdir():
+            file.replace(save_directory / file.name)
+        draft.rmdir()
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, **options: Any) -> "HubModel":
+        """Read a folder, or fetch one and read it; weights of the body as ``download`` says."""
+        download = bool(options.pop("download", False))
+        folder = Path(model_id)
+        if not folder.is_dir():
+            folder = _fetched(model_id, options)
+        return cls(load_estimator(folder, download=download))
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """Results beside what needs no training, the ablation, and how to use it."""
+        return ModelCard(card(self.forecaster, self.ablation))
+
+
+def push(model: TrainedForecaster, repo: str, **options: Any) -> str:
+    """Upload a fitted model; gives the address of the commit.
+
+    Args:
+        model: fitted.
+        repo: ``user/name``.
+        options: of ``ModelHubMixin.push_to_hub``: ``private``, ``token``, ``branch`` ...
+    """
+    return str(HubModel(model).push_to_hub(repo, **options))
+
+
+def pull(repo: str, *, download: bool = False, **options: Any) -> TrainedForecaster:
+    """A shared model, from the hub or a folder.
+
+    Args:
+        repo: ``user/name``, or a folder.
+        download: whether the language model may be fetched if it is not here.
+        options: of ``ModelHubMixin.from_pretrained``: ``revision``, ``token``, ``cache_dir`` ...
+
+    Raises:
+        DataError: if what is there is no saved model, or was altered.
+        BackboneError: if the language model is not here or another one.
+    """
+    hub: HubModel = HubModel.from_pretrained(repo, download=download, **options)
+    return hub.forecaster
+
+
+def _fetched(repo: str, options: Mapping[str, Any]) -> Path:
+    from huggingface_hub import snapshot_download
+
+    known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
+    given = {name: options[name] for name in known if options.get(name) is not None}
+    files = ["model.json", "*.safetensors"]
+    return Path(snapshot_download(repo, allow_patterns=files, **given))
+
+
+def card(model: TrainedForecaster, ablation: Ablation | None = None) -> str:
+    """The page of a shared model, in Markdown."""
+    own = isinstance(model, TSLMForecaster)
+    body = model.model_.backbone.identity.name if own else None
+    lines = [
+        "---",
+        "library_name: tslm",
+        "tags:",
+        *[f"- {tag}" for tag in TAGS],
+        "---",
+        "",
+        f"# {model.name}" + (f" on {body}" if body else ""),
+        "",
+        f"Forecasts {model.h} steps from the {model.context_length_} before them, every "
+        f"`{model.calendar_.freq}`; trained on {len(model.history_)} series, by tslm "
+        f"{__version__}.",
+    ]
+    if own:
+        lines += [
+            "",
+            f"The language model ({body}) is frozen and not part of this repository; its "
+            "fingerprint is, and loading refuses another one.",
+        ]
+    return "\n".join([*lines, "", *_use(), "", *_results(model), "", *_ablation(ablation, own), ""])
+
+
+def _use() -> list[str]:
+    return [
+        "```python",
+        "from tslm.hub import pull",
+        "",
+        'forecast = pull("THIS/REPOSITORY", download=True).predict(df)  # unique_id, ds, y',
+        "```",
+    ]
+
+
+def _results(model: TrainedForecaster) -> list[str]:
+    """Its errors beside those of forecasts that need no training."""
+    verdict = model.verdict_
+    if not verdict.entries:
+        return ["No rows were kept for validation, so there are no results."]
+    rows = [f"| {entry.model} | {entry.mse:.4f} | {entry.mae:.4f} |" for entry in verdict.entries]
+    return [
+        f"Validation, {verdict.windows} windows of the last rows of each series, standardised; "
+        "all but the first need no training:",
+        "",
+        "| | MSE | MAE |",
+        "|---|---|---|",
+        *rows,
+    ]
+
+
+def _ablation(ablation: Ablation | None, own: bool) -> list[str]:
+    if ablation is None:
+        said = "Does the language model help? Not asked: `model.ablate(df)` would tell."
+        return [said] if own else []
+    return ["Does the language model help? On windows held out:", ""] + [
+        f"- {answer.sentence}" for answer in ablation.answers
+    ]
