@@ -12,6 +12,7 @@ from tslm import ConfigError
 from tslm.benchmark import run
 from tslm.cli import main
 from tslm.config import complete, compose
+from tslm.data.benchmarks import Benchmark, Borders
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 TINY = ["backbone=tiny", "max_steps=4", "accelerator=cpu", "verbose=0", "batch_size=16"]
@@ -39,6 +40,22 @@ def test_the_last_value_on_the_small_sets(monkeypatch: Any) -> None:
     (ili,) = records("benchmark=ili", "model=last", "horizons=[24]", "context_length=36")
     assert (round(ili["mse"], 4), round(ili["mae"], 4)) == (6.2133, 1.6222)
     assert ili["windows"] == 170
+
+
+def test_what_the_calendar_explains_counts_where_windows_are_scored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = 1_704_067_200 + 3600 * np.arange(24 * 140)  # from a Monday on
+    weekend = (np.arange(len(time)) // 24 % 7 >= 5).astype(float)
+    noise = np.random.default_rng(0).normal(0, 0.1, len(time))
+    columns, values = ("a",), (10 * weekend + noise)[:, None]
+    ends = Borders(24 * 84, 24 * 98, 24 * 140)
+    data = Benchmark("weeks", columns, values, time, ends, 24, "h", (24,))
+    monkeypatch.setattr("tslm.benchmark.load", lambda name: data)
+    words = ["model=seasonal_naive", "context_length=48", "horizons=[24]"]
+    (plain,), (told,) = records(*words), records(*words, "calendar=true")
+    assert told["windows"] == plain["windows"] > 900
+    assert told["mse"] < 0.1 * plain["mse"]
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from tslm.ablation.run import Trial
 from tslm.baselines import BaselineForecaster
 from tslm.config import listed
 from tslm.data.benchmarks import Benchmark, load
-from tslm.data.frame import Columns, read_frame
+from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
 from tslm.estimator import estimator_of
 from tslm.scoring import WindowErrors, score
@@ -56,7 +56,7 @@ def fit_and_score(
     began = time.perf_counter()
     model.fit(known, val_df=val)
     seconds = time.perf_counter() - began
-    panel = standard_panel(data, model.history_.stats)
+    panel = model.panel_of(_whole(data))
     model.prepare(panel)
     weights = trained_weights(model.forecaster_)
     extra = {
@@ -143,7 +143,7 @@ def trial(data: Benchmark, stride: int) -> Trial:
         name=data.name,
         known=known,
         val=val,
-        panel=lambda fitted: standard_panel(data, fitted.history_.stats),
+        panel=lambda fitted: fitted.panel_of(_whole(data)),
         start=start,
         stop=stop,
         season=data.season_length,
@@ -159,8 +159,6 @@ def _parts(data: Benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
     return frame[row < train_end], frame[(row >= train_end) & (row < val_end)]
 
 
-def standard_panel(data: Benchmark, stats: Any = None) -> Panel:
-    """All rows of a benchmark, standardised by its training rows."""
-    frame = read_frame(data.frame, Columns(), freq=data.freq)
-    until = np.full(len(data.columns), data.borders.train_end)
-    return Panel.from_frame(frame, until=until, stats=stats)
+def _whole(data: Benchmark) -> Frame:
+    """All rows of a benchmark."""
+    return read_frame(data.frame, Columns(), freq=data.freq)
