@@ -13,7 +13,7 @@ from tslm.decoders.base import Decoder
 from tslm.distribution import Distribution
 from tslm.errors import ConfigError
 from tslm.nn.laws.base import Law
-from tslm.nn.laws.mixture import LEAST, Mixture, MixtureLaw
+from tslm.nn.laws.mixture import MixtureLaw
 from tslm.nn.laws.point import POINT, PointLaw
 from tslm.nn.mixture import FilterMixture
 from tslm.types import Layout, Outlook, Task
@@ -93,12 +93,7 @@ class FilterDecoder(Decoder):
         if isinstance(self.law, PointLaw):
             return super().distribution(hidden, outlook)
         assert outlook is not None
-        mixed = self.mixture(hidden, outlook)
-        found = Mixture(
-            repeat(mixed.weights, "S K -> S H K", H=self.step),
-            rearrange(mixed.means, "S K H -> S H K"),
-            rearrange(mixed.variances, "S K H -> S H K").sqrt() + LEAST,
-        )
+        found = self.mixture(hidden, outlook).marginals
         if not self.corrects:
             return found
         shift = self(hidden, outlook) - found.point  # what is mixed is the base's business

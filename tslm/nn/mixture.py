@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from math import exp
 
 import torch
+from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
-_STEPS = 60  # of bisection: an interval shrinks by 2**60
+from tslm.nn.laws.mixture import LEAST, Mixture
+
 _REACH = 5.0  # logarithm of the largest factor of deviations that is looked for
 _ROUNDS = 20  # of looking for it
 
@@ -38,15 +40,24 @@ class FilterMixture:
         return self.power[:, :, None] * self.pulses.square().cumsum(2)
 
     @property
+    def marginals(self) -> Mixture:
+        """What may come at each step, whatever comes at the others: ``[S, H]`` mixtures."""
+        return Mixture(
+            repeat(self.weights, "S K -> S H K", H=self.means.shape[2]),
+            rearrange(self.means, "S K H -> S H K"),
+            rearrange(self.variances, "S K H -> S H K").sqrt() + LEAST,
+        )
+
+    @property
     def mean(self) -> Float[Tensor, "S H"]:
         """Expectation of the mixture."""
-        return self._mix(self.means)
+        return self.marginals.point
 
     @property
     def variance(self) -> Float[Tensor, "S H"]:
         """Variance of the mixture: within its members, and between them."""
-        between = self._mix((self.means - self.mean[:, None]).square())
-        return self._mix(self.variances) + between
+        spread = self.variances + (self.means - self.mean[:, None]).square()
+        return (self.weights[:, :, None] * spread).sum(1)
 
     def widened(self, factor: float) -> "FilterMixture":
         """The same mixture, the deviation of each member ``factor`` times as large."""
@@ -54,24 +65,16 @@ class FilterMixture:
 
     def cdf(self, values: Float[Tensor, "S H"]) -> Float[Tensor, "S H"]:
         """The share of the mixture below values."""
-        deviation = self.variances.sqrt().clamp(min=1e-12)
-        z = (values[:, None] - self.means) / deviation
-        return self._mix(torch.special.ndtr(z))
+        return self.marginals.cdf(values)
 
     def quantile(self, share: float) -> Float[Tensor, "S H"]:
-        """The value below which a share of the mixture lies, at each step; by bisection.
+        """The value below which a share of the mixture lies, at each step.
 
         Args:
             share: within (0, 1).
         """
-        reach = torch.special.ndtri(torch.tensor(max(share, 1 - share), dtype=torch.float64))
-        room = (float(reach) + 1e-6) * self.variances.sqrt() + 1e-12
-        low, high = (self.means - room).amin(1), (self.means + room).amax(1)
-        for _ in range(_STEPS):
-            middle = (low + high) / 2
-            below = self.cdf(middle) < share
-            low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return (low + high) / 2
+        marginals = self.marginals
+        return marginals.at(torch.full_like(marginals.point, share))
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Paths that move together over all steps: a member is drawn, then its noise.
@@ -92,9 +95,6 @@ class FilterMixture:
         spectra = torch.fft.rfft(self.pulses[rows, members], 2 * steps)
         driven = torch.fft.irfft(torch.fft.rfft(noise, 2 * steps) * spectra, 2 * steps)
         return self.means[rows, members] + driven[:, :, :steps]
-
-    def _mix(self, parts: Float[Tensor, "S K H"]) -> Float[Tensor, "S H"]:
-        return (self.weights[:, :, None] * parts).sum(1)
 
 
 def calibrated(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:
