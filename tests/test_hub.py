@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import constants, hf_api
 
-from tslm import DataError, TSLMForecaster
+from tslm import DataError, TslmError, TSLMForecaster
 from tslm.hub import HubModel, card, pull, push
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -144,6 +144,24 @@ def test_what_was_altered_on_the_way_is_refused(
     hub["weights.safetensors"] = hub["weights.safetensors"][:-1] + b"x"
     with pytest.raises(DataError, match="missing, damaged or altered"):
         pull("me/sales", cache_dir=tmp_path / "cache")
+
+
+def test_a_hub_that_refuses_is_told_of_in_a_line(
+    hub: dict[str, bytes],
+    model: TSLMForecaster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refuse = lambda self: self.answer({"error": "no"}, 403)  # noqa: E731
+    for ask in ("do_GET", "do_HEAD", "do_POST"):
+        monkeypatch.setattr(Hub, ask, refuse)
+    with pytest.raises(TslmError, match=r"hub and 'me/sales': .*connection.*logged in") as none:
+        pull("me/sales", cache_dir=tmp_path / "cache")
+    assert "\n" not in str(none.value)
+    with pytest.raises(TslmError, match="hub and 'not a name': "):
+        pull("not a name", cache_dir=tmp_path / "cache")
+    with pytest.raises(TslmError, match="hub and 'me/sales': 403"):
+        push(model, "me/sales")
 
 
 def test_a_folder_is_a_hub_too(model: TSLMForecaster, tmp_path: Path) -> None:

@@ -4,7 +4,8 @@
 repositories, branches and caches work as there. The language model itself is never uploaded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from huggingface_hub import ModelCard, ModelHubMixin
 
 from tslm import __version__
 from tslm.ablation.report import Ablation
+from tslm.errors import TslmError
 from tslm.estimator import TSLMForecaster, load_estimator
 from tslm.trained import TrainedForecaster
 
@@ -59,8 +61,12 @@ def push(model: TrainedForecaster, repo: str, **options: Any) -> str:
         model: fitted.
         repo: ``user/name``.
         options: of ``ModelHubMixin.push_to_hub``: ``private``, ``token``, ``branch`` ...
+
+    Raises:
+        TslmError: if the hub is out of reach, or refuses.
     """
-    return str(HubModel(model).push_to_hub(repo, **options))
+    with _asked(repo):
+        return str(HubModel(model).push_to_hub(repo, **options))
 
 
 def pull(repo: str, *, download: bool = False, **options: Any) -> TrainedForecaster:
@@ -74,9 +80,26 @@ def pull(repo: str, *, download: bool = False, **options: Any) -> TrainedForecas
     Raises:
         DataError: if what is there is no saved model, or was altered.
         BackboneError: if the language model is not here or another one.
+        TslmError: if the hub is out of reach, or has no such model.
     """
-    hub: HubModel = HubModel.from_pretrained(repo, download=download, **options)
+    with _asked(repo):
+        hub: HubModel = HubModel.from_pretrained(repo, download=download, **options)
     return hub.forecaster
+
+
+@contextmanager
+def _asked(repo: str) -> Iterator[None]:
+    """Say in a line what the hub, or the way to it, does not let us do."""
+    try:
+        yield
+    except TslmError:
+        raise
+    except Exception as error:  # not there, refused, or whatever the network does
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise TslmError(
+            f"The model hub and {repo!r}: {reason.rstrip('.')}. Check the name (user/name, or a folder that is "
+            "here), the connection, and that you are logged in (hf auth login)."
+        ) from error
 
 
 def _fetched(repo: str, options: Mapping[str, Any]) -> Path:
