@@ -97,8 +97,8 @@ def _asked(repo: str) -> Iterator[None]:
     except Exception as error:  # not there, refused, or whatever the network does
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise TslmError(
-            f"The model hub and {repo!r}: {reason.rstrip('.')}. Check the name (user/name, or a folder that is "
-            "here), the connection, and that you are logged in (hf auth login)."
+            f"The model hub and {repo!r}: {reason.rstrip('.')}. Check the name (user/name, or a "
+            "folder that is here), the connection, and that you are logged in (hf auth login)."
         ) from error
 
 
