@@ -50,6 +50,8 @@ class BaselineForecaster(TrainedForecaster):
         conformal: how intervals are calibrated on validation windows: "residual", "cqr",
             "adaptive" or "none", see ``tslm.conformal``; None is "residual".
         val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
+        fraction: share of the training rows that is trained on, see ``TSLMForecaster``.
+        scaler: "fraction" or "train", see ``TSLMForecaster``.
         early_stopping_patience: looks at validation without progress before training stops.
         accelerator: as in Lightning.
         devices: as in Lightning.
@@ -85,6 +87,8 @@ class BaselineForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -115,6 +119,8 @@ class BaselineForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
+        self.fraction = fraction
+        self.scaler = scaler
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices

@@ -91,9 +91,10 @@ def _records(
         stride=cfg.stride,
     )
     seconds = round(time.perf_counter() - began, 1)
+    unit = data.spread_of(panel.ids) / panel.spread  # 1 where all training rows scale a series
     for horizon in horizons:
         name = model.settings["choices"].get("model", model.name)
-        yield record(data, name, horizon, errors[horizon], len(panel)) | {
+        yield record(data, name, horizon, errors[horizon].per(unit), len(panel)) | {
             "score_seconds": seconds,
             **extra,
         }
@@ -123,7 +124,7 @@ def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedFo
 
 def baseline(cfg: DictConfig, data: Benchmark, h: int, seed: int, name: str) -> BaselineForecaster:
     """A baseline as its own yaml has it, on the same task and machine."""
-    shared = ("accelerator", "devices", "strategy", "max_steps", "verbose")
+    shared = ("accelerator", "devices", "strategy", "max_steps", "fraction", "scaler", "verbose")
     values = {name: cfg[name] for name in shared}
     return BaselineForecaster(
         name,
@@ -147,6 +148,7 @@ def trial(data: Benchmark, stride: int) -> Trial:
         start=start,
         stop=stop,
         season=data.season_length,
+        spread=data.spread_of,
         stride=stride,
     )
 

@@ -67,6 +67,11 @@ class TSLMForecaster(TrainedForecaster):
             where the decoder has a law, and "residual" otherwise.
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
+        fraction: share of the training rows of each series that is trained on, above 0: a context
+            and so much of what follows it, the first ones. Validation, and the sizes that data
+            suggest, are those of all rows.
+        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
+            in the few-shot literature all training rows ("train").
         early_stopping_patience: looks at validation without progress before training stops and
             the best weights are taken; None trains to the end and keeps the last ones.
         accelerator: as in Lightning.
@@ -114,6 +119,8 @@ class TSLMForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -154,6 +161,8 @@ class TSLMForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
+        self.fraction = fraction
+        self.scaler = scaler
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
