@@ -78,8 +78,8 @@ def fitted(data: Competition, ids: list[str], seed: int) -> TSLMForecaster:
 def main(out: str, seeds: list[int]) -> None:
     """Print a line for each kind and seed, and the mean over all series."""
     records: list[dict[str, Any]] = []
-    for kind in KINDS:
-        for seed in seeds:
+    for seed in seeds:
+        for kind in KINDS:
             records.append(experiment(kind, seed))
             print(" ".join(f"{key} {value}" for key, value in records[-1].items()), flush=True)
             write_json(records, out)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
+from tslm.data.competitions import Competition
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
@@ -78,6 +79,13 @@ def test_a_series_of_four_segments_with_its_target_is_too_short(
     df = frame({"fits": 3 * F + 1, "short": 3 * F})
     with pytest.raises(DataError, match="need more than 12 rows; too short: 'short'"):
         model.predict(df, examples=source)
+
+
+def test_the_experiment_leaves_out_series_of_four_segments() -> None:
+    known = {name: np.arange(float(n)) for name, n in (("in", 3 * F + 1), ("out", 3 * F))}
+    kept = Competition("M", known, dict.fromkeys(known, np.zeros(F)), 1, F).longer_than(4 * F)
+    assert list(kept.known) == list(kept.truth) == ["in"]
+    assert kept.frame.unique_id.unique().tolist() == ["in"]
 
 
 @given(seed=st.integers(0, 10_000), length=st.integers(CONTEXT + 1, 60))

@@ -1,7 +1,7 @@
 """In-context forecasting: an example in front of a context, in place of its oldest rows.
 
-Liu et al., "AutoTimes", NeurIPS 2024, section 3.3: with three segments in a context the first two
-show how the series, or one like it, went at another time, and the last one is to be continued.
+Liu et al., "AutoTimes", NeurIPS 2024, in-context forecasting: with three segments in a context the
+first two show how the series went at another time, and the last one is to be continued.
 
 Departures: besides the first rows of a series, as published, the example may be the stretch that
 begins most like the context, with what followed it, of the same series or of given ones.
