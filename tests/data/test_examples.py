@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
+from tslm.calendar import Calendar
 from tslm.data.competitions import Competition
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
+from tslm.data.windows import final_contexts
 
 F = 4
 CONTEXT, ROOM = 3 * F, 2 * F
@@ -70,6 +72,15 @@ def test_the_first_two_segments_stand_before_the_last_one(model: TSLMForecaster)
         assert_allclose(shown.AutoTimes[shown.unique_id == name], expected, rtol=1e-5)
     assert shown.ds.tolist() == [*range(3 * F + 1, 4 * F + 1), *range(50, 50 + F)]
     assert not np.allclose(shown.AutoTimes, model.predict(df).AutoTimes, rtol=1e-3)
+
+
+def test_examples_bring_their_own_times() -> None:
+    own = panel(frame({"a": 20, "b": 30}))
+    batch = final_contexts(own, Calendar("1"), context_length=CONTEXT, horizon=F)
+    shown = Examples.first(own, ROOM, CONTEXT).before(batch, torch.arange(2))
+    assert shown.time[1].tolist() == [*range(ROOM), *range(30 - F, 30 + F)]
+    assert torch.equal(shown.past[1, :ROOM, 0], series(own, 1)[:ROOM])
+    assert torch.equal(shown.past[:, ROOM:], batch.past[:, ROOM:])
 
 
 @pytest.mark.parametrize("source", ["first", "similar"])
