@@ -99,6 +99,8 @@ def test_plotly_keeps_the_forecasts_of_overlapping_origins_apart() -> None:
         np.testing.assert_array_equal(trace.x, fold.ds)
         np.testing.assert_array_equal(trace.y, fold.A)
     assert [note.text for note in figure.layout.annotations] == ["0"]
+    colours = {trace.name: trace.line.color for trace in figure.data}
+    assert len(set(colours.values())) == len(colours) == 3
     assert len(figure.layout.shapes) == 2  # a dashed line for each origin
 
 

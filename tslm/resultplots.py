@@ -36,6 +36,14 @@ def plot_backtest(
     Raises:
         DataError: if the backtest has no rows.
         ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.resultplots import plot_backtest
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_backtest(sales, backtest).savefig("backtest.png")
     """
     names, interactive = columns or Columns(), by_plotly(engine)
     if backtest.empty:
@@ -93,6 +101,14 @@ def plot_errors(
     Raises:
         DataError: if the backtest has no rows with a truth.
         ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.resultplots import plot_errors
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_errors(backtest).savefig("errors.png")
     """
     names, interactive = columns or Columns(), by_plotly(engine)
     rows = backtest.dropna(subset=[names.target])
