@@ -184,12 +184,36 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return pd.concat(folds, ignore_index=True)
 
     @same_kind
-    def plot(self, df: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None) -> Any:
-        """Draw series and their forecasts; a matplotlib ``Figure``."""
+    def plot(
+        self,
+        df: pd.DataFrame | None = None,
+        forecasts: pd.DataFrame | None = None,
+        *,
+        engine: str = "matplotlib",
+    ) -> Any:
+        """Draw series and their forecasts, one panel a series, eight at most.
+
+        Args:
+            df: what happened.
+            forecasts: what ``predict`` or ``cross_validation`` gave.
+            engine: "matplotlib", or "plotly" for a figure to zoom into.
+
+        Returns:
+            A ``Figure`` of that library.
+
+        Raises:
+            DataError: if there is nothing to draw.
+            ConfigError: if the engine is unknown or not installed.
+        """
         from tslm.plotting import plot_forecasts
 
         return plot_forecasts(
-            df, forecasts, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col
+            df,
+            forecasts,
+            id_col=self.id_col,
+            time_col=self.time_col,
+            target_col=self.target_col,
+            engine=engine,
         )
 
     def _html_repr(self) -> str:  # the hook scikit-learn has
