@@ -67,11 +67,6 @@ class TSLMForecaster(TrainedForecaster):
             where the decoder has a law, and "residual" otherwise.
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
-        fraction: share of the training rows of each series that is trained on, above 0: a context
-            and so much of what follows it, the first ones. Validation, and the sizes that data
-            suggest, are those of all rows.
-        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
-            in the few-shot literature all training rows ("train").
         early_stopping_patience: looks at validation without progress before training stops and
             the best weights are taken; None trains to the end and keeps the last ones.
         accelerator: as in Lightning.
@@ -84,6 +79,11 @@ class TSLMForecaster(TrainedForecaster):
         pretrained: a folder that a ``LiPCoTPretrainer``, or another forecaster with this adapter,
             has saved: training begins with what is portable of its adapter.
         trainer: the training recipe: a name, or a ``Spec`` with options.
+        fraction: share of the training rows of each series that is trained on, above 0: a context
+            and so much of what follows it, the first ones. Validation, and the sizes that data
+            suggest, are those of all rows.
+        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
+            in the few-shot literature all training rows ("train").
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
@@ -119,8 +119,6 @@ class TSLMForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
-        fraction: float = 1.0,
-        scaler: str = "fraction",
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -131,6 +129,8 @@ class TSLMForecaster(TrainedForecaster):
         pretrained: str | Path | None = None,
         trainer: str | Spec = "one_cycle",
         law: str | Spec | None = None,
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -161,8 +161,6 @@ class TSLMForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
-        self.fraction = fraction
-        self.scaler = scaler
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
@@ -173,6 +171,8 @@ class TSLMForecaster(TrainedForecaster):
         self.pretrained = pretrained
         self.trainer = trainer
         self.law = law
+        self.fraction = fraction
+        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
