@@ -86,6 +86,15 @@ def test_a_folder_is_read_whole_and_sets_stand_across(tmp_path: Path) -> None:
     ]
 
 
+def test_what_was_trained_on_less_or_on_other_data_stands_apart(tmp_path: Path) -> None:
+    few = record("last", 3.0)
+    few["config"] = {**few["config"], "fraction": 0.05}
+    arms = {**ablation(llm=True), "settings": {"llm": {"fraction": 0.1}}}
+    there = [record("last", 1.0, fitted_on="set"), few, record("last", 2.0, fitted_on="other")]
+    places = gather([write(tmp_path / "a.json", there), write(tmp_path / "b.json", arms)]).data
+    assert places.tolist() == ["set", "set, 5% of rows,", "set from other", "set, 10% of rows,"]
+
+
 def test_what_is_no_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.json does not exist"):
         gather([tmp_path / "nowhere.json"])

@@ -316,9 +316,16 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         frame = self.read(df, self.calendar_)
         return self.panel_of(aligned(frame) if self.forecaster_.joint else frame)
 
-    def panel_of(self, frame: Frame) -> Panel:
-        """A frame that was read, as the fitted model sees it."""
-        panel = Panel.from_frame(frame, stats=self.history_.stats)
+    def panel_of(self, frame: Frame, until: Ints | None = None) -> Panel:
+        """A frame that was read, as the fitted model sees it.
+
+        Args:
+            frame: any series; those of ``fit`` stay on the scale of their training.
+            until: for series that are other ones, whatever their ids: how many first rows of each
+                give its scale.
+        """
+        stats = self.history_.stats if until is None else None
+        panel = Panel.from_frame(frame, until=until, stats=stats)
         return panel if self.effects_ is None else self.effects_.applied(panel, frame)
 
     def _known(self, known: pd.DataFrame, horizon: int, truth: pd.DataFrame) -> Panel:
