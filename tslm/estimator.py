@@ -15,7 +15,8 @@ from tslm.ablation.run import Say, Trial, held_out, run
 from tslm.assembly import assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
-from tslm.errors import BackboneError, NotAvailableError
+from tslm.data.sentences import Sentence
+from tslm.errors import BackboneError
 from tslm.explanation import Explanation, explain
 from tslm.kinds import same_kind
 from tslm.longframe import positive
@@ -53,7 +54,8 @@ class TSLMForecaster(TrainedForecaster):
         hist_exog: columns of covariates known up to the last row.
         static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
         prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
-            say it to the language model.
+            say it to the language model. Names in braces are columns that hold for a whole series,
+            or the id, and are filled in for each: "{store}, {city}: daily sales".
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
@@ -196,8 +198,8 @@ class TSLMForecaster(TrainedForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
-            static_df: ``static_exog`` of each series, one row each; else ``df`` has them as
-                columns.
+            static_df: ``static_exog``, and what ``prompt`` names, of each series, one row each;
+                else ``df`` has them as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -205,11 +207,6 @@ class TSLMForecaster(TrainedForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
-        if self.prompt is not None and "{" in self.prompt:
-            raise NotAvailableError(
-                f"prompt={self.prompt!r} names columns, which is not available in this version. "
-                "Say what holds for all series."
-            )
         super().fit(df, static_df=static_df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self
@@ -286,6 +283,11 @@ class TSLMForecaster(TrainedForecaster):
 
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
+
+    def _sentence(self) -> Sentence:
+        if self.prompt is None or not self._part(self._configure()).reads_text:
+            return Sentence()
+        return Sentence.of(self.prompt)
 
     def _trusts_law(self, model: Forecaster) -> bool:
         return model.reach > 0

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tslm.data.align import aligned
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
+from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.effects import Effects
@@ -100,8 +102,8 @@ class TrainedForecaster(LongFrameForecaster):
         """
         chosen = self._chosen()
         cfg = self._configure()
-        df = self._joined(df, static_df)
-        val_df = None if val_df is None else self._joined(val_df, static_df)
+        df = self.joined(df, static_df)
+        val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -110,6 +112,7 @@ class TrainedForecaster(LongFrameForecaster):
             kept = np.full(len(kept), kept.max())
         split = np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
         panel = Panel.from_frame(frame, until=split)
+        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
@@ -151,6 +154,7 @@ class TrainedForecaster(LongFrameForecaster):
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
+            "about": self.history_.about,
             "verdict": self.verdict_.to_dict(),
             "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
@@ -222,7 +226,9 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
-        self.history_ = Panel.from_arrays(saved.history, facts["ids"])
+        history = Panel.from_arrays(saved.history, facts["ids"])
+        about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
+        self.history_ = replace(history, about=about)
         self.verdict_ = Verdict.from_dict(facts["verdict"])
         effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
         self.effects_ = None
