@@ -12,7 +12,7 @@ from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.backbones.base import Backbone
 from tslm.benchmark import run
 from tslm.cli import main
-from tslm.config import complete, compose
+from tslm.config import choices, complete, compose
 from tslm.data.benchmarks import Benchmark, Borders
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -184,10 +184,12 @@ def test_what_is_wrong_with_words_is_named(model: TSLMForecaster) -> None:
         forecaster().ablate(sales())
 
 
-def test_an_adapter_that_reads_no_text_needs_no_words() -> None:
-    mute = forecaster(adapter=Spec("autotimes", patch_len=4)).fit(sales())
-    assert mute.history_.about is None
-    assert len(mute.predict()) == 12
+@pytest.mark.parametrize("adapter", [a for a in choices("adapter") if a != "time_llm"])
+def test_an_adapter_that_reads_no_text_refuses_words(adapter: str) -> None:
+    mute = forecaster(adapter=adapter)
+    for ask in (mute.fit, mute.cross_validation, mute.ablate):
+        with pytest.raises(ConfigError, match=r"nothing to the language model .* adapter=time_llm"):
+            ask(sales())
 
 
 def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:

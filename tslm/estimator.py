@@ -16,7 +16,7 @@ from tslm.assembly import assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.data.sentences import Sentence
-from tslm.errors import BackboneError
+from tslm.errors import BackboneError, ConfigError
 from tslm.explanation import Explanation, explain
 from tslm.kinds import same_kind
 from tslm.longframe import positive
@@ -55,7 +55,8 @@ class TSLMForecaster(TrainedForecaster):
         static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
         prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
             say it to the language model. Names in braces are columns that hold for a whole series,
-            or the id, and are filled in for each: "{store}, {city}: daily sales".
+            or the id, and are filled in for each: "{store}, {city}: daily sales"; an adapter
+            that would not say it refuses these.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
@@ -285,9 +286,16 @@ class TSLMForecaster(TrainedForecaster):
         return part_class(cfg.adapter)
 
     def _sentence(self) -> Sentence:
-        if self.prompt is None or not self._part(self._configure()).reads_text:
-            return Sentence()
-        return Sentence.of(self.prompt)
+        sentence = Sentence.of(self.prompt)
+        if sentence.names:
+            part = self._part(self._configure())
+            if not part.reads_text:
+                raise ConfigError(
+                    f"prompt={self.prompt!r} says something of each series, and {part.__name__} "
+                    "says nothing to the language model in words. Choose adapter=time_llm, or "
+                    "leave prompt out."
+                )
+        return sentence
 
     def _trusts_law(self, model: Forecaster) -> bool:
         return model.reach > 0
