@@ -33,6 +33,7 @@ COUNTS = {
     "rounds",
     "rollout_steps",
 }  # of some verbs
+SCALERS = ("fraction", "train")
 FLAGS = {"overwrite", "download", "private"}
 
 
@@ -65,6 +66,8 @@ class RunConfig:
     learning_rate: float | None
     batch_size: int | None
     val_size: int | None
+    fraction: float
+    scaler: str
     early_stopping_patience: int | None
     accelerator: str
     devices: Any
@@ -329,6 +332,10 @@ def checked(cfg: DictConfig) -> DictConfig:
             raise ConfigError(f"{name}={cfg[name]} must be at least 1.")
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
+    if not 0 < cfg.fraction <= 1:
+        raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
+    if cfg.scaler not in SCALERS:
+        raise ConfigError(f"scaler={cfg.scaler} is unknown. Choose one of {', '.join(SCALERS)}.")
     return cfg
 
 

@@ -17,9 +17,10 @@ from tslm.calendar import Calendar
 from tslm.config import build, configure
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
+from tslm.data.sentences import Sentence
 from tslm.data.times import start_times
 from tslm.data.windows import Batches, RandomWindows, Windows
-from tslm.errors import DataError, NotFittedError
+from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.training import Machine, train
@@ -121,6 +122,11 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             DataError: if they are no numbers, or not as many windows as targets.
             ConfigError: if a setting is impossible.
         """
+        if names := Sentence.of(self.prompt).names:
+            raise ConfigError(
+                f"prompt={self.prompt!r} names {', '.join(names)}, and windows have no columns. "
+                "Say what holds for all of them, or use TSLMForecaster."
+            )
         past, future = self._validated(X, y)
         self._single = np.ndim(future) == 1
         future = future.reshape(len(past), -1).astype(float)

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
 from tslm.conformal import Calibration, check, wanted
 from tslm.data.align import aligned
+from tslm.data.fewshot import first_rows
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
+from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.effects import Effects
@@ -100,8 +103,8 @@ class TrainedForecaster(LongFrameForecaster):
         """
         chosen = self._chosen()
         cfg = self._configure()
-        df = self._joined(df, static_df)
-        val_df = None if val_df is None else self._joined(val_df, static_df)
+        df = self.joined(df, static_df)
+        val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -109,11 +112,13 @@ class TrainedForecaster(LongFrameForecaster):
             frame = aligned(frame)
             kept = np.full(len(kept), kept.max())
         split = np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
-        panel = Panel.from_frame(frame, until=split)
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
-        effects = Effects.learn(chosen, frame, panel, split, task) if chosen else None
+        shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
+        panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
+        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
+        effects = Effects.learn(chosen, frame, panel, shown, task) if chosen else None
         panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
@@ -122,7 +127,7 @@ class TrainedForecaster(LongFrameForecaster):
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
             self._begin(model)
-            self._learn(cfg, model, panel, split, run)
+            self._learn(cfg, model, panel, shown, split, run)
             seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
             self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
@@ -151,6 +156,7 @@ class TrainedForecaster(LongFrameForecaster):
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
+            "about": self.history_.about,
             "verdict": self.verdict_.to_dict(),
             "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
@@ -222,7 +228,9 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
-        self.history_ = Panel.from_arrays(saved.history, facts["ids"])
+        history = Panel.from_arrays(saved.history, facts["ids"])
+        about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
+        self.history_ = replace(history, about=about)
         self.verdict_ = Verdict.from_dict(facts["verdict"])
         effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
         self.effects_ = None
@@ -288,20 +296,26 @@ class TrainedForecaster(LongFrameForecaster):
         return kept
 
     def _learn(
-        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
+        self,
+        cfg: DictConfig,
+        model: Forecaster,
+        panel: Panel,
+        shown: Ints,
+        split: Ints,
+        run: Run,
     ) -> None:
-        """Show the forecaster its windows; train the weights it has."""
+        """Show the forecaster windows of the rows ``shown``; train the weights it has."""
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
         windows = Windows(
-            panel, context_length=length, future_length=step, stop=split, joint=model.joint
+            panel, context_length=length, future_length=step, stop=shown, joint=model.joint
         )
         val = Windows(
             panel, context_length=length, future_length=cfg.h, start=split, joint=model.joint
         )
         looked_at = spread(len(val), LOOK) if len(val) else None
         if isinstance(model, Network):
-            _check_windows(windows, step, split)
+            _check_windows(windows, step, shown)
             for part in (windows, val):
                 model.prepare(start_times(part, model.patch_len))
         some = spread(len(windows), LEARNT) if len(windows) else None
@@ -351,10 +365,10 @@ class TrainedForecaster(LongFrameForecaster):
             self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
 
 
-def _check_windows(windows: Windows, step: int, split: Ints) -> None:
+def _check_windows(windows: Windows, step: int, shown: Ints) -> None:
     if not len(windows):
         raise DataError(
             f"No series is long enough to train on: a window needs more than {step} rows before "
-            f"its validation rows, and the longest series has {split.max()}. Set a smaller h or "
-            "val_size, or give longer series."
+            f"its validation rows, and the longest series has {shown.max()}. Set a smaller h or "
+            "val_size, or a larger fraction, or give longer series."
         )
