@@ -82,6 +82,17 @@ class TSLMForecaster(TrainedForecaster):
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import TSLMForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+        >>> model.fit(sales).predict(level=[80]).columns.tolist()
+        ['unique_id', 'ds', 'AutoTimes', 'AutoTimes-lo-80', 'AutoTimes-hi-80']
+        >>> backtest = model.cross_validation(sales, n_windows=2)
+        >>> backtest.columns.tolist()
+        ['unique_id', 'ds', 'cutoff', 'y', 'AutoTimes', 'SeasonalNaive']
     """
 
     parts = ("adapter", "decoder", "law", "base", "freeze", "trainer")

@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from tslm.data.columns import Columns
@@ -108,11 +109,19 @@ def _panels(
                 _draw(axes, ahead[ahead[names.id] == name], names.time, column)
         axes.set_title(str(name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(axis="x", labelrotation=20)
+        concise(axes)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
     plt.close(figure)  # shown by whoever asked for it, once
     return figure
+
+
+def concise(axes: Axes) -> None:
+    """Write years and months once, not at every tick."""
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, AutoDateLocator):
+        formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(formatter)
 
 
 def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
@@ -126,11 +135,9 @@ def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
     beside = Beside.of(name, ahead.columns)
     for path in beside.samples[:PATHS]:
         axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=line.get_color(), zorder=1)
-    shares = sorted(beside.quantiles)
-    for low, high in zip(shares, reversed(shares), strict=True):
-        if low < high:
-            lower, upper = (ahead[beside.quantiles[share]] for share in (low, high))
-            axes.fill_between(ahead[time], lower, upper, color=line.get_color(), alpha=0.15, lw=0)
+    for lower, upper in beside.bands:
+        ends = ahead[lower], ahead[upper]
+        axes.fill_between(ahead[time], *ends, color=line.get_color(), alpha=0.15, lw=0)
 
 
 def plot_readings(

@@ -3,15 +3,20 @@
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 from tslm.data.columns import Columns
 from tslm.errors import DataError
-from tslm.plotting import by_plotly, models
+from tslm.plotting import by_plotly, concise, models
 
 MOST = 6  # series in one figure
-COLOURS = {"helps": "#2a7f4f", "hurts": "#b3392f"}
+COLOURS = {  # by verdict; the last is the model itself
+    "helps": "#1a7f37",
+    "hurts": "#b42318",
+    "no clear difference": "#57606a",
+    "underpowered": "#9a6700",
+    "": "#0b5fae",
+}
 
 
 def plot_backtest(
@@ -31,6 +36,14 @@ def plot_backtest(
     Raises:
         DataError: if the backtest has no rows.
         ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.resultplots import plot_backtest
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_backtest(sales, backtest).savefig("backtest.png")
     """
     names, interactive = columns or Columns(), by_plotly(engine)
     if backtest.empty:
@@ -58,6 +71,7 @@ def plot_backtest(
             axes.axvline(cutoff, color="0.5", lw=0.8, ls="--", zorder=0)
         axes.set_title(str(name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
+        concise(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
     plt.close(figure)
@@ -87,6 +101,14 @@ def plot_errors(
     Raises:
         DataError: if the backtest has no rows with a truth.
         ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.resultplots import plot_errors
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_errors(backtest).savefig("errors.png")
     """
     names, interactive = columns or Columns(), by_plotly(engine)
     rows = backtest.dropna(subset=[names.target])
@@ -120,7 +142,8 @@ def plot_ablation(
 ) -> Any:
     """Draw an ablation as a forest: the model against each arm, with its interval.
 
-    Left of zero the model errs less than what stands in its place.
+    Left of zero the model errs less than what stands in its place; within the band, one percent,
+    there is hardly a difference. What goes beyond the frame is cut off (by matplotlib).
 
     Args:
         table: what ``ablate`` gave.
@@ -143,15 +166,18 @@ def plot_ablation(
         from tslm import interactive as plotly
 
         return plotly.forest(rows, COLOURS, xlabel, title)
-    places = np.arange(len(rows))
-    low, high, middle = (rows[name].to_numpy(float) for name in ("low", "high", "change_percent"))
     figure, axes = plt.subplots(figsize=(8, 1.1 + 0.32 * len(rows)), layout="constrained")
-    for i, verdict in enumerate(rows.verdict):
-        colour = COLOURS.get(str(verdict), "0.45")
-        axes.plot([low[i], high[i]], [i, i], color=colour, lw=2, solid_capstyle="butt")
-        axes.plot(middle[i], i, "o", color=colour, ms=5)
-    axes.axvline(0, color="0.3", lw=0.8)
-    axes.set_yticks(places, rows.arm)
+    axes.axvspan(-1, 1, color="0.93", zorder=0)
+    axes.axvline(0, color="0.4", lw=0.8)
+    span = max(5.0, 1.3 * float(rows.change_percent.abs().clip(upper=60).max()))
+    changes = rows[["low", "change_percent", "high"]].to_numpy(float).clip(-2 * span, 2 * span)
+    for place, (low, change, high) in enumerate(changes):
+        colour = COLOURS[str(rows.verdict.iloc[place])]
+        axes.plot([low, high], [place, place], color=colour, lw=1.6)
+        axes.plot([change], [place], "o", color=colour, ms=5)
+    axes.set_xlim(-span, span)
+    axes.set_yticks(range(len(rows)), rows.arm)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(xlabel)
     axes.set_title(title, loc="left", fontsize="medium")
     axes.spines[["top", "right", "left"]].set_visible(False)
