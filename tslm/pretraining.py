@@ -30,6 +30,7 @@ from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import RandomWindows, Windows
 from tslm.errors import ConfigError, NotFittedError
+from tslm.progress import Bar
 from tslm.spec import Spec
 from tslm.training import Recipe, quiet, trained_weights
 from tslm.types import Batch, Facts
@@ -250,6 +251,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
                 enable_checkpointing=False,
                 enable_model_summary=False,
                 enable_progress_bar=self.verbose > 0,
+                callbacks=[Bar()] if self.verbose > 0 else [],
             ).fit(_Lessons(reader, recipe), DataLoader(feed, batch_size=None))
 
     def _check_fitted(self) -> None:

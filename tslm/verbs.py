@@ -153,7 +153,8 @@ def tune(cfg: DictConfig, say: Say) -> None:
 def push(cfg: DictConfig, say: Say) -> None:
     """Share a saved model on the hub."""
     model = load_estimator(cfg.model, download=cfg.download)
-    say(f"shared {hub.push(model, cfg.repo, private=cfg.private)}")
+    address = hub.push(model, cfg.repo, ablation=cfg.ablation, private=cfg.private)
+    say(f"shared {address}")
 
 
 def pull(cfg: DictConfig, say: Say) -> None:
