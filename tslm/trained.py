@@ -25,7 +25,7 @@ from tslm.data.panel import Panel
 from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
-from tslm.effects import Effects
+from tslm.effects import CAUTION, Effects
 from tslm.errors import ConfigError, DataError
 from tslm.kinds import same_kind
 from tslm.longframe import LongFrameForecaster
@@ -352,7 +352,7 @@ class TrainedForecaster(LongFrameForecaster):
             rest, effect = (other.future - part for part in (ahead, one.future))
             asked.append((rest * effect).double().nansum((1, 2)))
             given.append(effect.double().square().nansum((1, 2)))
-        share = share_kept(torch.cat(asked), torch.cat(given))
+        share = share_kept(torch.cat(asked), torch.cat(given), CAUTION)
         if not share:
             warnings.warn(
                 f"On validation windows what past covariates say does not help {self.name}: it is "
