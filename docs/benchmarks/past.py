@@ -2,8 +2,8 @@
 
     python docs/benchmarks/past.py
 
-MSE without the covariate, with all it says, and with the share of it that validation rows keep: four
-series that a covariate pushes, h = 12, 20 windows each, without refitting.
+MSE without the covariate, with all it says, and with the share of it that validation rows keep:
+four series that a covariate pushes, h = 12, 20 windows each, without refitting.
 """
 
 import warnings
