@@ -55,8 +55,11 @@ class Subject(NamedTuple):
         return self.model.forecast(batch.past, batch.time, horizon or 2 * self.step + 1)
 
 
-def built(name: str, seed: int = 0, decoder: str | None = None) -> Subject:
-    cfg = configure({"adapter": name, "decoder": decoder}, {"backbone": "tiny", "h": HORIZON})
+def built(
+    name: str, seed: int = 0, decoder: str | None = None, freeze: str | None = None
+) -> Subject:
+    parts = {"adapter": name, "decoder": decoder, "freeze": freeze}
+    cfg = configure(parts, {"backbone": "tiny", "h": HORIZON})
     cfg = settle(cfg, Facts(HORIZON, 1, 60))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -234,6 +237,20 @@ def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
         padded[:, :-cut] = torch.nan
         ahead = subject.forecast(batch._replace(past=padded))
         torch.testing.assert_close(ahead, subject.forecast(short), **CLOSE)
+
+
+@pytest.mark.parametrize("freeze", [name for name in choices("freeze") if name != "strict"])
+@pytest.mark.parametrize("name", choices("adapter"))
+def test_what_is_thawed_of_the_body_is_trained(name: str, freeze: str, walks: Walks) -> None:
+    subject = built(name, freeze=freeze)
+    train(subject.model, subject.windows(walks))  # heads that begin at zero have moved
+    subject.model.zero_grad()
+    subject.model.loss(subject.windows(walks)).backward()
+    thawed = {n: w for n, w in subject.model.backbone.named_parameters() if w.requires_grad}
+    assert thawed
+    still = [n for n, w in thawed.items() if w.grad is None or not torch.isfinite(w.grad).all()]
+    assert not still
+    assert any(w.grad.abs().sum() > 0 for w in thawed.values() if w.grad is not None)
 
 
 @pytest.mark.parametrize("level", [0.0, 5.0, -1e4])

@@ -58,6 +58,12 @@ def test_seeds_of_one_model_become_a_mean_and_a_deviation(tmp_path: Path) -> Non
     assert "| AutoTimes on tiny, 2 blocks | 2.000 ±1.000 |" in to_markdown(table)
 
 
+def test_a_depth_is_named_where_it_was_chosen(tmp_path: Path) -> None:
+    run = record("S2IP", 1.0, backbone="tiny")
+    run["config"]["n_layers"] = None
+    assert gather([write(tmp_path / "a.json", [run])]).model.tolist() == ["S2IP on tiny"]
+
+
 def test_bold_is_only_what_is_clearly_the_best(tmp_path: Path) -> None:
     alone = gather([write(tmp_path / "a.json", ablation(llm=True, none=False, last=False))])
     assert "| AutoTimes | **1.000** ±0.250 |" in to_markdown(alone)

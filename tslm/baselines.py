@@ -60,6 +60,13 @@ class BaselineForecaster(TrainedForecaster):
         alias: name of the forecast column; None is the class name of the model.
         random_state: seed; None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> BaselineForecaster("profile_ar", h=7).fit(sales).predict().shape
+        (14, 3)
     """
 
     parts = ("model", "trainer")

@@ -15,7 +15,8 @@ from tslm.ablation.run import Say, Trial, held_out, run
 from tslm.assembly import assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
-from tslm.errors import BackboneError, NotAvailableError
+from tslm.data.sentences import Sentence
+from tslm.errors import BackboneError, ConfigError
 from tslm.explanation import Explanation, explain
 from tslm.kinds import same_kind
 from tslm.longframe import positive
@@ -53,7 +54,9 @@ class TSLMForecaster(TrainedForecaster):
         hist_exog: columns of covariates known up to the last row.
         static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
         prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
-            say it to the language model.
+            say it to the language model. Names in braces are columns that hold for a whole series,
+            or the id, and are filled in for each: "{store}, {city}: daily sales"; an adapter
+            that would not say it refuses these.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
@@ -87,6 +90,17 @@ class TSLMForecaster(TrainedForecaster):
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import TSLMForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+        >>> model.fit(sales).predict(level=[80]).columns.tolist()
+        ['unique_id', 'ds', 'AutoTimes', 'AutoTimes-lo-80', 'AutoTimes-hi-80']
+        >>> backtest = model.cross_validation(sales, n_windows=2)
+        >>> backtest.columns.tolist()
+        ['unique_id', 'ds', 'cutoff', 'y', 'AutoTimes', 'SeasonalNaive']
     """
 
     parts = ("adapter", "decoder", "law", "base", "freeze", "trainer")
@@ -205,8 +219,8 @@ class TSLMForecaster(TrainedForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
-            static_df: ``static_exog`` of each series, one row each; else ``df`` has them as
-                columns.
+            static_df: ``static_exog``, and what ``prompt`` names, of each series, one row each;
+                else ``df`` has them as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -214,11 +228,6 @@ class TSLMForecaster(TrainedForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
-        if self.prompt is not None and "{" in self.prompt:
-            raise NotAvailableError(
-                f"prompt={self.prompt!r} names columns, which is not available in this version. "
-                "Say what holds for all series."
-            )
         super().fit(df, static_df=static_df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self
@@ -295,6 +304,18 @@ class TSLMForecaster(TrainedForecaster):
 
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
+
+    def _sentence(self) -> Sentence:
+        sentence = Sentence.of(self.prompt)
+        if sentence.names:
+            part = self._part(self._configure())
+            if not part.reads_text:
+                raise ConfigError(
+                    f"prompt={self.prompt!r} says something of each series, and {part.__name__} "
+                    "says nothing to the language model in words. Choose adapter=time_llm, or "
+                    "leave prompt out."
+                )
+        return sentence
 
     def _trusts_law(self, model: Forecaster) -> bool:
         return model.reach > 0

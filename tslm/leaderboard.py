@@ -99,7 +99,8 @@ def _record(record: dict[str, Any]) -> dict[str, Any]:
     settings = record["config"]
     name = record["model"]
     if record.get("backbone") is not None:
-        name += f" on {record['backbone']}, {settings['n_layers']} blocks"
+        depth = settings["n_layers"]
+        name += f" on {record['backbone']}" + (f", {depth} blocks" if depth is not None else "")
     if (base := settings.get("choices", {}).get("base")) is not None:
         name += f", base {base}"
     return {

@@ -68,6 +68,20 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
 
     Attributes:
         reader_: the body with the adapter and a head.
+
+    Examples:
+        >>> from tslm import LiPCoTPretrainer, Spec
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200, max_length=300)
+        >>> adapter = Spec("lipcot", order=4, n_codes=8, frame_length=14)
+        >>> teacher = LiPCoTPretrainer(adapter=adapter, backbone="tiny", max_steps=2, verbose=0)
+        >>> teacher.fit([sales]).save("codes", overwrite=True)
+        >>> from tslm import TSLMForecaster
+        >>> model = TSLMForecaster(
+        ...     h=7, adapter=adapter, backbone="tiny", pretrained="codes", max_steps=2, verbose=0
+        ... )
+        >>> len(model.fit(sales).predict())
+        14
     """
 
     reader_: "CodeReader"

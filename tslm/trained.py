@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tslm.data.fewshot import first_rows
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
+from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.effects import Effects
@@ -101,8 +103,8 @@ class TrainedForecaster(LongFrameForecaster):
         """
         chosen = self._chosen()
         cfg = self._configure()
-        df = self._joined(df, static_df)
-        val_df = None if val_df is None else self._joined(val_df, static_df)
+        df = self.joined(df, static_df)
+        val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -115,6 +117,7 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, season, frame.calendar)
         shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
         panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
+        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         effects = Effects.learn(chosen, frame, panel, shown, task) if chosen else None
         panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
@@ -153,6 +156,7 @@ class TrainedForecaster(LongFrameForecaster):
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
+            "about": self.history_.about,
             "verdict": self.verdict_.to_dict(),
             "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
@@ -224,7 +228,9 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
-        self.history_ = Panel.from_arrays(saved.history, facts["ids"])
+        history = Panel.from_arrays(saved.history, facts["ids"])
+        about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
+        self.history_ = replace(history, about=about)
         self.verdict_ = Verdict.from_dict(facts["verdict"])
         effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
         self.effects_ = None

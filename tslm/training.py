@@ -104,7 +104,8 @@ class Training(LightningModule):
         self.seen = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Batch) -> None:
-        ahead = self.model.forecast(batch.past, batch.time, self.horizon)
+        told = self.model.told(batch.about)
+        ahead = told.forecast(batch.past, batch.time, self.horizon)
         error = (ahead - batch.future[:, : self.horizon]).double().square()
         known = ~torch.isnan(error)
         self.seen += torch.stack([torch.nan_to_num(error).sum(), known.sum().double()])

@@ -1,6 +1,6 @@
 """All series of a frame end to end in one tensor, each in its own units of level and spread."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -70,6 +70,7 @@ class Panel:
         ordinary: mean and spread of covariates by their name and the id of a series; None is
             what they were in ``fit``.
         statics: static covariates of each series; None is what they were in ``fit``.
+        about: what is said of each series in words; None if nothing is.
     """
 
     values: Float[Tensor, " T"]
@@ -83,6 +84,7 @@ class Panel:
     ahead: Float[Tensor, "n H"] | None = None
     ordinary: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
     statics: pd.DataFrame | None = None
+    about: Sequence[str] | None = None
 
     @classmethod
     def from_frame(
