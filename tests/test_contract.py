@@ -123,6 +123,13 @@ def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
     assert moved >= {n for n, w in model.named_parameters() if w.requires_grad}
 
 
+def test_examples_end_with_a_token_and_only_where_a_segment_can_follow(subject: Subject) -> None:
+    layout, room = subject.model.adapter.layout, subject.model.room
+    assert (room > 0) == (layout.grows and subject.model.base is None and layout.n_tokens > 2)
+    assert 0 <= room < subject.context
+    assert room % layout.patch_len == 0
+
+
 def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
     model = subject.model
     held = [w for group in optimizer_of(model).param_groups for w in group["params"]]
