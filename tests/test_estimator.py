@@ -163,12 +163,6 @@ class TestParameters:
             model.fit(waves())
 
 
-class TestNotAvailable:
-    def test_fit_names_a_prompt_that_names_columns(self) -> None:
-        with pytest.raises(ConfigError, match=r"prompt.* is not available"):
-            forecaster(prompt="{store}: sales").fit(waves())
-
-
 class TestForecasts:
     def test_a_frame_of_id_time_and_forecast_in_the_order_of_the_series(
         self, model: TSLMForecaster

@@ -70,6 +70,11 @@ def test_the_same_seed_gives_the_same_bits_and_the_body_stays_as_it_is() -> None
     assert np.array_equal(pickle.loads(pickle.dumps(model)).predict(X), first)
 
 
+def test_a_prompt_that_names_columns_is_refused() -> None:
+    with pytest.raises(ConfigError, match="names store, and windows have no columns"):
+        TSLMWindowRegressor(prompt="{store}: sales", **FAST).fit(*waves(30))
+
+
 def test_a_search_reaches_options_of_parts() -> None:
     X, y = waves(60)
     model = TSLMWindowRegressor(adapter=Spec("autotimes"), max_steps=2, **FAST)

@@ -50,16 +50,23 @@ class BaselineForecaster(TrainedForecaster):
         conformal: how intervals are calibrated on validation windows: "residual", "cqr",
             "adaptive" or "none", see ``tslm.conformal``; None is "residual".
         val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
-        fraction: share of the training rows that is trained on, see ``TSLMForecaster``.
-        scaler: "fraction" or "train", see ``TSLMForecaster``.
         early_stopping_patience: looks at validation without progress before training stops.
         accelerator: as in Lightning.
         devices: as in Lightning.
         strategy: as in Lightning.
         trainer: the training recipe: a name, or a ``Spec`` with options.
+        fraction: share of the training rows that is trained on, see ``TSLMForecaster``.
+        scaler: "fraction" or "train", see ``TSLMForecaster``.
         alias: name of the forecast column; None is the class name of the model.
         random_state: seed; None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> BaselineForecaster("profile_ar", h=7).fit(sales).predict().shape
+        (14, 3)
     """
 
     parts = ("model", "trainer")
@@ -87,13 +94,13 @@ class BaselineForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
-        fraction: float = 1.0,
-        scaler: str = "fraction",
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
         strategy: str = "auto",
         trainer: str | Spec = "one_cycle",
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -119,13 +126,13 @@ class BaselineForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
-        self.fraction = fraction
-        self.scaler = scaler
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
         self.strategy = strategy
         self.trainer = trainer
+        self.fraction = fraction
+        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose

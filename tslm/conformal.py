@@ -364,7 +364,7 @@ class _Seen:
         errors = []
         units: dict[Roughness, list[Tensor]] = {kind: [] for kind in ROUGHNESS}
         for batch in val:
-            point = forecaster.forecast(batch.past, batch.time, h)
+            point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
             errors.append(_rows(batch.future - point))
             for kind, parts in units.items():
                 parts.append(_rows(roughness(batch.past, season_length, h, kind)))
@@ -396,7 +396,8 @@ def _gaps(
 ) -> Float[Tensor, "G S H"]:
     """Errors of the law's quantiles."""
     keys = list(range(len(batch.past) * batch.past.shape[2]))
-    law = law_of(forecaster, batch.past, batch.time, h, template, keys)
+    told = forecaster.told(batch.about)
+    law = law_of(told, batch.past, batch.time, h, template, keys)
     return rearrange(batch.future - law.quantile(_grid()), "G B H C -> G (B C) H")
 
 

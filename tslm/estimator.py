@@ -15,7 +15,8 @@ from tslm.ablation.run import Say, Trial, held_out, run
 from tslm.assembly import assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
-from tslm.errors import BackboneError, NotAvailableError
+from tslm.data.sentences import Sentence
+from tslm.errors import BackboneError, ConfigError
 from tslm.explanation import Explanation, explain
 from tslm.kinds import same_kind
 from tslm.longframe import positive
@@ -53,7 +54,9 @@ class TSLMForecaster(TrainedForecaster):
         hist_exog: columns of covariates known up to the last row.
         static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
         prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
-            say it to the language model.
+            say it to the language model. Names in braces are columns that hold for a whole series,
+            or the id, and are filled in for each: "{store}, {city}: daily sales"; an adapter
+            that would not say it refuses these.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
@@ -67,11 +70,6 @@ class TSLMForecaster(TrainedForecaster):
             where the decoder has a law, and "residual" otherwise.
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
-        fraction: share of the training rows of each series that is trained on, above 0: a context
-            and so much of what follows it, the first ones. Validation, and the sizes that data
-            suggest, are those of all rows.
-        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
-            in the few-shot literature all training rows ("train").
         early_stopping_patience: looks at validation without progress before training stops and
             the best weights are taken; None trains to the end and keeps the last ones.
         accelerator: as in Lightning.
@@ -84,9 +82,25 @@ class TSLMForecaster(TrainedForecaster):
         pretrained: a folder that a ``LiPCoTPretrainer``, or another forecaster with this adapter,
             has saved: training begins with what is portable of its adapter.
         trainer: the training recipe: a name, or a ``Spec`` with options.
+        fraction: share of the training rows of each series that is trained on, above 0: a context
+            and so much of what follows it, the first ones. Validation, and the sizes that data
+            suggest, are those of all rows.
+        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
+            in the few-shot literature all training rows ("train").
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import TSLMForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+        >>> model.fit(sales).predict(level=[80]).columns.tolist()
+        ['unique_id', 'ds', 'AutoTimes', 'AutoTimes-lo-80', 'AutoTimes-hi-80']
+        >>> backtest = model.cross_validation(sales, n_windows=2)
+        >>> backtest.columns.tolist()
+        ['unique_id', 'ds', 'cutoff', 'y', 'AutoTimes', 'SeasonalNaive']
     """
 
     parts = ("adapter", "decoder", "law", "base", "freeze", "trainer")
@@ -119,8 +133,6 @@ class TSLMForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
-        fraction: float = 1.0,
-        scaler: str = "fraction",
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -131,6 +143,8 @@ class TSLMForecaster(TrainedForecaster):
         pretrained: str | Path | None = None,
         trainer: str | Spec = "one_cycle",
         law: str | Spec | None = None,
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -161,8 +175,6 @@ class TSLMForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
-        self.fraction = fraction
-        self.scaler = scaler
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
@@ -173,6 +185,8 @@ class TSLMForecaster(TrainedForecaster):
         self.pretrained = pretrained
         self.trainer = trainer
         self.law = law
+        self.fraction = fraction
+        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
@@ -205,8 +219,8 @@ class TSLMForecaster(TrainedForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
-            static_df: ``static_exog`` of each series, one row each; else ``df`` has them as
-                columns.
+            static_df: ``static_exog``, and what ``prompt`` names, of each series, one row each;
+                else ``df`` has them as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
@@ -214,11 +228,6 @@ class TSLMForecaster(TrainedForecaster):
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
         """
-        if self.prompt is not None and "{" in self.prompt:
-            raise NotAvailableError(
-                f"prompt={self.prompt!r} names columns, which is not available in this version. "
-                "Say what holds for all series."
-            )
         super().fit(df, static_df=static_df, val_df=val_df, folder=folder)
         self.verdict_.warn()
         return self
@@ -295,6 +304,18 @@ class TSLMForecaster(TrainedForecaster):
 
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
+
+    def _sentence(self) -> Sentence:
+        sentence = Sentence.of(self.prompt)
+        if sentence.names:
+            part = self._part(self._configure())
+            if not part.reads_text:
+                raise ConfigError(
+                    f"prompt={self.prompt!r} says something of each series, and {part.__name__} "
+                    "says nothing to the language model in words. Choose adapter=time_llm, or "
+                    "leave prompt out."
+                )
+        return sentence
 
     def _trusts_law(self, model: Forecaster) -> bool:
         return model.reach > 0

@@ -3,6 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tslm.data.covariates import Chosen
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Floats, Panel
+from tslm.data.sentences import Sentence
 from tslm.data.statics import joined
 from tslm.data.windows import final_batches
 from tslm.effects import Effects
@@ -100,8 +102,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 so on. The same ``random_state`` gives the same ones.
             futr_df: id, time and ``futr_exog`` of the steps to forecast; other rows of it do not
                 matter.
-            static_df: ``static_exog`` of the series of ``df``, one row each, if ``df`` has not got
-                them as columns.
+            static_df: ``static_exog``, and what ``prompt`` names, of the series of ``df``, one row
+                each, if ``df`` has not got them as columns.
             examples: what to show the model in place of the oldest two thirds of each context, see
                 ``tslm.data.examples``: the "first" rows of the series; the earlier rows of it that
                 are most "similar" to the rest of the context, with what followed them; or the most
@@ -164,7 +166,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         asked = Asked.of(level, quantiles)
         horizon = self.h if h is None else positive("h", h)
         every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
-        frame = self.read(self._joined(df, static_df))
+        frame = self.read(self.joined(df, static_df))
         step = horizon if step_size is None else positive("step_size", step_size)
         rivals = {name: self.baseline(name) for name in baselines}
         check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
@@ -191,12 +193,36 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return pd.concat(folds, ignore_index=True)
 
     @same_kind
-    def plot(self, df: pd.DataFrame | None = None, forecasts: pd.DataFrame | None = None) -> Any:
-        """Draw series and their forecasts; a matplotlib ``Figure``."""
+    def plot(
+        self,
+        df: pd.DataFrame | None = None,
+        forecasts: pd.DataFrame | None = None,
+        *,
+        engine: str = "matplotlib",
+    ) -> Any:
+        """Draw series and their forecasts, one panel a series, eight at most.
+
+        Args:
+            df: what happened.
+            forecasts: what ``predict`` or ``cross_validation`` gave.
+            engine: "matplotlib", or "plotly" for a figure to zoom into.
+
+        Returns:
+            A ``Figure`` of that library.
+
+        Raises:
+            DataError: if there is nothing to draw.
+            ConfigError: if the engine is unknown or not installed.
+        """
         from tslm.plotting import plot_forecasts
 
         return plot_forecasts(
-            df, forecasts, id_col=self.id_col, time_col=self.time_col, target_col=self.target_col
+            df,
+            forecasts,
+            id_col=self.id_col,
+            time_col=self.time_col,
+            target_col=self.target_col,
+            engine=engine,
         )
 
     def _html_repr(self) -> str:  # the hook scikit-learn has
@@ -216,10 +242,14 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         Raises:
             DataError: if it breaks the contract.
         """
+        sentence = self._sentence()
+        if isinstance(df, pd.DataFrame):
+            sentence.check(df.columns, self._columns())
         return read_frame(
             df,
             self._columns(),
-            extra=self._beside(),
+            extra=self._chosen().columns,
+            words=sentence.columns(self._columns()),
             freq=self.freq if calendar is None else None,
             missing=self.missing,
             on_duplicate=self.on_duplicate,
@@ -273,23 +303,25 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         chosen = Chosen(names["futr"], names["hist"], names["static"], self.holidays, self.calendar)
         return chosen.check((columns.id, columns.time, columns.target))
 
-    def _beside(self) -> list[str]:
-        """Columns of a frame it reads besides id, time and target."""
-        return list(self._chosen().columns)
+    def _sentence(self) -> Sentence:
+        """What it says of each series, in words; nothing."""
+        return Sentence()
 
-    def _joined(self, df: pd.DataFrame, static_df: pd.DataFrame | None) -> pd.DataFrame:
+    def joined(self, df: pd.DataFrame, static_df: pd.DataFrame | None) -> pd.DataFrame:
         """A frame with the static columns it needs, from ``static_df`` if there is one."""
         if static_df is None:
             return df
-        return joined(df, static_df, self.id_col, self._static_columns())
-
-    def _static_columns(self) -> list[str]:
-        return list(self._chosen().static)
+        names = list(self._chosen().static)
+        if isinstance(df, pd.DataFrame) and isinstance(static_df, pd.DataFrame):
+            sentence, own = self._sentence(), self._columns()
+            sentence.check([*df.columns, *static_df.columns], own)
+            names += [name for name in sentence.columns(own) if name in static_df.columns]
+        return joined(df, static_df, self.id_col, list(dict.fromkeys(names)))
 
     def _history(self, df: pd.DataFrame | None, static_df: pd.DataFrame | None) -> Panel:
         """The series to continue."""
         if df is not None:
-            return self._panel(self._joined(df, static_df))
+            return self._panel(self.joined(df, static_df))
         if static_df is not None:
             raise ConfigError("static_df describes the series of df: pass both, or neither.")
         return self.history_
@@ -316,9 +348,17 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         frame = self.read(df, self.calendar_)
         return self.panel_of(aligned(frame) if self.forecaster_.joint else frame)
 
-    def panel_of(self, frame: Frame) -> Panel:
-        """A frame that was read, as the fitted model sees it."""
-        panel = Panel.from_frame(frame, stats=self.history_.stats)
+    def panel_of(self, frame: Frame, until: Ints | None = None) -> Panel:
+        """A frame that was read, as the fitted model sees it.
+
+        Args:
+            frame: any series; those of ``fit`` stay on the scale of their training.
+            until: for series that are other ones, whatever their ids: how many first rows of each
+                give its scale.
+        """
+        stats = self.history_.stats if until is None else None
+        panel = Panel.from_frame(frame, until=until, stats=stats)
+        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         return panel if self.effects_ is None else self.effects_.applied(panel, frame)
 
     def _known(self, known: pd.DataFrame, horizon: int, truth: pd.DataFrame) -> Panel:
@@ -374,7 +414,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         ):
             batch = batch if examples is None else examples.before(batch, series)
             self._prepare(batch.time)
-            ahead = self.forecaster_.forecast(batch.past, batch.time, horizon)
+            ahead = self.forecaster_.told(batch.about).forecast(batch.past, batch.time, horizon)
             channels = ahead.shape[2]
             times.append(batch.time[:, -horizon:].repeat_interleave(channels, 0).numpy())
             ids = panel.ids[series.numpy()].tolist()
@@ -388,7 +428,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     ) -> Float[Tensor, "n B H C"]:
         """The quantiles and then the samples asked for."""
         found = [ahead.new_empty(0, *ahead.shape)]
-        parts = (self.forecaster_, batch.past, batch.time, ahead, ids)
+        parts = (self.forecaster_.told(batch.about), batch.past, batch.time, ahead, ids)
         if asked.shares:
             law = self.calibration_.distribution(*parts)
             shares = torch.tensor(list(asked.shares.values()), dtype=torch.float64)

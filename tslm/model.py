@@ -1,7 +1,8 @@
 """The whole method: normalise, lay out as tokens, read, decode, undo."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Literal, get_args
 
 import torch
@@ -66,6 +67,7 @@ class ForecastModel(Network):
         self.patch_len = adapter.layout.patch_len
         self.reach = 0 if isinstance(decoder.law, PointLaw) else decoder.step
         self.base = base
+        self.about: Sequence[str] | None = None
         if adapter.layout.grows and base is None and self.n_tokens > 2:
             self.room = -(-2 * self.n_tokens // 3) * self.patch_len  # published: two of three
         if base is not None:
@@ -77,6 +79,13 @@ class ForecastModel(Network):
     def n_tokens(self) -> int:
         """Tokens the body reads of one window and channel, all at once."""
         return self.adapter.layout.n_tokens
+
+    def told(self, about: Sequence[str] | None) -> "ForecastModel":
+        if about is None or not self.adapter.reads_text:
+            return self
+        told = copy(self)  # with the same parts
+        told.about = about
+        return told
 
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
         scale = self.adapter.scale(past)
@@ -128,7 +137,7 @@ class ForecastModel(Network):
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"], scale: Scale
     ) -> tuple[Tokens, Distribution]:
         """One pass: what was read, and ``[B, M, C]`` distributions in the units of the body."""
-        tokens = self.adapter(Context.fold(scale.apply(past), time))
+        tokens = self.adapter(Context.fold(scale.apply(past), time, self.about))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
         return tokens, self._unfold(self.decoder.distribution(hidden, tokens.outlook), len(past))
 
@@ -155,7 +164,8 @@ class ForecastModel(Network):
             horizon = batch.future.shape[1]
             base = self.base.forecast(batch.past, batch.time, horizon)
             rest = (batch.future - base).double()
-            correction = (self.forecast(batch.past, batch.time, horizon) - base).double()
+            ahead = self.told(batch.about).forecast(batch.past, batch.time, horizon)
+            correction = (ahead - base).double()
             correction = torch.where(torch.isnan(rest), 0, correction)
             asked.append((torch.nan_to_num(rest) * correction).sum((1, 2)))
             given.append(correction.square().sum((1, 2)))
@@ -198,7 +208,7 @@ class ForecastModel(Network):
         """Read the window once, then one token for each segment forecast."""
         context, step, windows = past.shape[1], self.step, len(past)
         scale = self.adapter.scale(past)
-        tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context]))
+        tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context], self.about))
         hidden, state = self.backbone.start(tokens)
         scale, series = scale.last, past
         for start in range(context, context + horizon, step):

@@ -17,9 +17,10 @@ from tslm.calendar import Calendar
 from tslm.config import build, configure
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
+from tslm.data.sentences import Sentence
 from tslm.data.times import start_times
 from tslm.data.windows import Batches, RandomWindows, Windows
-from tslm.errors import DataError, NotFittedError
+from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.model import ForecastModel
 from tslm.spec import Spec
 from tslm.training import Machine, train
@@ -60,6 +61,16 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         n_features_in_: steps of a window, L.
         n_outputs_: steps of a forecast, H.
         forecaster_: adapter, frozen body and decoder.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tslm import TSLMWindowRegressor
+        >>> series = np.sin(np.arange(130) / 2)
+        >>> windows = np.lib.stride_tricks.sliding_window_view(series, 30)
+        >>> X, y = windows[:, :24], windows[:, 24:]
+        >>> model = TSLMWindowRegressor(backbone="tiny", max_steps=2, random_state=0)
+        >>> model.fit(X[:80], y[:80]).predict(X[80:]).shape
+        (21, 6)
     """
 
     n_features_in_: int
@@ -111,6 +122,11 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             DataError: if they are no numbers, or not as many windows as targets.
             ConfigError: if a setting is impossible.
         """
+        if names := Sentence.of(self.prompt).names:
+            raise ConfigError(
+                f"prompt={self.prompt!r} names {', '.join(names)}, and windows have no columns. "
+                "Say what holds for all of them, or use TSLMForecaster."
+            )
         past, future = self._validated(X, y)
         self._single = np.ndim(future) == 1
         future = future.reshape(len(past), -1).astype(float)

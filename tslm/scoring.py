@@ -121,7 +121,7 @@ def _errors(
 ) -> dict[int, WindowErrors]:
     index = torch.arange(len(windows))
     batch = windows.cut(index)
-    ahead = forecaster.forecast(batch.past, batch.time, horizon)
+    ahead = forecaster.told(batch.about).forecast(batch.past, batch.time, horizon)
     gap = (ahead - batch.future).double()
     where = windows.members(index)
     return {

@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,15 @@ from tslm.data.fewshot import first_rows
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
+from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
-from tslm.effects import Effects
+from tslm.effects import CAUTION, Effects
 from tslm.errors import ConfigError, DataError
 from tslm.kinds import same_kind
 from tslm.longframe import LongFrameForecaster
 from tslm.networks.base import Network
+from tslm.nn.gate import share_kept
 from tslm.run import Run
 from tslm.spec import Spec
 from tslm.training import Machine, Recipe, train, trained_state, trained_weights
@@ -101,8 +104,8 @@ class TrainedForecaster(LongFrameForecaster):
         """
         chosen = self._chosen()
         cfg = self._configure()
-        df = self._joined(df, static_df)
-        val_df = None if val_df is None else self._joined(val_df, static_df)
+        df = self.joined(df, static_df)
+        val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
@@ -115,6 +118,7 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, season, frame.calendar)
         shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
         panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
+        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         effects = Effects.learn(chosen, frame, panel, shown, task) if chosen else None
         panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
@@ -125,6 +129,9 @@ class TrainedForecaster(LongFrameForecaster):
             check(kind, model)
             self._begin(model)
             self._learn(cfg, model, panel, shown, split, run)
+            if effects is not None and panel.lead is not None:
+                share = self._share_led(cfg, model, panel, split)
+                effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
             seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
             self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
@@ -153,6 +160,7 @@ class TrainedForecaster(LongFrameForecaster):
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
+            "about": self.history_.about,
             "verdict": self.verdict_.to_dict(),
             "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
@@ -224,7 +232,9 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
         self.forecaster_ = model.eval().to(device_of(cfg))
-        self.history_ = Panel.from_arrays(saved.history, facts["ids"])
+        history = Panel.from_arrays(saved.history, facts["ids"])
+        about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
+        self.history_ = replace(history, about=about)
         self.verdict_ = Verdict.from_dict(facts["verdict"])
         effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
         self.effects_ = None
@@ -335,6 +345,30 @@ class TrainedForecaster(LongFrameForecaster):
         some = spread(len(every), number) if len(every) else torch.arange(0)
         where = (every.series(some), every.position(some))
         return Batches(Windows.at(panel, *where, context_length=cfg.context_length, **lengths))
+
+    def _share_led(self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints) -> float:
+        """The share, in [0, 1], that validation asks for of what past covariates say.
+
+        Their effect was estimated beside a linear rule, and a forecaster unlike it may know some
+        of it already. Without validation windows all of it is kept.
+        """
+        led = self._seen(cfg, model, panel, split, LOOK)
+        raw = self._seen(cfg, model, replace(panel, lead=None), split, LOOK)
+        asked, given = [torch.zeros(0)], [torch.zeros(0)]
+        for one, other in zip(led, raw, strict=True):
+            ahead = model.told(one.about).forecast(one.past, one.time, cfg.h)
+            rest, effect = (other.future - part for part in (ahead, one.future))
+            asked.append((rest * effect).double().nansum((1, 2)))
+            given.append(effect.double().square().nansum((1, 2)))
+        share = share_kept(torch.cat(asked), torch.cat(given), CAUTION)
+        if not share:
+            warnings.warn(
+                f"On validation windows what past covariates say does not help {self.name}: it is "
+                "left out.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return share
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None

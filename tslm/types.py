@@ -5,7 +5,7 @@ of time, H horizon, P patch, N tokens, D width, M values of one prediction, V vo
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -68,26 +68,44 @@ class Batch(NamedTuple):
     """Windows: what is known, what comes next, and when. NaN marks a missing value.
 
     ``time`` is in Unix seconds (UTC), or in the integers of the frame, and covers both parts.
+    ``about`` is what is said in words of the series of each window and channel (row ``b * C + c``);
+    None if nothing is.
     """
 
     past: Float[Tensor, "B L C"]
     future: Float[Tensor, "B F C"]
     time: Int[Tensor, "B T"]
+    about: Sequence[str] | None = None
 
 
 class Context(NamedTuple):
-    """Normalised windows, channels folded into the batch (row ``b * C + c``)."""
+    """Normalised windows, channels folded into the batch (row ``b * C + c``).
+
+    ``about`` is what is said in words of the series of each row; None if nothing is.
+    """
 
     values: Float[Tensor, "S L"]
     observed: Bool[Tensor, "S L"]
     time: Int[Tensor, "S L"]
+    about: Sequence[str] | None = None
 
     @classmethod
-    def fold(cls, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> "Context":
-        """Fold channels into rows; missing values become 0, which is the mean."""
+    def fold(
+        cls,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        about: Sequence[str] | None = None,
+    ) -> "Context":
+        """Fold channels into rows; missing values become 0, which is the mean.
+
+        Windows that come several times over, as paths do, need be spoken of only once.
+        """
         values = rearrange(past, "B L C -> (B C) L")
         time = repeat(time, "B L -> (B C) L", C=past.shape[2])
-        return cls(torch.nan_to_num(values), ~torch.isnan(values), time)
+        if about is not None:
+            assert len(values) % len(about) == 0, "words and windows do not go together"
+            about = [*about] * (len(values) // len(about))
+        return cls(torch.nan_to_num(values), ~torch.isnan(values), time, about)
 
 
 class Prompt(NamedTuple):
@@ -242,6 +260,14 @@ class Forecaster(nn.Module, ABC):
             horizon: steps, at most ``reach``.
         """
         raise NotImplementedError(f"{type(self).__name__} gives points only.")
+
+    def told(self, about: Sequence[str] | None) -> "Forecaster":
+        """This forecaster where it is told of the series of its windows; itself if it cannot read.
+
+        Args:
+            about: as in ``Batch``.
+        """
+        return self
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         """Learn from windows, once and without gradients; an empty hook.

@@ -66,10 +66,11 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     """Forecast from several origins and keep what happened beside it."""
     files.check_writable(cfg.out)
     model = estimator_of(cfg)
+    static = None if cfg.static is None else files.read_table(cfg.static)
     data = files.read_table(cfg.data)
     table = model.cross_validation(
         data,
-        static_df=None if cfg.static is None else files.read_table(cfg.static),
+        static_df=static,
         n_windows=cfg.n_windows,
         step_size=cfg.step_size,
         refit=cfg.refit,
@@ -78,7 +79,7 @@ def backtest(cfg: DictConfig, say: Say) -> None:
         baselines=listed(cfg.baselines) or [],
     )
     files.write_table(table, cfg.out)
-    frame = model.read(data)
+    frame = model.read(model.joined(data, static))
     season = cfg.season_length or frame.calendar.season_length
     columns = Columns(cfg.id_col, cfg.time_col, cfg.target_col)
     errors = evaluate(table, model.renamed(frame.table), season, columns)
@@ -154,7 +155,8 @@ def tune(cfg: DictConfig, say: Say) -> None:
 def push(cfg: DictConfig, say: Say) -> None:
     """Share a saved model on the hub."""
     model = load_estimator(cfg.model, download=cfg.download)
-    say(f"shared {hub.push(model, cfg.repo, private=cfg.private)}")
+    address = hub.push(model, cfg.repo, ablation=cfg.ablation, private=cfg.private)
+    say(f"shared {address}")
 
 
 def pull(cfg: DictConfig, say: Say) -> None:

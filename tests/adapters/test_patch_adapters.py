@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tslm import Spec, TSLMForecaster
+from tslm.adapters.prompts import Wording
 from tslm.adapters.s2ip import S2IP
 from tslm.adapters.time_llm import TimeLLM
 from tslm.assembly import assemble, settle, task_of
@@ -66,7 +67,7 @@ def test_bodies_of_every_kind_are_spoken_to(
 ) -> None:
     if adapter == "time_llm" and architecture in ("gpt2", "bert", "opt"):
         model = built(adapter, checkpoint(architecture), prompt="constant")  # of 64 positions
-        model.adapter.prompts._shared = list(range(20))
+        model.adapter.prompts.wording = lambda facts, _: Wording("Next 8.", [[] for _ in facts[0]])
     else:
         model = built(adapter, checkpoint(architecture))
     ahead = model.forecast(batch.past, batch.time, H + 3)
@@ -74,16 +75,6 @@ def test_bodies_of_every_kind_are_spoken_to(
     assert torch.isfinite(ahead).all()
     model.loss(batch).backward()
     assert all(w.grad is None for w in model.backbone.parameters())
-
-
-@pytest.mark.parametrize("adapter", ADAPTERS)
-@pytest.mark.parametrize("freeze", ["norms+pos", "lora", "full"])
-def test_what_is_thawed_is_trained(adapter: str, freeze: str, batch: Batch) -> None:
-    model = built(adapter, freeze=freeze)
-    model.loss(batch).backward()
-    thawed = [w for w in model.backbone.parameters() if w.requires_grad]
-    assert thawed
-    assert all(w.grad is not None and torch.isfinite(w.grad).all() for w in thawed)
 
 
 @pytest.mark.parametrize("kind", ["spectral", "vocabulary", "words", "uniform", "normal", "zero"])
@@ -118,7 +109,7 @@ def test_a_statistic_changes_the_forecast_only_through_the_prompt(batch: Batch) 
     model = built("time_llm")
     plain = model.forecast(batch.past, batch.time, H)
     writer = model.adapter.prompts
-    model.adapter.prompts = lambda values, observed: writer(values.flip(1), observed)
+    model.adapter.prompts = lambda values, *rest: writer(values.flip(1), *rest)
     assert not torch.allclose(model.forecast(batch.past, batch.time, H), plain)
 
 

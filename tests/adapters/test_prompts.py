@@ -57,6 +57,34 @@ def test_all_prompts_are_equally_long() -> None:
     assert "trend flat lags 00 00 00 00 00" in text(prompt, 15)
 
 
+@pytest.mark.parametrize("style", ["fixed", "published"])
+def test_what_is_said_of_each_series_follows_what_is_said_of_all(style: str) -> None:
+    writer, (values, known) = prompts(style=style), windows(2)
+    plain = [text(said(writer(values, known)), row) for row in range(2)]
+    prompt = said(writer(values, known, ["Bonn: sales.", "A place far away: sales"]))
+    again = said(writer(values, known, ["Ulm", "Trier"]))
+    assert prompt.shared.tolist() == again.shared.tolist()
+    head, tail = {
+        "fixed": (
+            "Forecast the next 12 steps given the previous 48 of this series: ",
+            ". Of those:",
+        ),
+        "published": ("<|start_prompt|>Dataset description: ", "Task description: forecast the"),
+    }[style]
+    about = ["Bonn: sales" + "." * (style == "published"), "A place far away: sales"]
+    for row in range(2):
+        assert text(prompt, row).startswith(f"{head}{about[row]}{tail}")
+        facts = plain[row].partition(tail)[2].partition("<|<end_prompt>|>")[0]
+        assert facts in text(prompt, row)
+
+
+def test_words_said_of_other_data_are_the_same_for_all_series() -> None:
+    writer, (values, known) = prompts("other"), windows(2)
+    plain, told = said(writer(values, known)), said(writer(values, known, ["Bonn", "Ulm"]))
+    assert torch.equal(plain.own, told.own)
+    assert torch.equal(plain.shared, told.shared)
+
+
 def test_without_a_description_it_says_that_it_is_a_series() -> None:
     assert text(said(prompts(about="")(*windows()))).startswith("A time series. Forecast the next")
 

@@ -4,7 +4,7 @@ Each is applied to every series by itself, and keeps its level where it can: wha
 the mean of the window.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from einops import rearrange
@@ -33,7 +33,11 @@ class Probed(Forecaster):
     def __init__(self, forecaster: Forecaster, probe: str, seed: int = 0) -> None:
         super().__init__()
         self.forecaster, self.seed, self.joint = forecaster, seed, forecaster.joint
+        self.probe = probe
         self.disturb = probe_of(probe)
+
+    def told(self, about: Sequence[str] | None) -> "Probed":
+        return Probed(self.forecaster.told(about), self.probe, self.seed)
 
     def forecast(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int

@@ -28,6 +28,7 @@ class Adapter(nn.Module, ABC):
 
     layout: Layout
     needs_causal: bool = False
+    reads_text: bool = False  # what is said of the data reaches the body
     one_for_all: bool = False  # one model serves every horizon; else one is best made for each
     portable: tuple[str, ...] = ("",)  # beginnings of the names of what other data can begin with
 

@@ -54,7 +54,7 @@ class Prompts:
         task: gives the description, L and H.
         kind: ``as_is``; or a control: ``none``, ``constant`` (nothing about the window),
             ``empty`` and ``random`` (other words, as many), ``shuffled`` (the same words in
-            another order), ``other`` (said of other data).
+            another order), ``other`` (said of other data, the same to all series).
         style: ``fixed`` writes numbers in fixed width, so that all prompts are equally long, and
             lags as they are; ``published`` has the published sentences, numbers in full, lags of
             windows closed upon themselves, and padding that counts as text.
@@ -69,42 +69,70 @@ class Prompts:
         if style not in STYLES:
             raise ConfigError(f"style={style!r} is unknown. Choose one of {', '.join(STYLES)}.")
         self.lexicon, self.task, self.kind, self.style = lexicon, task, kind, style
-        self._shared: list[int] | None = None
+        self._heads: dict[str, list[int]] = {}
         self._known: dict[str, list[int]] = {}
 
     def __call__(
-        self, values: Float[Tensor, "S L"], observed: Bool[Tensor, "S L"]
+        self,
+        values: Float[Tensor, "S L"],
+        observed: Bool[Tensor, "S L"],
+        about: Sequence[str] | None = None,
     ) -> Prompt | None:
-        """The prompts of normalised windows; None if nothing is said."""
+        """The prompts of normalised windows; None if nothing is said.
+
+        Args:
+            values: the windows.
+            observed: which values are known.
+            about: what is said of the series of each; None says the description to all.
+        """
         if self.kind == "none":
             return None
         facts = summary(values, observed, circular=self.style == "published")
-        wording = self.wording(facts)
-        if self._shared is None:
-            self._shared = self._changed(self.lexicon.tokenize([wording.shared])[0])
+        wording = self.wording(facts, about)
+        if wording.shared not in self._heads:
+            head = self.lexicon.tokenize([wording.shared])[0]
+            self._heads[wording.shared] = self._changed(head)
         own = [[i for piece in pieces for i in self._ids(piece)] for pieces in wording.own]
-        if self.kind == "constant":
-            own = [[] for _ in own]
-        return self._padded(self._shared, [self._changed(ids) for ids in own], values.device)
+        shared, own = self._heads[wording.shared], [self._changed(ids) for ids in own]
+        return self._padded(shared, own, values.device)
 
-    def wording(self, facts: Summary) -> Wording:
-        """The sentences, before they are changed by a control."""
-        about = ELSEWHERE if self.kind == "other" else self.task.description
-        rows = [Said(*row) for row in zip(*(part.tolist() for part in facts), strict=True)]
+    def wording(self, facts: Summary, about: Sequence[str] | None = None) -> Wording:
+        """The sentences, before their words are changed by a control.
+
+        What is said of each series stands as late as it can: the words before it are read once.
+        """
+        own = self._statistics(facts)
+        horizon, length = self.task.horizon, self.task.context_length
+        if self.kind == "other":
+            about = None
+        general = ELSEWHERE if self.kind == "other" else self.task.description
         if self.style == "published":
-            return Wording(self._published_head(about), [[_published(row)] for row in rows])
-        about = about or "A time series."
-        steps = f"Forecast the next {self.task.horizon} steps given the previous"
-        head = f"{about.strip()} {steps} {self.task.context_length}. Of those:"
-        digits = len(str(self.task.context_length // 2))
-        return Wording(head, [_fixed(row, digits) for row in rows])
+            head = "<|start_prompt|>Dataset description: "
+            tail = (
+                f"Task description: forecast the next {horizon} steps given the previous {length} "
+                "steps information; Input statistics:"
+            )
+            if about is None:
+                return Wording(f"{head}{general}{tail}", own)
+        else:
+            general = general.strip() or "A time series."
+            head = f"Forecast the next {horizon} steps given the previous {length}"
+            tail = ". Of those:"
+            if about is None:
+                return Wording(f"{general} {head}{tail}", own)
+            head, about = f"{head} of this series:", [text.strip().rstrip(".") for text in about]
+        every = zip(about, own, strict=True)
+        return Wording(head.strip(), [[f" {text}", tail, *pieces] for text, pieces in every])
 
-    def _published_head(self, about: str) -> str:
-        return (
-            f"<|start_prompt|>Dataset description: {about}Task description: forecast the next "
-            f"{self.task.horizon} steps given the previous {self.task.context_length} steps "
-            "information; Input statistics:"
-        )
+    def _statistics(self, facts: Summary) -> list[list[str]]:
+        """Pieces said of each window."""
+        rows = [Said(*row) for row in zip(*(part.tolist() for part in facts), strict=True)]
+        if self.kind == "constant":
+            return [[] for _ in rows]
+        if self.style == "published":
+            return [[_published(row)] for row in rows]
+        digits = len(str(self.task.context_length // 2))
+        return [_fixed(row, digits) for row in rows]
 
     def _ids(self, piece: str) -> list[int]:
         """The words of a piece; each distinct one is cut into words once."""

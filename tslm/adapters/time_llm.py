@@ -54,6 +54,8 @@ class TimeLLM(Adapter):
         ConfigError: if a size or a choice is impossible.
     """
 
+    reads_text = True
+
     def __init__(
         self,
         *,
@@ -106,7 +108,8 @@ class TimeLLM(Adapter):
     def forward(self, context: Context) -> Tokens:
         embeds = self.reprogram(self.embed(self.patches(context.values)))
         mask = begun(overlapping(context.observed.float(), self.layout.patch_len, self.stride))
-        return Tokens(embeds, mask, prompt=self.prompts(context.values, context.observed))
+        prompt = self.prompts(context.values, context.observed, context.about)
+        return Tokens(embeds, mask, prompt=prompt)
 
     @torch.no_grad()
     def made(self, context: Context) -> Made:

@@ -94,6 +94,7 @@ def read_frame(
     calendar: Calendar | None = None,
     min_rows: int = 1,
     extra: Sequence[str] = (),
+    words: Sequence[str] = (),
 ) -> Frame:
     """Check a long frame and put it on a regular grid, leaving the frame itself alone.
 
@@ -109,7 +110,8 @@ def read_frame(
         calendar: the frequency of an earlier frame, which this one must share; ``freq`` is then
             not read. The time zone is the frame's own.
         min_rows: rows each series must have.
-        extra: further columns to take along; missing where the frame has no row.
+        extra: covariates to take along; missing where the frame has no row.
+        words: further columns to take along, which are no covariates.
 
     Raises:
         DataError: if the frame breaks the contract; names ids, dates and columns.
@@ -117,7 +119,8 @@ def read_frame(
     """
     _check_choice("missing", missing, get_args(Missing))
     _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
-    raw = select(df, columns, extra)
+    others = list(dict.fromkeys([*extra, *words]))
+    raw = select(df, columns, others)
     codes, ids = parse_ids(raw[columns.id], columns.id)
     ds = parse_times(raw[columns.time], columns.time)
     y = parse_target(raw[columns.target], columns)
@@ -128,7 +131,7 @@ def read_frame(
     grid = rows.stepping(freq, calendar).on_grid()
     grid.check_lengths(min_rows)
     report = _report(len(found.y), rows, grid)
-    beside = _beside(found, grid, raw[list(extra)], on_duplicate)
+    beside = _beside(found, grid, raw[others], on_duplicate)
     report = replace(report, covariates=_lacking(raw[list(extra)]))
     _announce(grid, report, missing)
     return grid.completed(missing).frame(report, beside)

@@ -1,6 +1,6 @@
 """All series of a frame end to end in one tensor, each in its own units of level and spread."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -46,6 +46,10 @@ class Lead(NamedTuple):
         place = np.log2(np.arange(1, steps + 1)).clip(max=last)[:, None]
         return np.asarray((1 - np.abs(place - np.arange(np.ceil(last) + 1))).clip(0))
 
+    def part(self, share: float) -> "Lead":
+        """Only a share of it."""
+        return self._replace(amplitude=self.amplitude * share)
+
     def ahead(self, rows: Int[Tensor, " N"], steps: int) -> Float[Tensor, "N F"]:
         """What it says of the steps after some rows."""
         curves = torch.from_numpy(self.curves(self.horizon, steps)).to(self.amplitude)
@@ -70,6 +74,7 @@ class Panel:
         ordinary: mean and spread of covariates by their name and the id of a series; None is
             what they were in ``fit``.
         statics: static covariates of each series; None is what they were in ``fit``.
+        about: what is said of each series in words; None if nothing is.
     """
 
     values: Float[Tensor, " T"]
@@ -83,6 +88,7 @@ class Panel:
     ahead: Float[Tensor, "n H"] | None = None
     ordinary: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
     statics: pd.DataFrame | None = None
+    about: Sequence[str] | None = None
 
     @classmethod
     def from_frame(

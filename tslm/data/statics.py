@@ -50,6 +50,10 @@ def joined(df: Any, static_df: Any, id_col: str, names: Sequence[str]) -> pd.Dat
 def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The one value that each series has of some columns, indexed by id in the table's order.
 
+    Args:
+        table: with ``unique_id``.
+        names: of the columns.
+
     Raises:
         DataError: if a series has several.
     """
@@ -57,7 +61,7 @@ def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     if names and (several := (groups.nunique() > 1)).any(axis=None):
         name = several.columns[several.any()][0]
         raise DataError(
-            f"The static covariate {name!r} changes within series "
+            f"The static column {name!r} changes within series "
             f"{naming(several.index[several[name]])}. Name it in futr_exog or hist_exog, or give "
             "it one value a series."
         )

@@ -45,7 +45,8 @@ class Network(Forecaster):
                 beyond.
         """
         context = batch.past.shape[1]
-        values, covered, aux_loss, law = self(batch.past, batch.time[:, :context])
+        told = self.told(batch.about)
+        values, covered, aux_loss, law = told(batch.past, batch.time[:, :context])
         stop = context + self.step
         truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)
