@@ -409,7 +409,9 @@ class TestElsewhere:
 
     def test_past_and_static_ones_are_saved_too(self, tmp_path: Path) -> None:
         df = sales().assign(size=lambda t: (t.unique_id == "a") * 1.5, promo=True)
-        model = profile(hist_exog=["temp", "promo"], static_exog=["size"], calendar=True).fit(df)
+        known = {"hist_exog": ["temp", "promo"], "static_exog": ["size"], "calendar": True}
+        model = profile(**known, val_size=0).fit(df)  # nobody can say that they do not help
+        assert model.effects_.amplitude.any()
         model.save(tmp_path / "model")
         loaded = BaselineForecaster.load(tmp_path / "model")
         pd.testing.assert_frame_equal(loaded.predict(), model.predict())
