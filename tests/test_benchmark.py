@@ -1,6 +1,7 @@
 """The published protocol, by the verb that runs it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,6 @@ def test_one_roll_out_scores_every_horizon_as_its_own_run(ili: list[dict[str, An
 
 
 def test_the_test_part_trains_nothing(monkeypatch: Any) -> None:
-    from dataclasses import replace
-
     from tslm.benchmark import fit_and_score, forecaster
     from tslm.data.benchmarks import load
 
@@ -126,6 +125,69 @@ def test_the_test_part_trains_nothing(monkeypatch: Any) -> None:
     one, two = (model.model_.state_dict() for model in models)
     assert all(bool((one[name] == two[name]).all()) for name in one)
     assert models[0].verdict_ == models[1].verdict_
+
+
+ELSEWHERE = ["fit_on=source", "horizons=[24]", "stride=5"]
+
+
+@pytest.fixture
+def sets(monkeypatch: pytest.MonkeyPatch) -> dict[str, Benchmark]:
+    """Two small sets with columns of the same names, on other levels; the second is scored."""
+    time = 3600 * np.arange(24 * 40)
+    ends = Borders(24 * 20, 24 * 28, 24 * 40)
+    made = {}
+    for number, name in enumerate(("source", "target")):
+        values = np.random.default_rng(number).normal(0, 1, (len(time), 2)).cumsum(0)
+        values = (1 + 9 * number) * values + 100 * number
+        made[name] = Benchmark(name, ("a", "b"), values, time, ends, 24, "h", (24,))
+    monkeypatch.setattr(
+        "tslm.benchmark.load", lambda given: made[given if isinstance(given, str) else "target"]
+    )
+    return made
+
+
+def test_a_model_fitted_elsewhere_is_scored_on_the_windows_of_its_target(
+    sets: dict[str, Benchmark],
+) -> None:
+    found = records(*ELSEWHERE, "baselines=[last,profile_ar]", *TINY)
+    assert [(r["benchmark"], r["fitted_on"]) for r in found] == [("target", "source")] * 3
+    (here,) = records(*ELSEWHERE[1:], "model=last", "context_length=48")
+    assert here["fitted_on"] == "target"
+    assert found[0]["windows"] == here["windows"] == (24 * 12 - 24) // 5 + 1
+    (there,) = records(*ELSEWHERE, "model=last", "context_length=48")
+    assert there["mse"] == here["mse"]  # on the scale of the target
+
+
+def test_the_target_tells_a_model_fitted_elsewhere_nothing_but_its_scale(
+    sets: dict[str, Benchmark],
+) -> None:
+    target = sets["target"]
+    ends, values = target.borders, target.values
+
+    def scored(values: np.ndarray) -> tuple[float, dict[str, Any]]:
+        sets["target"] = replace(target, values=values)
+        # a linear map with a bias: unlike an adapter, it does not forecast alike on any scale
+        words = ["model=dlinear", "context_length=48", "max_steps=4", "verbose=0"]
+        (record,) = records(*ELSEWHERE, *words)
+        return record["mse"], record["validation"]
+
+    whole = scored(values)
+    row = np.arange(len(values))[:, None]
+    validated = (row >= ends.train_end) & (row < ends.val_end - 48)  # by a fit on the target
+    assert scored(np.where(validated, 5 * values, values)) == whole
+    mse, validation = scored(7 * values + 1e4)  # in another unit
+    assert (mse, validation) == (pytest.approx(whole[0], rel=1e-3), whole[1])
+    mse, validation = scored(np.where(row >= ends.val_end, values + 10, values))
+    assert validation == whole[1]
+    assert mse != whole[0]  # the scale never sees the test part, the errors do
+
+
+def test_a_frequency_that_does_not_match_is_refused(sets: dict[str, Benchmark]) -> None:
+    sets["source"] = replace(sets["source"], freq="W")
+    with pytest.raises(
+        ConfigError, match=r"source has a row every W, and target every h.*with freq=h"
+    ):
+        records(*ELSEWHERE, "model=last")
 
 
 def test_a_stride_thins_the_windows_out() -> None:

@@ -90,6 +90,17 @@ class TestWork:
         assert tslm("predict", "model=m", "out=f.csv").code == 0
         assert len(pd.read_csv("f.csv")) == 12
 
+    def test_examples_come_from_the_series_or_from_a_file(self, tslm: Any, sales: Path) -> None:
+        tslm("fit", f"data={sales}", "out=m", *FAST)
+        model, df = TSLMForecaster.load("m"), frame()
+        for word, examples in (("first", "first"), ("similar", "similar"), (sales, df)):
+            words = ["model=m", f"data={sales}", f"examples={word}", "out=f.csv"]
+            assert tslm("predict", *words).code == 0
+            ahead = pd.read_csv("f.csv", parse_dates=["ds"])
+            expected = model.predict(df, examples=examples)
+            pd.testing.assert_frame_equal(ahead, expected, check_dtype=False)
+            assert not np.allclose(ahead.AutoTimes, model.predict(df).AutoTimes, rtol=1e-4)
+
     def test_backtest_writes_every_origin_and_shows_the_errors(
         self, tslm: Any, sales: Path
     ) -> None:
@@ -194,6 +205,14 @@ class TestHelp:
         assert tslm(*words) == (0, HELP, "")
         assert all(f"\n  {verb}" in HELP for verb in (*VERBS, "backbone", "config"))
 
+    @pytest.mark.parametrize("verb", ["backbone", "config"])
+    def test_help_is_given_wherever_it_is_asked_for(self, tslm: Any, verb: str) -> None:
+        assert tslm(verb, "--help") == (0, HELP, "")
+        assert tslm("help", "push") == tslm("push", "--help")
+
+    def test_help_fits_a_terminal(self) -> None:
+        assert max(map(len, HELP.splitlines())) <= 100
+
     def test_the_version(self, tslm: Any) -> None:
         assert tslm("--version") == (0, f"tslm {__version__}\n", "")
 
@@ -202,6 +221,10 @@ class TestHelp:
         done = tslm(verb, "--help")
         assert (done.code, done.err) == (0, "")
         assert f"tslm {verb}" in done.out
+        first = done.out.splitlines()[0]
+        assert first.startswith("# ")
+        assert first.endswith(".")
+        assert "??? must be given" in done.out
         assert ("repo:" if verb == "push" else "out:") in done.out
         if verb not in ("predict", "table", "push", "pull"):
             assert "max_steps:" in done.out
@@ -253,7 +276,12 @@ class TestWrong:
             (["benchmark", "model=lst"], "Did you mean last?"),
             (["fit", "data=d.csv", "out=m", "h=soon"], "h='soon'"),
             (["fit", "data=SALES", "out=m", "base=profil"], "Did you mean profile"),
-            (["fit", "data=d.csv", "out=m", "h"], "h"),
+            (["fit", "data=d.csv", "out=m", "h"], "h is not a setting. Settings are key=value"),
+            (["fit", "--data=d.csv", "out=m"], "--data=d.csv is not a setting. Settings are key"),
+            (["fit", "data", "=", "d.csv"], "without spaces around ="),
+            (["fit", "data=d.csv", "out=m", "adaptor=s2ip"], "did you mean adapter?"),
+            (["fit", "data=d.csv", "out=m", "horizon=3"], "did you mean h?"),
+            (["benchmark", "dataset=etth1"], "did you mean benchmark?"),
             (["fit", "data=d.csv", "out=m"], "There is no file d.csv"),
             (["fit", "data=SALES", "out=m", "backbone=tinny"], "tiny"),
             (["fit", "data=SALES", "out=m", "n_layers=99", "backbone=tiny"], "99"),

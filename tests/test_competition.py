@@ -124,6 +124,26 @@ def test_models_and_baselines_are_scored_alike(monkeypatch: pytest.MonkeyPatch) 
     assert alone["smape"] == found[-1]["smape"]
 
 
+def test_a_model_fitted_on_other_series_has_never_seen_these(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = competition("m4_weekly")
+    names = list(other.known)[:6]
+    source = Competition("other", {n: other.known[n][-200:] for n in names}, {}, 1, 13)
+    monkeypatch.setattr("tslm.competition._source", lambda name, data: source)
+    found = records(monkeypatch, "fit_on=m4_weekly", "baselines=[seasonal_naive]")
+    assert [(r["benchmark"], r["fitted_on"]) for r in found] == [("small", "other")] * 2
+    assert [r["windows"] for r in found] == [12, 12]
+    (here,) = records(monkeypatch, "model=seasonal_naive")
+    assert found[1]["smape"] == here["smape"]  # by the season of the target
+    assert found[0]["validation"]["windows"] > 0
+
+
+def test_a_competition_is_not_fitted_on_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="fit_on=etth1 has dates, and small counts its steps"):
+        records(monkeypatch, "fit_on=etth1")
+
+
 def test_what_follows_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 

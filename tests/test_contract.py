@@ -58,8 +58,11 @@ class Subject(NamedTuple):
         return self.model.forecast(batch.past, batch.time, horizon or 2 * self.step + 1)
 
 
-def built(name: str, seed: int = 0, decoder: str | None = None) -> Subject:
-    cfg = configure({"adapter": name, "decoder": decoder}, {"backbone": "tiny", "h": HORIZON})
+def built(
+    name: str, seed: int = 0, decoder: str | None = None, freeze: str | None = None
+) -> Subject:
+    parts = {"adapter": name, "decoder": decoder, "freeze": freeze}
+    cfg = configure(parts, {"backbone": "tiny", "h": HORIZON})
     cfg = settle(cfg, Facts(HORIZON, 1, 60))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
@@ -118,6 +121,13 @@ def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
     assert all(weight.grad is None for weight in model.backbone.parameters())
     moved = {n for n, w in trained_state(model).items() if not torch.equal(w, started[n])}
     assert moved >= {n for n, w in model.named_parameters() if w.requires_grad}
+
+
+def test_examples_end_with_a_token_and_only_where_a_segment_can_follow(subject: Subject) -> None:
+    layout, room = subject.model.adapter.layout, subject.model.room
+    assert (room > 0) == (layout.grows and subject.model.base is None and layout.n_tokens > 2)
+    assert 0 <= room < subject.context
+    assert room % layout.patch_len == 0
 
 
 def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
@@ -239,6 +249,20 @@ def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
         torch.testing.assert_close(ahead, subject.forecast(short), **CLOSE)
 
 
+@pytest.mark.parametrize("freeze", [name for name in choices("freeze") if name != "strict"])
+@pytest.mark.parametrize("name", choices("adapter"))
+def test_what_is_thawed_of_the_body_is_trained(name: str, freeze: str, walks: Walks) -> None:
+    subject = built(name, freeze=freeze)
+    train(subject.model, subject.windows(walks))  # heads that begin at zero have moved
+    subject.model.zero_grad()
+    subject.model.loss(subject.windows(walks)).backward()
+    thawed = {n: w for n, w in subject.model.backbone.named_parameters() if w.requires_grad}
+    assert thawed
+    still = [n for n, w in thawed.items() if w.grad is None or not torch.isfinite(w.grad).all()]
+    assert not still
+    assert any(w.grad.abs().sum() > 0 for w in thawed.values() if w.grad is not None)
+
+
 @pytest.mark.parametrize("level", [0.0, 5.0, -1e4])
 def test_constant_windows_stay_near_their_level(
     subject: Subject, walks: Walks, level: float
@@ -301,6 +325,41 @@ def test_further_times_do_not_matter(subject: Subject, walks: Walks) -> None:
     enough = batch.time[:, : subject.context + HORIZON]
     ahead = subject.forecast(batch._replace(time=enough), HORIZON)
     assert torch.equal(subject.forecast(batch, HORIZON), ahead)
+
+
+@pytest.mark.filterwarnings("ignore:On .* validation windows")
+@pytest.mark.parametrize("name", choices("adapter"))
+def test_a_panel_never_seen_is_forecast_in_its_own_units(name: str) -> None:
+    def panel(ids: str, rows: int, seed: int) -> pd.DataFrame:
+        dice = np.random.default_rng(seed)
+        ds = pd.date_range("2024-01-01", periods=rows, freq="h")
+        return pd.concat(
+            [
+                pd.DataFrame({"unique_id": i, "ds": ds, "y": dice.normal(0, 1, rows).cumsum()})
+                for i in ids
+            ],
+            ignore_index=True,
+        )
+
+    model = TSLMForecaster(
+        h=HORIZON,
+        adapter=name,
+        backbone="tiny",
+        max_steps=3,
+        accelerator="cpu",
+        random_state=0,
+        verbose=0,
+    ).fit(panel("ab", 160, 0))
+    other = panel("xyz", 90, 1)
+    ahead = model.predict(other)
+    assert ahead.unique_id.tolist() == [i for i in "xyz" for _ in range(HORIZON)]
+    assert ahead.ds.iloc[0] == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=90)
+    gap = ahead.groupby("unique_id")[model.name].mean() - other.groupby("unique_id").y.last()
+    assert (gap.abs() < 5 * other.groupby("unique_id").y.std()).all()
+    higher = model.predict(other.assign(y=other.y + 1e6))
+    np.testing.assert_allclose(
+        higher[model.name] - 1e6, ahead[model.name], atol=2e-2 * other.y.std()
+    )
 
 
 @pytest.mark.parametrize("name", choices("adapter"))

@@ -1,6 +1,7 @@
 """The site of the docs has every page and every notebook, and builds without a warning."""
 
 import re
+import runpy
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -38,6 +39,12 @@ def test_every_public_name_is_in_the_reference() -> None:
     text = "".join(path.read_text() for path in (DOCS / "reference").glob("*.md"))
     for name, home in tslm._HOME.items():
         assert f"tslm.{home}.{name}" in text or f"::: tslm.{home}\n" in text, name
+
+
+@pytest.mark.parametrize("script", sorted(DOCS.rglob("*.py")), ids=lambda path: path.stem)
+def test_every_script_finds_what_it_imports(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(script.parent))
+    runpy.run_path(str(script), run_name="imported")
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from huggingface_hub import constants, hf_api
 
-from tslm import DataError, TslmError, TSLMForecaster
+from tslm import ConfigError, DataError, TslmError, TSLMForecaster
 from tslm.hub import HubModel, card, pull, push
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -177,3 +177,54 @@ def test_the_card_shows_results_beside_baselines_and_the_ablation(model: TSLMFor
         entry = next(entry for entry in model.verdict_.entries if entry.model == name)
         assert f"{entry.mse:.4f}" in row
     assert "Not asked" in text
+
+
+ABLATION: dict[str, Any] = {
+    "data": "sales",
+    "model": "AutoTimes",
+    "arms": [
+        {"horizon": 7, "arm": "llm", "mse": 0.5, "mae": 0.25, "verdict": ""},
+        {"horizon": 7, "arm": "none", "mse": 0.75, "mae": 0.5, "verdict": "helps"},
+    ],
+    "answers": [{"sentence": "Horizon 7. Does the body help? It helps."}],
+}
+
+
+def test_the_card_has_a_row_for_each_arm_of_an_ablation(
+    hub: dict[str, bytes], model: TSLMForecaster, tmp_path: Path
+) -> None:
+    file = tmp_path / "ablation.json"
+    file.write_text(json.dumps(ABLATION))
+    push(model, "me/sales", ablation=file)
+    page = hub["README.md"].decode()
+    assert "| 7 | none | 0.7500 | 0.5000 | helps |" in page
+    assert "- Horizon 7. Does the body help? It helps." in page
+    assert "Not asked" not in page
+
+
+def test_an_ablation_of_another_model_or_no_ablation_at_all_is_refused(
+    model: TSLMForecaster, tmp_path: Path
+) -> None:
+    file = tmp_path / "ablation.json"
+    file.write_text(json.dumps({**ABLATION, "model": "TimeLLM"}))
+    with pytest.raises(ConfigError, match="is of TimeLLM, and the model is AutoTimes"):
+        HubModel(model, file)
+    row = ABLATION["arms"][0]
+    for wrong in ({"arms": [{**row, "mse": "NaN"}]}, {"arms": [{**row, "arm": 3}]}, {"data": None}):
+        file.write_text(json.dumps({**ABLATION, **wrong}))
+        with pytest.raises(DataError, match="no result of an ablation"):
+            HubModel(model, file)
+    file.write_text("[]")
+    with pytest.raises(DataError, match="no result of an ablation"):
+        HubModel(model, file)
+    with pytest.raises(DataError, match=r"elsewhere.json cannot be read \(No such file"):
+        HubModel(model, tmp_path / "elsewhere.json")
+
+
+def test_what_a_file_says_cannot_leave_its_cell(model: TSLMForecaster, tmp_path: Path) -> None:
+    file = tmp_path / "ablation.json"
+    arm = {**ABLATION["arms"][0], "arm": "a | b\n<script>"}
+    file.write_text(json.dumps({**ABLATION, "arms": [arm]}))
+    text = card(model, HubModel(model, file).findings)
+    assert "<script>" not in text
+    assert "| 7 | a &#124; b &#60;script&#62; | 0.5000 |" in text

@@ -58,6 +58,12 @@ def test_seeds_of_one_model_become_a_mean_and_a_deviation(tmp_path: Path) -> Non
     assert "| AutoTimes on tiny, 2 blocks | 2.000 ±1.000 |" in to_markdown(table)
 
 
+def test_a_depth_is_named_where_it_was_chosen(tmp_path: Path) -> None:
+    run = record("S2IP", 1.0, backbone="tiny")
+    run["config"]["n_layers"] = None
+    assert gather([write(tmp_path / "a.json", [run])]).model.tolist() == ["S2IP on tiny"]
+
+
 def test_bold_is_only_what_is_clearly_the_best(tmp_path: Path) -> None:
     alone = gather([write(tmp_path / "a.json", ablation(llm=True, none=False, last=False))])
     assert "| AutoTimes | **1.000** ±0.250 |" in to_markdown(alone)
@@ -78,6 +84,15 @@ def test_a_folder_is_read_whole_and_sets_stand_across(tmp_path: Path) -> None:
         "| last | 1.000 | 3.000 |",
         "| drift | 2.000 |  |",
     ]
+
+
+def test_what_was_trained_on_less_or_on_other_data_stands_apart(tmp_path: Path) -> None:
+    few = record("last", 3.0)
+    few["config"] = {**few["config"], "fraction": 0.05}
+    arms = {**ablation(llm=True), "settings": {"llm": {"fraction": 0.1}}}
+    there = [record("last", 1.0, fitted_on="set"), few, record("last", 2.0, fitted_on="other")]
+    places = gather([write(tmp_path / "a.json", there), write(tmp_path / "b.json", arms)]).data
+    assert places.tolist() == ["set", "set, 5% of rows,", "set from other", "set, 10% of rows,"]
 
 
 def test_what_is_no_result_is_named(tmp_path: Path) -> None:

@@ -1,12 +1,18 @@
 """Frames in, figures out."""
 
+from importlib.util import find_spec
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 
-from tslm import DataError
+import tslm.plotting
+from tslm import ConfigError, DataError
+from tslm.explanation import Explanation
 from tslm.plotting import MOST, SHOWN, models, plot_forecasts
+
+plotly = pytest.mark.skipif(find_spec("plotly") is None, reason="plotly is not installed")
 
 
 def frame(ids: int = 2, n: int = 30, first: int = 0, column: str = "y") -> pd.DataFrame:
@@ -91,3 +97,46 @@ def test_quantiles_are_bands_from_the_outermost_pair_to_the_innermost() -> None:
     for q in (10, 30, 50, 70, 90):
         ahead[f"Model-q-{q}"] = ahead.Model + q / 100
     assert len(plot_forecasts(None, ahead).axes[0].collections) == 2
+
+
+@plotly
+def test_plotly_draws_the_same_lines_and_bands_as_matplotlib() -> None:
+    ahead = frame(3, 4, 100, "Model")
+    ahead["Model-lo-80"], ahead["Model-hi-80"] = ahead.Model - 1, ahead.Model + 2
+    figure = plot_forecasts(frame(3, 100), ahead, engine="plotly")
+    assert [note.text for note in figure.layout.annotations] == ["0", "1", "2"]
+    drawn = plot_forecasts(frame(3, 100), ahead)
+    lines = [line for axes in drawn.axes for line in axes.get_lines()]
+    traces = [trace for trace in figure.data if trace.fill is None]
+    assert len(lines) == len(traces)
+    for line, trace in zip(lines, traces, strict=True):
+        assert line.get_label() == trace.name
+        np.testing.assert_array_equal(line.get_xdata(), trace.x)
+        np.testing.assert_array_equal(line.get_ydata(), trace.y)
+    bands = [trace for trace in figure.data if trace.fill is not None]
+    assert [np.ptp(band.y) for band in bands] == [np.ptp(ahead.Model[:4]) + 3] * 3
+    assert [trace.name for trace in figure.data if trace.showlegend is True] == ["y", "Model"]
+
+
+@plotly
+def test_plotly_draws_how_much_of_each_prototype_is_in_each_patch() -> None:
+    reading = pd.DataFrame(
+        {
+            "unique_id": "a",
+            "patch": [0, 0, 1, 1],
+            "prototype": [3, 5, 3, 5],
+            "weight": [0.1, 0.9, 0.4, 0.6],
+            "words": ["up, rise", "down, fall"] * 2,
+        }
+    )
+    figure = Explanation(pd.DataFrame(), reading).plot(engine="plotly")
+    assert list(figure.data[0].y) == ["down, fall  [5]", "up, rise  [3]"]
+    np.testing.assert_array_equal(figure.data[0].z, [[0.9, 0.6], [0.1, 0.4]])
+
+
+def test_an_engine_that_is_unknown_or_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="Choose one of matplotlib, plotly"):
+        plot_forecasts(frame(), None, engine="bokeh")
+    monkeypatch.setattr(tslm.plotting, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'tslm\[plot\]'"):
+        plot_forecasts(frame(), None, engine="plotly")

@@ -1,5 +1,7 @@
 """Backtests, errors and ablations as figures."""
 
+from importlib.util import find_spec
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,8 @@ import pytest
 from tslm import DataError
 from tslm.data.frame import Columns
 from tslm.resultplots import MOST, plot_ablation, plot_backtest, plot_errors
+
+plotly = pytest.mark.skipif(find_spec("plotly") is None, reason="plotly is not installed")
 
 
 def history(ids: int = 2, rows: int = 40) -> pd.DataFrame:
@@ -24,6 +28,19 @@ def backtest(ids: int = 2, origins: int = 2, h: int = 4) -> pd.DataFrame:
         fold = df[(df.ds > cutoff) & (df.ds <= cutoff + h)].assign(cutoff=cutoff)
         parts.append(fold.assign(A=fold.y + fold.ds - cutoff, B=fold.y - 2))
     return pd.concat(parts, ignore_index=True)
+
+
+def ablation() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "arm": ["itself", "none", "random"],
+            "horizon": 24,
+            "change_percent": [np.nan, -5.0, 3.0],
+            "low": [np.nan, -8.0, 1.0],
+            "high": [np.nan, -2.0, 5.0],
+            "verdict": ["", "helps", "hurts"],
+        }
+    )
 
 
 def test_every_origin_has_its_line_and_its_forecasts() -> None:
@@ -57,16 +74,7 @@ def test_columns_may_have_other_names() -> None:
 
 
 def test_a_forest_has_a_row_an_arm_and_leaves_the_model_itself_out() -> None:
-    table = pd.DataFrame(
-        {
-            "arm": ["itself", "none", "random"],
-            "horizon": 24,
-            "change_percent": [np.nan, -5.0, 3.0],
-            "low": [np.nan, -8.0, 1.0],
-            "high": [np.nan, -2.0, 5.0],
-            "verdict": ["", "helps", "hurts"],
-        }
-    )
+    table = ablation()
     axes = plot_ablation(table).axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["random", "none"]
     assert axes.get_lines()[0].get_color() != axes.get_lines()[2].get_color()
@@ -79,3 +87,31 @@ def test_nothing_to_draw_is_an_error() -> None:
         plot_backtest(history(), backtest().iloc[:0])
     with pytest.raises(DataError, match="no row with a truth"):
         plot_errors(backtest().assign(y=np.nan))
+
+
+@plotly
+def test_plotly_keeps_the_forecasts_of_overlapping_origins_apart() -> None:
+    table = backtest(ids=1)
+    table["ds"] -= 2 * (table.cutoff == table.cutoff.max())  # both origins tell of two steps
+    figure = plot_backtest(history(1), table, engine="plotly")
+    drawn = [trace for trace in figure.data if trace.name == "A"]
+    for (_, fold), trace in zip(table.groupby("cutoff"), drawn, strict=True):
+        np.testing.assert_array_equal(trace.x, fold.ds)
+        np.testing.assert_array_equal(trace.y, fold.A)
+    assert [note.text for note in figure.layout.annotations] == ["0"]
+    colours = {trace.name: trace.line.color for trace in figure.data}
+    assert len(set(colours.values())) == len(colours) == 3
+    assert len(figure.layout.shapes) == 2  # a dashed line for each origin
+
+
+@plotly
+def test_plotly_draws_the_same_errors_and_the_same_forest() -> None:
+    drawn = plot_errors(backtest()).axes[0].get_lines()
+    for line, trace in zip(drawn, plot_errors(backtest(), engine="plotly").data, strict=True):
+        assert line.get_label() == trace.name
+        np.testing.assert_array_equal(line.get_ydata(), trace.y)
+    points = {trace.y[0]: trace for trace in plot_ablation(ablation(), engine="plotly").data}
+    assert set(points) == {"none", "random"}
+    assert points["none"].x[0] == -5
+    assert (points["none"].error_x.array[0], points["none"].error_x.arrayminus[0]) == (3, 3)
+    assert points["none"].marker.color != points["random"].marker.color

@@ -55,9 +55,18 @@ class BaselineForecaster(TrainedForecaster):
         devices: as in Lightning.
         strategy: as in Lightning.
         trainer: the training recipe: a name, or a ``Spec`` with options.
+        fraction: share of the training rows that is trained on, see ``TSLMForecaster``.
+        scaler: "fraction" or "train", see ``TSLMForecaster``.
         alias: name of the forecast column; None is the class name of the model.
         random_state: seed; None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> BaselineForecaster("profile_ar", h=7).fit(sales).predict().shape
+        (14, 3)
     """
 
     parts = ("model", "trainer")
@@ -90,6 +99,8 @@ class BaselineForecaster(TrainedForecaster):
         devices: Any = 1,
         strategy: str = "auto",
         trainer: str | Spec = "one_cycle",
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -120,6 +131,8 @@ class BaselineForecaster(TrainedForecaster):
         self.devices = devices
         self.strategy = strategy
         self.trainer = trainer
+        self.fraction = fraction
+        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose

@@ -14,6 +14,7 @@ from tslm.config import listed
 from tslm.data.benchmarks import Benchmark, load
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
+from tslm.errors import ConfigError
 from tslm.estimator import estimator_of
 from tslm.scoring import WindowErrors, score
 from tslm.trained import TrainedForecaster
@@ -26,40 +27,78 @@ def run(cfg: DictConfig) -> Iterator[Record]:
     """Records of one benchmark: the model's for every seed and horizon, then the baselines'.
 
     Args:
-        cfg: the settings of the verb; ``model`` selects a baseline in place of an adapter.
+        cfg: the settings of the verb; ``model`` selects a baseline in place of an adapter, and
+            ``fit_on`` another benchmark that all of them are fitted on.
+
+    Raises:
+        ConfigError: if the other benchmark has another frequency.
     """
     data = load(cfg.benchmark)
+    source = data if cfg.fit_on is None else _source(cfg.fit_on, data)
     horizons = listed(cfg.horizons) or list(data.horizons)
     for seed in listed(cfg.seeds) or []:
-        model = forecaster(cfg, data, horizons[0], seed)
-        yield from _each(cfg, data, horizons, model)
+        model = forecaster(cfg, source, horizons[0], seed)
+        yield from _each(cfg, data, source, horizons, model)
         if not trained_weights(model.forecaster_):
             break  # every seed is the same
     seed = (listed(cfg.seeds) or [0])[0]
     for name in (listed(cfg.baselines) or []) if cfg.model is None else []:
-        yield from _each(cfg, data, horizons, baseline(cfg, data, horizons[0], seed, name))
+        own = baseline(cfg, source, horizons[0], seed, name)
+        yield from _each(cfg, data, source, horizons, own)
+
+
+def _source(name: str, data: Benchmark) -> Benchmark:
+    """The benchmark to fit on in place of ``data``."""
+    source = load(name)
+    if source.freq != data.freq:
+        raise ConfigError(
+            f"fit_on={name}: {source.name} has a row every {source.freq}, and {data.name} every "
+            f"{data.freq}; a fitted model reads one frequency. Fit on a benchmark with "
+            f"freq={data.freq}."
+        )
+    return source
 
 
 def _each(
-    cfg: DictConfig, data: Benchmark, horizons: Sequence[int], model: TrainedForecaster
+    cfg: DictConfig,
+    data: Benchmark,
+    source: Benchmark,
+    horizons: Sequence[int],
+    model: TrainedForecaster,
 ) -> Iterator[Record]:
     """Records of every horizon: from one fit where it serves them all, else from one for each."""
     for served in [horizons] if model.one_for_all else [[horizon] for horizon in horizons]:
-        yield from fit_and_score(cfg, data, served, model.set_params(h=served[0]))
+        yield from fit_and_score(cfg, data, served, model.set_params(h=served[0]), source)
 
 
 def fit_and_score(
-    cfg: DictConfig, data: Benchmark, horizons: Sequence[int], model: TrainedForecaster
+    cfg: DictConfig,
+    data: Benchmark,
+    horizons: Sequence[int],
+    model: TrainedForecaster,
+    source: Benchmark | None = None,
 ) -> Iterator[Record]:
-    """Train an estimator on the training part, choose by validation, score on the test part."""
-    known, val = _parts(data)
+    """Train an estimator on the training part, choose by validation, score on the test part.
+
+    Args:
+        cfg: the settings of the verb.
+        data: what is scored.
+        horizons: steps that one fit serves.
+        model: the estimator, not fitted.
+        source: what is trained and validated on, ``data`` by default; series of another one tell
+            the model nothing but the level and spread of their own training rows.
+    """
+    source = source or data
+    known, val = _parts(source)
     began = time.perf_counter()
     model.fit(known, val_df=val)
     seconds = time.perf_counter() - began
-    panel = model.panel_of(_whole(data))
+    until = None if source is data else np.full(len(data.columns), data.borders.train_end)
+    panel = model.panel_of(_whole(data), until)
     model.prepare(panel)
     weights = trained_weights(model.forecaster_)
     extra = {
+        "fitted_on": source.name,
         "seed": model.random_state if weights else None,
         "trained_for": model.h,
         "trainable_parameters": sum(weight.numel() for weight in weights),
@@ -91,9 +130,10 @@ def _records(
         stride=cfg.stride,
     )
     seconds = round(time.perf_counter() - began, 1)
+    unit = data.spread_of(panel.ids) / panel.spread  # 1 where all training rows scale a series
     for horizon in horizons:
         name = model.settings["choices"].get("model", model.name)
-        yield record(data, name, horizon, errors[horizon], len(panel)) | {
+        yield record(data, name, horizon, errors[horizon].per(unit), len(panel)) | {
             "score_seconds": seconds,
             **extra,
         }
@@ -123,7 +163,7 @@ def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedFo
 
 def baseline(cfg: DictConfig, data: Benchmark, h: int, seed: int, name: str) -> BaselineForecaster:
     """A baseline as its own yaml has it, on the same task and machine."""
-    shared = ("accelerator", "devices", "strategy", "max_steps", "verbose")
+    shared = ("accelerator", "devices", "strategy", "max_steps", "fraction", "scaler", "verbose")
     values = {name: cfg[name] for name in shared}
     return BaselineForecaster(
         name,
@@ -147,6 +187,7 @@ def trial(data: Benchmark, stride: int) -> Trial:
         start=start,
         stop=stop,
         season=data.season_length,
+        spread=data.spread_of,
         stride=stride,
     )
 

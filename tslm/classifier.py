@@ -107,6 +107,16 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         tokenizer_: makes the codes.
         regression_: decides; not of ``bert``.
         bert_: reads and decides, of ``bert`` alone.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tslm import TSLMClassifier
+        >>> noise = np.random.default_rng(0).normal(size=(30, 1, 400))
+        >>> noise[15:] = np.cumsum(noise[15:], axis=2)
+        >>> kind = np.repeat(["noise", "walk"], 15)
+        >>> model = TSLMClassifier(backbone="tiny", order=4, n_codes=8, random_state=0)
+        >>> model.fit(noise[::2], kind[::2]).score(noise[1::2], kind[1::2])
+        1.0
     """
 
     classes_: ndarray

@@ -13,22 +13,28 @@ tslm: time-series forecasting on frozen language models
 
 usage: tslm VERB key=value ...
 
-  fit        train on your table        tslm fit data=sales.csv h=28 out=runs/a
-  predict    use a saved model          tslm predict model=runs/a data=sales.csv out=f.csv
-  backtest   forecast from past origins tslm backtest data=sales.csv h=28 n_windows=3 out=cv.csv
-  benchmark  the published protocol     tslm benchmark benchmark=etth1 out=result.json
-  ablate     does the LLM help?         tslm ablate benchmark=etth1 out=ablation.json
-  tune       search for settings        tslm tune data=sales.csv h=28 n_trials=20 out=runs/t
-  push       share a saved model        tslm push model=runs/a repo=me/sales
-  pull       get one that is shared     tslm pull repo=me/sales out=runs/b
-  table      results side by side      tslm table results=[a.json,b.json] out=results.md
-  speed      measured on this machine   tslm speed n_layers=6 out=speed.json
-  backbone   language models            tslm backbone list | tslm backbone pull NAME
-  config     a verb's settings          tslm config show | check fit adapter=autotimes
-  demo       all of it once, on ETTh1   tslm demo out=outputs/demo
+  demo       all of it once, on shipped data  tslm demo out=outputs/demo
 
-Tables are CSV or Parquet with the columns unique_id, ds, y; id_col=, time_col= and target_col=
-name others. tslm VERB --help lists a verb's settings. -m sweeps: h=12,24 runs both.
+  fit        train on your table              tslm fit data=sales.csv h=28 out=runs/a
+  predict    forecast with a saved model      tslm predict model=runs/a out=forecast.csv
+  backtest   forecast from past origins       tslm backtest data=sales.csv h=28 out=cv.csv
+  ablate     does the language model help?    tslm ablate data=sales.csv h=28 out=ablation.json
+  tune       search for good settings         tslm tune data=sales.csv h=28 n_trials=20 out=runs/t
+
+  benchmark  score on a published data set    tslm benchmark benchmark=etth1 out=result.json
+  table      results side by side             tslm table results=[a.json,b.json] out=results.md
+  speed      how fast it is on this machine   tslm speed n_layers=6 out=speed.json
+
+  push       share a saved model              tslm push model=runs/a repo=me/sales
+  pull       get one that is shared           tslm pull repo=me/sales out=runs/b
+
+  backbone   language models                  tslm backbone list | tslm backbone pull NAME
+  config     settings, before anything runs   tslm config show | check fit data=sales.csv out=runs/a
+
+Tables are CSV or Parquet files with one row a series and time step: unique_id, ds (when) and y (how
+much); id_col=, time_col= and target_col= name other columns. h is how many steps to forecast.
+tslm VERB --help lists the settings of a verb. -m runs every combination: -m h=12,24.
+Many shells want quotes around lists: 'level=[80,95]'.
 """
 VERBS = (
     "fit",
@@ -49,6 +55,8 @@ OTHERS = ("backbone", "config")
 def main(argv: Sequence[str] | None = None) -> None:
     """The command line. Exits with 0 done, 2 the user's input or settings are wrong, 1 else."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["help"] and len(words) > 1:  # tslm help fit
+        words = [words[1], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         sys.exit(0)
@@ -80,6 +88,9 @@ def _run(verb: str, words: list[str]) -> int:
 def _dispatch(verb: str, words: list[str]) -> None:
     from tslm.errors import ConfigError
 
+    asked = bool({"-h", "--help"} & set(words))
+    if verb in OTHERS and asked:
+        return print(HELP, end="")
     if verb == "backbone":
         return _backbone(words)
     if verb == "config":
@@ -88,7 +99,7 @@ def _dispatch(verb: str, words: list[str]) -> None:
         nearest = get_close_matches(verb, (*VERBS, *OTHERS), n=1)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""
         raise ConfigError(f"{verb} is not a verb. {hint}tslm --help lists them.")
-    if {"-h", "--help"} & set(words):
+    if asked:
         return _help(verb)
     return _work(verb, words)
 
@@ -99,7 +110,7 @@ def _work(verb: str, words: list[str]) -> None:
 
     _show_warnings()
     many = {"-m", "--multirun"} & set(words)
-    overrides = [word for word in words if word not in ("-m", "--multirun")]
+    overrides = _settled(verb, [word for word in words if word not in ("-m", "--multirun")])
     if not many:
         cfg = complete(compose(f"verb/{verb}", overrides))
         _work_of(verb)(cfg, print)
@@ -110,6 +121,23 @@ def _work(verb: str, words: list[str]) -> None:
         if cfg.out is not None:
             cfg.out = _numbered(cfg.out, number)
         _work_of(verb)(cfg, print)
+
+
+def _settled(verb: str, words: list[str]) -> list[str]:
+    """The words of a command, if each is a setting.
+
+    Raises:
+        ConfigError: naming one that is not.
+    """
+    from tslm.errors import ConfigError
+
+    for word in words:
+        if word.startswith("-") or "=" not in word.strip("="):
+            raise ConfigError(
+                f"{word} is not a setting. Settings are key=value, such as h=28, without dashes "
+                f"and without spaces around =. tslm {verb} --help lists them."
+            )
+    return words
 
 
 def _work_of(verb: str) -> Callable[..., None]:
@@ -153,7 +181,7 @@ def _config(words: list[str]) -> None:
         raise ConfigError(
             f"tslm config show | check VERB key=value ..., VERB one of {', '.join(VERBS)}."
         )
-    cfg = compose(f"verb/{words[1]}", words[2:])
+    cfg = compose(f"verb/{words[1]}", _settled(words[1], words[2:]))
     if words[0] == "check":
         cfg = complete(cfg)
         if "max_steps" in cfg:
@@ -169,16 +197,26 @@ def _config(words: list[str]) -> None:
 def _help(verb: str) -> None:
     """The settings of a verb, with their comments, as the yaml files have them."""
     from tslm.config import choices
-    from tslm.folders import conf_folder
 
-    own = (conf_folder() / "verb" / f"{verb}.yaml").read_text()
+    own = _read(f"verb/{verb}.yaml")
     print(_settings(own))
+    print("\n(??? must be given; null is chosen for you, or left out)")
     if "/config" in own:
-        print("\nand, as all verbs that train:\n")
-        print(_settings((conf_folder() / "config.yaml").read_text()))
+        print(f"\nSettings of all verbs that train:\n\n{_settings(_read('config.yaml'))}\n")
+        print("Choices:\n")
         groups = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer", "benchmark")
         for group in (*groups, "experiment"):
             print(f"{group}= {', '.join(choices(group)) or '-'}")
+        print(
+            "\nEach choice has settings of its own, such as adapter.patch_len=48: "
+            f"tslm config show {verb} adapter=NAME"
+        )
+
+
+def _read(name: str) -> str:
+    from tslm.folders import conf_folder
+
+    return (conf_folder() / name).read_text()
 
 
 def _settings(yaml: str) -> str:

@@ -12,8 +12,9 @@ import pandas as pd
 from omegaconf import DictConfig
 
 from tslm import metrics
-from tslm.config import listed
-from tslm.data.competitions import Competition, load
+from tslm.config import listed, node
+from tslm.data.competitions import Competition, is_competition, load
+from tslm.errors import ConfigError
 from tslm.estimator import estimator_of
 from tslm.trained import TrainedForecaster
 from tslm.training import trained_weights
@@ -25,26 +26,51 @@ def run(cfg: DictConfig) -> Iterator[Record]:
     """Records of one competition: the model's for every seed, then the baselines'.
 
     Args:
-        cfg: the settings of the verb; ``model`` selects a baseline in place of an adapter.
+        cfg: the settings of the verb; ``model`` selects a baseline in place of an adapter, and
+            ``fit_on`` another competition that all of them are fitted on.
+
+    Raises:
+        ConfigError: if the other set is no competition.
     """
     data = load(cfg.benchmark)
+    source = data if cfg.fit_on is None else _source(cfg.fit_on, data)
     own = {"h": data.horizon, "freq": 1, "season_length": cfg.season_length or data.season_length}
     model = estimator_of(cfg).set_params(**own)
     for seed in listed(cfg.seeds) or []:
-        yield fit_and_score(data, model.set_params(random_state=seed))
+        yield fit_and_score(data, model.set_params(random_state=seed), source)
         if not trained_weights(model.forecaster_):
             break  # every seed is the same
     for name in (listed(cfg.baselines) or []) if cfg.model is None else []:
-        yield fit_and_score(data, model.baseline(name))
+        yield fit_and_score(data, model.baseline(name), source)
 
 
-def fit_and_score(data: Competition, model: TrainedForecaster) -> Record:
-    """Fit an estimator on what was known, forecast what followed, and score it."""
+def _source(name: str, data: Competition) -> Competition:
+    """The competition to fit on in place of ``data``; its times are counted as well."""
+    content = node("benchmark", name)
+    if not is_competition(content):
+        raise ConfigError(
+            f"fit_on={name} has dates, and {data.name} counts its steps: a fitted model reads one "
+            "frequency. Fit on another competition, such as fit_on=m3_monthly."
+        )
+    return load(content)
+
+
+def fit_and_score(
+    data: Competition, model: TrainedForecaster, source: Competition | None = None
+) -> Record:
+    """Fit an estimator on what was known, forecast what followed, and score it.
+
+    Args:
+        data: what is scored.
+        model: the estimator, not fitted.
+        source: what it is fitted on, ``data`` by default.
+    """
+    source = source or data
     began = time.perf_counter()
-    model.fit(data.frame)
+    model.fit(source.frame)
     seconds = time.perf_counter() - began
     began = time.perf_counter()
-    ahead = model.predict().groupby("unique_id", sort=False)[model.name]
+    ahead = model.predict(data.frame).groupby("unique_id", sort=False)[model.name]
     scored = time.perf_counter() - began
     weights = trained_weights(model.forecaster_)
     name = model.settings["choices"].get("model", model.name)
@@ -53,6 +79,7 @@ def fit_and_score(data: Competition, model: TrainedForecaster) -> Record:
         "model": name,
         "horizon": data.horizon,
         **errors(data, {str(name): values.to_numpy() for name, values in ahead}),
+        "fitted_on": source.name,
         "seed": model.random_state if weights else None,
         "trainable_parameters": sum(weight.numel() for weight in weights),
         "train_seconds": round(seconds, 1),

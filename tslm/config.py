@@ -24,6 +24,15 @@ from tslm.spec import Spec
 
 GROUPS = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer")
 TRUSTED = ("tslm.", "torch.", "lightning.")
+ELSEWHERE = {  # what other libraries call it
+    "dataset": "benchmark",
+    "horizon": "h",
+    "input_size": "context_length",
+    "lr": "learning_rate",
+    "pred_len": "h",
+    "seed": "random_state",
+    "seq_len": "context_length",
+}
 COUNTS = {
     "n_windows",
     "n_trials",
@@ -33,6 +42,7 @@ COUNTS = {
     "rounds",
     "rollout_steps",
 }  # of some verbs
+SCALERS = ("fraction", "train")
 FLAGS = {"overwrite", "download", "private"}
 
 
@@ -65,6 +75,8 @@ class RunConfig:
     learning_rate: float | None
     batch_size: int | None
     val_size: int | None
+    fraction: float
+    scaler: str
     early_stopping_patience: int | None
     accelerator: str
     devices: Any
@@ -223,8 +235,11 @@ def explain(error: Exception, primary: str = "config") -> ConfigError:
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """The message for a setting that does not exist."""
-    nearest = get_close_matches(key, known, n=1) or get_close_matches(
-        key.split(".")[-1], [k.split(".")[-1] for k in known], n=1
+    elsewhere = [ELSEWHERE[key]] if ELSEWHERE.get(key) in known else []
+    nearest = (
+        elsewhere
+        or get_close_matches(key, known, n=1)
+        or get_close_matches(key.split(".")[-1], [k.split(".")[-1] for k in known], n=1)
     )
     siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
     hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(siblings or known)}."
@@ -245,7 +260,8 @@ def keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     for key in cfg:
         name = f"{prefix}{key!s}"
         node = None if OmegaConf.is_missing(cfg, key) else cfg[key]
-        found += keys(node, f"{name}.") if isinstance(node, DictConfig) and node else [name]
+        found.append(name)
+        found += keys(node, f"{name}.") if isinstance(node, DictConfig) else []
     return [name for name in found if "_target_" not in name]
 
 
@@ -322,13 +338,19 @@ def checked(cfg: DictConfig) -> DictConfig:
         typed = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
     except OmegaConfBaseException as error:
         value = OmegaConf.select(cfg, str(error.full_key))
-        raise ConfigError(f"{error.full_key}={value!r}: {error.msg}") from error
+        raise ConfigError(
+            f"{error.full_key}={value!r}: {str(error.msg).splitlines()[0]}"
+        ) from error
     cfg.merge_with(OmegaConf.to_container(typed))
     for name in ("h", "context_length", "season_length", "batch_size", "max_steps", "max_epochs"):
         if cfg[name] is not None and cfg[name] < 1:
             raise ConfigError(f"{name}={cfg[name]} must be at least 1.")
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
+    if not 0 < cfg.fraction <= 1:
+        raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
+    if cfg.scaler not in SCALERS:
+        raise ConfigError(f"scaler={cfg.scaler} is unknown. Choose one of {', '.join(SCALERS)}.")
     return cfg
 
 

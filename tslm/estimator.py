@@ -82,9 +82,25 @@ class TSLMForecaster(TrainedForecaster):
         pretrained: a folder that a ``LiPCoTPretrainer``, or another forecaster with this adapter,
             has saved: training begins with what is portable of its adapter.
         trainer: the training recipe: a name, or a ``Spec`` with options.
+        fraction: share of the training rows of each series that is trained on, above 0: a context
+            and so much of what follows it, the first ones. Validation, and the sizes that data
+            suggest, are those of all rows.
+        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
+            in the few-shot literature all training rows ("train").
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+
+    Examples:
+        >>> from tslm import TSLMForecaster
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+        >>> model.fit(sales).predict(level=[80]).columns.tolist()
+        ['unique_id', 'ds', 'AutoTimes', 'AutoTimes-lo-80', 'AutoTimes-hi-80']
+        >>> backtest = model.cross_validation(sales, n_windows=2)
+        >>> backtest.columns.tolist()
+        ['unique_id', 'ds', 'cutoff', 'y', 'AutoTimes', 'SeasonalNaive']
     """
 
     parts = ("adapter", "decoder", "law", "base", "freeze", "trainer")
@@ -127,6 +143,8 @@ class TSLMForecaster(TrainedForecaster):
         pretrained: str | Path | None = None,
         trainer: str | Spec = "one_cycle",
         law: str | Spec | None = None,
+        fraction: float = 1.0,
+        scaler: str = "fraction",
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -167,6 +185,8 @@ class TSLMForecaster(TrainedForecaster):
         self.pretrained = pretrained
         self.trainer = trainer
         self.law = law
+        self.fraction = fraction
+        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose

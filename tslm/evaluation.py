@@ -39,6 +39,15 @@ def evaluate(
 
     Returns:
         One row a metric, one column a forecast.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.evaluation import evaluate
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales)
+        >>> evaluate(backtest, sales, season_length=7).metric.tolist()
+        ['mae', 'rmse', 'mase', 'smape']
     """
     names = columns or Columns()
     own = (names.id, names.time, names.target, "cutoff")

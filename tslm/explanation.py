@@ -1,12 +1,12 @@
 """What the body is told, in words: the words nearest to each prototype, and where each is used."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from tslm.calendar import Calendar
@@ -36,14 +36,15 @@ class Explanation:
     words: pd.DataFrame
     reading: pd.DataFrame
 
-    def plot(self, series: object = None, rows: int = 12) -> Figure:
+    def plot(self, series: object = None, rows: int = 12, *, engine: str = "matplotlib") -> Any:
         """Which prototypes each patch of a series is made of: the most used ones, by their words.
 
         Args:
             series: its id; None is the first.
             rows: how many prototypes are shown.
+            engine: "matplotlib" or "plotly".
         """
-        return plot_readings(self.reading, series, rows)
+        return plot_readings(self.reading, series, rows, engine)
 
 
 def explain(

@@ -12,8 +12,9 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelHubMixin
 
 from tslm import __version__
+from tslm.ablation.findings import Findings
 from tslm.ablation.report import Ablation
-from tslm.errors import TslmError
+from tslm.errors import ConfigError, TslmError
 from tslm.estimator import TSLMForecaster, load_estimator
 from tslm.trained import TrainedForecaster
 
@@ -25,12 +26,24 @@ class HubModel(ModelHubMixin):
 
     Args:
         forecaster: fitted.
-        ablation: what ``ablate`` found, for the card; None takes that of the forecaster.
+        ablation: what ``ablate`` found, for the card, or the file ``tslm ablate`` wrote; None takes
+            that of the forecaster.
+
+    Raises:
+        DataError: if the file is no result of an ablation.
+        ConfigError: if the ablation is of another model.
     """
 
-    def __init__(self, forecaster: TrainedForecaster, ablation: Ablation | None = None) -> None:
+    def __init__(
+        self, forecaster: TrainedForecaster, ablation: Ablation | str | Path | None = None
+    ) -> None:
         self.forecaster = forecaster
-        self.ablation = ablation or vars(forecaster).get("ablation_")
+        self.findings = _found(vars(forecaster).get("ablation_") if ablation is None else ablation)
+        if self.findings is not None and self.findings.model != forecaster.name:
+            raise ConfigError(
+                f"The ablation is of {self.findings.model}, and the model is {forecaster.name}. "
+                "Give the ablation of this model, or none."
+            )
 
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the folder into the one that is there already."""
@@ -51,22 +64,31 @@ class HubModel(ModelHubMixin):
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Results beside what needs no training, the ablation, and how to use it."""
-        return ModelCard(card(self.forecaster, self.ablation))
+        return ModelCard(card(self.forecaster, self.findings))
 
 
-def push(model: TrainedForecaster, repo: str, **options: Any) -> str:
+def push(
+    model: TrainedForecaster,
+    repo: str,
+    *,
+    ablation: Ablation | str | Path | None = None,
+    **options: Any,
+) -> str:
     """Upload a fitted model; gives the address of the commit.
 
     Args:
         model: fitted.
         repo: ``user/name``.
+        ablation: for the card, see ``HubModel``.
         options: of ``ModelHubMixin.push_to_hub``: ``private``, ``token``, ``branch`` ...
 
     Raises:
+        DataError: if the file is no result of an ablation.
+        ConfigError: if the ablation is of another model.
         TslmError: if the hub is out of reach, or refuses.
     """
     with _asked(repo):
-        return str(HubModel(model).push_to_hub(repo, **options))
+        return str(HubModel(model, ablation).push_to_hub(repo, **options))
 
 
 def pull(repo: str, *, download: bool = False, **options: Any) -> TrainedForecaster:
@@ -111,7 +133,13 @@ def _fetched(repo: str, options: Mapping[str, Any]) -> Path:
     return Path(snapshot_download(repo, allow_patterns=files, **given))
 
 
-def card(model: TrainedForecaster, ablation: Ablation | None = None) -> str:
+def _found(ablation: Ablation | str | Path | None) -> Findings | None:
+    if isinstance(ablation, Ablation):
+        return Findings.of(ablation.to_dict())
+    return None if ablation is None else Findings.read(ablation)
+
+
+def card(model: TrainedForecaster, findings: Findings | None = None) -> str:
     """The page of a shared model, in Markdown."""
     own = isinstance(model, TSLMForecaster)
     body = model.model_.backbone.identity.name if own else None
@@ -134,7 +162,7 @@ def card(model: TrainedForecaster, ablation: Ablation | None = None) -> str:
             f"The language model ({body}) is frozen and not part of this repository; its "
             "fingerprint is, and loading refuses another one.",
         ]
-    return "\n".join([*lines, "", *_use(), "", *_results(model), "", *_ablation(ablation, own), ""])
+    return "\n".join([*lines, "", *_use(), "", *_results(model), "", *_ablation(findings, own), ""])
 
 
 def _use() -> list[str]:
@@ -163,10 +191,8 @@ def _results(model: TrainedForecaster) -> list[str]:
     ]
 
 
-def _ablation(ablation: Ablation | None, own: bool) -> list[str]:
-    if ablation is None:
-        said = "Does the language model help? Not asked: `model.ablate(df)` would tell."
-        return [said] if own else []
-    return ["Does the language model help? On windows held out:", ""] + [
-        f"- {answer.sentence}" for answer in ablation.answers
-    ]
+def _ablation(findings: Findings | None, own: bool) -> list[str]:
+    if findings is not None:
+        return findings.to_markdown()
+    said = "Does the language model help? Not asked: `model.ablate(df)` would tell."
+    return [said] if own else []

@@ -99,6 +99,12 @@ class Beside:
         samples = [column for (kind, _), column in ends.items() if kind == "sample"]
         return cls(levels, dict(sorted(quantiles.items())), samples)
 
+    @property
+    def bands(self) -> list[tuple[str, str]]:
+        """Lower and upper column between each two quantiles alike far from the middle."""
+        pairs = zip(self.quantiles.items(), reversed(self.quantiles.items()), strict=True)
+        return [(lower, upper) for (low, lower), (high, upper) in pairs if low < high]
+
 
 def forecasts(columns: Iterable[str]) -> list[str]:
     """The columns that are no interval, quantile or sample of another one."""

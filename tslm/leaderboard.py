@@ -90,7 +90,8 @@ def _arm(content: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
     """A row of an ablation."""
     name = content["model"] if arm["arm"] == ITSELF else arm["arm"]
     names = ("horizon", "mse", "mse_sd", "mae", "runs", "windows", "among_best")
-    return {"data": content["data"], "model": name, **{key: arm[key] for key in names}}
+    data = _place(content["data"], content.get("settings", {}).get(ITSELF, {}))
+    return {"data": data, "model": name, **{key: arm[key] for key in names}}
 
 
 def _record(record: dict[str, Any]) -> dict[str, Any]:
@@ -98,17 +99,26 @@ def _record(record: dict[str, Any]) -> dict[str, Any]:
     settings = record["config"]
     name = record["model"]
     if record.get("backbone") is not None:
-        name += f" on {record['backbone']}, {settings['n_layers']} blocks"
+        depth = settings["n_layers"]
+        name += f" on {record['backbone']}" + (f", {depth} blocks" if depth is not None else "")
     if (base := settings.get("choices", {}).get("base")) is not None:
         name += f", base {base}"
     return {
-        "data": record["benchmark"],
+        "data": _place(record["benchmark"], settings, record.get("fitted_on")),
         "model": name,
         **{key: record[key] for key in ("horizon", "mse", "mae", "windows")},
         "mse_sd": None,
         "runs": 1,
         "among_best": None,
     }
+
+
+def _place(data: str, settings: dict[str, Any], fitted_on: str | None = None) -> str:
+    """A data set; where another one, or a part of it, was trained on, it is a place of its own."""
+    if fitted_on not in (None, data):
+        data = f"{data} from {fitted_on}"
+    share = settings.get("fraction", 1.0)  # older results do not say
+    return data if share == 1 else f"{data}, {share:.0%} of rows,"
 
 
 def _cell(row: dict[Hashable, Any], alone: bool) -> str:

@@ -1,17 +1,36 @@
-"""Frames in, figures out."""
+"""Frames in, figures out: of matplotlib, or of plotly where it is installed."""
+
+from importlib.util import find_spec
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from tslm.errors import DataError
+from tslm.data.columns import Columns
+from tslm.errors import ConfigError, DataError
 from tslm.intervals import Beside
 from tslm.intervals import forecasts as shown
 
+ENGINES = ("matplotlib", "plotly")
 MOST = 8  # series in one figure
 PATHS = 50  # samples drawn of a forecast
 SHOWN = 5  # horizons of history before the forecast
+
+
+def by_plotly(engine: str) -> bool:
+    """Whether plotly draws.
+
+    Raises:
+        ConfigError: if it is not installed, or the engine is unknown.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"engine={engine!r} is unknown. Choose one of {', '.join(ENGINES)}.")
+    if engine == "plotly" and find_spec("plotly") is None:
+        raise ConfigError("engine='plotly' needs plotly: pip install 'tslm[plot]'.")
+    return engine == "plotly"
 
 
 def plot_forecasts(
@@ -21,10 +40,12 @@ def plot_forecasts(
     id_col: str = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
-) -> Figure:
+    engine: str = "matplotlib",
+) -> Any:
     """Draw the end of each series and its forecasts, one panel a series, eight at most.
 
-    Intervals and quantiles are bands in the colour of their forecast, samples thin lines.
+    Intervals and quantiles are bands in the colour of their forecast, samples thin lines (by
+    matplotlib alone).
 
     Args:
         df: what happened; may reach into the time of the forecasts.
@@ -32,14 +53,46 @@ def plot_forecasts(
         id_col: column of series ids.
         time_col: column of times.
         target_col: column of values.
+        engine: "matplotlib", or "plotly" for a figure to zoom into.
+
+    Returns:
+        A ``Figure`` of that library.
 
     Raises:
         DataError: if there is nothing to draw.
+        ConfigError: if the engine is unknown or not installed.
     """
+    names, interactive = Columns(id_col, time_col, target_col), by_plotly(engine)
     frames = [frame for frame in (df, forecasts) if frame is not None]
     if not frames or frames[-1].empty:
         raise DataError("There is nothing to draw. Pass df, forecasts or both, with rows.")
-    ids = pd.unique(pd.concat([frame[id_col] for frame in frames[-1:]]))[:MOST]
+    ids = pd.unique(frames[-1][id_col])[:MOST]
+    ahead = None if forecasts is None else forecasts[forecasts[id_col].isin(ids)]
+    past = None if df is None else _recent(df, ahead, ids, names)
+    shown = [] if ahead is None else models(ahead, (id_col, time_col, target_col))
+    if interactive:
+        from tslm import interactive as plotly
+
+        return plotly.forecasts(past, ahead, shown, names)
+    return _panels(past, ahead, ids, shown, names)
+
+
+def _recent(df: pd.DataFrame, ahead: pd.DataFrame | None, ids: Any, names: Columns) -> pd.DataFrame:
+    """What happened, in the order of time, back to a few horizons before the forecasts."""
+    past = df[df[names.id].isin(ids)].sort_values([names.id, names.time])
+    if ahead is None:
+        return past
+    steps = past[names.id].map(ahead.groupby(names.id).size())
+    return past[past.groupby(names.id).cumcount(ascending=False) < (SHOWN + 1) * steps]
+
+
+def _panels(
+    past: pd.DataFrame | None,
+    ahead: pd.DataFrame | None,
+    ids: Any,
+    shown: list[str],
+    names: Columns,
+) -> Figure:
     columns = min(len(ids), 2)
     rows = -(-len(ids) // columns)
     figure, grid = plt.subplots(
@@ -48,22 +101,27 @@ def plot_forecasts(
     for axes in grid.flat[len(ids) :]:
         axes.remove()
     for axes, name in zip(grid.flat, ids, strict=False):
-        ahead = None if forecasts is None else forecasts[forecasts[id_col] == name]
-        if df is not None:
-            past = df[df[id_col] == name].sort_values(time_col)
-            if ahead is not None:
-                past = past.tail(SHOWN * max(len(ahead), 1) + len(ahead))
-            axes.plot(past[time_col], past[target_col], color="0.35", lw=1, label=target_col)
+        if past is not None:
+            own = past[past[names.id] == name]
+            axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
         if ahead is not None:
-            for column in models(ahead, (id_col, time_col, target_col)):
-                _draw(axes, ahead, time_col, column)
+            for column in shown:
+                _draw(axes, ahead[ahead[names.id] == name], names.time, column)
         axes.set_title(str(name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
-        axes.tick_params(axis="x", labelrotation=20)
+        concise(axes)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
     plt.close(figure)  # shown by whoever asked for it, once
     return figure
+
+
+def concise(axes: Axes) -> None:
+    """Write years and months once, not at every tick."""
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, AutoDateLocator):
+        formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(formatter)
 
 
 def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
@@ -77,24 +135,27 @@ def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
     beside = Beside.of(name, ahead.columns)
     for path in beside.samples[:PATHS]:
         axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=line.get_color(), zorder=1)
-    shares = sorted(beside.quantiles)
-    for low, high in zip(shares, reversed(shares), strict=True):
-        if low < high:
-            lower, upper = (ahead[beside.quantiles[share]] for share in (low, high))
-            axes.fill_between(ahead[time], lower, upper, color=line.get_color(), alpha=0.15, lw=0)
+    for lower, upper in beside.bands:
+        ends = ahead[lower], ahead[upper]
+        axes.fill_between(ahead[time], *ends, color=line.get_color(), alpha=0.15, lw=0)
 
 
-def plot_readings(reading: pd.DataFrame, series: object = None, rows: int = 12) -> Figure:
+def plot_readings(
+    reading: pd.DataFrame, series: object = None, rows: int = 12, engine: str = "matplotlib"
+) -> Any:
     """Draw which prototypes each patch of a series is made of, the most used ones on top.
 
     Args:
         reading: of an ``Explanation``.
         series: its id; None is the first.
         rows: how many prototypes are shown.
+        engine: "matplotlib" or "plotly".
 
     Raises:
         DataError: if there is no such series.
+        ConfigError: if the engine is unknown or not installed.
     """
+    interactive = by_plotly(engine)
     chosen = reading.unique_id.iloc[0] if series is None else series
     own = reading[reading.unique_id == chosen]
     if own.empty:
@@ -104,7 +165,12 @@ def plot_readings(reading: pd.DataFrame, series: object = None, rows: int = 12) 
         index="prototype", columns="patch", values="weight"
     )
     table = table.reindex(index=used, columns=range(int(own.patch.max()) + 1))
-    labels = own.drop_duplicates("prototype").set_index("prototype").words
+    words = own.drop_duplicates("prototype").set_index("prototype").words
+    labels = [f"{words[p]}  [{p}]"[:70] for p in table.index]
+    if interactive:
+        from tslm import interactive as plotly
+
+        return plotly.readings(table, labels, str(chosen))
     figure, axes = plt.subplots(figsize=(9, 0.9 + 0.3 * len(table)), layout="constrained")
     if table.shape[1] > 1:
         image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
@@ -114,7 +180,7 @@ def plot_readings(reading: pd.DataFrame, series: object = None, rows: int = 12) 
         axes.barh(range(len(table)), table[0], color="#0b5fae")
         axes.invert_yaxis()
         axes.set_xlabel("weight in the whole window")
-    axes.set_yticks(range(len(table)), [f"{labels[p]}  [{p}]"[:70] for p in table.index])
+    axes.set_yticks(range(len(table)), labels)
     axes.set_title(str(chosen), loc="left", fontsize="medium")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -30,6 +30,7 @@ from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import RandomWindows, Windows
 from tslm.errors import ConfigError, NotFittedError
+from tslm.progress import Bar
 from tslm.spec import Spec
 from tslm.training import Recipe, quiet, trained_weights
 from tslm.types import Batch, Facts
@@ -68,6 +69,20 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
 
     Attributes:
         reader_: the body with the adapter and a head.
+
+    Examples:
+        >>> from tslm import LiPCoTPretrainer, Spec
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200, max_length=300)
+        >>> adapter = Spec("lipcot", order=4, n_codes=8, frame_length=14)
+        >>> teacher = LiPCoTPretrainer(adapter=adapter, backbone="tiny", max_steps=2, verbose=0)
+        >>> teacher.fit([sales]).save("codes", overwrite=True)
+        >>> from tslm import TSLMForecaster
+        >>> model = TSLMForecaster(
+        ...     h=7, adapter=adapter, backbone="tiny", pretrained="codes", max_steps=2, verbose=0
+        ... )
+        >>> len(model.fit(sales).predict())
+        14
     """
 
     reader_: "CodeReader"
@@ -236,6 +251,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
                 enable_checkpointing=False,
                 enable_model_summary=False,
                 enable_progress_bar=self.verbose > 0,
+                callbacks=[Bar()] if self.verbose > 0 else [],
             ).fit(_Lessons(reader, recipe), DataLoader(feed, batch_size=None))
 
     def _check_fitted(self) -> None:

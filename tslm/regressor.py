@@ -61,6 +61,16 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         n_features_in_: steps of a window, L.
         n_outputs_: steps of a forecast, H.
         forecaster_: adapter, frozen body and decoder.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tslm import TSLMWindowRegressor
+        >>> series = np.sin(np.arange(130) / 2)
+        >>> windows = np.lib.stride_tricks.sliding_window_view(series, 30)
+        >>> X, y = windows[:, :24], windows[:, 24:]
+        >>> model = TSLMWindowRegressor(backbone="tiny", max_steps=2, random_state=0)
+        >>> model.fit(X[:80], y[:80]).predict(X[80:]).shape
+        (21, 6)
     """
 
     n_features_in_: int

@@ -1,44 +1,68 @@
 """Pictures of results: a backtest and its origins, errors by horizon, an ablation as a forest."""
 
-import matplotlib.pyplot as plt
-import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
+from typing import Any
 
-from tslm.data.frame import Columns
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from tslm.data.columns import Columns
 from tslm.errors import DataError
-from tslm.plotting import models
+from tslm.plotting import by_plotly, concise, models
 
 MOST = 6  # series in one figure
-COLOURS = {"helps": "#2a7f4f", "hurts": "#b3392f"}
+COLOURS = {  # by verdict; the last is the model itself
+    "helps": "#1a7f37",
+    "hurts": "#b42318",
+    "no clear difference": "#57606a",
+    "underpowered": "#9a6700",
+    "": "#0b5fae",
+}
 
 
 def plot_backtest(
-    df: pd.DataFrame, backtest: pd.DataFrame, columns: Columns | None = None
-) -> Figure:
+    df: pd.DataFrame,
+    backtest: pd.DataFrame,
+    columns: Columns | None = None,
+    engine: str = "matplotlib",
+) -> Any:
     """Draw the forecasts from every origin over what happened, six series at most.
 
     Args:
         df: the long frame the backtest was made from.
         backtest: what ``cross_validation`` gave.
         columns: what the columns are called.
+        engine: "matplotlib", or "plotly" for a figure to zoom into.
 
     Raises:
         DataError: if the backtest has no rows.
+        ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.resultplots import plot_backtest
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_backtest(sales, backtest).savefig("backtest.png")
     """
-    names = columns or Columns()
+    names, interactive = columns or Columns(), by_plotly(engine)
     if backtest.empty:
         raise DataError("The backtest has no rows, so there is nothing to draw.")
     ids = pd.unique(backtest[names.id])[:MOST]
+    backtest = backtest[backtest[names.id].isin(ids)]
+    past = _recent(df, backtest, names)
+    shown = models(backtest, (names.id, names.time, names.target))
+    if interactive:
+        from tslm import interactive as plotly
+
+        return plotly.backtest(past, backtest, shown, names)
     figure, grid = plt.subplots(
         len(ids), figsize=(10, 2.4 * len(ids) + 0.4), squeeze=False, layout="constrained"
     )
-    shown = models(backtest, (names.id, names.time, names.target))
     for axes, name in zip(grid[:, 0], ids, strict=True):
         rows = backtest[backtest[names.id] == name]
-        past = df[df[names.id] == name].sort_values(names.time)
-        past = past.tail(3 * rows[names.time].nunique())
-        axes.plot(past[names.time], past[names.target], color="0.35", lw=1, label=names.target)
+        own = past[past[names.id] == name]
+        axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
         for number, column in enumerate(shown):
             for first, (_, fold) in enumerate(rows.groupby("cutoff")):
                 label = None if first else column
@@ -47,13 +71,23 @@ def plot_backtest(
             axes.axvline(cutoff, color="0.5", lw=0.8, ls="--", zorder=0)
         axes.set_title(str(name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
+        concise(axes)
     handles, labels = grid[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
     plt.close(figure)
     return figure
 
 
-def plot_errors(backtest: pd.DataFrame, columns: Columns | None = None) -> Figure:
+def _recent(df: pd.DataFrame, backtest: pd.DataFrame, names: Columns) -> pd.DataFrame:
+    """What happened, in the order of time, from twice the time of the backtest before it on."""
+    past = df[df[names.id].isin(backtest[names.id])].sort_values([names.id, names.time])
+    steps = past[names.id].map(3 * backtest.groupby(names.id)[names.time].nunique())
+    return past[past.groupby(names.id).cumcount(ascending=False) < steps]
+
+
+def plot_errors(
+    backtest: pd.DataFrame, columns: Columns | None = None, engine: str = "matplotlib"
+) -> Any:
     """Draw the mean absolute error of every forecast at each step of the horizon.
 
     Each series counts alike: its errors are divided by the mean absolute error of all forecasts of
@@ -62,11 +96,21 @@ def plot_errors(backtest: pd.DataFrame, columns: Columns | None = None) -> Figur
     Args:
         backtest: what ``cross_validation`` gave.
         columns: what the columns are called.
+        engine: "matplotlib", or "plotly" for a figure to zoom into.
 
     Raises:
         DataError: if the backtest has no rows with a truth.
+        ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.resultplots import plot_errors
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_errors(backtest).savefig("errors.png")
     """
-    names = columns or Columns()
+    names, interactive = columns or Columns(), by_plotly(engine)
     rows = backtest.dropna(subset=[names.target])
     if rows.empty:
         raise DataError("The backtest has no row with a truth, so there are no errors to draw.")
@@ -76,11 +120,16 @@ def plot_errors(backtest: pd.DataFrame, columns: Columns | None = None) -> Figur
     order = rows.sort_values([names.id, "cutoff", names.time])
     step = order.groupby([names.id, "cutoff"]).cumcount() + 1
     table = errors.div(usual.where(usual > 0, 1), axis=0).groupby(step).mean()
+    ylabel = "relative mean absolute error"
+    if interactive:
+        from tslm import interactive as plotly
+
+        return plotly.errors(table, ylabel)
     figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
     for column in shown:
         axes.plot(table.index, table[column], lw=1.4, marker="." * (len(table) < 40), label=column)
     axes.set_xlabel("steps ahead")
-    axes.set_ylabel("relative mean absolute error")
+    axes.set_ylabel(ylabel)
     axes.set_ylim(bottom=0)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
@@ -88,36 +137,49 @@ def plot_errors(backtest: pd.DataFrame, columns: Columns | None = None) -> Figur
     return figure
 
 
-def plot_ablation(table: pd.DataFrame, horizon: int | None = None) -> Figure:
+def plot_ablation(
+    table: pd.DataFrame, horizon: int | None = None, engine: str = "matplotlib"
+) -> Any:
     """Draw an ablation as a forest: the model against each arm, with its interval.
 
-    Left of zero the model errs less than what stands in its place.
+    Left of zero the model errs less than what stands in its place; within the band, one percent,
+    there is hardly a difference. What goes beyond the frame is cut off (by matplotlib).
 
     Args:
         table: what ``ablate`` gave.
         horizon: which one to draw; None is the first.
+        engine: "matplotlib" or "plotly".
 
     Raises:
         DataError: if no arm was compared at that horizon.
+        ConfigError: if the engine is unknown or not installed.
     """
+    interactive = by_plotly(engine)
     wanted = table.horizon.iloc[0] if horizon is None else horizon
     rows = table[(table.horizon == wanted) & table.change_percent.notna()]
     if rows.empty:
         raise DataError(f"No arm was compared at horizon {wanted}.")
     rows = rows.sort_values("change_percent", ascending=False)
-    places = np.arange(len(rows))
-    low, high, middle = (rows[name].to_numpy(float) for name in ("low", "high", "change_percent"))
+    xlabel = "squared error of the model against each, in percent; left: the model is better"
+    title = f"horizon {wanted}"
+    if interactive:
+        from tslm import interactive as plotly
+
+        return plotly.forest(rows, COLOURS, xlabel, title)
     figure, axes = plt.subplots(figsize=(8, 1.1 + 0.32 * len(rows)), layout="constrained")
-    for i, verdict in enumerate(rows.verdict):
-        colour = COLOURS.get(str(verdict), "0.45")
-        axes.plot([low[i], high[i]], [i, i], color=colour, lw=2, solid_capstyle="butt")
-        axes.plot(middle[i], i, "o", color=colour, ms=5)
-    axes.axvline(0, color="0.3", lw=0.8)
-    axes.set_yticks(places, rows.arm)
-    axes.set_xlabel(
-        "squared error of the model against each, in percent; left: the model is better"
-    )
-    axes.set_title(f"horizon {wanted}", loc="left", fontsize="medium")
+    axes.axvspan(-1, 1, color="0.93", zorder=0)
+    axes.axvline(0, color="0.4", lw=0.8)
+    span = max(5.0, 1.3 * float(rows.change_percent.abs().clip(upper=60).max()))
+    changes = rows[["low", "change_percent", "high"]].to_numpy(float).clip(-2 * span, 2 * span)
+    for place, (low, change, high) in enumerate(changes):
+        colour = COLOURS[str(rows.verdict.iloc[place])]
+        axes.plot([low, high], [place, place], color=colour, lw=1.6)
+        axes.plot([change], [place], "o", color=colour, ms=5)
+    axes.set_xlim(-span, span)
+    axes.set_yticks(range(len(rows)), rows.arm)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(xlabel)
+    axes.set_title(title, loc="left", fontsize="medium")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0)
     plt.close(figure)

@@ -1,7 +1,7 @@
 """Errors of a forecaster over windows: every window, streamed, one roll-out for all horizons."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -34,6 +34,11 @@ class WindowErrors:
     def means(self) -> tuple[float, float]:
         """MSE and MAE, averaged over windows."""
         return float(np.nanmean(self.mse)), float(np.nanmean(self.mae))
+
+    def per(self, unit: Float[ndarray, " S"]) -> "WindowErrors":
+        """The same errors counted in ``unit``, which is one number a series of the panel."""
+        by = unit[self.series]
+        return replace(self, mse=self.mse / by**2, mae=self.mae / by)
 
 
 def score(

@@ -13,6 +13,12 @@ class Spec:
     Args:
         name: the file in ``conf/GROUP``, without its ending.
         options: settings of that file.
+
+    Examples:
+        >>> from tslm import Spec, TSLMForecaster
+        >>> model = TSLMForecaster(adapter=Spec("autotimes", patch_len=48))
+        >>> model.set_params(adapter__patch_len=24).adapter
+        Spec('autotimes', patch_len=24)
     """
 
     def __init__(self, name: str, **options: Any) -> None:

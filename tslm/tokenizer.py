@@ -67,6 +67,17 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         codebook_: filters, gains and levels.
         estimator_: how frames are measured, with the order and the band that ``fit`` settled on.
         frame_length_: steps of the longest frame ``fit`` saw.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tslm import LiPCoTTokenizer
+        >>> frames = np.random.default_rng(0).normal(size=(50, 96)).cumsum(axis=1)
+        >>> tokenizer = LiPCoTTokenizer(order=4, n_codes=8).fit(frames)
+        >>> codes = tokenizer.transform(frames)
+        >>> codes.shape
+        (50, 3)
+        >>> tokenizer.inverse_transform(codes).shape
+        (50, 96)
     """
 
     codebook_: Codebook

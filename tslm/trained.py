@@ -19,6 +19,7 @@ from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
 from tslm.conformal import Calibration, check, wanted
 from tslm.data.align import aligned
+from tslm.data.fewshot import first_rows
 from tslm.data.frame import Frame
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
@@ -112,12 +113,13 @@ class TrainedForecaster(LongFrameForecaster):
             frame = aligned(frame)
             kept = np.full(len(kept), kept.max())
         split = np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
-        panel = Panel.from_frame(frame, until=split)
-        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
-        effects = Effects.learn(chosen, frame, panel, split, task) if chosen else None
+        shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
+        panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
+        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
+        effects = Effects.learn(chosen, frame, panel, shown, task) if chosen else None
         panel = panel if effects is None else effects.applied(panel, frame)
         run = Run.start(cfg, panel, None if folder is None else Path(folder))
         with torch.random.fork_rng(devices=[]):
@@ -126,7 +128,7 @@ class TrainedForecaster(LongFrameForecaster):
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
             self._begin(model)
-            self._learn(cfg, model, panel, split, run)
+            self._learn(cfg, model, panel, shown, split, run)
             if effects is not None and panel.lead is not None:
                 share = self._share_led(cfg, model, panel, split)
                 effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
@@ -298,20 +300,26 @@ class TrainedForecaster(LongFrameForecaster):
         return kept
 
     def _learn(
-        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, run: Run
+        self,
+        cfg: DictConfig,
+        model: Forecaster,
+        panel: Panel,
+        shown: Ints,
+        split: Ints,
+        run: Run,
     ) -> None:
-        """Show the forecaster its windows; train the weights it has."""
+        """Show the forecaster windows of the rows ``shown``; train the weights it has."""
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
         windows = Windows(
-            panel, context_length=length, future_length=step, stop=split, joint=model.joint
+            panel, context_length=length, future_length=step, stop=shown, joint=model.joint
         )
         val = Windows(
             panel, context_length=length, future_length=cfg.h, start=split, joint=model.joint
         )
         looked_at = spread(len(val), LOOK) if len(val) else None
         if isinstance(model, Network):
-            _check_windows(windows, step, split)
+            _check_windows(windows, step, shown)
             for part in (windows, val):
                 model.prepare(start_times(part, model.patch_len))
         some = spread(len(windows), LEARNT) if len(windows) else None
@@ -385,10 +393,10 @@ class TrainedForecaster(LongFrameForecaster):
             self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
 
 
-def _check_windows(windows: Windows, step: int, split: Ints) -> None:
+def _check_windows(windows: Windows, step: int, shown: Ints) -> None:
     if not len(windows):
         raise DataError(
             f"No series is long enough to train on: a window needs more than {step} rows before "
-            f"its validation rows, and the longest series has {split.max()}. Set a smaller h or "
-            "val_size, or give longer series."
+            f"its validation rows, and the longest series has {shown.max()}. Set a smaller h or "
+            "val_size, or a larger fraction, or give longer series."
         )

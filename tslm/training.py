@@ -10,8 +10,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.callbacks.progress.tqdm_progress import Tqdm
+from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from torch import Tensor, nn
 from torch.optim import AdamW
@@ -20,6 +19,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from tslm.data.module import WindowData
 from tslm.errors import ConfigError
 from tslm.networks.base import CRITERIA, Network
+from tslm.progress import Bar
 from tslm.types import Batch
 
 TERMINATED = 143  # the exit code of what SIGTERM ended
@@ -270,26 +270,8 @@ def _callbacks(
             )
         )
     if progress:
-        callbacks.append(_Bar(refresh_rate=5))
+        callbacks.append(Bar())
     return callbacks
-
-
-class _Bar(TQDMProgressBar):
-    """One bar for the whole training; validation has none of its own."""
-
-    def init_train_tqdm(self) -> Tqdm:
-        bar = super().init_train_tqdm()
-        bar.set_description("training")
-        return bar
-
-    def init_validation_tqdm(self) -> Tqdm:
-        return Tqdm(disable=True)
-
-    def on_train_epoch_start(self, trainer: Trainer, *_: Any) -> None:
-        super().on_train_epoch_start(trainer, *_)
-        self.train_progress_bar.reset(trainer.max_steps)
-        self.train_progress_bar.initial = 0
-        self.train_progress_bar.set_description("training")
 
 
 @contextmanager

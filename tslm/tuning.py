@@ -55,6 +55,16 @@ def tune(
     Raises:
         ConfigError: if the space is impossible, or the folder holds a study of something else.
         DataError: if no rows are kept for validation.
+
+    Examples:
+        >>> from tslm import TSLMForecaster
+        >>> from tslm.tuning import tune
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+        >>> space = {"learning_rate": [0.001, 0.01]}
+        >>> sorted(tune(model, sales, space, n_trials=1, folder="study").best_params)
+        ['learning_rate']
     """
     for name, choices in space.items():
         _check(name, choices)

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tslm import LiPCoTPretrainer, LiPCoTTokenizer, Spec, TSLMForecaster
 from tslm.assembly import assemble, task_of
-from tslm.benchmark import standard_panel
+from tslm.benchmark import trial
 from tslm.calendar import Calendar
 from tslm.config import configure
 from tslm.data.benchmarks import Benchmark, load
@@ -143,13 +143,13 @@ def coverage_of_intervals() -> None:
     for name in SETS:
         data = load(name)
         model = untrained(data)
-        seen = list(read(model, data, "val", 23))
+        seen = list(read(model, data, "val"))
         pairs = [(mixture(model, part.outlook), part.truth) for part in seen]
         fields = ("weights", "means", "pulses", "power")
         whole = FilterMixture(*(torch.cat([getattr(m, f) for m, _ in pairs]) for f in fields))
         factor = calibrated(whole, torch.cat([truth for _, truth in pairs]))
         totals, count = torch.zeros(2), 0
-        for outlook, truth, _ in read(model, data, "test", 7):
+        for outlook, truth, _ in read(model, data, "test"):
             found = mixture(model, outlook)
             held = [coverage(found, truth), coverage(found.widened(factor), truth)]
             totals += torch.tensor(held) * len(truth)
@@ -261,6 +261,7 @@ def _named(data: Benchmark, start: int, stop: int) -> pd.DataFrame:
 
 def _transfer(data: Benchmark, adapter: Spec, steps: int, start: Path | None) -> None:
     """MSE over every 7th test window after a short training."""
+    part = trial(data, stride=7)
     model = TSLMForecaster(
         h=H,
         adapter=adapter,
@@ -272,14 +273,11 @@ def _transfer(data: Benchmark, adapter: Spec, steps: int, start: Path | None) ->
         pretrained=start,
         random_state=0,
         verbose=0,
-    ).fit(
-        rows(data, 0, data.borders.train_end),
-        val_df=rows(data, data.borders.train_end, data.borders.val_end),
-    )
-    panel = standard_panel(data, model.history_.stats)
-    first, stop = (np.full(len(panel), row) for row in data.target_rows("test"))
-    sizes = {"context_length": L, "horizons": [H], "start": first, "stop": stop, "stride": 7}
-    mse, mae = score(model.forecaster_, panel, **sizes)[H].means()
+    ).fit(part.known, val_df=part.val)
+    panel = part.panel(model)
+    model.prepare(panel)
+    sizes = {"context_length": L, "horizons": [H], "start": part.start, "stop": part.stop}
+    mse, mae = score(model.forecaster_, panel, **sizes, stride=part.stride)[H].means()
     kind = "from scratch" if start is None else "pretrained"
     print(f"{data.name}, {steps} steps, {kind}: {mse:.4f} / {mae:.4f}", flush=True)
 

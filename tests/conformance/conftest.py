@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import jaxtyping
 import pytest
 
 HERE = Path(__file__).parent
+OUTCOMES = ("passed", "xfailed", "skipped", "failed", "error")
 
 
 @pytest.fixture(autouse=True)
@@ -22,24 +23,49 @@ def _errors_as_users_see_them() -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line a suite: how many checks passed, and what became of the others."""
-    outcomes = ("passed", "xfailed", "skipped", "failed", "error")
-    counts: dict[str, Counter[str]] = {}
-    for outcome in outcomes:
-        for report in terminalreporter.stats.get(outcome, []):
-            path, _, name = report.nodeid.partition("::")
-            if Path(path).parent.name == HERE.name:
-                count = dict(report.user_properties).get("checks", 1)
-                counts.setdefault(_suite(path, name), Counter())[outcome] += count
-    if counts:
-        terminalreporter.section("conformance")
+    """One row a suite: how many checks passed, and what became of the others, and why."""
+    counts, reasons = tally(terminalreporter.stats)
+    if not counts:
+        return
+    terminalreporter.section("conformance")
+    terminalreporter.write_line(f"{'suite':<34}" + "".join(f"{name:>9}" for name in OUTCOMES))
     for suite, count in sorted(counts.items()):
-        shown = ", ".join(f"{count[outcome]} {outcome}" for outcome in outcomes if count[outcome])
-        terminalreporter.write_line(f"{suite:<60} {shown}")
+        numbers = "".join(f"{count[outcome]:>9}" for outcome in OUTCOMES)
+        terminalreporter.write_line(f"{suite:<34}{numbers}")
+    for (suite, outcome, reason), number in sorted(reasons.items()):
+        terminalreporter.write_line(f"{suite}: {number} {outcome}: {reason}")
 
 
-def _suite(path: str, name: str) -> str:
-    """The file, and the estimator that scikit-learn checks."""
+def tally(
+    stats: Mapping[str, list[Any]],
+) -> tuple[dict[str, Counter[str]], Counter[tuple[str, str, str]]]:
+    """Of each suite, how many checks came to which end; and why those that did not pass."""
+    counts: dict[str, Counter[str]] = {}
+    reasons: Counter[tuple[str, str, str]] = Counter()
+    for outcome in OUTCOMES:
+        for report in stats.get(outcome, []):
+            path, _, name = report.nodeid.partition("::")
+            if Path(path).parent.name != HERE.name:
+                continue
+            said = dict(getattr(report, "user_properties", []))
+            suite = _suite(path, name, "checks" in said)
+            counts.setdefault(suite, Counter()).update(said.get("checks", {outcome: 1}))
+            why = [_reason(report)] if outcome in ("xfailed", "skipped") else []
+            for reason in said.get("reasons", why):
+                reasons[suite, "skipped" if "reasons" in said else outcome, reason] += 1
+    return counts, reasons
+
+
+def _suite(path: str, name: str, whole: bool) -> str:
+    """A library's own suite, by the estimator it checks where it has several; or ours for it."""
+    library = Path(path).stem.removeprefix("test_").replace("sklearn", "scikit-learn")
     estimator = re.search(r"\[(\w+)\(", name)
-    file = Path(path).stem.removeprefix("test_")
-    return file if estimator is None else f"{file}: {estimator[1]}"
+    if estimator is not None:
+        return f"{library}: {estimator[1]}"
+    return library if whole else f"{library}: our tests"
+
+
+def _reason(report: Any) -> str:
+    xfail = getattr(report, "wasxfail", "")
+    text = xfail or report.longrepr[2]
+    return str(text).removeprefix("reason: ").removeprefix("Skipped: ")

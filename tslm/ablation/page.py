@@ -11,14 +11,8 @@ from matplotlib.figure import Figure
 
 from tslm.ablation.arms import ITSELF
 from tslm.ablation.report import Ablation
+from tslm.resultplots import COLOURS, plot_ablation
 
-COLOURS = {
-    "helps": "#1a7f37",
-    "hurts": "#b42318",
-    "no clear difference": "#57606a",
-    "underpowered": "#9a6700",
-    "": "#0b5fae",
-}
 NAMELESS = ("Creator", "Date", "Format", "Type")  # of a picture's metadata
 PAGE = Template("""\
 <!doctype html>
@@ -70,7 +64,7 @@ def page(ablation: Ablation) -> str:
         rows = ablation.frame[ablation.frame.horizon == horizon]
         sections += [
             f"<h2>Horizon {horizon}</h2>",
-            _svg(forest(rows)),
+            _svg(plot_ablation(rows)),
             _table(table),
         ]
     if ablation.frame.horizon.nunique() > 1:
@@ -86,28 +80,6 @@ def page(ablation: Ablation) -> str:
         answers="\n".join(answers),
         sections="\n".join(sections),
     )
-
-
-def forest(rows: pd.DataFrame) -> Figure:
-    """The model against every arm of one horizon: change of its error, with its interval."""
-    rivals = rows[rows.arm != ITSELF].sort_values("change_percent", ascending=False)
-    figure, axes = plt.subplots(figsize=(7.5, 0.9 + 0.32 * len(rivals)), layout="constrained")
-    axes.axvspan(-1, 1, color="0.93", zorder=0)
-    axes.axvline(0, color="0.4", lw=0.8)
-    span = max(5.0, 1.3 * float(rivals.change_percent.abs().clip(upper=60).max()))
-    changes = rivals[["low", "change_percent", "high"]].to_numpy().clip(-2 * span, 2 * span)
-    for place, (low, change, high) in enumerate(changes):
-        colour = COLOURS[str(rivals.verdict.iloc[place])]
-        axes.plot([low, high], [place, place], color=colour, lw=1.6)
-        axes.plot([change], [place], "o", color=colour, ms=5)
-    axes.set_xlim(-span, span)
-    axes.set_yticks(range(len(rivals)), rivals.arm)
-    axes.set_ylim(-0.6, len(rivals) - 0.4)
-    axes.set_xlabel("error of the model against this arm, percent (left: the model is better)")
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
-    plt.close(figure)
-    return figure
 
 
 def by_horizon(frame: pd.DataFrame) -> Figure:

@@ -16,7 +16,7 @@ from tslm.ablation.arms import ITSELF, Arm, Budget
 from tslm.ablation.bootstrap import Errors
 from tslm.ablation.probes import Probed
 from tslm.calendar import Ints
-from tslm.data.panel import Panel
+from tslm.data.panel import Floats, Panel
 from tslm.longframe import check_lengths
 from tslm.model import ForecastModel
 from tslm.scoring import WindowErrors, score
@@ -40,6 +40,7 @@ class Trial:
         start: first row of each series that is scored.
         stop: row after the last one.
         season: steps of the main season.
+        spread: what errors of these series are counted in, in the units of ``y``.
         stride: distance of scored windows.
     """
 
@@ -50,6 +51,7 @@ class Trial:
     start: Ints
     stop: Ints
     season: int
+    spread: Callable[[pd.Index], Floats]
     stride: int = 1
 
 
@@ -64,6 +66,7 @@ def held_out(model: TrainedForecaster, df: pd.DataFrame, rows: int) -> Trial:
     lengths = np.diff(frame.offsets)
     row = np.arange(len(frame.table)) - frame.offsets[:-1].repeat(lengths)
     known = frame.table[row < (lengths - rows).repeat(lengths)]
+    spread = pd.Series(Panel.from_frame(frame, until=lengths - rows).spread, frame.ids)
     return Trial(
         name="the frame",
         known=model.renamed(known),
@@ -72,6 +75,7 @@ def held_out(model: TrainedForecaster, df: pd.DataFrame, rows: int) -> Trial:
         start=lengths - rows,
         stop=lengths,
         season=model.season_length or frame.calendar.season_length,
+        spread=lambda ids: np.asarray(spread[ids], np.float64),
     )
 
 
@@ -264,7 +268,7 @@ def _score(
     panel = trial.panel(model)
     model.prepare(panel)
     forecaster: Forecaster = model.forecaster_
-    return score(
+    errors = score(
         forecaster if probe is None else Probed(forecaster, probe),
         panel,
         context_length=context or model.context_length_,
@@ -274,6 +278,8 @@ def _score(
         look_back=model.context_length_,
         stride=trial.stride,
     )
+    unit = trial.spread(panel.ids) / panel.spread
+    return {horizon: found.per(unit) for horizon, found in errors.items()}
 
 
 def _errors(

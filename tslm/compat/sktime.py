@@ -68,6 +68,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         "requires-fh-in-fit": False,
     }
     _config: ClassVar[dict[str, Any]] = {"remember_data": False}  # rows are kept in context_
+    _y: Any = None  # for those who turn that on afterwards
+    _X: Any = None
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ scaled, cut or repaired here: ``Benchmark`` holds the file, and knows the border
 import gzip
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -76,8 +76,18 @@ class Benchmark:
         A column that is constant in training is only centred.
         """
         train = self.values[: self.borders.train_end]
-        deviation = train.std(axis=0)
-        return (self.values - train.mean(axis=0)) / np.where(deviation > 0, deviation, 1.0)
+        return (self.values - train.mean(axis=0)) / self.spread_of(self.columns)
+
+    def spread_of(self, ids: Iterable[Any]) -> Float64[np.ndarray, " C"]:
+        """What errors are counted in: the standard deviation (ddof 0) of training rows.
+
+        Args:
+            ids: names of the columns asked for; one that is constant in training has 1.
+        """
+        deviation = self.values[: self.borders.train_end].std(axis=0)
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        known = dict(zip(self.columns, deviation.tolist(), strict=True))
+        return np.array([known[str(name)] for name in ids])
 
     def target_rows(self, split: str) -> tuple[int, int]:
         """Rows [start, stop) of the targets of "train", "val" or "test"; contexts may look back.

@@ -1,0 +1,63 @@
+"""How far training is: one bar that moves in a terminal and in Jupyter, and floods no file."""
+
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+
+if find_spec("ipywidgets") is None:
+    from tqdm import tqdm
+else:  # a widget, in Jupyter
+    from tqdm.auto import tqdm
+
+OFTEN = 0.1  # seconds between looks of a person
+SELDOM = 5.0  # and in a file, such as a notebook that is run without a person
+
+
+def seconds() -> float:
+    """How long the bar rests: where every state of it stays to be read, it moves seldom."""
+    widgets = "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
+    return OFTEN if widgets or sys.stdout.isatty() else SELDOM
+
+
+class Bar(ProgressBar):
+    """One bar for the whole training, with its loss; validation has none of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = True
+        self.bar: tqdm[Any] | None = None
+
+    def disable(self) -> None:  # Lightning's, for all processes but the first
+        self.shown = False
+
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.bar = tqdm(
+            desc="training",
+            total=trainer.max_steps,
+            initial=trainer.global_step,
+            file=sys.stdout,
+            mininterval=seconds(),
+            dynamic_ncols=True,
+            disable=not self.shown,
+        )
+
+    def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
+        assert self.bar is not None
+        if self.bar.update(trainer.global_step - self.bar.n):
+            self._tell(trainer)  # with the next look: numbers are read from the device that seldom
+
+    def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert self.bar is not None
+        self._tell(trainer)
+        self.bar.close()
+
+    def on_exception(self, trainer: Trainer, module: LightningModule, error: BaseException) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+    def _tell(self, trainer: Trainer) -> None:
+        assert self.bar is not None
+        self.bar.set_postfix(trainer.progress_bar_metrics, refresh=False)
