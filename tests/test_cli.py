@@ -90,6 +90,17 @@ class TestWork:
         assert tslm("predict", "model=m", "out=f.csv").code == 0
         assert len(pd.read_csv("f.csv")) == 12
 
+    def test_examples_come_from_the_series_or_from_a_file(self, tslm: Any, sales: Path) -> None:
+        tslm("fit", f"data={sales}", "out=m", *FAST)
+        model, df = TSLMForecaster.load("m"), frame()
+        for word, examples in (("first", "first"), ("similar", "similar"), (sales, df)):
+            words = ["model=m", f"data={sales}", f"examples={word}", "out=f.csv"]
+            assert tslm("predict", *words).code == 0
+            ahead = pd.read_csv("f.csv", parse_dates=["ds"])
+            expected = model.predict(df, examples=examples)
+            pd.testing.assert_frame_equal(ahead, expected, check_dtype=False)
+            assert not np.allclose(ahead.AutoTimes, model.predict(df).AutoTimes, rtol=1e-4)
+
     def test_backtest_writes_every_origin_and_shows_the_errors(
         self, tslm: Any, sales: Path
     ) -> None:

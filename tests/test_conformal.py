@@ -161,7 +161,7 @@ def test_the_order_of_validation_windows_in_time_is_what_counts() -> None:
     batch = noise(300)
     batch = batch._replace(future=batch.future * torch.linspace(0.5, 3, 300)[:, None, None])
     mixed = torch.randperm(300, generator=torch.Generator().manual_seed(0))
-    other = Batch(*(part[mixed] for part in batch))
+    other = Batch(*(part[mixed] for part in batch[:3]))
     for kind in ("residual", "adaptive"):
         one, two = fitted(kind, batch), fitted(kind, other)
         assert torch.equal(one.corrections, two.corrections)
@@ -248,12 +248,12 @@ class TestPaths:
         assert torch.equal(drawn, paths(found, new, 20, keys=["a", "b", "c"]))
         assert not torch.equal(drawn, paths(found, new, 20, seed=1, keys=["a", "b", "c"]))
         order = [2, 0, 1]
-        turned = Batch(*(part[order] for part in new))
+        turned = Batch(*(part[order] for part in new[:3]))
         again = paths(found, turned, 20, keys=["c", "a", "b"])
         assert torch.equal(again, drawn[:, order])
-        alone = paths(found, Batch(*(part[1:2] for part in new)), 20, keys=["b"])
+        alone = paths(found, Batch(*(part[1:2] for part in new[:3])), 20, keys=["b"])
         assert torch.equal(alone, drawn[:, 1:2])
-        same = paths(found, Batch(*(part[[0, 0]] for part in new)), 20, keys=["a", "b"])
+        same = paths(found, Batch(*(part[[0, 0]] for part in new[:3])), 20, keys=["a", "b"])
         assert not torch.equal(same[:, 0], same[:, 1])  # two series have draws of their own
 
 

@@ -4,8 +4,10 @@ A new adapter is tested here without an edit.
 """
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,7 @@ from tslm import TSLMForecaster
 from tslm.assembly import assemble, settle, task_of
 from tslm.calendar import Calendar
 from tslm.config import choices, configure
+from tslm.data.benchmarks import load
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import Windows
@@ -120,6 +123,13 @@ def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
     assert moved >= {n for n, w in model.named_parameters() if w.requires_grad}
 
 
+def test_examples_end_with_a_token_and_only_where_a_segment_can_follow(subject: Subject) -> None:
+    layout, room = subject.model.adapter.layout, subject.model.room
+    assert (room > 0) == (layout.grows and subject.model.base is None and layout.n_tokens > 2)
+    assert 0 <= room < subject.context
+    assert room % layout.patch_len == 0
+
+
 def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
     model = subject.model
     held = [w for group in optimizer_of(model).param_groups for w in group["params"]]
@@ -174,7 +184,7 @@ def test_windows_do_not_read_each_other(subject: Subject, walks: Walks) -> None:
     batch.past[2, 3:5, 1] = torch.nan
     together = subject.forecast(batch)
     for i in range(4):
-        alone = Batch(*(part[i : i + 1] for part in batch))
+        alone = Batch(*(part[i : i + 1] for part in batch[:3]))
         torch.testing.assert_close(subject.forecast(alone), together[i : i + 1], **CLOSE)
 
 
@@ -422,3 +432,139 @@ def test_missing_targets_do_not_count_in_a_law(unsure: Subject, walks: Walks) ->
     expected = law.loss(torch.nan_to_num(truth))[counted].mean()
     expected = expected + (0 if aux_loss is None else aux_loss)
     torch.testing.assert_close(model.loss(batch), expected, **CLOSE)
+
+
+DAY = 24  # steps, and the horizon
+READ = 4 * DAY  # of one window
+CUTS = range(2000, 2000 + 16 * DAY, DAY)  # rows of the load from which a day is forecast
+
+
+def estimator(name: str, **options: Any) -> TSLMForecaster:
+    usual: dict[str, Any] = {"h": DAY, "backbone": "tiny", "context_length": READ, "verbose": 0}
+    usual |= {"max_steps": 80, "batch_size": 16, "val_size": DAY, "accelerator": "cpu"}
+    return TSLMForecaster(adapter=name, random_state=0, **usual | options)
+
+
+@cache
+def hourly_load() -> pd.DataFrame:
+    """The load with the clearest day of ETTh1."""
+    frame = load("etth1").frame
+    return frame[frame.unique_id == "HUFL"].reset_index(drop=True)
+
+
+def series(**values: Any) -> pd.DataFrame:
+    """Hourly series of these values, by their ids."""
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024", periods=len(y), freq="h")})
+        for name, y in values.items()
+    ]
+    y = np.concatenate([np.asarray(y, dtype=float) for y in values.values()])
+    return pd.concat(parts, ignore_index=True).assign(y=y)
+
+
+def ahead_of(model: TSLMForecaster, df: pd.DataFrame) -> np.ndarray:
+    """Forecasts, one row a series in the order of the frame."""
+    found = model.predict(df).groupby("unique_id", sort=False)[model.name].agg(list)
+    return np.stack([np.array(found[name]) for name in df.unique_id.unique()])
+
+
+@pytest.fixture(scope="module", params=choices("adapter"))
+def trained(request: pytest.FixtureRequest) -> TSLMForecaster:
+    """A model that has learnt a little of a real load with a day and a week."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # it need not be good
+        return estimator(request.param).fit(hourly_load()[:1600])
+
+
+def test_a_fifth_of_the_context_missing_moves_a_forecast_little(trained: TSLMForecaster) -> None:
+    """By less than 0.3 of the spread of the series, and its error grows by less than a tenth."""
+    y, dice = hourly_load().y.to_numpy(), np.random.default_rng(0)
+    known = {f"w{end}": y[end - 14 * DAY : end] for end in CUTS}
+    holed = {name: np.where(dice.random(len(v)) < 0.2, np.nan, v) for name, v in known.items()}
+    whole = ahead_of(trained, series(**known))
+    with pytest.warns(UserWarning, match="which are masked") as said:
+        ahead = ahead_of(trained, series(**holed))
+    assert len(said) == 1
+    spread = np.array([values.std() for values in known.values()])[:, None]
+    truth = np.stack([y[end : end + DAY] for end in CUTS])
+    moved, error, before = (
+        float((abs(gap) / spread).mean()) for gap in (ahead - whole, ahead - truth, whole - truth)
+    )
+    assert 0 < moved < 0.3
+    assert error < 1.1 * before
+
+
+@pytest.mark.parametrize("name", choices("adapter"))
+def test_hard_series_are_learnt_from_and_their_gaps_counted(name: str) -> None:
+    """Gaps, no spread at all, zeros, few values, any magnitude: all in one fit."""
+    dice, rows = np.random.default_rng(0), 8 * DAY
+    wave = np.sin(np.arange(rows) * 2 * np.pi / DAY) + 0.1 * dice.normal(size=rows)
+    df = series(
+        counts=dice.poisson(0.3, rows),
+        flat=np.full(rows, 7.0),
+        holed=np.where(dice.random(rows) < 0.2, np.nan, wave),
+        large=1e12 * wave,
+        one=[3.0],
+        short=wave[:5],
+        small=1e-8 * wave,
+        zero=np.zeros(rows),
+    )
+    absent = int(df.y.isna().sum())
+    df = df[(df.unique_id != "zero") | (np.arange(len(df)) % 10 != 5)]  # rows left out
+    df = pd.concat([df, series(zero=np.zeros(rows))[-1:]]).drop_duplicates(["unique_id", "ds"])
+    gaps = 8 * rows - 2 * rows + 6 - len(df)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = estimator(name, max_steps=2).fit(df)
+    assert (model.report_.missing, model.report_.gaps) == (absent, gaps)
+    assert model.report_.worst.keys() == {"holed", "zero"}
+    (lacks,) = [str(entry.message) for entry in said if "lacks" in str(entry.message)]
+    assert f"{gaps} rows of the grid and {absent} values" in lacks
+    assert "series 'holed', 'zero'" in lacks
+    ahead = model.predict()
+    assert np.isfinite(ahead[model.name]).all()
+    means = ahead.groupby("unique_id")[model.name].apply(lambda y: abs(y).max())
+    assert means["small"] < 1e-6
+    assert 1e9 < means["large"] < 1e14
+    assert (means[["flat", "zero", "counts"]] < 100).all()
+
+
+@pytest.mark.parametrize("length", [1, 2, 5, DAY - 1])
+def test_series_shorter_than_a_segment_are_forecast(trained: TSLMForecaster, length: int) -> None:
+    y = hourly_load().y.to_numpy()[-2 * READ :]
+    df = series(long=y, short=y[-length:])
+    ahead = ahead_of(trained, df)
+    assert np.isfinite(ahead).all()
+    assert abs(ahead[1] - y.mean()).max() < 10 * y.std()
+    alone = ahead_of(trained, df[df.unique_id == "short"])
+    np.testing.assert_allclose(alone[0], ahead[1], rtol=1e-4, atol=1e-4 * y.std())
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-8, -7.0, 1e12])
+def test_series_without_any_spread_stay_near_their_level(
+    trained: TSLMForecaster, level: float
+) -> None:
+    (ahead,) = ahead_of(trained, series(flat=np.full(READ, level)))
+    assert abs(ahead - level).max() < max(abs(level), level == 0)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [(1e-8, 0.0), (1e-8, 5.0), (1e-4, -3.0), (1e4, 1e9), (1e12, -3e12), (1e12, 0.0)]
+)
+def test_series_of_any_magnitude_are_forecast_in_their_units(
+    trained: TSLMForecaster, a: float, b: float
+) -> None:
+    y = hourly_load().y.to_numpy()[-2 * READ :]
+    y = (y - y.mean()) / y.std()
+    plain, moved = ahead_of(trained, series(plain=y, moved=a * y + b))
+    np.testing.assert_allclose((moved - b) / a, plain, rtol=0, atol=0.01)
+
+
+def test_counts_and_zeros_are_forecast(trained: TSLMForecaster) -> None:
+    dice, rows = np.random.default_rng(0), 2 * READ
+    once = np.where(np.arange(rows) == rows - 3, 1.0, 0.0)
+    early = np.where(np.arange(rows) == 3, 1.0, 0.0)  # and only zeros in what is read
+    df = series(early=early, once=once, rare=dice.poisson(0.05, rows), often=dice.poisson(2, rows))
+    ahead = ahead_of(trained, df)
+    assert np.isfinite(ahead).all()
+    assert abs(ahead).max() < 20

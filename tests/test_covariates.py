@@ -181,13 +181,38 @@ class TestKnownAhead:
 
 
 class TestPastAndStatic:
-    def test_what_led_the_series_helps_and_its_future_is_not_read(self) -> None:
+    def pushed(self) -> pd.DataFrame:
+        """Series that follow what pushes them."""
         df = sales(rows=1200)
         push, level = np.zeros(len(df)), np.zeros(len(df))
         for step, (a, b) in enumerate(np.random.default_rng(5).normal(0, 1, (len(df), 2))):
             push[step] = 0.9 * push[step - 1] + a
             level[step] = 0.9 * level[step - 1] + 0.5 * push[step - 1] + 0.1 * b
-        df = df.assign(y=level, ahead=push)
+        return df.assign(y=level, ahead=push)
+
+    @pytest.mark.filterwarnings("ignore:On validation windows what past covariates say")
+    def test_a_rule_unlike_the_one_they_were_estimated_beside_is_not_harmed(self) -> None:
+        """The autoregression knows much of it already; all of it makes it worse by 8 percent."""
+        errors = []
+        for names in (None, ["ahead"]):
+            model = profile(hist_exog=names).set_params(model="profile_ar", alias="Profile")
+            table = model.cross_validation(self.pushed(), n_windows=8, baselines=[])
+            errors.append(float(((table.Profile - table.y) ** 2).mean()))
+        assert errors[1] < 1.02 * errors[0]
+
+    def test_what_helps_nobody_on_validation_rows_is_left_out_and_it_says_so(self) -> None:
+        df = self.pushed()
+        late = df.groupby("unique_id").cumcount() > 1000
+        turned = df.assign(ahead=df.ahead.where(~late, -df.ahead))
+        model = profile(hist_exog=["ahead"], val_size=200).set_params(model="last")
+        with pytest.warns(UserWarning, match=r"past covariates say does not help Last: it is left"):
+            model.fit(turned)
+        assert not model.effects_.amplitude.any()
+        plain = profile(val_size=200).set_params(model="last").fit(turned)
+        assert_allclose(model.predict().Last, plain.predict().Last)
+
+    def test_what_led_the_series_helps_and_its_future_is_not_read(self) -> None:
+        df = self.pushed()
         known, _ = parts(df)
         plain, told = (
             profile(hist_exog=names).set_params(model="last", alias="Profile")

@@ -128,6 +128,10 @@ class Effects:
             effect = effect + panel.lead.ahead(last, effect.shape[1])
         return replace(panel, ahead=effect)
 
+    def led(self, share: float) -> "Effects":
+        """Only a share of what past covariates say."""
+        return replace(self, amplitude=self.amplitude * share)
+
     def _known(self, blocks: Blocks) -> Floats:
         """Effect of covariates known ahead on each row."""
         parts = [

@@ -20,6 +20,7 @@ from tslm.conformal import GRID, Calibration
 from tslm.data.ahead import check_ahead, looked_up, missing_ahead, rows_ahead, steps_ahead
 from tslm.data.align import aligned
 from tslm.data.covariates import Chosen
+from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Floats, Panel
 from tslm.data.sentences import Sentence
@@ -86,6 +87,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         num_samples: int | None = None,
         futr_df: pd.DataFrame | None = None,
         static_df: pd.DataFrame | None = None,
+        examples: str | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the last row of each series.
 
@@ -102,6 +104,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 matter.
             static_df: ``static_exog``, and what ``prompt`` names, of the series of ``df``, one row
                 each, if ``df`` has not got them as columns.
+            examples: what to show the model in place of the oldest two thirds of each context, see
+                ``tslm.data.examples``: the "first" rows of the series; the earlier rows of it that
+                are most "similar" to the rest of the context, with what followed them; or the most
+                similar ones of other series, a long frame. For autoregressive adapters.
 
         Returns:
             One row a step: the id, the time, the forecast in the units of ``y``, and what else is
@@ -117,7 +123,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self._check_shares(asked)
         horizon = self.h if h is None else positive("h", h)
         panel = self._with_ahead(self._history(df, static_df), horizon, futr_df)
-        times, values = self._forecasts(panel, horizon, asked)
+        shown = None if examples is None else self._examples(examples, df, panel, asked)
+        times, values = self._forecasts(panel, horizon, asked, shown)
         index = {
             self.id_col: np.repeat(np.asarray(panel.ids), horizon),
             self.time_col: self.calendar_.from_int(times),
@@ -319,6 +326,23 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             raise ConfigError("static_df describes the series of df: pass both, or neither.")
         return self.history_
 
+    def _examples(
+        self, examples: str | pd.DataFrame, df: pd.DataFrame | None, panel: Panel, asked: Asked
+    ) -> Examples:
+        """What to show in front of the contexts of a panel."""
+        if asked:
+            raise ConfigError(
+                "How far forecasts with examples are off has not been learnt, so level, quantiles "
+                "and num_samples cannot be given with examples. Ask for points."
+            )
+        source = self._panel(examples) if isinstance(examples, pd.DataFrame) else examples
+        if df is None and isinstance(source, str):
+            raise ConfigError(
+                f"examples={examples!r} are earlier rows of each series, and only its last "
+                f"{self.context_length_} are kept. Pass df."
+            )
+        return Examples.of(source, panel, self.forecaster_.room, self.context_length_)
+
     def _panel(self, df: pd.DataFrame) -> Panel:
         """New series, on the scale of their training where ``fit`` has seen them."""
         frame = self.read(df, self.calendar_)
@@ -372,7 +396,11 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return table.rename(columns=names)
 
     def _forecasts(
-        self, panel: Panel, horizon: int, asked: Asked = POINTS
+        self,
+        panel: Panel,
+        horizon: int,
+        asked: Asked = POINTS,
+        examples: Examples | None = None,
     ) -> tuple[Ints, list[Floats]]:
         """Times of the next steps of each series, end to end, and the values of each column."""
         times, columns = [], []
@@ -384,6 +412,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             batch_size=_chunk(horizon, asked),
             joint=self.forecaster_.joint,
         ):
+            batch = batch if examples is None else examples.before(batch, series)
             self._prepare(batch.time)
             ahead = self.forecaster_.told(batch.about).forecast(batch.past, batch.time, horizon)
             channels = ahead.shape[2]

@@ -68,6 +68,8 @@ class ForecastModel(Network):
         self.reach = 0 if isinstance(decoder.law, PointLaw) else decoder.step
         self.base = base
         self.about: Sequence[str] | None = None
+        if adapter.layout.grows and base is None and self.n_tokens > 2:
+            self.room = -(-2 * self.n_tokens // 3) * self.patch_len  # published: two of three
         if base is not None:
             decoder.start_at_zero()
             self.gate: Float[Tensor, ""]  # how much of the correction is kept

@@ -26,11 +26,12 @@ from tslm.data.panel import Panel
 from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
-from tslm.effects import Effects
+from tslm.effects import CAUTION, Effects
 from tslm.errors import ConfigError, DataError
 from tslm.kinds import same_kind
 from tslm.longframe import LongFrameForecaster
 from tslm.networks.base import Network
+from tslm.nn.gate import share_kept
 from tslm.run import Run
 from tslm.spec import Spec
 from tslm.training import Machine, Recipe, train, trained_state, trained_weights
@@ -128,6 +129,9 @@ class TrainedForecaster(LongFrameForecaster):
             check(kind, model)
             self._begin(model)
             self._learn(cfg, model, panel, shown, split, run)
+            if effects is not None and panel.lead is not None:
+                share = self._share_led(cfg, model, panel, split)
+                effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
             seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
             self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
@@ -341,6 +345,30 @@ class TrainedForecaster(LongFrameForecaster):
         some = spread(len(every), number) if len(every) else torch.arange(0)
         where = (every.series(some), every.position(some))
         return Batches(Windows.at(panel, *where, context_length=cfg.context_length, **lengths))
+
+    def _share_led(self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints) -> float:
+        """The share, in [0, 1], that validation asks for of what past covariates say.
+
+        Their effect was estimated beside a linear rule, and a forecaster unlike it may know some
+        of it already. Without validation windows all of it is kept.
+        """
+        led = self._seen(cfg, model, panel, split, LOOK)
+        raw = self._seen(cfg, model, replace(panel, lead=None), split, LOOK)
+        asked, given = [torch.zeros(0)], [torch.zeros(0)]
+        for one, other in zip(led, raw, strict=True):
+            ahead = model.told(one.about).forecast(one.past, one.time, cfg.h)
+            rest, effect = (other.future - part for part in (ahead, one.future))
+            asked.append((rest * effect).double().nansum((1, 2)))
+            given.append(effect.double().square().nansum((1, 2)))
+        share = share_kept(torch.cat(asked), torch.cat(given), CAUTION)
+        if not share:
+            warnings.warn(
+                f"On validation windows what past covariates say does not help {self.name}: it is "
+                "left out.",
+                UserWarning,
+                stacklevel=4,
+            )
+        return share
 
     def _train(
         self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None

@@ -222,13 +222,15 @@ class Forecaster(nn.Module, ABC):
     if it were alone. Of ``one_for_all`` forecasters one serves every horizon; the others are best
     made for each, and are rolled beyond theirs. ``reach`` is for how many steps it has a law of
     what may come, 0 if it gives points only. ``looks`` validation windows are forecast to learn its
-    errors from.
+    errors from. ``room`` is how many of the first rows of a context may be an example of something
+    else, 0 where a context is read as one stretch.
     """
 
     joint: bool = False
     one_for_all: bool = False
     reach: int = 0
     looks: int = 1024
+    room: int = 0
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:

@@ -47,6 +47,7 @@ def predict(cfg: DictConfig, say: Say) -> None:
         for path in (cfg.data, cfg.futr, cfg.static)
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
+    in_file = cfg.examples is not None and cfg.examples.endswith(files.TABLES)
     forecast = model.predict(
         data,
         h=cfg.h,
@@ -55,6 +56,7 @@ def predict(cfg: DictConfig, say: Say) -> None:
         num_samples=cfg.num_samples,
         futr_df=futr,
         static_df=static,
+        examples=files.read_table(cfg.examples) if in_file else cfg.examples,
     )
     files.write_table(forecast, cfg.out)
     say(f"wrote {len(forecast)} rows to {cfg.out}")

@@ -34,12 +34,21 @@ def main(series: int, blocks: int) -> None:
     """Fit on some series, forecast growing numbers of them."""
     model = TSLMForecaster(h=12, n_layers=blocks, max_steps=20, random_state=0, verbose=0)
     model.fit(months(min(series, 500)))
+    passes: list[int] = []
+    model.model_.backbone.register_forward_pre_hook(
+        lambda _, given: passes.append(given[0].embeds.shape[:2].numel())
+    )
     for number in sorted({series // 10, series}):
         frame = months(number)
-        began = time.perf_counter()
+        passes.clear()
+        began, spent = time.perf_counter(), time.process_time()
         ahead = model.predict(frame)
-        seconds = time.perf_counter() - began
-        print(f"{number} series, {len(ahead)} rows: {seconds:.1f} s, peak {peak():.2f} GB")
+        seconds, spent = time.perf_counter() - began, time.process_time() - spent
+        print(
+            f"{number} series, {len(ahead)} rows, {sum(passes)} tokens: {seconds:.1f} s, "
+            f"of a processor {spent:.1f} s, peak {peak():.2f} GB",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

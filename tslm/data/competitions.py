@@ -6,7 +6,7 @@ of these series are placeholders or missing.
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any
@@ -50,6 +50,13 @@ class Competition:
                 "y": np.concatenate(list(self.known.values())),
             }
         )
+
+    def longer_than(self, points: int) -> "Competition":
+        """Only the series of more than ``points`` points, with those to be forecast."""
+        kept = {n for n in self.known if len(self.known[n]) + len(self.truth[n]) > points}
+        parts = ({n: v for n, v in part.items() if n in kept} for part in (self.known, self.truth))
+        known, truth = parts
+        return replace(self, known=known, truth=truth)
 
 
 @dataclass(frozen=True)

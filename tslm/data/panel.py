@@ -46,6 +46,10 @@ class Lead(NamedTuple):
         place = np.log2(np.arange(1, steps + 1)).clip(max=last)[:, None]
         return np.asarray((1 - np.abs(place - np.arange(np.ceil(last) + 1))).clip(0))
 
+    def part(self, share: float) -> "Lead":
+        """Only a share of it."""
+        return self._replace(amplitude=self.amplitude * share)
+
     def ahead(self, rows: Int[Tensor, " N"], steps: int) -> Float[Tensor, "N F"]:
         """What it says of the steps after some rows."""
         curves = torch.from_numpy(self.curves(self.horizon, steps)).to(self.amplitude)

@@ -61,7 +61,7 @@ def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     if names and (several := (groups.nunique() > 1)).any(axis=None):
         name = several.columns[several.any()][0]
         raise DataError(
-            f"{name!r} is to hold for a whole series, and changes within series "
+            f"The static column {name!r} changes within series "
             f"{naming(several.index[several[name]])}. Name it in futr_exog or hist_exog, or give "
             "it one value a series."
         )
