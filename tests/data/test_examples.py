@@ -76,7 +76,7 @@ def test_the_first_two_segments_stand_before_the_last_one(model: TSLMForecaster)
 
 def test_examples_bring_their_own_times() -> None:
     own = panel(frame({"a": 20, "b": 30}))
-    batch = final_contexts(own, Calendar("1"), context_length=CONTEXT, horizon=F)
+    batch = final_contexts(own, Calendar("1", dated=False), context_length=CONTEXT, horizon=F)
     shown = Examples.first(own, ROOM, CONTEXT).before(batch, torch.arange(2))
     assert shown.time[1].tolist() == [*range(ROOM), *range(30 - F, 30 + F)]
     assert torch.equal(shown.past[1, :ROOM, 0], series(own, 1)[:ROOM])
