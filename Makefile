@@ -56,7 +56,8 @@ notebooks: .venv/.ready
 
 # with the default LLM, as docs/tutorials shows them; no places on this machine
 tutorials: setup
-	$(BIN)/jupyter nbconvert --to markdown --execute --output-dir docs/tutorials \
+	PYTHONWARNINGS='ignore:IProgress' $(BIN)/jupyter nbconvert --to markdown --execute \
+	  --CoalesceStreamsPreprocessor.enabled=True --output-dir docs/tutorials \
 	  $(or $(NOTEBOOK),notebooks/*.ipynb)
 	sed -i -E 's,^( +)/[^ ]*\.py:[0-9]+: ,\1,' docs/tutorials/*.md
 

@@ -408,8 +408,10 @@ class TestElsewhere:
         pd.testing.assert_frame_equal(loaded.predict(parts(new)[0], futr_df=new), expected)
 
     def test_past_and_static_ones_are_saved_too(self, tmp_path: Path) -> None:
-        df = sales().assign(size=lambda t: (t.unique_id == "a") * 1.5, promo=True)
-        model = profile(hist_exog=["temp", "promo"], static_exog=["size"], calendar=True).fit(df)
+        df = TestPastAndStatic().pushed().assign(size=lambda t: (t.unique_id == "a") * 1.5)
+        model = profile(hist_exog=["ahead"], static_exog=["size"], calendar=True)
+        model.set_params(model="last").fit(df)
+        assert model.effects_.amplitude.any()
         model.save(tmp_path / "model")
         loaded = BaselineForecaster.load(tmp_path / "model")
         pd.testing.assert_frame_equal(loaded.predict(), model.predict())

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import jupytext
 import pytest
 import yaml
 
@@ -26,11 +27,20 @@ def test_every_page_is_in_the_menu() -> None:
     found = pages(SITE["nav"])
     assert all((DOCS / page).is_file() for page in found)
     assert {path.name for path in DOCS.glob("*.md")} <= found
+    shown = {path.relative_to(DOCS).as_posix() for path in DOCS.glob("tutorials/*.md")}
+    assert shown <= found
 
 
 def test_every_notebook_is_in_the_tutorials() -> None:
-    listed = re.findall(r"^\| `(\w+)` \|", (DOCS / "tutorials.md").read_text(), re.M)
+    listed = re.findall(r"^\| \[?`(\w+)`", (DOCS / "tutorials.md").read_text(), re.M)
     assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_what_a_notebook_showed_is_of_the_notebook_as_it_is() -> None:
+    for page in (DOCS / "tutorials").glob("*.md"):
+        shown = re.findall(r"```python\n(.*?)\n```", page.read_text(), re.S)
+        cells = jupytext.read(ROOT / "notebooks" / f"{page.stem}.py").cells
+        assert shown == [cell.source for cell in cells if cell.cell_type == "code"], page.name
 
 
 def test_every_public_name_is_in_the_reference() -> None:

@@ -1,18 +1,23 @@
 """The wheel carries what it needs, and works in an environment and a folder of its own."""
 
+import ast
 import hashlib
 import os
 import re
 import site
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+APART = {"datasets": "fev brings it", "foundationforecast": "see tslm/compat/foundationforecast.py"}
 
 
 def run(*command: object, cwd: Path, **env: str) -> str:
@@ -89,3 +94,36 @@ def test_an_installed_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Pa
     said = run(tslm, "benchmark", *words, cwd=empty)
     assert "MSE 1.2944  MAE 0.7132  2785 x 7 windows" in said
     assert list(empty.iterdir()) == []
+
+
+def imported() -> Iterator[tuple[str, str]]:
+    """Every package that a file of tslm imports, and the file."""
+    for file in (ROOT / "tslm").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [str(node.module)]
+            for package in {name.partition(".")[0] for name in names}:
+                if package not in sys.stdlib_module_names and package not in ("tslm", *APART):
+                    yield package, str(file.relative_to(ROOT))
+
+
+def plainly(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def test_what_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"]]
+    for extra in project["optional-dependencies"].values():
+        needed += extra
+    declared = {plainly(re.split(r"[^\w.-]", name)[0]) for name in needed}
+    homes = packages_distributions()
+    missing = {
+        (package, file)
+        for package, file in imported()
+        if not {plainly(home) for home in homes.get(package, [package])} & declared
+    }
+    assert not missing
