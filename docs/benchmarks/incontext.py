@@ -1,6 +1,6 @@
 """In-context forecasting of the M3 series: AutoTimes' experiment, with the control it lacks.
 
-    python docs/benchmarks/incontext.py incontext.json 0,1,2
+    python docs/benchmarks/incontext.py incontext.json 0,1
 
 The file to write, then the seeds. A context has three segments of the horizon F; only series of
 more than 4 F points are scored (sMAPE of the last F). The arms, all with the same trained model:

@@ -1,5 +1,6 @@
 """A prompt that names columns: read, checked and filled in."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -81,6 +82,14 @@ def test_a_series_with_two_values_is_named() -> None:
     known = frame(city=["Bonn", "Bonn", "Köln", "Bonn"])
     with pytest.raises(DataError, match=r"'city' changes within series 'a'"):
         Sentence.of("{city}").filled(known, COLUMNS)
+
+
+@pytest.mark.parametrize("value", [[1.0], {1}, {"a": 1}, np.zeros(2), 1 + 1j])
+def test_a_value_that_is_no_word_is_refused(value: object) -> None:
+    with pytest.raises(DataError, match=r"'city' holds .* in series 'b', which is no number, word"):
+        Sentence.of("{city}").filled(frame(city=[value, value, "Ulm", "Ulm"]), COLUMNS)
+    with pytest.raises(DataError, match=r"'city' holds .* in series 'a', 'b'"):
+        Sentence.of("{city}").filled(frame(city=[value] * 4), COLUMNS)
 
 
 @pytest.mark.parametrize("stored", ["ab", ["a"], ["a", 1], {"a": "b"}])

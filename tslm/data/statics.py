@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from pandas.api.types import is_complex_dtype, is_scalar
 
 from tslm.calendar import naming
 from tslm.data.columns import check_covariates
@@ -55,8 +57,10 @@ def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
         names: of the columns.
 
     Raises:
-        DataError: if a series has several.
+        DataError: if a series has several, or a list of them.
     """
+    for name in names:
+        _check_single(table, name)
     groups = table.groupby("unique_id", sort=False)[list(names)]
     if names and (several := (groups.nunique() > 1)).any(axis=None):
         name = several.columns[several.any()][0]
@@ -66,3 +70,21 @@ def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
             "it one value a series."
         )
     return groups.first()
+
+
+def _check_single(table: pd.DataFrame, name: str) -> None:
+    """Refuse values that are no number, word or date.
+
+    Raises:
+        DataError: naming the series.
+    """
+    values = table[name]
+    odd = np.full(len(values), is_complex_dtype(values.dtype))
+    if values.dtype == object:
+        odd = np.array([not is_scalar(v) or isinstance(v, complex) for v in values], dtype=bool)
+    if odd.any():
+        raise DataError(
+            f"{name!r} holds {values[odd].iloc[0]!r} in series "
+            f"{naming(table['unique_id'][odd].unique())}, which is no number, word or date. Give "
+            "it one of these."
+        )
