@@ -132,6 +132,8 @@ def _settled(verb: str, words: list[str]) -> list[str]:
     from tslm.errors import ConfigError
 
     for word in words:
+        if word.startswith("~"):  # as Hydra has it: without this setting
+            continue
         if word.startswith("-") or "=" not in word.strip("="):
             raise ConfigError(
                 f"{word} is not a setting. Settings are key=value, such as h=28, without dashes "
