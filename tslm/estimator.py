@@ -289,7 +289,7 @@ class TSLMForecaster(TrainedForecaster):
     ) -> Ablation:
         """Train the model and all arms of a budget on a trial, and compare them."""
         cfg = self._configure()
-        language = self._part(cfg).language(dict(cfg.adapter))
+        language = self._part(cfg).language(dict(cfg.adapter)) if budget.language else {}
         outcomes = list(run(self, trial, horizons, budget, language, say or _silent))
         return Ablation.of(
             outcomes, data=trial.name, model=self.name, budget=budget.name, season=trial.season

@@ -218,6 +218,12 @@ def test_budgets_can_be_read_and_name_things_that_exist(name: str) -> None:
         probe_of(probe)
 
 
+def test_a_budget_may_leave_the_language_alone() -> None:
+    model = TSLMForecaster(h=6, adapter="lipcot", backbone="tiny", max_steps=1, verbose=0)
+    found = model.ablate(waves(), n_windows=4, budget="base")
+    assert set(found.arm) == {"llm", "profile_ar"}
+
+
 def test_budgets_that_cannot_be_read_say_why() -> None:
     from omegaconf import OmegaConf
 

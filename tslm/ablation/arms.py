@@ -78,6 +78,7 @@ class Budget:
         rates: multiples of the learning rate; each arm takes the best on validation.
         arms: what stands against the model.
         probes: disturbances of the context, see ``tslm.ablation.probes``.
+        language: whether what the adapter says is taken away, piece by piece, as well.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Budget:
     rates: tuple[float, ...]
     arms: tuple[Arm, ...]
     probes: tuple[str, ...] = ()
+    language: bool = True
 
     @classmethod
     def of(cls, name: str, content: DictConfig | None = None) -> "Budget":
@@ -102,7 +104,8 @@ class Budget:
         try:
             arms = tuple(Arm(arm, **given) for arm, given in plain["arms"].items())
             probes = tuple(plain.get("probes") or ())
-            budget = cls(name, tuple(plain["seeds"]), tuple(plain["rates"]), arms, probes)
+            told = bool(plain.get("language", True))
+            budget = cls(name, tuple(plain["seeds"]), tuple(plain["rates"]), arms, probes, told)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"budget={name} cannot be read: {error}.") from error
         for arm in budget.arms:
