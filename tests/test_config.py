@@ -201,6 +201,7 @@ class TestWords:
             (["trainer=onecycle"], r"trainer=onecycle is unknown. Did you mean one_cycle\?"),
             (["h"], "h"),
             (["h=[1"], "no viable alternative"),
+            (["prompt={store} sales"], "needs quotes of its own"),
         ],
     )
     def test_what_is_misspelt_is_found(self, words: list[str], message: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -230,6 +230,11 @@ def explain(error: Exception, primary: str = "config") -> ConfigError:
     if found := re.search(r"In '([^']+)': Could not find '(\w+)/([^']+)'", text):
         group, name = found[2], found[3]
         return ConfigError(unknown_choice(group, name))
+    if isinstance(error, OverrideParseException):
+        return ConfigError(
+            f"{error.override} cannot be read: {text.splitlines()[0]}. Text with braces, commas or "
+            """colons needs quotes of its own: 'prompt="{store}: daily sales"'."""
+        )
     return ConfigError(text.split("\n")[0])
 
 
