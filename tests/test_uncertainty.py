@@ -10,7 +10,14 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
+from tslm import (
+    BaselineForecaster,
+    ConfigError,
+    DataError,
+    NotFittedError,
+    Spec,
+    TSLMForecaster,
+)
 from tslm.config import choices
 from tslm.evaluation import evaluate
 from tslm.nn.laws.quantile import QuantileLaw
@@ -190,6 +197,84 @@ class TestPromises:
             model.predict(level=[80])
 
 
+class TestRecalibration:
+    @pytest.mark.parametrize("conformal", ["residual", "adaptive", "cqr"])
+    def test_newer_rows_teach_how_wrong_it_is_now(self, conformal: str) -> None:
+        """A series three times as rough after ``fit``: intervals hold again, points stay."""
+        df = waves(3000, ids=("a",))
+        rough = waves(3000, ids=("a",), noise=3.0)
+        late = df.index >= 1500
+        df.loc[late, "y"] = rough.y[late]
+        model = BaselineForecaster(
+            "profile_ar",
+            h=20,
+            season_length=4,
+            context_length=48,
+            conformal=conformal,
+            val_size=800,
+        )
+        model.fit(df[~late])
+        before, old = held_at(model, df, 2400)
+        known = df[:2400]
+        assert model.recalibrate(known) is model
+        after, new = held_at(model, df, 2400)
+        assert_allclose(old, new)
+        assert before < (0.6 if conformal != "cqr" else 0.85)
+        assert after == pytest.approx(0.8, abs=0.06)
+
+    def test_a_backtest_can_recalibrate_at_every_origin(self) -> None:
+        model, df = forecaster(val_size=40, max_steps=2, alias="me"), waves()
+        options: dict[str, Any] = {"n_windows": 2, "level": [80], "baselines": []}
+        table = model.cross_validation(df, recalibrate=True, **options)
+        plain = model.cross_validation(df, **options)
+        first = table.cutoff == table.groupby("unique_id").cutoff.transform("min")
+        pd.testing.assert_frame_equal(table[first], plain[first])
+        assert_allclose(table.me, plain.me)
+        model.fit(df.groupby("unique_id").head(132))
+        known = df.groupby("unique_id").head(136)
+        expected = model.recalibrate(known).predict(known, level=[80])
+        columns = ["me-lo-80", "me-hi-80"]
+        assert_allclose(table[~first][columns], expected[columns], rtol=1e-4)
+
+    def test_covariates_and_polars_are_read_as_in_fit(self) -> None:
+        dice = np.random.default_rng(1)
+        df = waves().assign(x=dice.normal(size=280), z=dice.normal(size=280))
+        df["y"] += 5 * df.x + 5 * df.z.shift(1, fill_value=0)
+        model = forecaster(val_size=40, max_steps=2, futr_exog=["x"], hist_exog=["z"])
+        check_rows_of_fit_teach_the_same(model.fit(df), df)
+        pl = pytest.importorskip("polars")
+        check_rows_of_fit_teach_the_same(model, pl.from_pandas(df))
+
+    def test_too_few_rows_are_refused_and_nothing_is_lost(self) -> None:
+        model = BaselineForecaster("last", h=H).fit(waves())
+        before = model.predict(level=[50])
+        with pytest.raises(DataError, match="No window of these rows tells how far"):
+            model.recalibrate(waves(5))
+        pd.testing.assert_frame_equal(model.predict(level=[50]), before)
+        with pytest.raises(NotFittedError):
+            BaselineForecaster("last", h=H).recalibrate(waves())
+
+
+def held_at(model: BaselineForecaster, df: pd.DataFrame, start: int) -> tuple[float, np.ndarray]:
+    """How often the interval of 80 % holds at 25 origins, and the points."""
+    inside, points = [], []
+    for origin in range(start, start + 500, 20):
+        found = model.predict(df[:origin], level=[80])
+        truth = df.y[origin : origin + 20].to_numpy()
+        low, high = found["ProfileAR-lo-80"], found["ProfileAR-hi-80"]
+        inside.append(np.mean((low <= truth) & (truth <= high)))
+        points.append(found.ProfileAR)
+    return float(np.mean(inside)), np.concatenate(points)
+
+
+def check_rows_of_fit_teach_the_same(model: Any, df: Any = None) -> None:
+    """Recalibrated on the rows of ``fit``, nothing changes."""
+    intervals = model.calibration_
+    model.recalibrate(waves() if df is None else df)
+    assert_allclose(model.calibration_.corrections, intervals.corrections, rtol=1e-4, atol=1e-5)
+    assert model.calibration_.unit == intervals.unit
+
+
 class TestSettings:
     @pytest.mark.parametrize("decoder", ["student_t", "StudentT", Spec("student_t")])
     def test_a_decoder_called_like_a_law_is_the_adapters_own_with_it(self, decoder: Any) -> None:
@@ -276,6 +361,7 @@ def test_every_baseline_has_intervals_and_samples(name: str) -> None:
     found = model.predict(h=6, quantiles=[0.2, 0.5, 0.8], num_samples=2)
     check_ordered(found, [f"{model.name}-q-{q}" for q in (20, 50, 80)])
     assert np.isfinite(found[f"{model.name}-sample-1"]).all()
+    check_rows_of_fit_teach_the_same(model)
 
 
 @pytest.mark.parametrize("law", ["point", "mixture"])
@@ -287,3 +373,4 @@ def test_every_adapter_has_intervals_and_samples(name: str, law: str) -> None:
         check_ordered(found, [f"{model.name}-lo-80", f"{model.name}-hi-80"])
         assert np.isfinite(found.filter(like="-sample-").to_numpy()).all()
         assert list(model.predict(h=h, quantiles=[0.3]))[-1] == f"{model.name}-q-30"
+    check_rows_of_fit_teach_the_same(model)

@@ -76,6 +76,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def fit(self, df: pd.DataFrame, y: None = None) -> "LongFrameForecaster":
         """Learn from a long frame."""
 
+    @abstractmethod
+    def recalibrate(self, df: pd.DataFrame) -> "LongFrameForecaster":
+        """Learn intervals anew from newer rows."""
+
     @same_kind
     def predict(
         self,
@@ -140,6 +144,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         n_windows: int = 1,
         step_size: int | None = None,
         refit: bool | int = False,
+        recalibrate: bool = False,
         level: Sequence[float | int] | None = None,
         quantiles: Sequence[float | int] | None = None,
         baselines: Sequence[str] = ("SeasonalNaive",),
@@ -153,6 +158,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             n_windows: origins; the last one leaves exactly ``h`` rows to the end of each series.
             step_size: rows between origins, ``h`` by default.
             refit: train anew at every origin (True), at every n-th (n), or at the first one only.
+            recalibrate: at origins without training, learn intervals anew from the rows before it.
             level: as in ``predict``, for this model and the baselines.
             quantiles: as in ``predict``, for this model and the baselines.
             baselines: names of ``conf/model`` to stand beside, fitted wherever this model is.
@@ -179,6 +185,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 known = self.renamed(known)
                 if fold == 0 or (every and fold % every == 0):
                     fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
+                elif recalibrate:
+                    fitted = {name: model.recalibrate(known) for name, model in fitted.items()}
                 columns = {
                     column: values
                     for name, model in fitted.items()

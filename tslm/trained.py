@@ -109,10 +109,7 @@ class TrainedForecaster(LongFrameForecaster):
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
         kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
-        if self._joint(cfg):
-            frame = aligned(frame)
-            kept = np.full(len(kept), kept.max())
-        split = np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
+        frame, split = _split(frame, kept, self._joint(cfg))
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
@@ -132,8 +129,7 @@ class TrainedForecaster(LongFrameForecaster):
             if effects is not None and panel.lead is not None:
                 share = self._share_led(cfg, model, panel, split)
                 effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
-            seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
-            self.calibration_ = Calibration.fit(kind, model, seen, season, cfg.h)
+            self.calibration_ = self._calibrated(kind, cfg, model, panel, split, season)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
@@ -141,6 +137,33 @@ class TrainedForecaster(LongFrameForecaster):
         self.history_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
+        return self
+
+    @same_kind
+    def recalibrate(
+        self, df: pd.DataFrame, *, static_df: pd.DataFrame | None = None
+    ) -> "TrainedForecaster":
+        """Learn intervals anew from what happened since ``fit``; weights and points stay.
+
+        Args:
+            df: series to their newest rows. The last ``val_size`` of each, with at least a context
+                before them, take the place of the validation rows of ``fit``.
+            static_df: as in ``fit``.
+
+        Raises:
+            DataError: if the frame breaks the contract, or no series has rows enough.
+        """
+        self._check_fitted()
+        frame = self.read(self.joined(df, static_df), self.calendar_)
+        frame, split = _split(frame, self._kept(frame), self.forecaster_.joint)
+        parts = (self.calibration_.kind, self.config_, self.forecaster_, self.panel_of(frame))
+        learnt = self._calibrated(*parts, split, self.task_.season_length)
+        if not len(learnt.template):
+            raise DataError(
+                "No window of these rows tells how far forecasts are off. Pass series of at least "
+                "3 h rows, or set val_size to h or more."
+            )
+        self.calibration_ = learnt
         return self
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
@@ -332,6 +355,19 @@ class TrainedForecaster(LongFrameForecaster):
             self._train(cfg, model, data, run.folder)
         model.calibrate(Batches(val, looked_at))
 
+    def _calibrated(
+        self,
+        kind: str,
+        cfg: DictConfig,
+        model: Forecaster,
+        panel: Panel,
+        split: Ints,
+        season_length: int,
+    ) -> Calibration:
+        """What the rows from ``split`` on tell of the errors of a trained forecaster."""
+        seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
+        return Calibration.fit(kind, model, seen, season_length, cfg.h)
+
     def _seen(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, limit: int
     ) -> Batches:
@@ -391,6 +427,17 @@ class TrainedForecaster(LongFrameForecaster):
     def _prepare(self, time: Int[Tensor, "B T"]) -> None:
         if isinstance(self.forecaster_, Network):
             self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
+
+
+def _split(frame: Frame, kept: Ints, joint: bool) -> tuple[Frame, Ints]:
+    """The frame, and how many first rows of each series are not among the last ``kept``.
+
+    Series that are read together are aligned, and keep as many.
+    """
+    if joint:
+        frame = aligned(frame)
+        kept = np.full(len(kept), kept.max())
+    return frame, np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
 
 
 def _check_windows(windows: Windows, step: int, shown: Ints) -> None:

@@ -74,6 +74,7 @@ def backtest(cfg: DictConfig, say: Say) -> None:
         n_windows=cfg.n_windows,
         step_size=cfg.step_size,
         refit=cfg.refit,
+        recalibrate=cfg.recalibrate,
         level=listed(cfg.level),
         quantiles=listed(cfg.quantiles),
         baselines=listed(cfg.baselines) or [],

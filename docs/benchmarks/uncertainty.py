@@ -1,13 +1,15 @@
 """Pinball loss and coverage of every adapter beside conformal seasonal naive and profile_ar.
 
-Backtests the adapters on five public sets, without covariates, and prints one table:
+Backtests the adapters on five public sets, three of them also with covariates, and prints a table:
 
-    TSLM_DATA=... python docs/benchmarks/uncertainty.py [--sets bike,epf_DE]
-        [--models AutoTimes,LiPCoT] [--steps 60] [--keep results.json]
+    TSLM_DATA=... python docs/benchmarks/uncertainty.py [--sets "bike;epf_DE"]
+        [--models "AutoTimes;LiPCoT"] [--steps 60] [--keep results.json]
 
 ``wQL`` is twice the pinball loss at 11 quantiles over the mean size of the truth, averaged over
 series; coverage is the share of truths inside the intervals of 80 and 95 percent. All models read
-the same context, are fitted once, before the first origin, and forecast every origin.
+the same context, are fitted once, before the first origin, and forecast every origin. Covariates of
+the steps to forecast are those of the file: the weather that came, which no forecast knows as well,
+and (epf_DE) forecasts of load and wind made a day ahead, as published.
 """
 
 import argparse
@@ -41,22 +43,52 @@ class Trial:
     context: int
     origins: int
     val_size: int | None = None
+    futr_exog: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Entrant:
-    """A model; those with an adapter are trained."""
+    """A model; those with an adapter are trained, "renewed" ones recalibrated at every origin."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def renewed(self) -> bool:
+        """Whether its intervals follow the newest rows."""
+        return self.name.endswith("renewed")
 
-def hourly(file: str, time_col: str, target: str, id_col: str | None = None) -> pd.DataFrame:
-    """One of the data sets as a long frame."""
+
+def table(
+    file: str, time_col: str, target: str, id_col: str | None = None, zone: str | None = None
+) -> pd.DataFrame:
+    """One of the data sets as a long frame, its other columns beside."""
     raw = pd.read_csv(Path(os.environ["TSLM_DATA"]) / file).rename(columns=str.strip)
     ids = file.partition(".")[0] if id_col is None else raw[id_col]
-    ds = pd.to_datetime(raw[time_col]).dt.tz_localize(None)
-    return pd.DataFrame({"unique_id": ids, "ds": ds, "y": raw[target].astype(float)})
+    ds = pd.to_datetime(raw[time_col])
+    ds = ds.dt.tz_localize(None) if zone is None else ds.dt.tz_convert(zone)
+    long = pd.DataFrame({"unique_id": ids, "ds": ds, "y": raw[target].astype(float)})
+    return long.join(raw.drop(columns=[time_col, target]))
+
+
+def bike() -> pd.DataFrame:
+    """Bikes hired in an hour, with the weather and holidays."""
+    return table("bike_sharing_hourly.csv.gz", "date_time", "users")
+
+
+def epf_de() -> pd.DataFrame:
+    """Day-ahead prices of Germany, with forecasts of load and wind."""
+    return table("epf_DE.csv.gz", "date", "OT")
+
+
+def pedestrian() -> pd.DataFrame:
+    """People who pass four sensors in an hour, with gaps."""
+    return table("pedestrian.csv.gz", "Date_Time", "Count", "Sensor")
+
+
+def vic() -> pd.DataFrame:
+    """Half-hourly demand of Victoria, with temperature and holidays."""
+    return table("vic_electricity.csv.gz", "Time", "Demand", zone="Australia/Melbourne")
 
 
 def m4() -> pd.DataFrame:
@@ -69,29 +101,39 @@ def m4() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+WEATHER = ("holiday", "weather", "temp", "hum", "windspeed")
+AHEAD = ("Wind power forecast", "Ampirion zonal load forecast")
+
 TRIALS = {
-    "bike": Trial(
-        lambda: hourly("bike_sharing_hourly.csv.gz", "date_time", "users"), 24, 168, 672, 60, 1440
-    ),
-    "epf_DE": Trial(lambda: hourly("epf_DE.csv.gz", "date", "OT"), 24, 168, 672, 60, 1440),
-    "pedestrian": Trial(
-        lambda: hourly("pedestrian.csv.gz", "Date_Time", "Count", "Sensor"), 24, 168, 672, 30, 1440
-    ),
+    "bike": Trial(bike, 24, 168, 672, 60, 1440),
+    "bike, told": Trial(bike, 24, 168, 672, 60, 1440, WEATHER),
+    "epf_DE": Trial(epf_de, 24, 168, 672, 60, 1440),
+    "epf_DE, told": Trial(epf_de, 24, 168, 672, 60, 1440, AHEAD),
+    "pedestrian": Trial(pedestrian, 24, 168, 672, 30, 1440),
     "m4_hourly": Trial(m4, 48, 24, 336, 1),
-    "vic": Trial(
-        lambda: hourly("vic_electricity.csv.gz", "Time", "Demand"), 48, 336, 1344, 30, 2880
-    ),
+    "vic": Trial(vic, 48, 336, 1344, 30, 2880),
+    "vic, told": Trial(vic, 48, 336, 1344, 30, 2880, ("Temperature", "Holiday")),
 }
 ENTRANTS = [
     Entrant("seasonal_naive, residual", {"model": "seasonal_naive"}),
     Entrant("profile_ar, Gaussian", {"model": "profile_ar", "conformal": "none"}),
     Entrant("profile_ar, residual", {"model": "profile_ar"}),
+    Entrant("profile_ar, adaptive, renewed", {"model": "profile_ar", "conformal": "adaptive"}),
     Entrant("AutoTimes, point, residual", {"adapter": "autotimes"}),
     Entrant(
         "AutoTimes, quantile, cqr",
         {"adapter": "autotimes", "decoder": "quantile", "conformal": "cqr"},
     ),
+    Entrant(
+        "AutoTimes, quantile, cqr, renewed",
+        {"adapter": "autotimes", "decoder": "quantile", "conformal": "cqr"},
+    ),
+    Entrant(
+        "AutoTimes, point, adaptive, renewed",
+        {"adapter": "autotimes", "conformal": "adaptive"},
+    ),
     Entrant("LiPCoT, point, residual", {"adapter": "lipcot"}),
+    Entrant("LiPCoT, point, adaptive, renewed", {"adapter": "lipcot", "conformal": "adaptive"}),
     Entrant(
         "LiPCoT, mixture, cqr", {"adapter": "lipcot", "decoder": "mixture", "conformal": "cqr"}
     ),
@@ -113,34 +155,41 @@ def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, 
         "random_state": 0,
         "verbose": 0,
         "alias": "it",
+        "futr_exog": [*trial.futr_exog],
+        "calendar": bool(trial.futr_exog),
     }
+    frame = trial.read()[["unique_id", "ds", "y", *trial.futr_exog]]
     if "model" in entrant.options:
         model: Any = BaselineForecaster(**shared, **entrant.options)
     else:
         trained = {"backbone": backbone, "base": "profile_ar", "max_steps": steps, "batch_size": 16}
         model = TSLMForecaster(**shared, **trained, **entrant.options)
     begin = time.perf_counter()
-    table = model.cross_validation(
-        trial.read(), n_windows=trial.origins, quantiles=list(DEFAULT), baselines=[]
+    found = model.cross_validation(
+        frame,
+        n_windows=trial.origins,
+        recalibrate=entrant.renewed,
+        quantiles=list(DEFAULT),
+        baselines=[],
     )
     seconds = time.perf_counter() - begin
-    return {**scores(table), "seconds": seconds}
+    return {**scores(found), "seconds": seconds}
 
 
-def scores(table: pd.DataFrame) -> dict[str, float]:
+def scores(found: pd.DataFrame) -> dict[str, float]:
     """wQL, coverage of 80 and 95 percent, and the absolute error of the point in units of wQL."""
-    table = table.dropna(subset=["y"])
-    columns = Beside.of("it", table.columns).quantiles
+    found = found.dropna(subset=["y"])
+    columns = Beside.of("it", found.columns).quantiles
     loss = sum(
-        (share - (table.y < table[column])) * (table.y - table[column])
+        (share - (found.y < found[column])) * (found.y - found[column])
         for share, column in columns.items()
     )
-    size = table.y.abs().groupby(table.unique_id).sum()
-    by_series = 2 * loss.groupby(table.unique_id).sum() / len(columns) / size
-    error = (table.y - table["it"]).abs().groupby(table.unique_id).sum() / size
+    size = found.y.abs().groupby(found.unique_id).sum()
+    by_series = 2 * loss.groupby(found.unique_id).sum() / len(columns) / size
+    error = (found.y - found["it"]).abs().groupby(found.unique_id).sum() / size
 
     def inside(low: float, high: float) -> float:
-        return float(table.y.between(table[columns[low]], table[columns[high]]).mean())
+        return float(found.y.between(found[columns[low]], found[columns[high]]).mean())
 
     return {
         "wql": float(by_series.mean()),
@@ -154,7 +203,8 @@ def show(results: dict[str, dict[str, float]]) -> None:
     """The table, as Markdown."""
     print("| data | model | wQL | point MAE / size | 80 % | 95 % | seconds |")
     print("|---|---|--:|--:|--:|--:|--:|")
-    for name, found in results.items():
+    order = {name: place for place, name in enumerate(TRIALS)}
+    for name, found in sorted(results.items(), key=lambda item: order[item[0].split(": ")[0]]):
         data, model = name.split(": ")
         print(
             f"| {data} | {model} | {found['wql']:.4f} | {found['point']:.4f} | "
@@ -166,7 +216,7 @@ def show(results: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     """Run what is not in the file of results yet, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sets", default=",".join(TRIALS))
+    parser.add_argument("--sets", default="", help="the beginning of their names; all if empty")
     parser.add_argument("--models", default="", help="the beginning of their names; all if empty")
     parser.add_argument("--steps", type=int, default=60)
     parser.add_argument("--backbone", default="smollm2-135m")
@@ -175,13 +225,15 @@ def main() -> None:
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "2")))
     warnings.simplefilter("ignore", UserWarning)
     results = json.loads(given.keep.read_text()) if given.keep and given.keep.exists() else {}
-    for data in given.sets.split(","):
+    for data, trial in TRIALS.items():
         for entrant in ENTRANTS:
-            if not entrant.name.startswith(tuple(given.models.split(","))):
+            if not data.startswith(tuple(given.sets.split(";"))):
+                continue
+            if not entrant.name.startswith(tuple(given.models.split(";"))):
                 continue
             name = f"{data}: {entrant.name}"
             if name not in results:
-                results[name] = run(TRIALS[data], entrant, given.steps, given.backbone)
+                results[name] = run(trial, entrant, given.steps, given.backbone)
                 if given.keep:
                     given.keep.write_text(json.dumps(results, indent=1) + "\n")
     show(results)
