@@ -51,8 +51,7 @@ model = TSLMForecaster(h=48, backbone=BACKBONE, max_steps=STEPS, random_state=0)
 model.fit(frame)
 
 # %%
-for entry in model.verdict_.entries:
-    print(f"{entry.model:<16} MSE {entry.mse:.3f}  MAE {entry.mae:.3f}")
+model.verdict_.to_frame().round(3)
 
 # %% [markdown]
 # ## Forecast

@@ -42,10 +42,10 @@ models = {
         max_steps=STEPS,
         random_state=0,
         verbose=0,
-        prompt="Hourly oil temperature of an electricity transformer.",
     )
     for name in ADAPTERS
 }
+models["time_llm"].set_params(prompt="Hourly oil temperature of an electricity transformer.")
 backtest = None
 for model in models.values():
     part = model.cross_validation(frame, n_windows=2, baselines=["profile_ar"])

@@ -11,7 +11,6 @@
 #     name: python3
 # ---
 
-
 # %% [markdown]
 # # Intervals and coverage
 #
@@ -65,3 +64,18 @@ for decoder, conformal in (("student_t", "none"), ("student_t", "cqr"), (None, "
     inside = backtest.y.between(low, high).mean()
     width = (high - low).mean()
     print(f"{decoder or 'point':<10} {conformal:<9} inside {inside:.0%}, width {width:.1f}")
+
+# %% [markdown]
+# Validation rows grow old. `recalibrate` learns intervals anew from the newest rows and leaves the
+# weights as they are; `cross_validation(recalibrate=True)` does it at every origin, as you would
+# day by day. `conformal="adaptive"` moves its shares when they have not kept their promise lately.
+
+# %%
+for renewed in (False, True):
+    candidate = TSLMForecaster(conformal="adaptive", val_size=480, **SHARED)
+    backtest = candidate.cross_validation(
+        frame, n_windows=10, recalibrate=renewed, level=[80], baselines=[]
+    )
+    low, high = backtest["AutoTimes-lo-80"], backtest["AutoTimes-hi-80"]
+    inside, width = backtest.y.between(low, high).mean(), (high - low).mean()
+    print(f"renewed: {renewed!s:<6} inside {inside:.0%}, width {width:.1f}")

@@ -391,6 +391,12 @@ class TestTraining:
     def test_val_size_zero_keeps_nothing(self) -> None:
         model = forecaster(val_size=0, max_steps=2).fit(waves())
         assert (model.verdict_.windows, model.verdict_.best) == (0, None)
+        assert list(model.verdict_.to_frame()) == ["model", "mse", "mae"]
+
+    def test_the_verdict_is_a_table(self, model: TSLMForecaster) -> None:
+        table = model.verdict_.to_frame()
+        assert list(table.model) == ["AutoTimes", "last", "seasonal_naive", "profile_ar"]
+        assert table.mse.min() == min(entry.mse for entry in model.verdict_.entries)
 
     def test_val_size_says_how_many_rows(self) -> None:
         assert forecaster(val_size=20, max_steps=1).fit(waves()).verdict_.windows == 2 * 13

@@ -190,6 +190,9 @@ def test_an_adapter_that_reads_no_text_refuses_words(adapter: str) -> None:
     for ask in (mute.fit, mute.cross_validation, mute.ablate):
         with pytest.raises(ConfigError, match=r"nothing to the language model .* adapter=time_llm"):
             ask(sales())
+    mute.set_params(prompt="Sales of two stores.")
+    with pytest.warns(UserWarning, match="nothing to the language model in words: prompt has no"):
+        mute.fit(sales())
 
 
 def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:

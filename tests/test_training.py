@@ -146,6 +146,13 @@ def test_without_patience_the_last_weights_are_kept(monkeypatch: Any) -> None:
     assert all(torch.equal(a, b) for a, b in zip(last[0], trained, strict=True))
 
 
+def test_a_run_that_diverges_says_so_and_keeps_no_checkpoint_of_it(tmp_path: Path) -> None:
+    model = forecaster(learning_rate=1e30, trainer=Spec("cosine", loss="mse"))
+    with pytest.raises(ConfigError, match=r"Training diverged.*learning_rate below 1e\+30"):
+        model.fit(series(), folder=tmp_path)
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
 def test_the_best_look_at_validation_is_kept() -> None:
     scores: list[float] = []
     kept: list[dict[str, torch.Tensor]] = []

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from tslm.ablation.run import Trial
 from tslm.baselines import BaselineForecaster
-from tslm.config import listed
+from tslm.config import listed, part_class
 from tslm.data.benchmarks import Benchmark, load
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
@@ -157,7 +157,7 @@ def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedFo
     """The estimator a benchmark trains: the settings of the verb, for one horizon and seed."""
     own = {"h": h, "freq": data.freq, "season_length": data.season_length, "random_state": seed}
     model = estimator_of(cfg).set_params(**own)
-    described = cfg.prompt is None and cfg.model is None
+    described = cfg.prompt is None and cfg.model is None and part_class(cfg.adapter).reads_text
     return model.set_params(prompt=data.description) if described else model
 
 

@@ -1,5 +1,6 @@
 """The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -54,9 +55,9 @@ class TSLMForecaster(TrainedForecaster):
         hist_exog: columns of covariates known up to the last row.
         static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
         prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
-            say it to the language model. Names in braces are columns that hold for a whole series,
-            or the id, and are filled in for each: "{store}, {city}: daily sales"; an adapter
-            that would not say it refuses these.
+            say it to the language model; of others ``fit`` warns. Names in braces are columns that
+            hold for a whole series, or the id, and are filled in for each: "{store}, {city}: daily
+            sales"; an adapter that would not say it refuses these.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
@@ -229,6 +230,14 @@ class TSLMForecaster(TrainedForecaster):
             ConfigError: if a setting is impossible.
         """
         super().fit(df, static_df=static_df, val_df=val_df, folder=folder)
+        part = self._part(self.config_)
+        if self.prompt and not part.reads_text:
+            warnings.warn(
+                f"{part.__name__} says nothing to the language model in words: prompt has no "
+                "effect. Choose adapter=time_llm, or leave prompt out.",
+                UserWarning,
+                stacklevel=3,  # the caller of fit, which takes frames of any kind
+            )
         self.verdict_.warn()
         return self
 

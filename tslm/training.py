@@ -122,6 +122,7 @@ class Training(LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        check_finite(self.model, self.recipe.learning_rate)
         kept = trained_state(self.model)
         checkpoint["state_dict"] = {f"model.{name}": tensor for name, tensor in kept.items()}
         checkpoint["rng"] = torch.get_rng_state()
@@ -147,6 +148,19 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
         for name, tensor in model.state_dict().items()
         if name in trained or not name.startswith("backbone.")
     }
+
+
+def check_finite(model: nn.Module, learning_rate: float) -> None:
+    """Refuse weights that training has driven beyond all numbers.
+
+    Raises:
+        ConfigError: with what to set.
+    """
+    if not all(torch.isfinite(weight).all() for weight in trained_weights(model)):
+        raise ConfigError(
+            f"Training diverged: weights are no numbers any more. Set a learning_rate below "
+            f"{learning_rate:.2g}, or trainer.clip."
+        )
 
 
 class KeepBest(Callback):
@@ -211,6 +225,7 @@ def train(
 
     Raises:
         SystemExit: with ``TERMINATED``, if the process is told to end.
+        ConfigError: if training diverged.
     """
     machine = machine or Machine()
     last = folder / "last.ckpt" if folder else None
@@ -245,6 +260,7 @@ def train(
             raise SystemExit(TERMINATED) from end  # Lightning's own would tell of success
     if trainer.interrupted:
         raise KeyboardInterrupt
+    check_finite(model, recipe.learning_rate)
     model.eval()
 
 

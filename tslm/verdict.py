@@ -4,6 +4,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+import pandas as pd
+
 from tslm.assembly import rule
 from tslm.calendar import Ints
 from tslm.data.panel import Panel
@@ -12,6 +14,7 @@ from tslm.data.windows import Batches, Windows
 from tslm.scoring import score
 from tslm.types import Facts, Forecaster, Task
 
+SCORES = ("mse", "mae")
 BASELINES = ("last", "seasonal_naive", "profile_ar")
 CHOOSING = 256  # windows by which an untrained baseline chooses
 
@@ -43,6 +46,10 @@ class Verdict:
     def best(self) -> Entry | None:
         """The baseline with the least squared error."""
         return min(self.entries[1:], key=lambda entry: entry.mse, default=None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a forecaster, the trained model first: model, mse, mae."""
+        return pd.DataFrame([asdict(entry) for entry in self.entries], columns=["model", *SCORES])
 
     def warn(self) -> None:
         """Say so if a forecast that needs no training does better."""

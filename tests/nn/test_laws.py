@@ -166,6 +166,18 @@ def test_impossible_quantiles_are_refused(quantiles: list[float]) -> None:
         QuantileLaw(quantiles=quantiles)
 
 
+def test_a_member_whose_weight_vanishes_leaves_loss_and_gradients_finite() -> None:
+    """Evidence may be so clear that a softmax gives nothing to others, whatever happened."""
+    logits = torch.tensor([[0.0, 300.0], [0.0, -300.0]], requires_grad=True)
+    means = torch.tensor([[0.0, 5.0], [0.0, 5.0]], requires_grad=True)
+    loss = Mixture(logits.softmax(-1), means, torch.full((2, 2), 0.1)).loss(torch.zeros(2))
+    loss.sum().backward()
+    assert torch.isfinite(loss).all()
+    for leaf in (logits, means):
+        assert leaf.grad is not None
+        assert torch.isfinite(leaf.grad).all()
+
+
 def test_a_mixture_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="members=0 must be at least 1"):
         MixtureLaw(members=0)

@@ -16,6 +16,7 @@ from tslm.errors import ConfigError
 from tslm.nn.laws.base import Law
 
 LEAST = 1e-3  # of a deviation, where 1 is an ordinary one
+RAREST = 1e-12  # a weight below counts as this much, so that its logarithm is finite
 _STEPS = 60  # of bisection: an interval shrinks by 2**60
 
 
@@ -58,7 +59,7 @@ class Mixture(Distribution):
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Negative log-likelihood."""
         z = (truth[..., None] - self.means) / self.deviations
-        logs = self.weights.log() - self.deviations.log() - z.square() / 2
+        logs = self.weights.clamp(min=RAREST).log() - self.deviations.log() - z.square() / 2
         return math.log(2 * math.pi) / 2 - torch.logsumexp(logs, -1)
 
     def moved(self, factor: Float[Tensor, "..."], shift: Float[Tensor, "..."]) -> "Mixture":
@@ -88,7 +89,7 @@ class MixtureLaw(Law):
         weights, means, deviations = raw.chunk(3, -1)
         apart = torch.linspace(-1, 1, self.members) if self.members > 1 else torch.zeros(1)
         return Mixture(
-            weights.softmax(-1).clamp(min=1e-12),  # whose logarithm is finite
+            weights.softmax(-1),
             means + apart.to(raw),
             softplus(deviations) + LEAST,
         )
