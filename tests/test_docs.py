@@ -38,7 +38,7 @@ def test_every_notebook_is_in_the_tutorials() -> None:
 
 def test_what_a_notebook_showed_is_of_the_notebook_as_it_is() -> None:
     for page in (DOCS / "tutorials").glob("*.md"):
-        shown = re.findall(r"```python\n(.*?)\n```", page.read_text(), re.S)
+        shown = re.findall(r"^```python\n(.*?)\n^```", page.read_text(), re.S | re.M)
         cells = jupytext.read(ROOT / "notebooks" / f"{page.stem}.py").cells
         assert shown == [cell.source for cell in cells if cell.cell_type == "code"], page.name
 
