@@ -155,7 +155,7 @@ def frame(
 frames = st.builds(
     frame,
     ids=st.sampled_from([*["text"] * 4, "number", *IDS]),
-    values=st.lists(st.sampled_from([*["walk"] * 8, *VALUES]), min_size=4, max_size=4),
+    values=st.lists(st.sampled_from([*["walk"] * 24, *VALUES]), min_size=4, max_size=4),
     lengths=st.lists(st.sampled_from(LENGTHS), min_size=1, max_size=4),
     freq=st.sampled_from(FREQUENCIES),
     tz=st.sampled_from([None, None, "UTC", "Europe/Berlin", "Asia/Kathmandu"]),
@@ -170,7 +170,8 @@ settled = st.fixed_dictionaries(
         "val_size": st.sampled_from([None, 0, 1, 10]),
     }
 )
-whom = st.sampled_from(["rule"] * 12 + ["known"] * 3 + ["trained", "covariates"])
+SELDOM = ["trained", "ahead", "past", "words", "renewed", "backtest"]
+whom = st.sampled_from(["rule"] * 12 + ["known"] * 3 + SELDOM)
 TINY: dict[str, Any] = {
     "h": H, "backbone": "tiny", "adapter": Spec("autotimes", patch_len=4), "context_length": 12,
     "accelerator": "cpu", "random_state": 0, "verbose": 0,
@@ -194,12 +195,31 @@ def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFr
     rule = ["last", "seasonal_naive", "profile", "profile_ar", "drift"][seed % 5]
     model = BaselineForecaster(rule, h=H, **options, verbose=0)
     if who == "rule":
-        return model.fit(df).predict()
-    beside = VALUES[[*VALUES][seed % len(VALUES)]](np.random.default_rng(seed), len(df))
-    df = df.assign(x=beside)
+        return model.fit(df).predict(level=[50] if seed % 3 == 0 else None)
+    if who == "renewed":
+        return model.fit(df).recalibrate(df).predict(quantiles=[0.5])
+    if who == "backtest":
+        return ahead_of(model.cross_validation(df, n_windows=1 + seed % 2, level=[50]))
+    dice = np.random.default_rng(seed)
+    df = df.assign(x=VALUES[[*VALUES][seed % len(VALUES)]](dice, len(df)))
+    if who == "words":
+        if seed % 4:
+            df = df.assign(x=df.unique_id.astype(str) + "{x}\n")
+        spec = Spec("time_llm", patch_len=4, stride=4, n_prototypes=8, heads=2, head_width=8)
+        said = {"adapter": spec, "prompt": "{x}, {unique_id}: {{sales}}", "max_steps": 1}
+        return TSLMForecaster(**{**TINY, **said}, **options).fit(df).predict()
+    if who == "past":
+        return model.set_params(hist_exog=["x"]).fit(df).predict()
     model.set_params(futr_exog=["x"], calendar=bool(seed % 2)).fit(df)
     futr = model.make_future_dataframe()
     return model.predict(futr_df=futr.assign(x=VALUES["walk"](np.random.default_rng(1), len(futr))))
+
+
+def ahead_of(backtest: pd.DataFrame) -> pd.DataFrame:
+    """The last origin of a backtest, in the form of a forecast."""
+    assert np.isfinite(backtest.iloc[:, 4:].to_numpy(dtype=float)).all(), "not finite"
+    last = backtest.groupby("unique_id", observed=True).cutoff.transform("max")
+    return backtest[backtest.cutoff == last]
 
 
 def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
@@ -215,12 +235,12 @@ def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
         except (DataError, ConfigError) as error:
             said = re.search(SAYS_WHERE, str(error))
             return f"{type(error).__name__}{'' if said else ' that says nothing'}"
-    check(df.reset_index() if df.index.nlevels > 1 else df, ahead)
+    check(df.reset_index() if df.index.nlevels > 1 else df, ahead, past=who == "backtest")
     return "forecast"
 
 
-def check(df: pd.DataFrame, ahead: pd.DataFrame) -> None:
-    """Finite, the right ids, the right number of rows, times that go on."""
+def check(df: pd.DataFrame, ahead: pd.DataFrame, past: bool = False) -> None:
+    """Finite, the right ids, the right number of rows, times that go on (or are known ones)."""
     assert np.isfinite(ahead.iloc[:, -1].to_numpy(dtype=float)).all(), "not finite"
     sizes = ahead.groupby("unique_id", sort=False, observed=True).size()
     assert set(sizes.index) == set(df.unique_id.dropna().unique()), "other ids"
@@ -228,7 +248,7 @@ def check(df: pd.DataFrame, ahead: pd.DataFrame) -> None:
     for _, own in ahead.groupby("unique_id", sort=False, observed=True):
         assert own.ds.is_monotonic_increasing, "times go back"
         assert own.ds.is_unique, "times come twice"
-    if df.ds.dtype == ahead.ds.dtype:
+    if df.ds.dtype == ahead.ds.dtype and not past:
         last = df.groupby("unique_id", sort=False, observed=True).ds.max()
         first = ahead.groupby("unique_id", sort=False, observed=True).ds.min()
         assert (first > last.reindex(first.index)).all(), "forecasts of what is known"
