@@ -149,6 +149,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         quantiles: Sequence[float | int] | None = None,
         baselines: Sequence[str] = ("SeasonalNaive",),
         static_df: pd.DataFrame | None = None,
+        examples: str | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Backtest from a rolling origin: forecasts beside what happened.
 
@@ -164,6 +165,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             baselines: names of ``conf/model`` to stand beside, fitted wherever this model is.
             static_df: ``static_exog`` of each series, one row each; else ``df`` has them as
                 columns. Covariates known ahead are taken from ``df``.
+            examples: what to show this model, as in ``predict``; the baselines are shown nothing.
 
         Returns:
             One row a step: id, time, ``cutoff`` (last row known), truth, this model's forecast
@@ -178,6 +180,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
         makers = {self.name: self, **rivals}
         fitted: dict[str, LongFrameForecaster] = {}
+        columns: dict[str, Floats]
         folds = []
         for fold, (cutoffs, known, truth) in enumerate(_splits(frame, horizon, n_windows, step)):
             with warnings.catch_warnings():
@@ -187,15 +190,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                     fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
                 elif recalibrate:
                     fitted = {name: model.recalibrate(known) for name, model in fitted.items()}
-                columns = {
-                    column: values
-                    for name, model in fitted.items()
-                    for column, values in _named(
-                        name,
-                        model._forecasts(model._known(known, horizon, truth), horizon, asked)[1],
-                        asked,
-                    ).items()
-                }
+                columns = {}
+                for name, model in fitted.items():
+                    panel, shown = model._known(known, horizon, truth), None
+                    if examples is not None and name == self.name:
+                        shown = model._examples(examples, known, panel, asked)
+                    values = model._forecasts(panel, horizon, asked, shown)[1]
+                    columns |= _named(name, values, asked)
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
             folds.append(self.renamed(truth).assign(**columns))
         return pd.concat(folds, ignore_index=True)

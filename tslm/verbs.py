@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -47,7 +48,6 @@ def predict(cfg: DictConfig, say: Say) -> None:
         for path in (cfg.data, cfg.futr, cfg.static)
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
-    in_file = cfg.examples is not None and cfg.examples.endswith(files.TABLES)
     forecast = model.predict(
         data,
         h=cfg.h,
@@ -56,10 +56,16 @@ def predict(cfg: DictConfig, say: Say) -> None:
         num_samples=cfg.num_samples,
         futr_df=futr,
         static_df=static,
-        examples=files.read_table(cfg.examples) if in_file else cfg.examples,
+        examples=_examples(cfg),
     )
     files.write_table(forecast, cfg.out)
     say(f"wrote {len(forecast)} rows to {cfg.out}")
+
+
+def _examples(cfg: DictConfig) -> Any:
+    """A word, or a file of series."""
+    in_file = cfg.examples is not None and cfg.examples.endswith(files.TABLES)
+    return files.read_table(cfg.examples) if in_file else cfg.examples
 
 
 def backtest(cfg: DictConfig, say: Say) -> None:
@@ -78,6 +84,7 @@ def backtest(cfg: DictConfig, say: Say) -> None:
         level=listed(cfg.level),
         quantiles=listed(cfg.quantiles),
         baselines=listed(cfg.baselines) or [],
+        examples=_examples(cfg),
     )
     files.write_table(table, cfg.out)
     frame = model.read(model.joined(data, static))

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from sklearn.base import clone
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 from tslm.calendar import Calendar
@@ -90,6 +91,24 @@ def test_a_series_of_four_segments_with_its_target_is_too_short(
     df = frame({"fits": 3 * F + 1, "short": 3 * F})
     with pytest.raises(DataError, match="need more than 12 rows; too short: 'short'"):
         model.predict(df, examples=source)
+
+
+def test_a_backtest_shows_examples_to_the_model_alone(model: TSLMForecaster) -> None:
+    df = frame({"x": 80, "y": 60})
+    options: dict[str, Any] = {"n_windows": 2, "baselines": ["last"]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the verdict
+        shown, plain = (
+            model.cross_validation(df, examples=source, **options) for source in ("similar", None)
+        )
+        known = df[df.groupby("unique_id").cumcount(ascending=False) >= 2 * F]
+        first = clone(model).fit(known).predict(known, examples="similar")
+    assert_allclose(shown["last"], plain["last"])
+    assert not np.allclose(shown.AutoTimes, plain.AutoTimes, rtol=1e-4)
+    origin = shown.cutoff == shown.groupby("unique_id").cutoff.transform("min")
+    assert_allclose(shown[origin].AutoTimes, first.AutoTimes, rtol=1e-5)
+    with pytest.raises(ConfigError, match="has not been learnt"):
+        model.cross_validation(df, examples="first", level=[80])
 
 
 def test_the_experiment_leaves_out_series_of_four_segments() -> None:
