@@ -157,6 +157,19 @@ def test_adaptive_intervals_are_wider_where_errors_have_grown() -> None:
     )
 
 
+def test_adaptive_shares_follow_time_and_not_how_often_windows_overlap() -> None:
+    batch, n = noise(400), 400
+    grown = torch.linspace(0.5, 3, n)[:, None, None]
+    time = torch.arange(n)[:, None] * H + torch.arange(L + H)
+    batch = Batch(batch.past, batch.future * grown, time)
+    often = Batch(*(part.repeat_interleave(6, 0) for part in batch[:3]))
+    once, more = fitted("adaptive", batch), fitted("adaptive", often)
+    plain = fitted("residual", batch).corrections
+    moved = (once.corrections - plain).abs().max()
+    assert float(moved) > 0.5
+    assert float((more.corrections - once.corrections).abs().max()) < 0.25 * float(moved)
+
+
 def test_the_order_of_validation_windows_in_time_is_what_counts() -> None:
     batch = noise(300)
     batch = batch._replace(future=batch.future * torch.linspace(0.5, 3, 300)[:, None, None])

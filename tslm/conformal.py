@@ -5,7 +5,8 @@ Vovk et al., "Algorithmic Learning in a Random World", 2005). ``cqr``: those of 
 model's own law (Romano et al., "Conformalized Quantile Regression", NeurIPS 2019, each tail for
 itself). ``adaptive``: as residual, at shares that would have kept their promise along the
 validation windows (Gibbs & Candes, "Adaptive Conformal Inference Under Distribution Shift", NeurIPS
-2021). ``none``: the law as it is.
+2021), where overlapping windows move them but as far as what is new in them. ``none``: the law as
+it is.
 
 Departures: windows overlap, so that the promise holds but nearly; errors are in units of how much a
 window moves, where that does better on one half of the validation windows by the other.
@@ -35,7 +36,7 @@ GRID = (*TAIL, *(k / 40 for k in range(1, 40)), *(1 - share for share in reverse
 VALUES = 2**18  # errors kept at most: fewer windows where the horizon is long
 PATHS = 100  # by which a law is carried beyond its reach
 ROLLED = 128  # validation windows for which that is done
-RATE = 0.01  # by which adaptive shares move, gamma
+RATE = 0.03  # by which adaptive shares move when a horizon of steps has passed, gamma
 ROUNDS = 16  # how often they see new errors
 FEW = 20  # windows below which none are left to choose a unit by
 WINDOWS = 1024  # rolled at once
@@ -94,7 +95,7 @@ class Calibration:
         scaled = seen.errors / seen.units[unit]
         shares = _grid()
         if kind == "adaptive":
-            shares = _adapted(scaled, shares)
+            shares = _adapted(scaled, shares, RATE * seen.fresh)
         return cls(kind, unit, season_length, growth, errors_at(scaled, shares), template)
 
     @classmethod
@@ -348,11 +349,13 @@ class _Seen:
         errors: of the point forecast.
         units: how much each window moves, in each way of measuring it.
         gaps: errors of the law's quantile at each share; no share where nobody asks.
+        fresh: share of each window that windows before it did not see, within (0, 1].
     """
 
     errors: Float[Tensor, "N H"]
     units: dict[Roughness, Float[Tensor, "N H"]]
     gaps: Float[Tensor, "G N H"]
+    fresh: float
 
     @classmethod
     def of(
@@ -369,8 +372,8 @@ class _Seen:
             for kind, parts in units.items():
                 parts.append(_rows(roughness(batch.past, season_length, h, kind)))
         begin = [b.time[:, b.past.shape[1]].repeat_interleave(b.past.shape[2]) for b in val]
-        joined = torch.cat(errors)
-        rows, columns = _observed(joined, torch.cat(begin).argsort(stable=True))
+        joined, start = torch.cat(errors), torch.cat(begin)
+        rows, columns = _observed(joined, start.argsort(stable=True))
         observed = joined[rows, columns]
         gaps = joined.new_empty(0, *joined.shape)
         if law:
@@ -380,6 +383,7 @@ class _Seen:
             observed,
             {kind: torch.cat(parts)[rows, columns] for kind, parts in units.items()},
             gaps[:, rows, columns],
+            _fresh(val[0].time, start, h),
         )
 
 
@@ -389,6 +393,13 @@ def _grid() -> Float[Tensor, " G"]:
 
 def _rows(values: Float[Tensor, "B H C"]) -> Float[Tensor, "S H"]:
     return rearrange(values, "B H C -> (B C) H")
+
+
+def _fresh(time: Int[Tensor, "B T"], start: Int[Tensor, " N"], h: int) -> float:
+    """Horizons from the first window to the last, for each window; at most 1."""
+    step = float((time[0, -1] - time[0, 0]) / (time.shape[1] - 1))
+    passed = float(start.max() - start.min()) / step / h + 1
+    return min(passed / len(start), 1.0)
 
 
 def _gaps(
@@ -449,10 +460,12 @@ def _best_unit(seen: _Seen) -> Roughness:
     return min(scores, key=lambda kind: scores[kind])
 
 
-def _adapted(errors: Float[Tensor, "N H"], shares: Float[Tensor, " G"]) -> Float[Tensor, " G"]:
+def _adapted(
+    errors: Float[Tensor, "N H"], shares: Float[Tensor, " G"], rate: float
+) -> Float[Tensor, " G"]:
     """Shares that keep the promise of ``shares`` along windows in the order of time.
 
-    After each window ``s <- s + RATE * (share - seen below)`` (Gibbs & Candes, eq. 2, of each tail
+    After each window ``s <- s + rate * (share - seen below)`` (Gibbs & Candes, eq. 2, of each tail
     for itself), where a window is judged by the errors of windows before it, all steps together.
     """
     moved, n = shares.clone(), len(errors)
@@ -462,5 +475,5 @@ def _adapted(errors: Float[Tensor, "N H"], shares: Float[Tensor, " G"]) -> Float
         for window in errors[begin:end]:
             limits = _ranked(known, moved.clamp(0, 1))
             below = (window <= limits).double().mean(1)
-            moved = moved + RATE * (shares - below)
+            moved = moved + rate * (shares - below)
     return moved.clamp(0, 1).sort().values
