@@ -115,6 +115,17 @@ class TestWork:
         shown = error.groupby(table.unique_id).mean().mean()
         assert f"{shown:.4f}"[:5] in done.out
 
+    def test_backtest_recalibrates_and_shows_examples(self, tslm: Any, sales: Path) -> None:
+        words = [f"data={sales}", "n_windows=2", "baselines=[]", *FAST]
+        for name, more in {"plain": [], "renewed": ["recalibrate=true"]}.items():
+            done = tslm("backtest", *words, "level=[50]", *more, f"out={name}.csv")
+            assert done.code == 0, done.err
+        plain, renewed = (pd.read_csv(f"{name}.csv") for name in ("plain", "renewed"))
+        changed = (plain["AutoTimes-lo-50"] - renewed["AutoTimes-lo-50"]).abs() > 1e-6
+        assert set(renewed.cutoff[changed]) == {renewed.cutoff.max()}
+        assert tslm("backtest", *words, "examples=first", "out=shown.csv").code == 0
+        assert not np.allclose(pd.read_csv("shown.csv").AutoTimes, plain.AutoTimes, rtol=1e-4)
+
     def test_backtest_of_a_classical_rule_with_columns_of_other_names(
         self, tslm: Any, tmp_path: Path
     ) -> None:
