@@ -60,11 +60,11 @@ SETS: dict[str, Callable[[], Task]] = {"vic_electricity": vic_electricity, "epf_
 
 
 def forecaster(name: str, task: Task, covariates: list[str] | None) -> TrainedForecaster:
-    """A baseline, or an adapter over ``profile_ar`` on six blocks."""
+    """A baseline, or an adapter over ``profile_ar``."""
     shared = {"h": task.h, "futr_exog": covariates, "calendar": covariates is not None}
     shared |= {"random_state": 0, "verbose": 0, "val_size": 10 * task.h}
     if name in choices("adapter"):
-        return TSLMForecaster(adapter=name, base="profile_ar", n_layers=6, max_steps=100, **shared)
+        return TSLMForecaster(adapter=name, base="profile_ar", max_steps=300, **shared)
     return BaselineForecaster(name, **shared)
 
 

@@ -129,25 +129,27 @@ ENTRANTS = [
 ]
 
 
-def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, float]:
-    """Backtest one model on one set."""
-    shared: dict[str, Any] = {
+def settings(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, Any]:
+    """Parameters of the forecaster."""
+    shared = {
         "h": trial.h,
         "season_length": trial.season,
         "context_length": trial.context,
         "val_size": trial.val_size,
         "random_state": 0,
-        "verbose": 0,
-        "alias": "it",
         "futr_exog": [*trial.futr_exog],
         "calendar": bool(trial.futr_exog),
     }
+    trained = {"backbone": backbone, "base": "profile_ar", "max_steps": steps, "batch_size": 32}
+    return shared | entrant.options | ({} if "model" in entrant.options else trained)
+
+
+def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, Any]:
+    """Backtest one model on one set."""
+    params = settings(trial, entrant, steps, backbone)
+    kind = BaselineForecaster if "model" in params else TSLMForecaster
+    model: Any = kind(**params, verbose=0, alias="it")
     frame = trial.read()[["unique_id", "ds", "y", *trial.futr_exog]]
-    if "model" in entrant.options:
-        model: Any = BaselineForecaster(**shared, **entrant.options)
-    else:
-        trained = {"backbone": backbone, "base": "profile_ar", "max_steps": steps, "batch_size": 32}
-        model = TSLMForecaster(**shared, **trained, **entrant.options)
     begin = time.perf_counter()
     found = model.cross_validation(
         frame,
@@ -157,7 +159,8 @@ def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, 
         baselines=[],
     )
     seconds = time.perf_counter() - begin
-    return {**scores(found), "seconds": seconds}
+    how = {"n_windows": trial.origins, "recalibrate": entrant.renewed, **params}
+    return {**scores(found), "seconds": seconds, "settings": how}
 
 
 def scores(found: pd.DataFrame) -> dict[str, float]:
@@ -183,12 +186,13 @@ def scores(found: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def show(results: dict[str, dict[str, float]]) -> None:
+def show(results: dict[str, dict[str, Any]]) -> None:
     """The table, as Markdown."""
     print("| data | model | wQL | point MAE / size | 80 % | 95 % | seconds |")
     print("|---|---|--:|--:|--:|--:|--:|")
-    order = {name: place for place, name in enumerate(TRIALS)}
-    for name, found in sorted(results.items(), key=lambda item: order[item[0].split(": ")[0]]):
+    order = [f"{data}: {entrant.name}" for data in TRIALS for entrant in ENTRANTS]
+    for name in sorted(results, key=order.index):
+        found = results[name]
         data, model = name.split(": ")
         print(
             f"| {data} | {model} | {found['wql']:.4f} | {found['point']:.4f} | "
