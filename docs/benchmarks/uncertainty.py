@@ -121,6 +121,14 @@ ENTRANTS = [
     Entrant("profile_ar, residual", {"model": "profile_ar"}),
     Entrant("profile_ar, adaptive, renewed", {"model": "profile_ar", "conformal": "adaptive"}),
     Entrant("AutoTimes, quantile", {"adapter": "autotimes", "decoder": "quantile"}),
+    Entrant(
+        "AutoTimes without a body, quantile",
+        {"adapter": "autotimes", "decoder": "quantile", "backbone": "none"},
+    ),
+    Entrant(
+        "AutoTimes on random weights, quantile",
+        {"adapter": "autotimes", "decoder": "quantile", "backbone": "random_matched:smollm2-135m"},
+    ),
     Entrant("LiPCoT, mixture", {"adapter": "lipcot", "decoder": "mixture"}),
     Entrant("LiPCoT, point, residual", {"adapter": "lipcot"}),
     Entrant("LiPCoT, point, adaptive, renewed", {"adapter": "lipcot", "conformal": "adaptive"}),
@@ -141,7 +149,7 @@ def settings(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[
         "calendar": bool(trial.futr_exog),
     }
     trained = {"backbone": backbone, "base": "profile_ar", "max_steps": steps, "batch_size": 32}
-    return shared | entrant.options | ({} if "model" in entrant.options else trained)
+    return shared | ({} if "model" in entrant.options else trained) | entrant.options
 
 
 def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, Any]:
