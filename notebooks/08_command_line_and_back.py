@@ -34,7 +34,7 @@ STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
 HOME = Path(tempfile.mkdtemp())
 
 frame = load("etth1").frame
-frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-09-01")]
+frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-08-31")]
 frame.to_parquet(HOME / "oil.parquet")
 
 

@@ -27,7 +27,7 @@ BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "200"))
 
 frame = load("etth1").frame
-frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-11-01")]
+frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-10-31")]
 SHARED = {"h": 24, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
 
 # %% [markdown]
