@@ -203,7 +203,7 @@ def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFr
     dice = np.random.default_rng(seed)
     df = df.assign(x=VALUES[[*VALUES][seed % len(VALUES)]](dice, len(df)))
     if who == "words":
-        if seed % 4:
+        if seed % 4 and "unique_id" in df:
             df = df.assign(x=df.unique_id.astype(str) + "{x}\n")
         spec = Spec("time_llm", patch_len=4, stride=4, n_prototypes=8, heads=2, head_width=8)
         said = {"adapter": spec, "prompt": "{x}, {unique_id}: {{sales}}", "max_steps": 1}

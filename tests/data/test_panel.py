@@ -46,6 +46,13 @@ def test_any_magnitude_is_standardised(scale: float) -> None:
     torch.testing.assert_close(panel.values, torch.tensor([-(1.5**0.5), 0, 1.5**0.5]))
 
 
+def test_what_lies_beyond_all_numbers_is_the_largest_of_them() -> None:
+    panel = Panel.from_frame(frame({"a": [1e300, 2e300], "b": [1, 2]}))
+    found = panel.restore(np.array([[1e15, -1e15, 0.0]] * 2), np.array([0, 1]))
+    largest = np.finfo(float).max
+    np.testing.assert_allclose(found, [[largest, -largest, 1.5e300], [5e14, -5e14, 1.5]])
+
+
 def test_known_series_keep_their_statistics_and_new_ones_take_their_own() -> None:
     panel = Panel.from_frame(frame({1: [1, 3], 2: [5, 9]}), stats={1: (10.0, 4.0)})
     assert panel.stats == {1: (10.0, 4.0), 2: (7.0, 2.0)}

@@ -17,6 +17,7 @@ from tslm.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
+LARGEST = np.finfo(np.float64).max
 _CONSTANT = 1e-12  # spread relative to level below which a series counts as constant
 
 
@@ -150,6 +151,9 @@ class Panel:
             values: standardised values, one row per entry of ``series``; where covariates say
                 something of the steps after the last row, the last axis is these steps.
             series: number of the series each row belongs to.
+
+        Returns:
+            Values in the units of ``y``; the largest numbers there are where they would lie beyond.
         """
         z = np.asarray(values, dtype=np.float64)
         rows = np.asarray(series)
@@ -157,7 +161,9 @@ class Panel:
             effect = self.ahead[rows].numpy().astype(np.float64)
             z = z + effect.reshape(len(rows), *(1,) * (z.ndim - 2), -1)
         shape = (len(rows),) + (1,) * (z.ndim - 1)
-        return z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
+        with np.errstate(over="ignore"):
+            y = z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
+        return y.clip(-LARGEST, LARGEST)
 
     def tail(self, n: int) -> "Panel":
         """The last ``n`` rows of each series, by the same statistics."""
