@@ -73,9 +73,9 @@ $(CONFORMANCE)/.ready: pyproject.toml
 	$(CONFORMANCE)/bin/python -m pip install -q --no-deps foundationforecast
 	touch $@
 
-# without our own types: sktime looks at signatures
+# without our own types: sktime looks at signatures; with scikit-learn's checks of the array API
 conformance: $(CONFORMANCE)/.ready
-	OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m pytest -q tests/conformance \
+	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m pytest -q tests/conformance \
 	  -o addopts="--strict-markers -p no:cacheprovider"
 
 docs: .venv/.ready

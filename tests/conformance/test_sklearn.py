@@ -26,6 +26,7 @@ FORECASTER = {
     "check_positive_only_tag_during_fit": NO_FRAME,
     "check_estimators_dtypes": NO_FRAME,
     "check_dtype_object": NO_FRAME,
+    "check_array_api_input": NO_FRAME,
     "check_pipeline_consistency": NO_FRAME,
     "check_estimators_pickle": NO_FRAME,
     "check_f_contiguous_array_estimator": NO_FRAME,
