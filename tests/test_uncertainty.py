@@ -44,6 +44,17 @@ def forecaster(**options: Any) -> TSLMForecaster:
     return TSLMForecaster(**{**FAST, **options})
 
 
+def profile_ar(conformal: str, val_size: int) -> BaselineForecaster:
+    return BaselineForecaster(
+        "profile_ar",
+        h=20,
+        season_length=4,
+        context_length=48,
+        conformal=conformal,
+        val_size=val_size,
+    )
+
+
 def waves(n: int = 140, ids: tuple[Any, ...] = ("a", "b"), noise: float = 1.0) -> pd.DataFrame:
     dice = np.random.default_rng(0)
     return pd.concat(
@@ -169,14 +180,7 @@ class TestPromises:
     @pytest.mark.parametrize("conformal", ["residual", "adaptive", "cqr"])
     def test_they_hold_on_new_data_as_often_as_they_say(self, conformal: str) -> None:
         df = waves(3000, ids=("a",))
-        model = BaselineForecaster(
-            "profile_ar",
-            h=20,
-            season_length=4,
-            context_length=48,
-            conformal=conformal,
-            val_size=1200,
-        )
+        model = profile_ar(conformal, val_size=1200)
         table = model.cross_validation(df, n_windows=40, level=[80, 95], baselines=[])
         for level in (80, 95):
             low, high = table[f"ProfileAR-lo-{level}"], table[f"ProfileAR-hi-{level}"]
@@ -205,14 +209,7 @@ class TestRecalibration:
         rough = waves(3000, ids=("a",), noise=3.0)
         late = df.index >= 1500
         df.loc[late, "y"] = rough.y[late]
-        model = BaselineForecaster(
-            "profile_ar",
-            h=20,
-            season_length=4,
-            context_length=48,
-            conformal=conformal,
-            val_size=800,
-        )
+        model = profile_ar(conformal, val_size=800)
         model.fit(df[~late])
         before, old = held_at(model, df, 2400)
         known = df[:2400]

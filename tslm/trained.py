@@ -146,8 +146,8 @@ class TrainedForecaster(LongFrameForecaster):
         """Learn intervals anew from what happened since ``fit``; weights and points stay.
 
         Args:
-            df: series to their newest rows. The last ``val_size`` of each, with at least a context
-                before them, take the place of the validation rows of ``fit``.
+            df: series to their newest rows. The last ``val_size`` of each take the place of the
+                validation rows of ``fit``, and those before them are context.
             static_df: as in ``fit``.
 
         Raises:

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 
 import pandas as pd
 
@@ -14,7 +14,6 @@ from tslm.data.windows import Batches, Windows
 from tslm.scoring import score
 from tslm.types import Facts, Forecaster, Task
 
-SCORES = ("mse", "mae")
 BASELINES = ("last", "seasonal_naive", "profile_ar")
 CHOOSING = 256  # windows by which an untrained baseline chooses
 
@@ -49,7 +48,8 @@ class Verdict:
 
     def to_frame(self) -> pd.DataFrame:
         """A row a forecaster, the trained model first: model, mse, mae."""
-        return pd.DataFrame([asdict(entry) for entry in self.entries], columns=["model", *SCORES])
+        names = [field.name for field in fields(Entry)]
+        return pd.DataFrame([asdict(entry) for entry in self.entries], columns=names)
 
     def warn(self) -> None:
         """Say so if a forecast that needs no training does better."""
