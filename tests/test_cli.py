@@ -123,6 +123,9 @@ class TestWork:
         plain, renewed = (pd.read_csv(f"{name}.csv") for name in ("plain", "renewed"))
         changed = (plain["AutoTimes-lo-50"] - renewed["AutoTimes-lo-50"]).abs() > 1e-6
         assert set(renewed.cutoff[changed]) == {renewed.cutoff.max()}
+        done = tslm("backtest", *words, "recalibrate=maybe", "out=wrong.csv")
+        assert (done.code, Path("wrong.csv").exists()) == (2, False)
+        assert "recalibrate='maybe' must be true or false" in done.err
         assert tslm("backtest", *words, "examples=first", "out=shown.csv").code == 0
         assert not np.allclose(pd.read_csv("shown.csv").AutoTimes, plain.AutoTimes, rtol=1e-4)
 
