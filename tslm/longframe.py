@@ -174,8 +174,6 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         asked = Asked.of(level, quantiles)
         horizon = self.h if h is None else positive("h", h)
         every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
-        if not isinstance(recalibrate, bool):
-            raise ConfigError(f"recalibrate={recalibrate!r} must be true or false.")
         frame = self.read(self.joined(df, static_df))
         step = horizon if step_size is None else positive("step_size", step_size)
         rivals = {name: self.baseline(name) for name in baselines}
