@@ -38,6 +38,8 @@ class FilterDecoder(Decoder):
             negative.
     """
 
+    knows_width = True
+
     def __init__(
         self,
         *,
