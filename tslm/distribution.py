@@ -37,10 +37,6 @@ class Distribution(ABC):
     def moved(self, factor: Float[Tensor, "..."], shift: Float[Tensor, "..."]) -> "Distribution":
         """The distribution of ``factor * x + shift``, ``factor`` above 0; both broadcast."""
 
-    def widened(self, factor: Float[Tensor, "..."]) -> "Distribution":
-        """The distribution as many times as far from its point, which stays; broadcast."""
-        return self.moved(factor, (1 - factor) * self.point)
-
     def quantile(self, shares: Float[Tensor, " Q"]) -> Float[Tensor, "Q ..."]:
         """The values below which shares lie, of every distribution."""
         like = self.point

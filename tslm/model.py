@@ -23,8 +23,6 @@ from tslm.nn.scale import Scale
 from tslm.types import Batch, Context, Forecaster, Prediction, Tokens
 
 Rollout = Literal["cached", "sliding"]
-SIGMA = 0.8413447460685429  # share of a normal law below one deviation
-NARROWEST = 0.05  # least width of the law of a base, in spreads of the window
 
 
 class ForecastModel(Network):
@@ -94,7 +92,10 @@ class ForecastModel(Network):
         tokens, law = self._read(past, time, scale)
         covered = self.decoder.covered(tokens.mask[:, tokens.n_prompt :])
         covered = rearrange(covered, "(B C) M -> B M C", B=len(past))
-        law, _ = self._placed(law, past, time, scale)
+        law = law.moved(
+            scale.stretch(torch.ones_like(law.point)),
+            self._levels(past, time, scale, covered.shape[1]),
+        )
         said = None if isinstance(law, Points) else law
         return Prediction(law.point, covered, tokens.aux_loss, said)
 
@@ -122,7 +123,8 @@ class ForecastModel(Network):
         """What may come in the ``step`` steps that follow, and the level it is about."""
         scale = self.adapter.scale(past)
         law = self._read(past, time, scale)[1].each(lambda part: part[:, -self.step :])
-        return self._placed(law, past, time, scale)
+        level = self._levels(past, time, scale, self.step)
+        return law.moved(scale.stretch(torch.ones_like(law.point)), level), level
 
     def _gated(self, law: Distribution, level: Float[Tensor, "B J C"]) -> Distribution:
         """The law about the base and the share kept of its correction; it is as wide as before."""
@@ -210,8 +212,9 @@ class ForecastModel(Network):
         hidden, state = self.backbone.start(tokens)
         scale, series = scale.last, past
         for start in range(context, context + horizon, step):
+            level = self._levels(series[:, -context:], time, scale, step)
             law = self._unfold(self.decoder.distribution(hidden[:, -1:]), windows)
-            law, level = self._placed(law, series[:, -context:], time, scale)
+            law = law.moved(scale.stretch(torch.ones_like(law.point)), level)
             segment = law.point
             if shares is not None:
                 part = shares[:, start - context : start - context + step]
@@ -223,28 +226,13 @@ class ForecastModel(Network):
                 hidden, state = self.backbone.extend(state, tokens)
         return series[:, context:]
 
-    def _placed(
-        self,
-        law: Distribution,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        scale: Scale,
-    ) -> tuple[Distribution, Float[Tensor, "B J C"]]:
-        """A law of M values in the units of the window, and the levels it is about.
-
-        About a base it is as many times as wide as the base's own law, where it has one.
-        """
-        steps = law.point.shape[1]
-        stretch = scale.stretch(torch.ones_like(law.point))
+    def _levels(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], scale: Scale, steps: int
+    ) -> Float[Tensor, "B J C"]:
+        """What the model's M values are added to; broadcast against them."""
         if self.base is None:
-            level = scale.level(steps)
-            return law.moved(stretch, level), level
-        wide = self.reach > 0 and not self.decoder.knows_width
-        about = anchors(self.base, past, time, self.step, steps, law=wide)
-        if not isinstance(about, Points):
-            deviation = about.at(about.point.new_tensor(SIGMA)) - about.point
-            law = law.widened((deviation / stretch).clamp(NARROWEST, 1))
-        return law.moved(stretch, about.point), about.point
+            return scale.level(steps)
+        return anchors(self.base, past, time, self.step, steps)
 
     @staticmethod
     def _unfold(law: Distribution, windows: int) -> Distribution:

@@ -61,19 +61,6 @@ def test_a_change_of_units_moves_every_quantile(
 
 
 @laws
-@given(data=st.data(), factor=st.floats(0.01, 100))
-def test_a_wider_law_is_as_many_times_as_far_from_its_point(
-    law: Law, data: st.DataObject, factor: float
-) -> None:
-    found = law(data.draw(raws(law.size)).double())
-    wider = found.widened(torch.full((2, 2), factor, dtype=torch.float64))
-    size = 1e-6 * (1 + factor) * (1 + found.quantile(SHARES).abs().max())
-    assert_allclose(wider.point, found.point, atol=size)
-    gap = found.quantile(SHARES) - found.point
-    assert_allclose(wider.quantile(SHARES) - wider.point, factor * gap, atol=size)
-
-
-@laws
 def test_many_draws_have_its_quantiles(law: Law) -> None:
     found = law(torch.randn(2, 2, law.size, generator=torch.Generator().manual_seed(0)))
     evenly = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000

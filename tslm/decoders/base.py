@@ -16,8 +16,7 @@ class Decoder(nn.Module, ABC):
     """Promises M values that end ``step`` steps after the context.
 
     Every decoder is made with ``width``, ``layout``, ``task`` and ``law``. ``caution`` is how sure
-    validation must be of a correction of a base, see ``share_kept``. One that ``knows_width`` gives
-    laws as wide as errors are; of the others 1 is the width of the law of a base, if it has one.
+    validation must be of a correction of a base, see ``share_kept``.
 
     Args:
         law: what becomes of the numbers it gives for each value, of which there are ``law.size``.
@@ -25,7 +24,6 @@ class Decoder(nn.Module, ABC):
 
     step: int
     caution: float = 0.0
-    knows_width: bool = False
 
     def __init__(self, law: Law = POINT) -> None:
         super().__init__()

@@ -38,8 +38,6 @@ class FilterDecoder(Decoder):
             negative.
     """
 
-    knows_width = True
-
     def __init__(
         self,
         *,

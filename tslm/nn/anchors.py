@@ -6,8 +6,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tslm.distribution import Distribution
-from tslm.nn.laws.point import Points
 from tslm.types import Forecaster
 
 
@@ -18,9 +16,7 @@ def anchors(
     time: Int[Tensor, "B T"],
     step: int,
     steps: int,
-    *,
-    law: bool = False,
-) -> Distribution:
+) -> Float[Tensor, "B M C"]:
     """Forecasts of a base for M values that end ``step`` steps after the context.
 
     They come in groups of ``step``, and each group is forecast from what precedes it alone.
@@ -31,17 +27,9 @@ def anchors(
         time: of the contexts; handed on, not read.
         step: steps of a group.
         steps: values in all, M, a multiple of ``step``.
-        law: whether to ask for its law, where it has one, and not for its points alone.
-
-    Returns:
-        ``[B, M, C]`` distributions.
     """
     groups, context = steps // step, past.shape[1]
     longer = pad(past, (0, 0, (groups - 1) * step, 0), value=torch.nan)
     windows = rearrange(longer.unfold(1, context, step), "B G C L -> (B G) L C")
-    times = time.repeat_interleave(groups, 0)
-    if law and base.reach >= step:
-        ahead = base.distribution(windows, times, step)
-    else:
-        ahead = Points(base.forecast(windows, times, step))
-    return ahead.rearranged("(B G) P C -> B (G P) C", G=groups)
+    ahead = base.forecast(windows, time.repeat_interleave(groups, 0), step)
+    return rearrange(ahead, "(B G) P C -> B (G P) C", G=groups)
