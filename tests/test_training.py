@@ -179,6 +179,30 @@ def test_the_best_look_at_validation_is_kept() -> None:
     assert model.verdict_.entries[0].mse == pytest.approx(scores[best], rel=1e-4)
 
 
+def test_early_stopping_judges_a_law_by_its_own_score() -> None:
+    scores: list[float] = []
+    expected: list[float] = []
+
+    class Watch(KeepBest):
+        def on_validation_end(self, trainer: Any, module: Any) -> None:
+            super().on_validation_end(trainer, module)
+            scores.append(float(trainer.callback_metrics["val_loss"]))
+            errors = []
+            for batch in trainer.datamodule.val_dataloader():
+                law = module.model.distribution(batch.past, batch.time, 8)
+                share = torch.special.ndtr(law.scores)
+                gap = batch.future[..., None] - law.values
+                errors.append(2 * torch.where(gap > 0, share * gap, (share - 1) * gap).mean(-1))
+            expected.append(float(torch.cat(errors).mean()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tslm.training.KeepBest", Watch)
+        forecaster(decoder="quantile", early_stopping_patience=99).fit(series())
+    assert len(scores) == 10
+    assert len(set(scores)) == 10
+    assert_allclose(scores, expected, rtol=1e-5)
+
+
 CHECKS = """
 import warnings
 from tslm import ConfigError, DataError

@@ -72,7 +72,8 @@ class TSLMForecaster(TrainedForecaster):
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
         early_stopping_patience: looks at validation without progress before training stops and
-            the best weights are taken; None trains to the end and keeps the last ones.
+            the best weights are taken: of points by their squared error, of a law by its own
+            score; None trains to the end and keeps the last ones.
         accelerator: as in Lightning.
         devices: as in Lightning.
         strategy: as in Lightning.

@@ -104,15 +104,24 @@ class Training(LightningModule):
         self.seen = torch.zeros(2, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: Batch) -> None:
-        told = self.model.told(batch.about)
-        ahead = told.forecast(batch.past, batch.time, self.horizon)
-        error = (ahead - batch.future[:, : self.horizon]).double().square()
+        error = self._error(batch)
         known = ~torch.isnan(error)
         self.seen += torch.stack([torch.nan_to_num(error).sum(), known.sum().double()])
 
+    def _error(self, batch: Batch) -> Tensor:
+        """Of each value to forecast, NaN where the truth is missing; see ``watched``."""
+        told = self.model.told(batch.about)
+        if told.reach:
+            steps = min(told.reach, self.horizon)
+            law = told.distribution(batch.past, batch.time, steps)
+            return law.loss(batch.future[:, :steps]).double()
+        ahead = told.forecast(batch.past, batch.time, self.horizon)
+        return (ahead - batch.future[:, : self.horizon]).double().square()
+
     def on_validation_epoch_end(self) -> None:
         seen = torch.as_tensor(self.all_gather(self.seen)).reshape(-1, 2).sum(0)
-        self.log("val_mse", (seen[0] / seen[1].clamp(min=1)).float(), prog_bar=True)
+        mean = (seen[0] / seen[1].clamp(min=1)).float()
+        self.log(watched(self.model), mean, prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         optimizer, schedule = self.recipe.optimizer(trained_weights(self.model))
@@ -133,6 +142,11 @@ class Training(LightningModule):
     def on_train_start(self) -> None:
         if self.trainer.ckpt_path:
             torch.set_rng_state(self._rng)
+
+
+def watched(model: Network) -> str:
+    """What early stopping looks at: the proper score of a law, or a point's squared error."""
+    return "val_loss" if model.reach else "val_mse"
 
 
 def trained_weights(model: nn.Module) -> list[Tensor]:
@@ -164,14 +178,19 @@ def check_finite(model: nn.Module, learning_rate: float) -> None:
 
 
 class KeepBest(Callback):
-    """Gives the model back the weights that validation liked best."""
+    """Gives the model back the weights that validation liked best.
 
-    def __init__(self) -> None:
+    Args:
+        watched: what to make small.
+    """
+
+    def __init__(self, watched: str) -> None:
+        self.watched = watched
         self.score = float("inf")
         self.weights: dict[str, Tensor] = {}
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        score = float(trainer.callback_metrics.get("val_mse", torch.inf))
+        score = float(trainer.callback_metrics.get(self.watched, torch.inf))
         if score < self.score:
             self.score = score
             kept = trained_state(module.model)  # type: ignore[arg-type]
@@ -237,7 +256,7 @@ def train(
             accelerator=machine.accelerator,
             devices=machine.devices,
             strategy=machine.strategy,
-            callbacks=_callbacks(data, looks, patience, folder, progress),
+            callbacks=_callbacks(watched(model), data, looks, patience, folder, progress),
             val_check_interval=looks,
             check_val_every_n_epoch=None,
             num_sanity_val_steps=0,
@@ -265,11 +284,16 @@ def train(
 
 
 def _callbacks(
-    data: WindowData, looks: int, patience: int | None, folder: Path | None, progress: bool
+    score: str,
+    data: WindowData,
+    looks: int,
+    patience: int | None,
+    folder: Path | None,
+    progress: bool,
 ) -> list[Callback]:
     callbacks: list[Callback] = []
     if patience is not None and data.val is not None:
-        callbacks += [KeepBest(), EarlyStopping("val_mse", patience=patience)]
+        callbacks += [KeepBest(score), EarlyStopping(score, patience=patience)]
     elif patience is not None:
         raise ConfigError(
             f"early_stopping_patience={patience} needs validation data, and there is none. Set "
