@@ -2,7 +2,7 @@
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,21 +13,21 @@ from einops import rearrange
 from jaxtyping import Float
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
-from utilsforecast.processing import backtest_splits
 
-from tslm.calendar import Calendar, Ints, naming
+from tslm.calendar import Calendar, Ints
 from tslm.conformal import GRID, Calibration
 from tslm.data.ahead import check_ahead, looked_up, missing_ahead, rows_ahead, steps_ahead
 from tslm.data.align import aligned
 from tslm.data.covariates import Chosen
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
+from tslm.data.origins import check_lengths, origins
 from tslm.data.panel import Floats, Panel
 from tslm.data.sentences import Sentence
 from tslm.data.statics import joined
 from tslm.data.windows import final_batches
 from tslm.effects import Effects
-from tslm.errors import ConfigError, DataError, NotFittedError
+from tslm.errors import ConfigError, NotFittedError
 from tslm.intervals import Asked
 from tslm.kinds import same_kind
 from tslm.types import Batch, Forecaster
@@ -182,7 +182,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         fitted: dict[str, LongFrameForecaster] = {}
         columns: dict[str, Floats]
         folds = []
-        for fold, (cutoffs, known, truth) in enumerate(_splits(frame, horizon, n_windows, step)):
+        for fold, (cutoffs, known, truth) in enumerate(origins(frame, horizon, n_windows, step)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
                 known = self.renamed(known)
@@ -488,37 +488,6 @@ def _chunk(horizon: int, asked: Asked) -> int:
     """How many series are forecast at once."""
     numbers = horizon * (1 + asked.samples + len(GRID) * bool(asked))
     return max(1, min(CHUNK, VALUES // numbers))
-
-
-def _splits(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[Any]:
-    """Cutoffs, what was known and what followed, from the first origin to the last."""
-    freq = frame.calendar.freq if frame.calendar.dated else int(frame.calendar.freq)
-    return iter(
-        backtest_splits(
-            frame.table,
-            n_windows=n_windows,
-            h=h,
-            id_col="unique_id",
-            time_col="ds",
-            freq=freq,
-            step_size=step,
-        )
-    )
-
-
-def check_lengths(frame: Frame, needed: int) -> None:
-    """Refuse series that have not a row more than are held out.
-
-    Raises:
-        DataError: naming them.
-    """
-    lengths = np.diff(frame.offsets)
-    if (short := lengths <= needed).any():
-        raise DataError(
-            f"The backtest holds out {needed} rows of each series and needs at least one before "
-            f"them; too short: {naming(frame.ids[short])}. Set a smaller h, n_windows or "
-            "step_size, or leave these series out."
-        )
 
 
 def positive(name: str, value: Any) -> int:

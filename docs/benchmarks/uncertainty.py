@@ -122,6 +122,10 @@ ENTRANTS = [
     Entrant("profile_ar, adaptive, renewed", {"model": "profile_ar", "conformal": "adaptive"}),
     Entrant("AutoTimes, quantile", {"adapter": "autotimes", "decoder": "quantile"}),
     Entrant(
+        "AutoTimes, quantile, cqr, renewed",
+        {"adapter": "autotimes", "decoder": "quantile", "conformal": "cqr"},
+    ),
+    Entrant(
         "AutoTimes without a body, quantile",
         {"adapter": "autotimes", "decoder": "quantile", "backbone": "none"},
     ),
@@ -132,6 +136,9 @@ ENTRANTS = [
     Entrant("LiPCoT, mixture", {"adapter": "lipcot", "decoder": "mixture"}),
     Entrant("LiPCoT, point, residual", {"adapter": "lipcot"}),
     Entrant("LiPCoT, point, adaptive, renewed", {"adapter": "lipcot", "conformal": "adaptive"}),
+    Entrant(
+        "LiPCoT, flatten, quantile", {"adapter": "lipcot", "decoder": "flatten", "law": "quantile"}
+    ),
     Entrant("S2IP, quantile", {"adapter": "s2ip", "decoder": "quantile"}),
     Entrant("TimeLLM, quantile", {"adapter": "time_llm", "decoder": "quantile"}),
 ]

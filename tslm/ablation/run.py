@@ -16,8 +16,8 @@ from tslm.ablation.arms import ITSELF, Arm, Budget
 from tslm.ablation.bootstrap import Errors
 from tslm.ablation.probes import Probed
 from tslm.calendar import Ints
+from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel
-from tslm.longframe import check_lengths
 from tslm.model import ForecastModel
 from tslm.scoring import WindowErrors, score
 from tslm.spec import Spec
