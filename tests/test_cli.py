@@ -90,6 +90,14 @@ class TestWork:
         assert tslm("predict", "model=m", "out=f.csv").code == 0
         assert len(pd.read_csv("f.csv")) == 12
 
+    def test_options_that_are_lists_are_saved(self, tslm: Any, sales: Path) -> None:
+        words = ["decoder=quantile", "decoder.quantiles=[0.2,0.5,0.8]", "base=ridge"]
+        done = tslm("fit", f"data={sales}", "out=m", *FAST, *words)
+        assert done.code == 0, done.err
+        law = TSLMForecaster.load("m").model_.decoder.law
+        assert law.quantiles == (0.2, 0.5, 0.8)
+        assert tslm("predict", "model=m", "level=[60]", "out=f.csv").code == 0
+
     def test_examples_come_from_the_series_or_from_a_file(self, tslm: Any, sales: Path) -> None:
         tslm("fit", f"data={sales}", "out=m", *FAST)
         model, df = TSLMForecaster.load("m"), frame()

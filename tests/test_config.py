@@ -1,5 +1,6 @@
 """Settings: composed, checked, and never trusted further than their names."""
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ from tslm.data.benchmarks import names
 from tslm.data.competitions import is_competition
 from tslm.estimator import TSLMForecaster, estimator_of
 from tslm.folders import conf_folder
+from tslm.saving import plain
 from tslm.training import Recipe, trained_weights
 from tslm.types import Facts
 
@@ -159,7 +161,10 @@ class TestFiles:
         else:
             cfg = compose("verb/benchmark", [f"{group}={name.name}"])
             assert group == "experiment" or cfg.choices[group] == name.name
-            estimator_of(complete(cfg))._configure()
+            estimator = estimator_of(complete(cfg))
+            estimator._configure()
+            params = estimator.get_params(deep=False)
+            json.dumps({key: plain(value) for key, value in params.items()})  # so it can be saved
 
     def test_the_estimator_and_the_yaml_have_the_same_defaults(self) -> None:
         params = TSLMForecaster().get_params(deep=False)

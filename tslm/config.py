@@ -405,7 +405,8 @@ def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     for group in GROUPS:
         if group not in cfg.choices:
             continue
-        node = cfg[group] or {}  # base=none
+        node = OmegaConf.to_container(cfg[group] or OmegaConf.create(), resolve=True)
+        assert isinstance(node, dict)
         options = {str(key): value for key, value in node.items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)
     return arguments
