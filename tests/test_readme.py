@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tslm.cli import main
-from tslm.config import complete, compose
+from tslm.config import complete, compose, sweep
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -55,6 +55,32 @@ def test_the_commands_run(sales: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert ran == ["fit", "predict", "backtest", "backbone", "config", "config"]
     assert len(pd.read_csv("forecast.csv")) == 2 * 28
     assert len(pd.read_csv("cv.csv")) == 2 * 28 * 3
+
+
+def commands_of(page: Path) -> list[tuple[str, list[str]]]:
+    """The commands a page shows, as a shell reads them."""
+    text = page.read_text().replace("\\\n", " ")
+    found = re.findall(r"^    tslm (.*)$", text, re.M)
+    return [(words[0], words[1:]) for words in (shlex.split(f, comments=True) for f in found)]
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_the_commands_of_every_page_have_settings_that_exist(page: Path) -> None:
+    for verb, words in commands_of(page):
+        if verb == "config":  # show or check, then a verb and its settings
+            compose(f"verb/{words[1]}", words[2:])
+            continue
+        for choice in sweep([word for word in words if word != "-m"]):
+            complete(compose(f"verb/{verb}", choice))
+
+
+def test_the_commands_about_intervals_run(sales: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, words in commands_of(ROOT / "docs" / "uncertainty.md"):
+        with pytest.raises(SystemExit) as end:
+            main([verb, *words, *SMALL.get(verb, [])])
+        assert end.value.code == 0, capsys.readouterr().err
+    assert {"AutoTimes-lo-80", "AutoTimes-hi-95"} <= set(pd.read_csv("forecast.csv"))
+    assert {"AutoTimes-lo-80", "SeasonalNaive-hi-80"} <= set(pd.read_csv("cv.csv"))
 
 
 def test_files_readme_names_are_there() -> None:
