@@ -398,15 +398,13 @@ def refuse_untrusted_targets(cfg: Any) -> None:
 
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """A verb's settings by the names of an estimator's parameters."""
-    names = [field.name for field in fields(RunConfig)]
-    arguments: dict[str, Any] = {
-        name: list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name] for name in names
-    }
+    plain = OmegaConf.to_container(cfg, resolve=True)  # lists that can be saved
+    assert isinstance(plain, dict)
+    arguments: dict[str, Any] = {field.name: plain[field.name] for field in fields(RunConfig)}
     for group in GROUPS:
         if group not in cfg.choices:
             continue
-        node = OmegaConf.to_container(cfg[group] or OmegaConf.create(), resolve=True)
-        assert isinstance(node, dict)
+        node = plain[group] or {}  # base=none
         options = {str(key): value for key, value in node.items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)
     return arguments
