@@ -1,14 +1,12 @@
 # make demo and make test are all a newcomer needs; both prepare .venv and the default backbone.
 PYTHON ?= python3
 BIN := .venv/bin
-SHARED_DATA := $(abspath $(wildcard ../shared/data))
-export TSLM_DATA ?= $(SHARED_DATA)
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-all hostile check format lint type imports golden notebooks wheel
+.PHONY: setup demo test test-data test-all hostile check format lint type imports golden notebooks wheel
 .PHONY: conformance docs tutorials
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -25,6 +23,10 @@ demo: setup
 
 test: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# only the tests that read TSLM_DATA, the folder of the sets that are not shipped
+test-data: setup
+	TSLM_REQUIRE_DATA=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "data and not (slow or gpu)"
 
 test-all: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"

@@ -24,8 +24,8 @@ from tslm import TSLMForecaster
 from tslm.data.benchmarks import load
 
 # The default is a real LLM, SmolLM2-135M. Tests of this notebook set TSLM_NOTEBOOK_BACKBONE=tiny.
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "200"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")
 
 # %% [markdown]
 # ## Frame in

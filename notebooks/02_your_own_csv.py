@@ -27,8 +27,8 @@ import pandas as pd
 
 from tslm import DataError, TSLMForecaster
 
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "200"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")
 
 dice = np.random.default_rng(0)
 days = pd.date_range("2023-01-02", periods=400, freq="D")

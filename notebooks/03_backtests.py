@@ -27,8 +27,8 @@ from tslm.data.benchmarks import load
 from tslm.evaluation import evaluate
 from tslm.resultplots import plot_backtest, plot_errors
 
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "200"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")
 
 frame = load("etth1").frame
 frame = frame[frame.unique_id.isin(["OT", "HUFL"]) & (frame.ds < "2016-10-01")]

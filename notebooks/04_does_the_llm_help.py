@@ -26,8 +26,8 @@ from tslm import TSLMForecaster
 from tslm.data.benchmarks import load
 from tslm.resultplots import plot_ablation
 
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")
 
 frame = load("etth1").frame
 frame = frame[frame.unique_id.isin(["OT", "HUFL"]) & (frame.ds < "2016-12-01")]

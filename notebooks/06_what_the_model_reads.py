@@ -25,8 +25,8 @@ import numpy as np
 from tslm import LiPCoTTokenizer, TSLMForecaster
 from tslm.data.benchmarks import load
 
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")
 
 frame = load("etth1").frame
 frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-08-31")]

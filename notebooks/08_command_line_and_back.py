@@ -29,8 +29,8 @@ import pandas as pd
 from tslm import TSLMForecaster
 from tslm.data.benchmarks import load
 
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "100"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")
 HOME = Path(tempfile.mkdtemp())
 
 frame = load("etth1").frame

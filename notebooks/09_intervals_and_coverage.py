@@ -23,8 +23,8 @@ import os
 from tslm import TSLMForecaster
 from tslm.data.benchmarks import load
 
-BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE", "smollm2-135m")
-STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS", "200"))
+BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
+STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")
 
 frame = load("etth1").frame
 frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-10-31")]

@@ -1,5 +1,6 @@
 """What every test may ask for: random walks, models on two random blocks, a cache of one's own."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,18 @@ from tslm.types import Batch, Task
 settings.register_profile("tslm", deadline=None, derandomize=True)
 settings.load_profile("tslm")
 torch.set_num_threads(1)  # test runs share the cores, and small operations crawl on several threads
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what reads sets that are not shipped, unless ``TSLM_DATA`` names their folder."""
+    if os.environ.get("TSLM_DATA"):  # an empty variable is no variable
+        return
+    if os.environ.get("TSLM_REQUIRE_DATA"):
+        raise pytest.UsageError("These tests need data: set TSLM_DATA to the folder of the sets.")
+    absent = pytest.mark.skip(reason="TSLM_DATA names no folder with the sets that are not shipped")
+    for item in items:
+        if item.get_closest_marker("data"):
+            item.add_marker(absent)
 
 
 @pytest.fixture

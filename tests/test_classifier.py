@@ -110,7 +110,7 @@ def test_missing_and_flat_stretches_are_codes_of_their_own() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("TSLM_DATA" not in os.environ, reason="TSLM_DATA names no folder with Bonn")
+@pytest.mark.data
 def test_bonn_is_told_apart_by_a_bag_of_codes() -> None:
     """Five sets of EEG, by folds of whole recordings, beside energy alone."""
     files = zipfile.ZipFile(Path(os.environ["TSLM_DATA"]) / "ts" / "bonn_eeg.zip")

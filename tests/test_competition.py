@@ -1,7 +1,6 @@
 """The M competitions: check values of the data, definitions, and the protocol."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def test_the_shipped_sets_have_their_check_values(name: str) -> None:
     check(name)
 
 
-@pytest.mark.skipif("TSLM_DATA" not in os.environ, reason="TSLM_DATA names no folder with M3")
+@pytest.mark.data
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_the_other_sets_have_their_check_values(name: str) -> None:
     check(name)

@@ -1,6 +1,6 @@
 import gzip
 import hashlib
-import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +8,11 @@ import pandas as pd
 import pytest
 import yaml
 
+from tslm.backbones.fetch import is_offline
+from tslm.cache import cache_folder
 from tslm.data.benchmarks import Benchmark, Borders, load, names
 from tslm.errors import ConfigError, DataError
+from tslm.folders import further_folders
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = ["etth1", "etth2", "ili"]
@@ -17,10 +20,7 @@ OTHERS = ["ettm1", "ettm2", "weather", "exchange"]
 
 
 def needs_folder(*cases: object) -> object:
-    reason = "set TSLM_DATA to a folder with the sets that are not shipped"
-    return pytest.param(
-        *cases, marks=pytest.mark.skipif("TSLM_DATA" not in os.environ, reason=reason)
-    )
+    return pytest.param(*cases, marks=pytest.mark.data)
 
 
 ALL = [*SHIPPED, *map(needs_folder, OTHERS)]
@@ -169,6 +169,30 @@ def test_a_missing_file_says_where_it_was_sought_and_comes_from(
     monkeypatch.delenv("TSLM_DATA")
     with pytest.raises(DataError, match=r"set TSLM_DATA"):
         load("ettm1")
+
+
+def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``export TSLM_DATA=`` reads the current folder for nobody, nor does any other of ours."""
+    variables = {
+        found
+        for file in (ROOT / "tslm").rglob("*.py")
+        for found in re.findall(r"TSLM_[A-Z]+", file.read_text())
+    }
+    assert {"TSLM_DATA", "TSLM_CACHE", "TSLM_CONF", "TSLM_OFFLINE"} <= variables
+    for variable in variables:
+        monkeypatch.delenv(variable, raising=False)
+    unset = (cache_folder(), further_folders(), is_offline())
+    for variable in variables:
+        monkeypatch.setenv(variable, "")
+    assert (cache_folder(), further_folders(), is_offline()) == unset
+    with pytest.raises(DataError, match=r"and set TSLM_DATA"):
+        load("weather")
+
+
+def test_a_variable_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TSLM_DATA", "nowhere")
+    with pytest.raises(DataError, match="TSLM_DATA=nowhere is not a folder"):
+        load("weather")
 
 
 def test_an_altered_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,8 +227,10 @@ def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
 
 def _find(file: str, name: str, source: str) -> Path:
     folders = [_folder("datasets", "data")]
-    if chosen := os.environ.get("TSLM_DATA"):
+    if chosen := os.environ.get("TSLM_DATA"):  # an empty variable is no variable
         folders.append(Path(chosen).expanduser())
+        if not folders[-1].is_dir():
+            raise DataError(f"TSLM_DATA={chosen} is not a folder. Name the folder of the sets.")
     for folder in folders:
         for path in (folder / file, folder / f"{file}.gz"):
             if path.is_file():
