@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tslm import ConfigError, Spec
-from tslm.assembly import settle, task_of
+from tslm.assembly import rehearse, settle, task_of
 from tslm.backbones.cards import cards, controls
 from tslm.calendar import Calendar
 from tslm.config import (
@@ -21,7 +21,7 @@ from tslm.config import (
     configure,
     keys,
     listed,
-    refuse_untrusted_targets,
+    part_class,
     sweep,
 )
 from tslm.data.benchmarks import names
@@ -40,21 +40,42 @@ FILES = sorted(
 
 class TestTrust:
     @pytest.mark.parametrize(
-        "target", ["os.system", "builtins.eval", "tslmx.run", "torchvision.x", ""]
+        "target",
+        ["os.system", "", "torch.load", "tslm.files.write_text", "lightning.Trainer", None],
     )
-    @pytest.mark.parametrize("depth", [0, 1, 3])
-    @pytest.mark.parametrize("in_list", [False, True])
-    def test_untrusted_targets_are_refused_however_deep(
-        self, target: str, depth: int, in_list: bool
-    ) -> None:
-        node: Any = {"_target_": target}
-        for _ in range(depth):
-            node = {"inner": [{"a": 1}, node] if in_list else node}
-        cfg = OmegaConf.create({"_target_": "tslm.training.Recipe", "part": node})
-        with pytest.raises(ConfigError, match=r"is not trusted: only tslm., torch., lightning."):
-            refuse_untrusted_targets(cfg)
-        with pytest.raises(ConfigError, match="is not trusted"):
-            build(cfg)
+    def test_only_what_a_yaml_file_names_is_made(self, target: str | None) -> None:
+        cfg = OmegaConf.create({"_target_": target})
+        for make in (build, part_class):
+            with pytest.raises(ConfigError, match="is not trusted: no yaml file of tslm"):
+                make(cfg)
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"_target_": "tslm.training.Recipe"},
+            [1, {"_target_": "torch.load"}],
+            [[1]],
+            {},
+            "${oc.env:HOME}",
+            ["a", "${h}"],
+        ],
+    )
+    def test_an_option_is_a_plain_value_wherever_it_comes_from(self, value: Any) -> None:
+        cfg = OmegaConf.create({"_target_": "tslm.training.Recipe", "looks": value})
+        with pytest.raises(ConfigError, match=r"Recipe: looks=.*(must be a number|holds \$\{)"):
+            build(cfg, learning_rate=0.1, steps=7)
+        with pytest.raises(ConfigError, match=r"adapter.patch_len=.*(must be|holds)"):
+            configure({**PARTS, "adapter": Spec("autotimes", patch_len=value)}, {})
+        with pytest.raises(ConfigError, match=r"alias=.*(must be|holds)"):
+            configure(PARTS, {"alias": value})
+
+    def test_options_of_the_command_line_make_no_objects(self) -> None:
+        words = ["data=x", "out=y", "h=3", "backbone=tiny"]
+        evil = "{_target_:torch.utils.collect_env.run,command:false}"
+        for option in ("adapter.hidden", "+adapter.x", "decoder.hidden", "trainer.looks"):
+            cfg = complete(compose("verb/fit", [*words, f"{option}={evil}"]))
+            with pytest.raises(ConfigError, match="must be a number"):
+                rehearse(cfg)
 
     def test_a_refused_target_is_not_even_imported(self, tmp_path: Path, monkeypatch: Any) -> None:
         (tmp_path / "evil_part.py").write_text("raise SystemExit('imported')\n")

@@ -105,7 +105,7 @@ def test_a_name_of_ours_is_never_replaced(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "adapter" / "autotimes.yaml").write_text(text)
     monkeypatch.setenv("TSLM_CONF", str(tmp_path))
     assert configure({"adapter": "autotimes"}, {}).adapter._target_.startswith("tslm.")
-    assert targets() == {"os.system"}
+    assert "os.system" in targets()
 
 
 def test_a_folder_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,16 +14,15 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class, get_object
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from tslm.errors import ConfigError
 from tslm.folders import conf_folder, find, folders, further_folders, targets
-from tslm.spec import Spec
+from tslm.spec import Spec, refuse_nested
 
 GROUPS = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer")
-TRUSTED = ("tslm.", "torch.", "lightning.")
 ELSEWHERE = {  # what other libraries call it
     "dataset": "benchmark",
     "horizon": "h",
@@ -291,6 +290,7 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
         if key not in known:  # a dotted one would reach into a part
             raise ConfigError(unknown_key(key, known))
         if value is not None:
+            refuse_nested(key, value)
             OmegaConf.update(cfg, key, value)
     return checked(cfg)
 
@@ -329,6 +329,7 @@ def _set_options(cfg: DictConfig, group: str, options: Mapping[str, Any]) -> Non
             name = node["_target_"].rpartition(".")[2] if node else f"{group}=none"
             has = f" It has {', '.join(known)}." if known else ""
             raise ConfigError(f"{name} has no option {key!r}.{hint}{has}")
+        refuse_nested(f"{group}.{key}", value)
         node[key] = value
 
 
@@ -365,35 +366,45 @@ def build(cfg: DictConfig, **parts: object) -> Any:
     Raises:
         ConfigError: if the node names something untrusted, or its options do not fit.
     """
-    refuse_untrusted_targets(cfg)
-    make = instantiate(cfg, _partial_=True, _convert_="all")  # else Hydra turns parts into configs
+    make, options = get_object(trusted_target(cfg)), _options(cfg)
     try:
-        signature(make.func).bind(**make.keywords, **parts)
+        signature(make).bind(**options, **parts)
     except TypeError as error:
         raise ConfigError(f"{cfg._target_}: {error}. Compare its yaml and __init__.") from error
-    return make(**parts)
+    return make(**options, **parts)
 
 
 def part_class(cfg: DictConfig) -> Any:
     """The class one node of the config describes."""
-    refuse_untrusted_targets(cfg)
-    return get_class(cfg._target_)
+    return get_class(trusted_target(cfg))
 
 
-def refuse_untrusted_targets(cfg: Any) -> None:
-    """Let a config make objects of tslm, torch and lightning only, however deep they stand.
+def trusted_target(cfg: DictConfig) -> str:
+    """The import path a node names, if a yaml file of ours or of an installed package names it too.
 
-    What the yaml files of installed packages and of ``TSLM_CONF`` name is trusted too.
+    Options are plain values, so nothing further down is made.
+
+    Raises:
+        ConfigError: if it is another one, or an option is no plain value.
     """
-    if isinstance(cfg, DictConfig):
-        target = str(cfg.get("_target_", "tslm."))
-        if not target.startswith(TRUSTED) and target not in targets():
-            raise ConfigError(f"_target_ {target} is not trusted: only {', '.join(TRUSTED)} are.")
-        for key in cfg:
-            refuse_untrusted_targets(cfg[key])
-    elif OmegaConf.is_list(cfg):
-        for item in cfg:
-            refuse_untrusted_targets(item)
+    target = str(cfg.get("_target_"))
+    if target not in targets():
+        raise ConfigError(
+            f"_target_ {target} is not trusted: no yaml file of tslm, of an installed package or "
+            "of TSLM_CONF names it. Remove it, or add a yaml file that names it."
+        )
+    _options(cfg)
+    return target
+
+
+def _options(cfg: DictConfig) -> dict[str, Any]:
+    """The options of one node, each a plain value."""
+    plain = OmegaConf.to_container(cfg)
+    assert isinstance(plain, dict)
+    options = {str(key): value for key, value in plain.items() if key != "_target_"}
+    for key, value in options.items():
+        refuse_nested(f"{cfg._target_}: {key}", value)
+    return options
 
 
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Where settings are looked for: our own yaml files, then those of packages and of the user."""
 
 import os
+from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -54,14 +54,20 @@ def find(group: str, name: str) -> Path | None:
 
 
 def targets() -> set[str]:
-    """What the files of others make objects of: whoever installs or names them trusts them."""
-    files = (file for folder in further_folders() for file in folder.rglob("*.yaml"))
-    nodes = (OmegaConf.to_container(OmegaConf.load(file)) for file in files)
-    return {target for node in nodes for target in _targets(node)}
+    """The import paths that yaml files name: whoever installs or names a folder trusts them."""
+    further = (target for folder in further_folders() for target in _targets(folder))
+    return {*_own_targets(), *further}
 
 
-def _targets(node: Any) -> set[str]:
-    if isinstance(node, dict):
-        own = {str(node["_target_"])} if "_target_" in node else set()
-        return own.union(*map(_targets, node.values()))
-    return set().union(*map(_targets, node)) if isinstance(node, list) else set()
+@cache
+def _own_targets() -> frozenset[str]:
+    return frozenset(_targets(conf_folder()))
+
+
+def _targets(folder: Path) -> set[str]:
+    """The ``_target_`` of each part in the files of a folder."""
+    files = (OmegaConf.to_container(OmegaConf.load(file)) for file in folder.rglob("*.yaml"))
+    nodes = (node for file in files if isinstance(file, dict) for node in file.values())
+    return {
+        str(node["_target_"]) for node in nodes if isinstance(node, dict) and "_target_" in node
+    }

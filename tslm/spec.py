@@ -1,6 +1,9 @@
 """A part named by its yaml, with options: ``Spec("autotimes", patch_len=48)``."""
 
+from reprlib import repr as brief
 from typing import Any
+
+from tslm.errors import ConfigError
 
 
 class Spec:
@@ -48,3 +51,21 @@ class Spec:
     def __repr__(self) -> str:
         options = "".join(f", {key}={value!r}" for key, value in self.options.items())
         return f"Spec({self.name!r}{options})"
+
+
+def refuse_nested(name: str, value: Any) -> None:
+    """Let a setting be a scalar or a list of scalars, without anything for OmegaConf to resolve.
+
+    Raises:
+        ConfigError: naming the setting and its value.
+    """
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if item is not None and not isinstance(item, bool | int | float | str):
+            raise ConfigError(
+                f"{name}={brief(value)} must be a number, text, true, false, null, or a list of "
+                "these."
+            )
+        if isinstance(item, str) and "${" in item:
+            raise ConfigError(
+                f"{name}={brief(value)} holds ${{, and no setting may hold that. Remove it."
+            )
