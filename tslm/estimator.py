@@ -254,7 +254,7 @@ class TSLMForecaster(TrainedForecaster):
             ConfigError: if the adapter does not speak in words.
         """
         self._check_fitted()
-        panel = self.history_ if df is None else self._panel(df)
+        panel = self.contexts_ if df is None else self._panel(df)
         return explain(
             self.model_, panel, self.calendar_, self.context_length_, positive("top", top)
         )

@@ -153,7 +153,7 @@ def card(model: TrainedForecaster, findings: Findings | None = None) -> str:
         f"# {model.name}" + (f" on {body}" if body else ""),
         "",
         f"Forecasts {model.h} steps from the {model.context_length_} before them, every "
-        f"`{model.calendar_.freq}`; trained on {len(model.history_)} series, by tslm "
+        f"`{model.calendar_.freq}`; trained on {len(model.contexts_)} series, by tslm "
         f"{__version__}.",
     ]
     if own:

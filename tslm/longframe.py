@@ -40,7 +40,7 @@ POINTS = Asked()
 class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
     """Fits on, and forecasts, any number of series of any lengths in one long frame.
 
-    Subclasses set ``calendar_``, ``history_`` (the end of every series), ``context_length_`` and
+    Subclasses set ``calendar_``, ``contexts_`` (the end of every series), ``context_length_`` and
     ``forecaster_`` and ``calibration_`` in ``fit``.
     """
 
@@ -62,7 +62,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     calendar_: Calendar
     effects_: Effects | None
-    history_: Panel
+    contexts_: Panel
     context_length_: int
     forecaster_: Forecaster
     calibration_: Calibration
@@ -333,7 +333,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return self._panel(self.joined(df, static_df))
         if static_df is not None:
             raise ConfigError("static_df describes the series of df: pass both, or neither.")
-        return self.history_
+        return self.contexts_
 
     def _examples(
         self, examples: str | pd.DataFrame, df: pd.DataFrame | None, panel: Panel, asked: Asked
@@ -365,7 +365,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             until: for series that are other ones, whatever their ids: how many first rows of each
                 give its scale.
         """
-        stats = self.history_.stats if until is None else None
+        stats = self.contexts_.stats if until is None else None
         panel = Panel.from_frame(frame, until=until, stats=stats)
         panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         return panel if self.effects_ is None else self.effects_.applied(panel, frame)

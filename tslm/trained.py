@@ -134,7 +134,7 @@ class TrainedForecaster(LongFrameForecaster):
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device_of(cfg))
         self.effects_ = effects
-        self.history_ = panel.tail(self.context_length_)
+        self.contexts_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
         return self
@@ -174,7 +174,7 @@ class TrainedForecaster(LongFrameForecaster):
             overwrite: whether to replace one that is there.
         """
         self._check_fitted()
-        history = self.history_.to_arrays()
+        history = self.contexts_.to_arrays()
         params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
         facts = {
             "kind": type(self).__name__,
@@ -183,14 +183,14 @@ class TrainedForecaster(LongFrameForecaster):
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.to_dict(),
             "ids": history.ids,
-            "about": self.history_.about,
+            "about": self.contexts_.about,
             "verdict": self.verdict_.to_dict(),
             "effects": None if self.effects_ is None else self.effects_.to_dict(),
             **self._identity(),
         }
         arrays = history.arrays
         if self.effects_ is not None:
-            arrays = arrays | self.effects_.to_arrays(self.history_.ids)
+            arrays = arrays | self.effects_.to_arrays(self.contexts_.ids)
         facts["intervals"], learnt = self.calibration_.to_saved()
         learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
         weights = trained_state(self.forecaster_) | learnt
@@ -257,9 +257,9 @@ class TrainedForecaster(LongFrameForecaster):
         self.forecaster_ = model.eval().to(device_of(cfg))
         history = Panel.from_arrays(saved.history, facts["ids"])
         about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
-        self.history_ = replace(history, about=about)
+        self.contexts_ = replace(history, about=about)
         self.verdict_ = Verdict.from_dict(facts["verdict"])
-        effects, ids = facts.get("effects"), self.history_.ids  # older ones have none
+        effects, ids = facts.get("effects"), self.contexts_.ids  # older ones have none
         self.effects_ = None
         if effects is not None:
             self.effects_ = Effects.from_stored(effects, saved.history, ids)

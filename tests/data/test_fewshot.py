@@ -77,7 +77,7 @@ def test_training_sees_the_first_rows_and_nothing_else() -> None:
     weights, equal, moved = (m.model_.state_dict() for m in (model, same, other))
     assert all(torch.equal(weights[name], equal[name]) for name in weights)
     assert not all(torch.equal(weights[name], moved[name]) for name in weights)
-    assert model.history_.stats == same.history_.stats != other.history_.stats
+    assert model.contexts_.stats == same.contexts_.stats != other.contexts_.stats
 
 
 def test_series_are_scaled_by_the_fraction_or_by_all_training_rows() -> None:
@@ -85,11 +85,11 @@ def test_series_are_scaled_by_the_fraction_or_by_all_training_rows() -> None:
     (shown,) = first_rows(np.array([SPLIT]), CONTEXT, 6, 0.25)
     by_id = df.groupby("unique_id").y
     for scaler, rows in (("fraction", shown), ("train", SPLIT)):
-        history = fitted(df, fraction=0.25, scaler=scaler).history_
+        history = fitted(df, fraction=0.25, scaler=scaler).contexts_
         assert_allclose(history.loc, by_id.apply(lambda y, n=rows: y[:n].mean()), rtol=1e-9)
         assert_allclose(history.spread, by_id.apply(lambda y, n=rows: y[:n].std(ddof=0)))
     whole, all_rows = fitted(df), fitted(df, scaler="train")
-    assert whole.history_.stats == all_rows.history_.stats
+    assert whole.contexts_.stats == all_rows.contexts_.stats
 
 
 def test_validation_and_sizes_are_those_of_all_rows() -> None:
