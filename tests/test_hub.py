@@ -27,10 +27,13 @@ class Hub(BaseHTTPRequestHandler):
     """The few answers of a hub that a push and a pull need."""
 
     files: dict[str, bytes]
+    made: dict[str, Any]
+    public: bool
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.endswith("/repos/create"):
+            Hub.made = json.loads(body)
             self.answer({"url": f"http://{self.headers['Host']}/me/sales"})
         elif self.path.endswith("/validate-yaml"):
             self.answer({"warnings": [], "errors": []})
@@ -78,7 +81,8 @@ class Hub(BaseHTTPRequestHandler):
             )
         elif self.path.startswith("/api/models/me/sales"):
             siblings = [{"rfilename": name} for name in self.files]
-            self.answer({"id": "me/sales", "sha": SHA, "siblings": siblings, "tags": []})
+            found = {"id": "me/sales", "sha": SHA, "siblings": siblings, "tags": []}
+            self.answer({**found, "private": not self.public})
         else:
             self.answer({"error": self.path}, 404)
 
@@ -99,7 +103,9 @@ class Hub(BaseHTTPRequestHandler):
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, bytes]]:
     """The files of the only repository of a hub on the loopback."""
-    Hub.files = {}
+    Hub.files, Hub.made, Hub.public = {}, {}, False
+    monkeypatch.delenv("TSLM_OFFLINE", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}"
@@ -135,6 +141,48 @@ def test_what_is_pushed_is_pulled(
     assert max(map(len, hub.values())) < 100_000  # no language model among them
     again = pull("me/sales", cache_dir=tmp_path / "cache")
     assert again.predict().equals(model.predict())
+
+
+def test_a_model_is_shared_in_private_unless_the_user_says_otherwise(
+    hub: dict[str, bytes], model: TSLMForecaster
+) -> None:
+    push(model, "me/sales")
+    assert Hub.made.get("private") or Hub.made.get("visibility") == "private"
+    push(model, "me/sales", private=False)
+    assert not Hub.made.get("private")
+    assert Hub.made.get("visibility") != "private"
+    Hub.public = True
+    with pytest.raises(ConfigError, match=r"me/sales is there already, and everybody may see it"):
+        push(model, "me/sales")
+    push(model, "me/sales", private=False)
+
+
+def test_rows_of_series_stay_at_home_if_asked(
+    hub: dict[str, bytes], model: TSLMForecaster, tmp_path: Path
+) -> None:
+    push(model, "me/sales")
+    assert b"of each of 1 series its id, level and last" in hub["README.md"]
+    push(model, "me/sales", history=False)
+    assert b"no rows, ids or levels of series" in hub["README.md"]
+    facts = json.loads(hub["model.json"])
+    assert facts["ids"]["values"] == []
+    assert facts["report"] is None
+    again = pull("me/sales", cache_dir=tmp_path / "cache")
+    with pytest.raises(DataError, match=r"saved without rows of series \(history=False\). Pass df"):
+        again.predict()
+    days = pd.date_range("2024-01-01", periods=90, freq="D")
+    df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(90) % 7 + 1.0})
+    assert len(again.predict(df, level=[80])) == 7
+
+
+def test_offline_means_offline(
+    hub: dict[str, bytes], model: TSLMForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TSLM_OFFLINE", "1")
+    for ask in (lambda: push(model, "me/sales"), lambda: pull("me/sales")):
+        with pytest.raises(TslmError, match=r"not asked for 'me/sales': TSLM_OFFLINE"):
+            ask()
+    assert not hub
 
 
 def test_what_was_altered_on_the_way_is_refused(

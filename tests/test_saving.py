@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from filelock import FileLock
 from safetensors import safe_open
 
 from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMForecaster, saving
@@ -152,7 +154,11 @@ def test_a_folder_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
             TSLMForecaster.load(path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"format": 1}', '"x"', '{"files": {}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "null", '{"format": 1}', '"x"', '{"files": {}}', "[" * 100_000]
+    + [f'{{"kind": "x", "files": {{}}, "format": {value}}}' for value in ('"1"', "1.0", "true")],
+)
 def test_damaged_json_is_refused(saved: Path, text: str) -> None:
     (saved / "model.json").write_text(text)
     with pytest.raises(DataError, match="damaged"):
@@ -261,10 +267,62 @@ class TestWriting:
         with pytest.raises(ConfigError, match=r"exists already.*overwrite=True"):
             model.save(saved)
         assert (saved / "model.json").read_bytes() == before
-        (saved / "stray.txt").write_text("gone with the old one")
-        model.save(saved, overwrite=True)
-        assert not (saved / "stray.txt").exists()
         TSLMForecaster.load(saved)
+
+    def test_what_else_the_folder_holds_stays(self, model: TSLMForecaster, saved: Path) -> None:
+        (saved / "forecast.csv").write_text("mine")
+        (saved / "plots").mkdir()
+        (saved / "plots" / "a.png").write_text("drawn")
+        (saved / "newest").symlink_to("forecast.csv")
+        with (saved / "forecast.csv").open("a") as log:
+            model.save(saved, overwrite=True)
+            log.write(", and still mine")
+        assert (saved / "newest").readlink() == Path("forecast.csv")
+        assert (saved / "newest").read_text() == "mine, and still mine"
+        assert (saved / "plots" / "a.png").read_text() == "drawn"
+        assert [path.name for path in saved.parent.iterdir()] == ["model"]
+        TSLMForecaster.load(saved)
+
+    def test_a_link_stays_a_link(self, model: TSLMForecaster, saved: Path) -> None:
+        latest = saved.parent / "latest"
+        latest.symlink_to(saved)
+        before = (saved / "model.json").stat().st_ino
+        model.save(latest, overwrite=True)
+        assert latest.readlink() == saved
+        assert (saved / "model.json").stat().st_ino != before
+
+    def test_home_is_home(
+        self, model: TSLMForecaster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv("USERPROFILE", str(tmp_path))
+        model.save("~/mine")
+        assert (tmp_path / "mine" / "model.json").is_file()
+        TSLMForecaster.load("~/mine")
+
+    def test_what_killed_processes_left_is_swept(
+        self, model: TSLMForecaster, tmp_path: Path
+    ) -> None:
+        for name in (".m-abcdefgh", ".m-01234567", ".m-other-abcdefgh", ".m2-abcdefgh"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "half").write_text("")
+        (tmp_path / ".m-abcdefgh" / "lock").touch()
+        os.utime(tmp_path / ".m-01234567", (0, 0))
+        (tmp_path / ".m-inuseabc").mkdir()
+        with FileLock(tmp_path / ".m-inuseabc" / "lock"):
+            model.save(tmp_path / "m")
+        left = {path.name for path in tmp_path.iterdir()}
+        assert left == {"m", ".m-inuseabc", ".m-other-abcdefgh", ".m2-abcdefgh"}
+
+    def test_a_kill_between_two_moves_loses_no_model(
+        self, model: TSLMForecaster, saved: Path
+    ) -> None:
+        hidden = saved.parent / ".model-abcdefgh"
+        hidden.mkdir()
+        (hidden / "lock").touch()
+        saved.rename(hidden / "old")
+        TSLMForecaster.load(saved)
+        assert [path.name for path in saved.parent.iterdir()] == ["model"]
 
     def test_a_folder_or_file_that_is_no_model_is_never_overwritten(
         self, model: TSLMForecaster, tmp_path: Path
@@ -278,7 +336,7 @@ class TestWriting:
         assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"
 
     @pytest.mark.parametrize("there", [False, True])
-    @pytest.mark.parametrize("failing", ["_digest", "_move"])
+    @pytest.mark.parametrize("failing", ["_digest", "swap"])
     def test_a_failure_leaves_nothing_or_what_was_there(
         self,
         model: TSLMForecaster,
@@ -293,10 +351,10 @@ class TestWriting:
         before = {file: file.read_bytes() for file in path.glob("*")}
 
         def fail(*_: Any) -> None:
-            raise OSError("disk full")
+            raise OSError(28, "No space left on device")
 
         monkeypatch.setattr(saving, failing, fail)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(ConfigError, match=r"cannot be written: .*No space left.*Make"):
             model.save(path, overwrite=True)
         assert {file: file.read_bytes() for file in path.glob("*")} == before
         assert list(tmp_path.iterdir()) == ([path] if there else [])

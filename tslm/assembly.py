@@ -1,5 +1,6 @@
 """Join a config and a task to a model."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import torch
@@ -15,6 +16,7 @@ from tslm.model import ForecastModel
 from tslm.types import Facts, Forecaster, Task
 
 DEFAULT = "smollm2-135m"  # whose size a control has if none is named
+ANY: AbstractContextManager[None] = nullcontext()  # tensors of any size
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -42,20 +44,28 @@ def task_of(cfg: DictConfig, season_length: int, calendar: Calendar) -> Task:
     )
 
 
-def assemble(cfg: DictConfig, task: Task, *, download: bool = True) -> ForecastModel:
+def assemble(
+    cfg: DictConfig,
+    task: Task,
+    *,
+    download: bool = True,
+    sizes: AbstractContextManager[None] = ANY,
+) -> ForecastModel:
     """Load the body and make the adapter and decoder that go with it.
 
     Args:
         cfg: settled settings.
         task: what is to be forecast.
         download: whether weights may be fetched from the network.
+        sizes: watches the tensors that are made beside the body.
     """
     backbone = body_of(cfg, download=download)
-    adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
-    decoder = build(
-        cfg.decoder, width=backbone.width, layout=adapter.layout, task=task, law=build(cfg.law)
-    )
-    base = None if cfg.base is None else build(cfg.base, task=replace(task, horizon=decoder.step))
+    with sizes:
+        adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
+        law, layout = build(cfg.law), adapter.layout
+        decoder = build(cfg.decoder, width=backbone.width, layout=layout, task=task, law=law)
+        task = replace(task, horizon=decoder.step)
+        base = None if cfg.base is None else build(cfg.base, task=task)
     return ForecastModel(
         adapter=adapter, backbone=backbone, decoder=decoder, base=base, rollout=cfg.rollout
     )

@@ -1,10 +1,11 @@
 """Baselines under the verbs of the estimator: what every language model must beat."""
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 from omegaconf import DictConfig
 
-from tslm.assembly import baseline
+from tslm.assembly import ANY, baseline
 from tslm.config import configure, part_class
 from tslm.spec import Spec
 from tslm.trained import TrainedForecaster
@@ -146,8 +147,15 @@ class BaselineForecaster(TrainedForecaster):
         values = {key: value for key, value in params.items() if key not in self.parts}
         return configure({part: params[part] for part in self.parts}, values)
 
-    def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
-        return baseline(cfg.model, task)
+    def _assemble(
+        self,
+        cfg: DictConfig,
+        task: Task,
+        download: bool = True,
+        sizes: AbstractContextManager[None] = ANY,
+    ) -> Forecaster:
+        with sizes:
+            return baseline(cfg.model, task)
 
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.model)

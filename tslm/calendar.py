@@ -5,10 +5,11 @@ integer time. Steps up to hours are physical time, so they are exact across dayl
 days and everything longer are steps of the local calendar.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -230,9 +231,25 @@ class Calendar:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, stored: dict[str, str | bool | None]) -> "Calendar":
-        """The inverse of `to_dict`."""
-        return cls(**stored)  # type: ignore[arg-type]
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Calendar":
+        """The inverse of `to_dict`.
+
+        Raises:
+            DataError: if it is no calendar.
+            ConfigError: if it has no frequency.
+        """
+        found = cls(**stored)
+        fits = (
+            isinstance(found.freq, str)
+            and isinstance(found.dated, bool)
+            and found.unit in ("s", "ms", "us", "ns")
+            and (found.tz is None or (found.dated and not found.tz.startswith("dateutil")))
+        )
+        if not fits:
+            raise DataError("The saved calendar does not fit together.")
+        if found.tz is not None:
+            pd.DatetimeTZDtype("ns", found.tz)  # which raises where there is no such zone
+        return replace(found, freq=_canonical(found.freq, found.dated))
 
     @property
     def _physical(self) -> bool:

@@ -42,7 +42,7 @@ COUNTS = {
     "rollout_steps",
 }  # of some verbs
 SCALERS = ("fraction", "train")
-FLAGS = {"overwrite", "download", "private"}
+FLAGS = {"overwrite", "download", "private", "history"}
 
 
 @dataclass

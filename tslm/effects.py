@@ -171,6 +171,10 @@ class Effects:
         shape = (summaries.shape[1], curves)
         return replace(self, weight=weight[:n_known], amplitude=weight[n_known:].reshape(shape))
 
+    def without_series(self) -> "Effects":
+        """The same effects, without what is ordinary for the series of ``fit``."""
+        return replace(self, statics=self.statics.iloc[:0])
+
     def to_dict(self) -> dict[str, Any]:
         """What of it is no array, ready for JSON."""
         statics = {str(name): [_plain(v) for v in self.statics[name]] for name in self.statics}

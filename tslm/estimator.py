@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import tslm.saving as saving
 from tslm.ablation.arms import Budget
 from tslm.ablation.report import Ablation
 from tslm.ablation.run import Say, Trial, held_out, run
-from tslm.assembly import assemble
+from tslm.assembly import ANY, assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.data.sentences import Sentence
@@ -330,14 +331,20 @@ class TSLMForecaster(TrainedForecaster):
     def _trusts_law(self, model: Forecaster) -> bool:
         return model.reach > 0
 
-    def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
-        return assemble(cfg, task, download=download)
+    def _assemble(
+        self,
+        cfg: DictConfig,
+        task: Task,
+        download: bool = True,
+        sizes: AbstractContextManager[None] = ANY,
+    ) -> Forecaster:
+        return assemble(cfg, task, download=download, sizes=sizes)
 
     def _begin(self, model: Forecaster) -> None:
         if self.pretrained is None:
             return
         assert isinstance(model, ForecastModel)
-        weights = saving.read(Path(self.pretrained)).weights
+        weights = saving.read(self.pretrained).weights
         own = [name for name in weights if name.startswith("adapter.")]
         model.adapter.begin({name.removeprefix("adapter."): weights[name] for name in own})
 
@@ -374,7 +381,9 @@ def estimator_of(cfg: DictConfig) -> TrainedForecaster:
     return kind(**given)
 
 
-def load_estimator(path: str | Path, *, download: bool = False) -> TrainedForecaster:
+def load_estimator(
+    path: str | Path, *, backbone: str | Path | None = None, download: bool = False
+) -> TrainedForecaster:
     """Read a saved folder, whichever estimator it holds; see ``TrainedForecaster.load``."""
-    kind = BaselineForecaster if saving.kind(Path(path)) == "BaselineForecaster" else TSLMForecaster
-    return kind.load(path, download=download)
+    kind = BaselineForecaster if saving.kind(path) == "BaselineForecaster" else TSLMForecaster
+    return kind.load(path, backbone=backbone, download=download)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 from pandas.errors import EmptyDataError, ParserError
 from pyarrow import ArrowException
 
+from tslm.drafts import beside, place
 from tslm.errors import ConfigError, DataError
 
 TABLES = (".csv", ".csv.gz", ".parquet")
@@ -46,12 +46,12 @@ def write_table(table: pd.DataFrame, path: str | Path) -> None:
 
 def write_json(value: Any, path: str | Path) -> None:
     """Write indented JSON."""
-    _write(Path(path), lambda draft: draft.write_text(json.dumps(value, indent=1) + "\n"))
+    _write(Path(path), lambda draft: draft.write_text(f"{json.dumps(value, indent=1)}\n", "utf-8"))
 
 
 def write_text(text: str, path: str | Path) -> None:
     """Write text as it is."""
-    _write(Path(path), lambda draft: draft.write_text(text))
+    _write(Path(path), lambda draft: draft.write_text(text, "utf-8"))
 
 
 def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
@@ -60,15 +60,12 @@ def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
     Raises:
         ConfigError: if its ending is unknown or its folder cannot be made.
     """
-    file = Path(path)
+    file = place(path)
     if not file.name.endswith(endings):
         raise ConfigError(f"out={path} must end in {', '.join(endings)}.")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"out={path} cannot be written: {error.strerror}.") from error
     taken = file.is_file() if endings == FOLDER else file.is_dir()
-    if taken or not os.access(file.parent, os.W_OK):
+    nearest = next(folder for folder in file.absolute().parents if folder.exists())
+    if taken or not nearest.is_dir() or not os.access(nearest, os.W_OK):
         raise ConfigError(f"out={path} cannot be written. Give another path.")
 
 
@@ -80,8 +77,7 @@ def _is_parquet(file: Path) -> bool:
 
 def _write(file: Path, write: Callable[[Path], Any]) -> None:
     """Write beside the place, under the same ending, then move there."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}-") as folder:
-        draft = Path(folder) / file.name
+    file = place(file)
+    with beside(file) as draft:
         write(draft)
         draft.replace(file)

@@ -14,6 +14,8 @@ from huggingface_hub import ModelCard, ModelHubMixin
 from tslm import __version__
 from tslm.ablation.findings import Findings
 from tslm.ablation.report import Ablation
+from tslm.backbones.fetch import is_hub_offline
+from tslm.drafts import place
 from tslm.errors import ConfigError, TslmError
 from tslm.estimator import TSLMForecaster, load_estimator
 from tslm.trained import TrainedForecaster
@@ -28,6 +30,7 @@ class HubModel(ModelHubMixin):
         forecaster: fitted.
         ablation: what ``ablate`` found, for the card, or the file ``tslm ablate`` wrote; None takes
             that of the forecaster.
+        history: whether the last rows of each series travel, see ``TrainedForecaster.save``.
 
     Raises:
         DataError: if the file is no result of an ablation.
@@ -35,9 +38,12 @@ class HubModel(ModelHubMixin):
     """
 
     def __init__(
-        self, forecaster: TrainedForecaster, ablation: Ablation | str | Path | None = None
+        self,
+        forecaster: TrainedForecaster,
+        ablation: Ablation | str | Path | None = None,
+        history: bool = True,
     ) -> None:
-        self.forecaster = forecaster
+        self.forecaster, self.history = forecaster, history
         self.findings = _found(vars(forecaster).get("ablation_") if ablation is None else ablation)
         if self.findings is not None and self.findings.model != forecaster.name:
             raise ConfigError(
@@ -48,7 +54,7 @@ class HubModel(ModelHubMixin):
     def _save_pretrained(self, save_directory: Path) -> None:
         """Write the folder into the one that is there already."""
         draft = save_directory / "model"
-        self.forecaster.save(draft)
+        self.forecaster.save(draft, history=self.history)
         for file in draft.iterdir():
             file.replace(save_directory / file.name)
         draft.rmdir()
@@ -56,15 +62,16 @@ class HubModel(ModelHubMixin):
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> "HubModel":
         """Read a folder, or fetch one and read it; weights of the body as ``download`` says."""
-        download = bool(options.pop("download", False))
-        folder = Path(model_id)
+        download, backbone = bool(options.pop("download", False)), options.pop("backbone", None)
+        folder = place(model_id)
         if not folder.is_dir():
+            _check_online(model_id)
             folder = _fetched(model_id, options)
-        return cls(load_estimator(folder, download=download))
+        return cls(load_estimator(folder, backbone=backbone, download=download))
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Results beside what needs no training, the ablation, and how to use it."""
-        return ModelCard(card(self.forecaster, self.findings))
+        return ModelCard(card(self.forecaster, self.findings, self.history))
 
 
 def push(
@@ -72,30 +79,75 @@ def push(
     repo: str,
     *,
     ablation: Ablation | str | Path | None = None,
+    private: bool = True,
+    history: bool = True,
     **options: Any,
 ) -> str:
-    """Upload a fitted model; gives the address of the commit.
+    """Upload a fitted model; gives the address of the commit. ``travelling`` says what goes.
 
     Args:
         model: fitted.
         repo: ``user/name``.
         ablation: for the card, see ``HubModel``.
-        options: of ``ModelHubMixin.push_to_hub``: ``private``, ``token``, ``branch`` ...
+        private: whether only its owner may see it.
+        history: whether the last rows of each series go too, see ``TrainedForecaster.save``.
+        options: of ``ModelHubMixin.push_to_hub``: ``token``, ``branch`` ...
 
     Raises:
         DataError: if the file is no result of an ablation.
-        ConfigError: if the ablation is of another model.
+        ConfigError: if the ablation is of another model, or the repository is public already.
         TslmError: if the hub is out of reach, or refuses.
     """
+    model_of_hub = HubModel(model, ablation, history)
+    _check_online(repo)
     with _asked(repo):
-        return str(HubModel(model, ablation).push_to_hub(repo, **options))
+        if private and _is_public(repo, options.get("token")):
+            raise ConfigError(
+                f"{repo} is there already, and everybody may see it. Give another name, make it "
+                "private on the hub, or pass private=False."
+            )
+        return str(model_of_hub.push_to_hub(repo, private=private, **options))
 
 
-def pull(repo: str, *, download: bool = False, **options: Any) -> TrainedForecaster:
+def travelling(model: TrainedForecaster, history: bool = True) -> str:
+    """Tell in a sentence what of the user's data a shared model holds."""
+    series = len(model.contexts_)
+    if not history or not series:
+        return "settings and weights; no rows, ids or levels of series"
+    rows = int(model.contexts_.lengths.max())
+    return (
+        f"settings, weights, and of each of {series} series its id, level and last {rows} rows "
+        "(history=false leaves these out)"
+    )
+
+
+def _check_online(repo: str) -> None:
+    if is_hub_offline():
+        raise TslmError(
+            f"The model hub is not asked for {repo!r}: TSLM_OFFLINE or HF_HUB_OFFLINE is set. "
+            "Unset it."
+        )
+
+
+def _is_public(repo: str, token: Any) -> bool:
+    """Whether everybody may see a repository; not if there is none."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import RepositoryNotFoundError
+
+    try:
+        return HfApi().model_info(repo, token=token).private is False
+    except RepositoryNotFoundError:
+        return False
+
+
+def pull(
+    repo: str, *, backbone: str | Path | None = None, download: bool = False, **options: Any
+) -> TrainedForecaster:
     """A shared model, from the hub or a folder.
 
     Args:
         repo: ``user/name``, or a folder.
+        backbone: where the language model is, if not where it was at ``fit``.
         download: whether the language model may be fetched if it is not here.
         options: of ``ModelHubMixin.from_pretrained``: ``revision``, ``token``, ``cache_dir`` ...
 
@@ -105,7 +157,9 @@ def pull(repo: str, *, download: bool = False, **options: Any) -> TrainedForecas
         TslmError: if the hub is out of reach, or has no such model.
     """
     with _asked(repo):
-        hub: HubModel = HubModel.from_pretrained(repo, download=download, **options)
+        hub: HubModel = HubModel.from_pretrained(
+            str(repo), backbone=backbone, download=download, **options
+        )
     return hub.forecaster
 
 
@@ -139,7 +193,7 @@ def _found(ablation: Ablation | str | Path | None) -> Findings | None:
     return None if ablation is None else Findings.read(ablation)
 
 
-def card(model: TrainedForecaster, findings: Findings | None = None) -> str:
+def card(model: TrainedForecaster, findings: Findings | None = None, history: bool = True) -> str:
     """The page of a shared model, in Markdown."""
     own = isinstance(model, TSLMForecaster)
     body = model.model_.backbone.identity.name if own else None
@@ -155,6 +209,8 @@ def card(model: TrainedForecaster, findings: Findings | None = None) -> str:
         f"Forecasts {model.h} steps from the {model.context_length_} before them, every "
         f"`{model.calendar_.freq}`; trained on {len(model.contexts_)} series, by tslm "
         f"{__version__}.",
+        "",
+        f"It holds {travelling(model, history)}.",
     ]
     if own:
         lines += [

@@ -27,7 +27,7 @@ from tslm.data.sentences import Sentence
 from tslm.data.statics import joined
 from tslm.data.windows import final_batches
 from tslm.effects import Effects
-from tslm.errors import ConfigError, NotFittedError
+from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.intervals import Asked
 from tslm.kinds import same_kind
 from tslm.types import Batch, Forecaster
@@ -333,6 +333,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return self._panel(self.joined(df, static_df))
         if static_df is not None:
             raise ConfigError("static_df describes the series of df: pass both, or neither.")
+        if not len(self.contexts_):
+            raise DataError("The model was saved without rows of series (history=False). Pass df.")
         return self.contexts_
 
     def _examples(

@@ -189,7 +189,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         weights = {f"adapter.{k}": v for k, v in portable(self.reader_.adapters[0]).items()}
         params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
         facts = {"kind": type(self).__name__, "params": params}
-        saving.save(saving.Saved(facts, weights, {}), Path(path), overwrite)
+        saving.save(saving.Saved(facts, weights, {}), path, overwrite)
 
     def save_body(self, path: str | Path) -> None:
         """Write the body as a checkpoint folder, which ``backbone=PATH`` reads.

@@ -5,27 +5,38 @@ import json
 import os
 import re
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
+import torch
 from omegaconf import DictConfig, OmegaConf
-from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
-from tslm.config import GROUPS
-from tslm.errors import ConfigError, DataError
+from tslm.config import GROUPS, node
+from tslm.drafts import beside, place, swap, sweep
+from tslm.errors import ConfigError, DataError, TslmError
+from tslm.files import FOLDER, check_writable
 from tslm.spec import Spec
 from tslm.training import trained_state
 
 FORMAT = 1
 HEAD = ("format", "tslm", "files")  # what the file says of itself
+LARGEST = 2**20  # steps
+SPARE_SIZE = 10_000  # by which a setting may exceed the count of all saved numbers
+SPARE, SPARE_NUMBERS = 1000, 2**26  # tensors, and numbers in them, that no file has to hold
+PATIENCE = 5.0  # seconds to wait for a process that moves a model into its place
 CHECKPOINTS = "checkpoints"  # folder of a run that goes on, beside the model it will become
 MODEL, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.safetensors"
 
@@ -45,75 +56,118 @@ class Saved:
     history: dict[str, np.ndarray]
 
 
-def save(saved: Saved, path: Path, overwrite: bool = False) -> None:
-    """Write a folder beside its place, then move it there.
+def save(saved: Saved, path: str | Path, overwrite: bool = False) -> None:
+    """Write a folder beside its place, then move it there with whatever else the old one holds.
 
     Raises:
-        ConfigError: if something is there and ``overwrite`` is not set, or is no saved model.
+        ConfigError: if something is there and ``overwrite`` is not set, or is no saved model; or
+            if it cannot be written.
     """
-    if path.exists():
-        if not overwrite:
-            raise ConfigError(f"{path} exists already. Give another path, or overwrite=True.")
-        if not (path / MODEL).is_file() and not _is_unfinished(path):
-            raise ConfigError(f"{path} is not a saved model, so it is not overwritten.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-    try:
-        safetensors.torch.save_file(
-            {name: tensor.contiguous() for name, tensor in saved.weights.items()}, draft / WEIGHTS
-        )
+    target = place(path)
+    sweep(target)
+    check_free(target, overwrite)
+    with beside(target) as draft:
+        draft.mkdir()
+        weights = {name: tensor.contiguous() for name, tensor in saved.weights.items()}
+        safetensors.torch.save_file(weights, draft / WEIGHTS)
         safetensors.numpy.save_file(saved.history, draft / HISTORY)
         files = {name: _digest(draft / name) for name in (WEIGHTS, HISTORY)}
         files[MODEL] = _digest_of(saved.facts)
         head = {"format": FORMAT, "tslm": version("tslm"), "files": files}
-        (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n")
-        for entry in (draft, *draft.iterdir()):  # temporary files are their owner's alone
-            entry.chmod((0o777 if entry.is_dir() else 0o666) & ~_umask())
-        _move(draft, path)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n", "utf-8")
+        for name in (WEIGHTS, HISTORY):  # safetensors writes files for their owner alone
+            (draft / name).chmod((draft / MODEL).stat().st_mode)
+        if target.exists():
+            _keep_others(target, draft)
+        swap(draft, target)
 
 
-def read(path: Path) -> Saved:
+def check_free(path: str | Path, overwrite: bool = False) -> None:
+    """Find out before the work, not after it, whether a model can be saved there.
+
+    Raises:
+        ConfigError: if something is there and ``overwrite`` is not set, or is no saved model.
+    """
+    target = place(path)
+    if not target.exists() or _is_unfinished(target):
+        check_writable(path, FOLDER)
+        return
+    if not (target / MODEL).is_file():
+        raise ConfigError(
+            f"{path} is not a saved model, so it is not overwritten. Give another path."
+        )
+    if not overwrite:
+        raise ConfigError(f"{path} exists already. Give another path, or overwrite=True.")
+
+
+def read(path: str | Path) -> Saved:
     """Read a folder, and check that it is whole and unaltered.
 
     Raises:
         DataError: if it is no saved model, damaged, altered, or of a newer format.
     """
-    if not (path / MODEL).is_file():
+    folder = place(path)
+    if not folder.exists():
+        sweep(folder, PATIENCE)
+    if not (folder / MODEL).is_file():
         raise DataError(f"{path} is not a saved tslm model: it has no {MODEL}.")
-    try:
-        facts = json.loads((path / MODEL).read_text())
+    with damage(f"{folder / MODEL}"):
+        facts = json.loads((folder / MODEL).read_bytes())
         found, files = facts["format"], dict(facts["files"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path / MODEL} is damaged: {error}. Save the model again.") from error
+        whole = type(found) is int and isinstance(facts["kind"], str)
+    if not whole:
+        raise DataError(
+            f"{folder / MODEL} is damaged: format must be a whole number and kind a name. Save "
+            "the model again."
+        )
     if found != FORMAT:
         raise DataError(
             f"{path} has format {found} (tslm {facts.get('tslm')}), and this is tslm "
             f"{version('tslm')}, which reads format {FORMAT}. Upgrade tslm."
         )
     for name in (WEIGHTS, HISTORY):
-        if not (path / name).is_file() or _digest(path / name) != files.get(name):
-            raise DataError(f"{path / name} is missing, damaged or altered. Save the model again.")
+        if not (folder / name).is_file() or _digest(folder / name) != files.get(name):
+            raise DataError(
+                f"{folder / name} is missing, damaged or altered. Save the model again."
+            )
     if files.get(MODEL) != _digest_of(facts):
-        raise DataError(f"{path / MODEL} was altered. Save the model again.")
+        raise DataError(f"{folder / MODEL} was altered. Save the model again.")
+    with damage(str(folder)):
+        weights = safetensors.torch.load_file(folder / WEIGHTS)
+        history = safetensors.numpy.load_file(folder / HISTORY)
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise DataError(
+                f"{folder / WEIGHTS} is damaged: {name} holds numbers that are not finite. Save "
+                "the model again."
+            )
+    facts = {key: value for key, value in facts.items() if key not in HEAD}
+    return Saved(facts, weights, history)
+
+
+@contextmanager
+def damage(name: str) -> Iterator[None]:
+    """Say that a file, or a fact of it, is damaged, whatever goes wrong while it is read.
+
+    Raises:
+        DataError: naming it.
+    """
     try:
-        return Saved(
-            {key: value for key, value in facts.items() if key not in HEAD},
-            safetensors.torch.load_file(path / WEIGHTS),
-            safetensors.numpy.load_file(path / HISTORY),
-        )
-    except SafetensorError as error:
-        raise DataError(f"{path} is damaged: {error}. Save the model again.") from error
+        yield
+    except TslmError:
+        raise
+    except Exception as error:  # what is in the file was written by anybody
+        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise DataError(f"{name} is damaged: {said}. Save the model again.") from error
 
 
-def kind(path: Path) -> str:
+def kind(path: str | Path) -> str:
     """The name of the estimator a folder holds.
 
     Raises:
         DataError: as ``read``.
     """
-    return str(read(path).facts.get("kind"))
+    return str(read(path).facts["kind"])
 
 
 def plain(value: Any) -> Any:
@@ -140,7 +194,7 @@ def parameters(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, 
 
 
 def _lively(value: Any) -> Any:
-    return spec(value) if isinstance(value, dict) and "spec" in value else value
+    return spec(value) if isinstance(value, dict) else value
 
 
 def spec(stored: Mapping[str, Any]) -> Spec:
@@ -183,6 +237,71 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     model.load_state_dict(dict(weights), strict=False)
 
 
+def count(value: Any) -> int:
+    """A whole number of at least 1.
+
+    Raises:
+        DataError: if it is something else.
+    """
+    if type(value) is not int or value < 1:
+        raise DataError(f"The saved model has {value!r} where a whole number of 1 or more is due.")
+    return value
+
+
+def check_sizes(cfg: DictConfig, saved: Saved) -> None:
+    """Refuse whole numbers among the settings that no size of a saved model can be.
+
+    Raises:
+        DataError: naming one.
+    """
+    rows = sum(array.size for array in saved.history.values())
+    room = SPARE_SIZE + rows + sum(tensor.numel() for tensor in saved.weights.values())
+    sizes = {name: (cfg[name], LARGEST) for name in ("h", "context_length", "season_length")}
+    for group in ("adapter", "decoder", "law", "base", "model"):
+        if cfg[group] is not None:
+            usual = node(group, cfg.choices[group])
+            sizes |= {
+                f"{group}.{name}": (value, room)
+                for name, value in cfg[group].items()
+                if not isinstance(usual.get(name), float)  # a whole number is also one of these
+            }
+    for name, (value, most) in sizes.items():
+        if isinstance(value, int) and value > most:
+            raise DataError(f"{name}={value} is larger than anything that was saved.")
+
+
+@contextmanager
+def no_larger(weights: Mapping[str, Tensor]) -> Iterator[None]:
+    """Refuse tensors of modules that weights could not fill, before much memory is used.
+
+    Raises:
+        DataError: as soon as they are too many or too large.
+    """
+    me, tensors, numbers = get_ident(), 4 * len(weights) + SPARE, 0
+    room = 4 * sum(tensor.numel() for tensor in weights.values()) + SPARE_NUMBERS
+
+    def watch(_: nn.Module, name: str, tensor: Tensor | None) -> None:
+        nonlocal tensors, numbers
+        if tensor is None or get_ident() != me:
+            return
+        tensors, numbers = tensors - 1, numbers + tensor.numel()
+        if not tensors or numbers > room:
+            raise DataError(
+                "The saved settings ask for a larger model than the saved weights. Save the model "
+                "again."
+            )
+
+    hooks = (
+        register_module_parameter_registration_hook(watch),
+        register_module_buffer_registration_hook(watch),
+    )
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def _is_unfinished(path: Path) -> bool:
     """Whether a folder holds nothing but the checkpoints of a run that was killed."""
     return path.is_dir() and {entry.name for entry in path.iterdir()} <= {CHECKPOINTS}
@@ -198,18 +317,25 @@ def _digest_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _keep_others(old: Path, new: Path) -> None:
+    """Give a new folder what the old one holds beside the model and the run that made it."""
+    for entry in old.iterdir():
+        if entry.name in (MODEL, WEIGHTS, HISTORY) or _is_run(entry):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link)
+        else:
+            _link(entry, new / entry.name)
 
 
-def _move(draft: Path, path: Path) -> None:
-    """Put a finished folder in its place; what was there is moved away first, then deleted."""
-    if not path.exists():
-        draft.replace(path)
-        return
-    old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
-    path.replace(old / "model")
-    draft.replace(path)
-    shutil.rmtree(old)
+def _link(source: str | Path, target: str | Path) -> None:
+    """Let a file have a second place; copy it where the file system knows no such thing."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether this is the folder of checkpoints of a run of ours."""
+    return path.name == CHECKPOINTS and (path / "run.json").is_file()

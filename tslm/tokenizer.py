@@ -281,7 +281,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             "band": self.estimator_.band,
             "frame_length": self.frame_length_,
         }
-        saving.save(saving.Saved(facts, self.codebook_.state_dict(), {}), Path(path), overwrite)
+        saving.save(saving.Saved(facts, self.codebook_.state_dict(), {}), path, overwrite)
 
     @classmethod
     def load(cls, path: str | Path) -> "LiPCoTTokenizer":
@@ -290,17 +290,21 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         Raises:
             DataError: if it is damaged, altered, of a newer version, or no tokenizer.
         """
-        saved = saving.read(Path(path))
+        saved = saving.read(path)
         facts = saved.facts
         if facts["kind"] != cls.__name__:
             raise DataError(f"{path} holds a {facts['kind']}; {cls.__name__} cannot load it.")
-        model = cls(**facts["params"])
-        model.estimator_ = Estimator(
-            facts["order"], model.method, model.warp, facts["band"], model.center
-        )
-        model.codebook_ = model._codebook(facts["order"])
-        saving.fill(model.codebook_, saved.weights)
-        model.frame_length_ = facts["frame_length"]
+        with saving.damage(f"{path}: its settings"):
+            model = cls(**saving.parameters(facts, cls().get_params()))
+            order, model.frame_length_ = (saving.count(facts[n]) for n in ("order", "frame_length"))
+            if len(saved.weights["filters"]) != model.n_codes or order > 10_000:
+                raise DataError(f"The saved filters are not {model.n_codes} of order {order}.")
+            model.estimator_ = Estimator(
+                order, model.method, model.warp, facts["band"], model.center
+            )
+            with saving.no_larger(saved.weights):
+                model.codebook_ = model._codebook(order)
+            saving.fill(model.codebook_, saved.weights)
         return model
 
     @staticmethod

@@ -2,10 +2,12 @@
 
 import warnings
 from abc import abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import torch
@@ -14,13 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 import tslm.saving as saving
-from tslm.assembly import device_of, settle, task_of
+from tslm.assembly import ANY, device_of, settle, task_of
 from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
 from tslm.conformal import Calibration, check, wanted
 from tslm.data.align import aligned
 from tslm.data.fewshot import first_rows
-from tslm.data.frame import Frame
+from tslm.data.frame import Frame, Report
 from tslm.data.module import WindowData
 from tslm.data.panel import Panel
 from tslm.data.sentences import stored_sentences
@@ -50,6 +52,7 @@ class TrainedForecaster(LongFrameForecaster):
     """
 
     parts: tuple[str, ...] = ()
+    report_: Report | None
     val_size: int | None
     verbose: int
 
@@ -62,8 +65,14 @@ class TrainedForecaster(LongFrameForecaster):
         """
 
     @abstractmethod
-    def _assemble(self, cfg: DictConfig, task: Task, download: bool = True) -> Forecaster:
-        """The forecaster, before it has learnt anything."""
+    def _assemble(
+        self,
+        cfg: DictConfig,
+        task: Task,
+        download: bool = True,
+        sizes: AbstractContextManager[None] = ANY,
+    ) -> Forecaster:
+        """The forecaster, before it has learnt anything; ``sizes`` watches tensors but a body's."""
 
     def set_params(self, **params: Any) -> "TrainedForecaster":
         """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
@@ -166,15 +175,23 @@ class TrainedForecaster(LongFrameForecaster):
         self.calibration_ = learnt
         return self
 
-    def save(self, path: str | Path, overwrite: bool = False) -> None:
+    def save(self, path: str | Path, overwrite: bool = False, history: bool = True) -> None:
         """Write a folder of JSON and safetensors: everything but the frozen body.
 
         Args:
-            path: the folder; it appears whole or not at all.
-            overwrite: whether to replace one that is there.
+            path: the folder; it appears whole or not at all. What else it holds stays.
+            overwrite: whether to replace a model that is there.
+            history: whether the last rows of each series go with it. Without them, and without
+                ids, levels and sentences of the series, ``predict`` of the loaded model needs
+                ``df``, and series of ``fit`` are standardised by what ``df`` has of them.
         """
         self._check_fitted()
-        history = self.contexts_.to_arrays()
+        rows, effects, report = self.contexts_, self.effects_, self.report_
+        if not history:
+            report = None
+            rows = rows.without_series()
+            effects = None if effects is None else effects.without_series()
+        stored = rows.to_arrays()
         params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
         facts = {
             "kind": type(self).__name__,
@@ -182,35 +199,50 @@ class TrainedForecaster(LongFrameForecaster):
             "settled": saving.settled(self.config_),
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.to_dict(),
-            "ids": history.ids,
-            "about": self.contexts_.about,
+            "ids": stored.ids,
+            "about": rows.about,
+            "report": None if report is None else report.to_dict(),
+            "frames": self.kind_ and self.kind_.value,
             "verdict": self.verdict_.to_dict(),
-            "effects": None if self.effects_ is None else self.effects_.to_dict(),
+            "effects": None if effects is None else effects.to_dict(),
             **self._identity(),
         }
-        arrays = history.arrays
-        if self.effects_ is not None:
-            arrays = arrays | self.effects_.to_arrays(self.contexts_.ids)
+        arrays = stored.arrays
+        if effects is not None:
+            arrays = arrays | effects.to_arrays(rows.ids)
         facts["intervals"], learnt = self.calibration_.to_saved()
         learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
         weights = trained_state(self.forecaster_) | learnt
-        saved = saving.Saved(facts, weights, arrays)
-        saving.save(saved, Path(path), overwrite)
+        saving.save(saving.Saved(facts, weights, arrays), path, overwrite)
 
     @classmethod
-    def load(cls, path: str | Path, *, download: bool = False) -> "TrainedForecaster":
+    def load(
+        cls, path: str | Path, *, backbone: str | Path | None = None, download: bool = False
+    ) -> "TrainedForecaster":
         """Read a saved folder; the body must be here already, unless ``download`` is set.
+
+        Args:
+            path: the folder.
+            backbone: where the body is now, if not where it was at ``fit``; it must be the same.
+            download: whether the body may be fetched.
 
         Raises:
             DataError: if the folder is damaged, altered, of a newer version, or of another class.
             BackboneError: if the body is not here or is not the one trained with.
+            ConfigError: if ``backbone`` is given and the model has none.
         """
-        saved = saving.read(Path(path))
+        saved = saving.read(path)
         if saved.facts["kind"] != cls.__name__:
             raise DataError(f"{path} holds a {saved.facts['kind']}; {cls.__name__} cannot load it.")
         known = cls().get_params(deep=False)
-        model = cls(**saving.parameters(saved.facts, known))
-        model._restore(saved, download)
+        if backbone is not None and "backbone" not in known:
+            raise ConfigError(f"A {cls.__name__} has no backbone. Leave backbone out.")
+        with saving.damage(f"{path}: its settings"):
+            model = cls(**saving.parameters(saved.facts, known))
+            if backbone is not None:
+                model.set_params(backbone=str(backbone))
+                saved.facts["settled"]["values"]["backbone"] = str(backbone)
+        model._restore(saved, path, download)
         return model
 
     @property
@@ -237,32 +269,45 @@ class TrainedForecaster(LongFrameForecaster):
         if isinstance(self.forecaster_, Network):
             self.forecaster_.prepare(start_times(windows, 1))
 
-    def _restore(self, saved: saving.Saved, download: bool) -> None:
+    def _restore(self, saved: saving.Saved, path: str | Path, download: bool) -> None:
         facts = saved.facts
-        settled = facts["settled"]
-        parts = {part: saving.spec(settled[part]) for part in self.parts if part in settled}
-        cfg = configure(parts, settled["values"])
-        calendar = Calendar.from_dict(facts["calendar"])
-        task = task_of(cfg, facts["season_length"], calendar)
-        model = self._assemble(cfg, task, download)
-        self._check_identity(facts, model)
+        with saving.damage(f"{path}: its settings"):
+            settled = facts["settled"]
+            parts = {part: saving.spec(settled[part]) for part in self.parts if part in settled}
+            cfg = configure(parts, settled["values"])
+            saving.check_sizes(cfg, saved)
+            length = int(cfg.context_length)
+        with saving.damage(f"{path}: its calendar"):
+            calendar = Calendar.from_dict(facts["calendar"])
+            task = task_of(cfg, saving.count(facts["season_length"]), calendar)
         learnt = {name: t for name, t in saved.weights.items() if name.startswith(INTERVALS)}
-        saving.fill(model, {name: t for name, t in saved.weights.items() if name not in learnt})
-        learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
-        self.calibration_ = Calibration.nothing(int(cfg.h))  # older models do not say
-        if "intervals" in facts:
-            self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
+        own = {name: t for name, t in saved.weights.items() if name not in learnt}
+        with saving.damage(f"{path}: its weights"):
+            model = self._assemble(cfg, task, download, saving.no_larger(own))
+            self._check_identity(facts, model)
+            saving.fill(model, own)
+        with saving.damage(f"{path}: its intervals"):
+            learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
+            self.calibration_ = Calibration.nothing(int(cfg.h))  # older models do not say
+            if "intervals" in facts:
+                self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
+        with saving.damage(f"{path}: its series"):
+            history = Panel.from_arrays(saved.history, facts["ids"])
+            about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
+            self.contexts_ = replace(history, about=about)
+        with saving.damage(f"{path}: its covariates"):
+            effects = facts.get("effects")  # older ones have none
+            self.effects_ = None
+            if effects is not None:
+                self.effects_ = Effects.from_stored(effects, saved.history, self.contexts_.ids)
+        with saving.damage(f"{path}: its report and verdict"):
+            self.verdict_ = Verdict.from_dict(facts["verdict"])
+            report = facts.get("report")  # older ones have none
+            self.report_ = None if report is None else Report.from_dict(report)
+            self.kind_ = facts.get("frames") and nw.Implementation(facts["frames"])
         self.config_, self.task_ = cfg, task
-        self.calendar_, self.context_length_ = calendar, int(cfg.context_length)
+        self.calendar_, self.context_length_ = calendar, length
         self.forecaster_ = model.eval().to(device_of(cfg))
-        history = Panel.from_arrays(saved.history, facts["ids"])
-        about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
-        self.contexts_ = replace(history, about=about)
-        self.verdict_ = Verdict.from_dict(facts["verdict"])
-        effects, ids = facts.get("effects"), self.contexts_.ids  # older ones have none
-        self.effects_ = None
-        if effects is not None:
-            self.effects_ = Effects.from_stored(effects, saved.history, ids)
 
     @property
     def one_for_all(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tslm import benchmark as protocol
-from tslm import competition, files, hub, leaderboard, speed
+from tslm import competition, files, hub, leaderboard, saving, speed
 from tslm.ablation.arms import Budget
 from tslm.ablation.run import held_out
 from tslm.config import listed
@@ -17,7 +17,7 @@ from tslm.data.frame import Columns
 from tslm.errors import ConfigError
 from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
 from tslm.evaluation import evaluate
-from tslm.saving import CHECKPOINTS, MODEL
+from tslm.saving import CHECKPOINTS
 
 Say = Callable[[str], None]
 
@@ -25,9 +25,7 @@ Say = Callable[[str], None]
 def fit(cfg: DictConfig, say: Say) -> None:
     """Train a model on a file and save it."""
     out = Path(cfg.out)
-    if (out / MODEL).exists() and not cfg.overwrite:
-        raise ConfigError(f"out={out} holds a model already. Give another, or overwrite=true.")
-    files.check_writable(out, files.FOLDER)
+    saving.check_free(out, cfg.overwrite)
     data = files.read_table(cfg.data)
     val = None if cfg.val_data is None else files.read_table(cfg.val_data)
     static = None if cfg.static is None else files.read_table(cfg.static)
@@ -42,7 +40,7 @@ def fit(cfg: DictConfig, say: Say) -> None:
 def predict(cfg: DictConfig, say: Say) -> None:
     """Forecast with a saved model."""
     files.check_writable(cfg.out)
-    model = load_estimator(cfg.model, download=cfg.download)
+    model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
     data, futr, static = (
         None if path is None else files.read_table(path)
         for path in (cfg.data, cfg.futr, cfg.static)
@@ -164,15 +162,17 @@ def tune(cfg: DictConfig, say: Say) -> None:
 
 def push(cfg: DictConfig, say: Say) -> None:
     """Share a saved model on the hub."""
-    model = load_estimator(cfg.model, download=cfg.download)
-    address = hub.push(model, cfg.repo, ablation=cfg.ablation, private=cfg.private)
-    say(f"shared {address}")
+    model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
+    say(f"{'private' if cfg.private else 'public'}: {hub.travelling(model, cfg.history)}")
+    options = {"private": cfg.private, "history": cfg.history}
+    say(f"shared {hub.push(model, cfg.repo, ablation=cfg.ablation, **options)}")
 
 
 def pull(cfg: DictConfig, say: Say) -> None:
     """Get a model that is shared."""
-    files.check_writable(cfg.out, files.FOLDER)
-    model = hub.pull(cfg.repo, revision=cfg.revision, download=cfg.download)
+    saving.check_free(cfg.out, cfg.overwrite)
+    options = {"backbone": cfg.backbone, "download": cfg.download}
+    model = hub.pull(cfg.repo, revision=cfg.revision, **options)
     model.save(cfg.out, overwrite=cfg.overwrite)
     say(f"saved {cfg.out}")
 
@@ -207,6 +207,8 @@ def demo(cfg: DictConfig, say: Say) -> None:
     """Train on ETTh1, score, forecast, plot and save: everything once."""
     data = load(cfg.benchmark)
     out = Path(cfg.out)
+    files.check_writable(out, files.FOLDER)
+    saving.check_free(out / "model", overwrite=True)
     out.mkdir(parents=True, exist_ok=True)
     say(f"{data.name}: training AutoTimes on {cfg.backbone}, then every {cfg.stride}th test window")
     model = protocol.forecaster(cfg, data, cfg.h, cfg.random_state)

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 import pandas as pd
 
@@ -68,11 +69,14 @@ class Verdict:
         return {"windows": self.windows, "entries": entries, "kept": self.kept}
 
     @classmethod
-    def from_dict(cls, stored: dict[str, object]) -> "Verdict":
+    def from_dict(cls, stored: dict[str, Any]) -> "Verdict":
         """The inverse of ``to_dict``."""
-        entries = [Entry(**entry) for entry in stored["entries"]]  # type: ignore[attr-defined]
+        entries = [
+            Entry(str(entry["model"]), float(entry["mse"]), float(entry["mae"]))
+            for entry in stored["entries"]
+        ]
         kept = stored.get("kept")  # older ones do not say
-        return cls(int(stored["windows"]), entries, kept)  # type: ignore[call-overload,arg-type]
+        return cls(int(stored["windows"]), entries, None if kept is None else float(kept))
 
 
 def judge(

@@ -6,7 +6,7 @@ weeks and quarters, and drops the rows off the grid that we name.
 """
 
 import warnings
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -52,8 +52,18 @@ class Report:
     covariates: dict[str, int] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
-        return asdict(self)
+        """Everything, ready for JSON, whose keys are text alone: ids are in pairs."""
+        return {**asdict(self), "worst": [[id_, rows] for id_, rows in self.worst.items()]}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Report":
+        """The inverse of ``to_dict``."""
+        worst, covariates = dict(stored["worst"]), dict(stored["covariates"])
+        report = cls(**{**stored, "worst": worst, "covariates": covariates})
+        counts = (report.series, report.rows, report.gaps, report.missing, report.duplicates)
+        if not all(type(n) is int for n in (*counts, *worst.values(), *covariates.values())):
+            raise DataError("The saved report must hold whole numbers. Save the model again.")
+        return report
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """All series of a frame end to end in one tensor, each in its own units of level and spread."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -18,6 +19,10 @@ from tslm.errors import DataError
 Floats = npt.NDArray[np.float64]
 
 LARGEST = np.finfo(np.float64).max
+_ID_TYPE = re.compile(  # of the columns that frames have as ids; not one that names a file
+    r"object|str|category|bool|boolean|(u?int|U?Int|[fF]loat)\d+|"
+    r"(large_)?string(\[\w+\])?|(u?int\d+|bool|float|double)\[pyarrow\]"
+)
 _CONSTANT = 1e-12  # spread relative to level below which a series counts as constant
 
 
@@ -176,6 +181,22 @@ class Panel:
             self, values=self.values[rows], time=self.time[rows], offsets=offsets, lead=lead
         )
 
+    def without_series(self) -> "Panel":
+        """A panel of no series."""
+        none = self.tail(0)
+        return replace(
+            none,
+            offsets=none.offsets[:1],
+            ids=none.ids[:0],
+            loc=none.loc[:0],
+            spread=none.spread[:0],
+            step=none.step[:0],
+            ahead=None,
+            ordinary=None,
+            statics=None,
+            about=None,
+        )
+
     def to_arrays(self) -> Stored:
         """Everything, ready for safetensors and JSON."""
         arrays = {
@@ -193,11 +214,17 @@ class Panel:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], ids: Mapping[str, Any]) -> "Panel":
-        """The inverse of `to_arrays`."""
+        """The inverse of `to_arrays`.
+
+        Raises:
+            DataError: if they do not fit together.
+        """
+        if not isinstance(ids["dtype"], str) or not _ID_TYPE.fullmatch(ids["dtype"]):
+            raise DataError("The saved ids must have a type that ids can have.")
         lead = None
         if "lead" in arrays:
             lead = Lead(torch.tensor(arrays["lead"]), int(arrays["lead.horizon"][0]))
-        return cls(
+        panel = cls(
             values=torch.tensor(arrays["values"]),
             time=torch.tensor(arrays["time"]),
             offsets=arrays["offsets"],
@@ -206,6 +233,32 @@ class Panel:
             spread=arrays["spread"],
             step=arrays["step"],
             lead=lead,
+        )
+        if not panel._fits():
+            raise DataError("The saved series do not fit together.")
+        return panel
+
+    def _fits(self) -> bool:
+        """Whether rows, series and their statistics go together."""
+        n, rows = len(self.ids), len(self.values)
+        whole = (self.offsets, self.step)
+        real = (self.loc, self.spread)
+        return bool(
+            self.values.shape == self.time.shape == (rows,)
+            and self.values.dtype == torch.float32
+            and self.time.dtype == torch.int64
+            and all(part.dtype == np.int64 for part in whole)
+            and all(part.dtype == np.float64 and np.isfinite(part).all() for part in real)
+            and all(part.shape == (n,) for part in (self.step, *real))
+            and self.offsets.shape == (n + 1,)
+            and self.offsets[0] == 0
+            and self.offsets[-1] == rows
+            and (np.diff(self.offsets) > 0).all()
+            and (self.step > 0).all()
+            and (self.spread > 0).all()
+            and not self.values.isinf().any()
+            and self.ids.is_unique
+            and (self.lead is None or len(self.lead.amplitude) == rows)
         )
 
 
