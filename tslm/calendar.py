@@ -68,12 +68,14 @@ class Calendar:
         tz: time zone of the frame, None for naive timestamps and integers.
         dated: whether times are timestamps.
         unit: resolution of the user's timestamps ("s", "ms", "us" or "ns").
+        dayfirst: the order of day and month, where it was read off the user's text.
     """
 
     freq: str
     tz: str | None = None
     dated: bool = True
     unit: str = "ns"
+    dayfirst: bool | None = None
 
     @classmethod
     def infer(cls, ds: pd.Series, ids: pd.Series, freq: str | int | None = None) -> "Calendar":

@@ -67,6 +67,9 @@ class RunConfig:
     static_exog: list[str] | None
     missing: str
     on_duplicate: str
+    time_format: str | None
+    dayfirst: bool | None
+    tz: str | None
     holidays: str | None
     calendar: bool
     max_steps: int

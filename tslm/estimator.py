@@ -61,6 +61,11 @@ class TSLMForecaster(TrainedForecaster):
             sales"; an adapter that would not say it refuses these.
         missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
         on_duplicate: "raise", "first", "last" or "mean".
+        time_format: the way text or numbers are written as times: a strptime format
+            ("%d/%m/%Y"), "s", "ms", "us" or "ns" since 1970, or "excel"; None finds out.
+        dayfirst: whether the day comes before the month; None finds out, and asks where it cannot.
+        tz: time zone in which times are read, such as "Europe/Berlin"; times without one are local
+            there. None keeps the frame's, and reads text of changing offsets in UTC.
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
         calendar: whether the time of day, of the week and of the year count by themselves.
         max_steps: training batches.
@@ -128,6 +133,9 @@ class TSLMForecaster(TrainedForecaster):
         prompt: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
+        time_format: str | None = None,
+        dayfirst: bool | None = None,
+        tz: str | None = None,
         holidays: str | None = None,
         calendar: bool = False,
         max_steps: int = 1000,
@@ -170,6 +178,9 @@ class TSLMForecaster(TrainedForecaster):
         self.prompt = prompt
         self.missing = missing
         self.on_duplicate = on_duplicate
+        self.time_format = time_format
+        self.dayfirst = dayfirst
+        self.tz = tz
         self.holidays = holidays
         self.calendar = calendar
         self.max_steps = max_steps

@@ -24,6 +24,7 @@ from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.origins import check_lengths, origins
 from tslm.data.panel import Floats, Panel
 from tslm.data.sentences import Sentence
+from tslm.data.stamps import Writing
 from tslm.data.statics import joined
 from tslm.data.windows import final_batches
 from tslm.effects import Effects
@@ -52,6 +53,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     target_col: str
     missing: str
     on_duplicate: str
+    time_format: str | None
+    dayfirst: bool | None
+    tz: str | None
     alias: str | None
     futr_exog: Sequence[str] | None
     hist_exog: Sequence[str] | None
@@ -243,7 +247,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return html(type(self).__name__, params, defaults, vars(self).get("forecaster_"))
 
     def _columns(self) -> Columns:
-        return Columns(self.id_col, self.time_col, self.target_col)
+        writing = Writing(self.time_format, self.dayfirst, self.tz)
+        return Columns(self.id_col, self.time_col, self.target_col, writing)
 
     def read(self, df: pd.DataFrame, calendar: Calendar | None = None) -> Frame:
         """A user's frame, checked and on a regular grid.

@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from tslm.calendar import Calendar, Ints, naming
-from tslm.data.columns import Columns, check_covariates, parse_ids, parse_times
+from tslm.data.columns import Columns, check_covariates, parse_ids
 from tslm.data.panel import Panel
+from tslm.data.stamps import parse_times
 from tslm.errors import DataError
 
 
@@ -93,7 +94,8 @@ def check_ahead(found: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 def _index(futr_df: pd.DataFrame, calendar: Calendar, columns: Columns) -> pd.MultiIndex:
     codes, ids = parse_ids(futr_df[columns.id], columns.id)
-    ds = parse_times(futr_df[columns.time], columns.time)
+    writing = columns.writing.beside(None, calendar)
+    ds = parse_times(futr_df[columns.time], columns.time, writing, codes).values
     clock = Calendar.clock(ds)
     if (clock.dated, clock.tz is None) != (calendar.dated, calendar.tz is None):
         raise DataError(

@@ -1,8 +1,7 @@
 """The three columns of a user's frame, one at a time: found, checked and parsed."""
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from difflib import get_close_matches
 from numbers import Real
@@ -14,20 +13,20 @@ import pandas as pd
 from utilsforecast.validation import validate_format
 
 from tslm.calendar import Ints, naming
+from tslm.data.stamps import Writing
 from tslm.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of the user's frame hold what."""
+    """Which columns of the user's frame hold what, and the way times are written there."""
 
     id: str = "unique_id"
     time: str = "ds"
     target: str = "y"
+    writing: Writing = field(default_factory=Writing)
 
 
 def select(df: Any, columns: Columns, extra: Sequence[str] = ()) -> pd.DataFrame:
@@ -111,58 +110,6 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return rank[codes], names.take(order)
-
-
-def parse_times(ds: pd.Series, column: str) -> pd.Series:
-    """The time column as timestamps of whole seconds, or as integers."""
-    absent = ds.isna().to_numpy()
-    if absent.any():
-        raise DataError(
-            f"The time column {column!r} is missing (NaT) in {absent.sum()} rows, the first of "
-            f"them row {absent.argmax()}. Fill it in or drop these rows."
-        )
-    if pd.api.types.is_integer_dtype(ds.dtype):
-        return ds
-    if ds.dtype == object or pd.api.types.is_string_dtype(ds.dtype):
-        ds = _parsed(ds, column)
-    if not pd.api.types.is_datetime64_any_dtype(ds.dtype):
-        raise DataError(
-            f"The time column {column!r} has dtype {ds.dtype}. Make it timestamps with "
-            "pd.to_datetime, or integers with .astype(int)."
-        )
-    stamps = pd.DatetimeIndex(ds)
-    if (odd := stamps.asi8 % _PER_SECOND[stamps.unit] != 0).any():
-        row = int(odd.argmax())
-        raise DataError(
-            f"The time column {column!r} has fractions of a second, such as {stamps[row]} in row "
-            f"{row}. Round it with .dt.floor('s'), or use integer time."
-        )
-    return pd.Series(stamps)
-
-
-def _parsed(ds: pd.Series, column: str) -> pd.Series:
-    """Dates that came as text, if every one of them can be read."""
-    kind = pd.api.types.infer_dtype(ds)
-    bad = np.ones(len(ds), dtype=bool)
-    if kind in ("string", "date", "datetime", "datetime64"):
-        number = ds.astype(str).str.fullmatch(r"[\d.]{1,7}").to_numpy(dtype=bool)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pandas guesses a format and says so
-            try:
-                stamps = pd.to_datetime(ds, errors="coerce")
-                bad = stamps.isna().to_numpy() | number
-            except ValueError as error:  # mixed time zones
-                raise DataError(
-                    f"The time column {column!r} cannot be read as dates: {error}. Convert it "
-                    "with pd.to_datetime first."
-                ) from error
-        if not bad.any():
-            return stamps
-    row = int(bad.argmax())
-    raise DataError(
-        f"The time column {column!r} holds {ds.iloc[row]!r} in row {row}, which is no date. "
-        "Correct it, or convert the column with pd.to_datetime or .astype(int)."
-    )
 
 
 def parse_target(y: pd.Series, columns: Columns) -> Floats:

@@ -18,7 +18,8 @@ from utilsforecast.validation import validate_format
 
 from tslm.calendar import Calendar, Ints, chronological, naming
 from tslm.data.columns import Columns as Columns
-from tslm.data.columns import Floats, parse_ids, parse_target, parse_times, select
+from tslm.data.columns import Floats, parse_ids, parse_target, select
+from tslm.data.stamps import parse_times
 from tslm.errors import ConfigError, DataError
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
@@ -132,10 +133,11 @@ def read_frame(
     others = list(dict.fromkeys([*extra, *words]))
     raw = select(df, columns, others)
     codes, ids = parse_ids(raw[columns.id], columns.id)
-    ds = parse_times(raw[columns.time], columns.time)
+    writing = columns.writing.beside(freq, calendar)
+    ds = parse_times(raw[columns.time], columns.time, writing, codes)
     y = parse_target(raw[columns.target], columns)
-    clock = Calendar.clock(ds)
-    found = _Rows(ids, codes, clock.to_int(ds), y, clock)
+    clock = replace(Calendar.clock(ds.values), dayfirst=ds.dayfirst)
+    found = _Rows(ids, codes, clock.to_int(ds.values), y, clock)
     found.check()
     rows = found.ordered().unique(on_duplicate)
     grid = rows.stepping(freq, calendar).on_grid()
@@ -225,7 +227,7 @@ class _Rows:
                 f"The time column holds {_kind(clock)}, but the model was fitted on "
                 f"{_kind(known)}. Convert it to the same kind of time."
             )
-        return replace(self, calendar=replace(clock, freq=known.freq))
+        return replace(self, calendar=replace(clock, freq=known.freq, dayfirst=known.dayfirst))
 
     def on_grid(self) -> "_Rows":
         """Every step from the first to the last row of each series, NaN where there was no row."""
