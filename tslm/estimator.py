@@ -376,7 +376,8 @@ class TSLMForecaster(TrainedForecaster):
                 raise BackboneError(
                     f"The model was saved with {trained['name']} ({key} {trained[key]}, from "
                     f"{trained['source']}), and the one here has {key} {found[key]} (from "
-                    f"{found['source']}). Get the weights it was trained with."
+                    f"{found['source']}). Get the weights it was trained with, and pass "
+                    "load(path, backbone=...) where they are."
                 )
 
 

