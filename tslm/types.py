@@ -134,22 +134,27 @@ class Outlook(NamedTuple):
         state: the last p values of the residual, oldest first.
         own: what the filter of the series itself expects of the residual.
         settle: what it expects where the residual has been 1 throughout.
-        pulse: its impulse response, from the step of the pulse on.
+        pulse: its impulse response, from the step of the pulse on; H steps, and as many more as
+            the longest gap has.
         responses: of each code to each value of the state.
+        pulses: the impulse response of each code.
         evidence: log weight of the own filter (0) and of each code, as the context has them.
         power: what the own filter, and each code, leaves unexplained in the context.
         habit: log weight by what has followed in training; 0 but for controls.
+        gap: steps at the end of the context that are missing.
     """
 
     season: Float[Tensor, "S H"]
     state: Float[Tensor, "S p"]
     own: Float[Tensor, "S H"]
     settle: Float[Tensor, "S H"]
-    pulse: Float[Tensor, "S H"]
+    pulse: Float[Tensor, "S T"]
     responses: Float[Tensor, "K p H"]
+    pulses: Float[Tensor, "K T"]
     evidence: Float[Tensor, "S K1"]
     power: Float[Tensor, "S K1"]
     habit: Float[Tensor, "S K1"]
+    gap: Int[Tensor, " S"]
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch import Tensor
 from tslm.assembly import rule
 from tslm.data.benchmarks import load
 from tslm.errors import ConfigError
-from tslm.nn.burg import burg, zero_input_response
-from tslm.nn.classical import Drift, ProfileAR
+from tslm.nn.burg import burg, fill_forward, zero_input_response
+from tslm.nn.classical import Drift, ProfileAR, _state
 from tslm.types import Forecaster, Task
 
 NAMES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar", "ar"]
@@ -226,3 +226,35 @@ def test_an_unknown_name_gets_a_hint() -> None:
         make("profil_ar", 24)
     with pytest.raises(ConfigError, match=r"season_length is 0\. Set it to 1 or more"):
         make("seasonal_naive", 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.integers(1, 12), st.integers(0, 40))
+def test_a_gap_at_the_end_is_as_far_as_a_longer_horizon(seed: int, order: int, gap: int) -> None:
+    shorter = walks(seed, 80)
+    past = torch.cat([shorter, torch.full_like(shorter[:, :gap], NAN)], 1)
+    time = torch.zeros(len(past), 0, dtype=torch.int64)
+    model = profile_ar(1, order)
+    ahead = forecast(model, shorter, gap + 9)[:, gap:]
+    torch.testing.assert_close(forecast(model, past, 9), ahead)
+    law = model.distribution(past, time, 9)
+    further = model.distribution(shorter, time, gap + 9).each(lambda part: part[:, gap:])
+    torch.testing.assert_close(law.point, ahead)
+    torch.testing.assert_close(law.deviations, further.deviations)
+
+
+def test_a_state_is_that_of_the_series_filled_from_its_beginning() -> None:
+    rest = walks(3, 90, 6, 1)[:, :, 0]
+    dice = np.random.default_rng(0)
+    rest[
+        torch.from_numpy(dice.random((6, 90)) < np.array([0, 0.02, 0.1, 0.3, 0.6, 1])[:, None])
+    ] = NAN
+    rest[2, -30:] = NAN
+    orders = torch.tensor([8, 7, 5, 3, 1, 0])
+    model = burg(rest, 8, orders)
+    filled = fill_forward(model.coefficients, rest)
+    torch.testing.assert_close(_state(model.coefficients, rest, orders), filled[:, -8:])
+    alone = [
+        _state(model.coefficients[i : i + 1], rest[i : i + 1], orders[i : i + 1]) for i in range(6)
+    ]
+    assert torch.equal(_state(model.coefficients, rest, orders), torch.cat(alone))

@@ -1,5 +1,7 @@
 """A mixture of filters: its moments, quantiles and paths."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -20,6 +22,7 @@ def mixture() -> FilterMixture:
         means.expand(2, K, H),
         pulses.expand(2, K, H),
         torch.tensor([[1.0, 0.25], [4.0, 1.0]], dtype=torch.float64),
+        torch.tensor([0, 0]),
     )
 
 
@@ -48,6 +51,17 @@ def test_paths_have_the_mean_the_variance_and_the_memory_of_the_mixture(
     torch.testing.assert_close(slope, POLES[0].expand(H - 1), rtol=0.03, atol=0.0)
 
 
+def test_noise_adds_up_from_the_last_observed_value_on(mixture: FilterMixture) -> None:
+    longer = POLES[:, None] ** torch.arange(H + 5)
+    gappy = replace(mixture, pulses=longer.expand(2, K, H + 5), gap=torch.tensor([2, 5]))
+    variances = gappy.variances
+    torch.testing.assert_close(variances[0, :, :-2], mixture.variances[0, :, 2:])
+    known = 4 * (1 - POLES[0] ** (2 * torch.arange(6, H + 6))) / (1 - POLES[0] ** 2)
+    torch.testing.assert_close(variances[1, 0], known)
+    paths = gappy.sample(40_000, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(paths.var(0), gappy.variance, rtol=0.03, atol=0.0)
+
+
 def test_quantiles_invert_the_distribution_and_never_cross(mixture: FilterMixture) -> None:
     shares = [0.01, 0.1, 0.5, 0.9, 0.99]
     values = torch.stack([mixture.quantile(share) for share in shares])
@@ -71,7 +85,13 @@ def test_a_mixture_is_widened_to_hold_its_share_of_what_happened(mixture: Filter
     many = FilterMixture(
         *(
             part.repeat(4000, *[1] * (part.dim() - 1))
-            for part in (mixture.weights, mixture.means, mixture.pulses, mixture.power)
+            for part in (
+                mixture.weights,
+                mixture.means,
+                mixture.pulses,
+                mixture.power,
+                mixture.gap,
+            )
         )
     )
     truth = truth.flatten(0, 1)

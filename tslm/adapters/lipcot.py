@@ -277,15 +277,7 @@ class LiPCoT(Adapter):
     def _take(self, rows: Float[Tensor, "S L"]) -> Resolved:
         """Profile and residual of normalised windows, and models of the full order."""
         taken = resolved(rows.double(), self.season_length, self.order)
-        room = self.order - taken.state.shape[1]
-        a, power, k = taken.model
-        model = Autoregression(pad(a, (0, room)), power, pad(k, (0, room)))
-        late = torch.nan_to_num(pad(taken.residual, (self.order, 0)))[:, -self.order :]
-        state = late if not taken.state.shape[1] else pad(taken.state, (room, 0))
-        if room and taken.state.shape[1]:
-            state = torch.cat([late[:, :room], taken.state], 1)
-        season = torch.nan_to_num(taken.season)
-        return Resolved(season, taken.residual, model, torch.nan_to_num(state))
+        return taken._replace(season=torch.nan_to_num(taken.season))
 
     def _frames(self, residual: Float[Tensor, "S L"]) -> Frames:
         used = self.n_frames * self.layout.patch_len
@@ -296,12 +288,14 @@ class LiPCoT(Adapter):
     def _outlook(self, taken: Resolved, context: Context) -> Outlook:
         """How each filter continues the series, and how well it has predicted it."""
         model, state = taken.model, taken.state
-        starts = torch.cat(
-            [state, torch.ones_like(state), pad(torch.zeros_like(state[:, 1:]), (0, 1), value=1.0)]
-        )
-        ahead = zero_input_response(model.coefficients.repeat(3, 1), starts, self.horizon)
-        own, settle, pulse = ahead.chunk(3)
-        pulse = torch.cat([torch.ones_like(pulse[:, :1]), pulse[:, :-1]], 1)
+        filters = torch.cat([*[model.coefficients] * 3, self.book.filters])
+        starts = torch.zeros_like(filters)
+        starts[:, -1] = 1.0
+        starts[: 2 * len(state)] = torch.cat([state, torch.ones_like(state)])
+        reach = self.horizon + int(taken.gap.max())  # noise adds up from the last value on
+        ahead = zero_input_response(filters, starts, reach)
+        own, settle = ahead[: 2 * len(state), : self.horizon].chunk(2)
+        pulses = pad(ahead[2 * len(state) :, :-1], (1, 0), value=1.0)
         excess = pad(itakura(per_power(model), self.book.filters), (1, 0))
         weight = context.observed.sum(1, keepdim=True).clamp(max=self.evidence)
         like = context.values
@@ -310,11 +304,13 @@ class LiPCoT(Adapter):
             state=state.to(like),
             own=own.to(like),
             settle=settle.to(like),
-            pulse=pulse.to(like),
+            pulse=pulses[: len(state)].to(like),
             responses=self.responses.to(like),
+            pulses=pulses[len(state) :].to(like),
             evidence=(-weight / 2 * excess.log1p()).to(like),
             power=(model.power[:, None] * (1 + excess)).to(like),
             habit=self.habits[excess[:, 1:].argmin(1)].to(like),
+            gap=taken.gap,
         )
 
     @staticmethod
@@ -360,8 +356,9 @@ def _whole(taken: Resolved) -> Frames:
     observed = ~torch.isnan(taken.residual)
     missing = ~observed.any(1)
     flat = ~missing & (taken.model.power <= QUIET**2)
+    level = torch.nan_to_num(taken.residual).sum(1) / observed.sum(1).clamp(min=1)
     return Frames(
-        torch.nan_to_num(taken.residual).sum(1) / observed.sum(1).clamp(min=1),
+        torch.where(level.abs() <= QUIET, 0.0, level),  # of whole seasons it is rounding
         taken.model,
         flat,
         missing,

@@ -106,14 +106,13 @@ class FilterDecoder(Decoder):
         codes = rearrange(moving, "S (K H) -> S K H", K=self.n_codes)
         own = outlook.own - level[:, None] * outlook.settle
         means = torch.cat([own[:, None], codes], 1) + level[:, None, None]
-        last = outlook.responses[:, -1]  # to the latest value: a pulse, one step before
-        pulses = torch.cat([torch.ones_like(last[:, :1]), last[:, :-1]], 1)
-        pulses = repeat(pulses, "K H -> S K H", S=len(level))
+        pulses = repeat(outlook.pulses, "K T -> S K T", S=len(level))
         return FilterMixture(
             weights,
             means + outlook.season[:, None],
             torch.cat([outlook.pulse[:, None], pulses], 1),
             outlook.power,
+            outlook.gap,
         )
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:

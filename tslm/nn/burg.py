@@ -92,6 +92,19 @@ def zero_input_response(
     return fill_forward(coefficients, torch.cat([state, missing], dim=1))[:, state.shape[1] :]
 
 
+def impulse_response(coefficients: Float[Tensor, "S p"], steps: int) -> Float[Tensor, "S T"]:
+    """What an error of 1 adds to each series, from its own step on.
+
+    Args:
+        coefficients: a_1 ... a_p.
+        steps: of the response, 1 or more.
+    """
+    pulse = torch.zeros_like(coefficients)
+    pulse[:, -1:] = 1.0
+    later = zero_input_response(coefficients, pulse, steps - 1)
+    return torch.cat([torch.ones_like(coefficients[:, :1]), later], 1)
+
+
 def fill_forward(
     coefficients: Float[Tensor, "S p"], x: Float[Tensor, "S T"]
 ) -> Float[Tensor, "S T"]:

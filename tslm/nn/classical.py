@@ -13,9 +13,16 @@ import torch
 from einops import rearrange, reduce
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn.functional import pad
 
 from tslm.errors import ConfigError
-from tslm.nn.burg import Autoregression, burg, fill_forward, zero_input_response
+from tslm.nn.burg import (
+    Autoregression,
+    burg,
+    fill_forward,
+    impulse_response,
+    zero_input_response,
+)
 from tslm.nn.laws.mixture import Mixture
 from tslm.types import Batch, Forecaster, Task
 
@@ -109,9 +116,10 @@ class AR(Classical):
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         mean = rows.nanmean(1, keepdim=True)
-        rest = rows - mean
-        orders = _affordable(~torch.isnan(rows), min(2 * self.season_length, rows.shape[1] - 1))
-        return mean + _response(rest, orders, horizon)
+        order = max(_most(rows.shape[1], 2 * self.season_length), 1)
+        orders = _affordable(~torch.isnan(rows), order)
+        model, state = _fitted(rows - mean, orders, order)
+        return mean + zero_input_response(model.coefficients, state, horizon)
 
 
 class ProfileAR(Classical):
@@ -182,18 +190,25 @@ class Resolved(NamedTuple):
     model: Autoregression
     state: Float[Tensor, "S p"]
 
+    @property
+    def gap(self) -> Int[Tensor, " S"]:
+        """Steps at the end that are missing."""
+        return _age(self.residual)[:, 0]
+
     def extend(self, horizon: int) -> Float[Tensor, "S H"]:
         """Continue each series: the profile, and what the model expects of the rest."""
         rest = zero_input_response(self.model.coefficients, self.state, horizon)
         return repeat_season(self.season, horizon) + rest
 
     def deviation(self, horizon: int) -> Float[Tensor, "S H"]:
-        """Standard deviation of what the model cannot foresee, after each number of steps."""
-        pulse = torch.zeros_like(self.state)
-        pulse[:, -1:] = 1.0
-        echo = zero_input_response(self.model.coefficients, pulse, horizon)
-        echo = torch.cat([torch.ones_like(echo[:, :1]), echo[:, :-1]], 1)
-        return (self.model.power[:, None] * echo.square().cumsum(1)).sqrt()
+        """Standard deviation of what the model cannot foresee, after each number of steps.
+
+        It counts from the last observed value. Gaps before that one count as known.
+        """
+        reach = int(self.gap.max()) + horizon
+        gain = impulse_response(self.model.coefficients, reach).square().cumsum(1)
+        ahead = self.gap[:, None] + torch.arange(horizon, device=gain.device)
+        return (self.model.power[:, None] * gain.gather(1, ahead)).sqrt()
 
 
 def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Resolved:
@@ -202,7 +217,7 @@ def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Reso
     Args:
         rows: series; NaN where missing.
         season_length: steps of a season, m.
-        order: coefficients of the autoregression; p is the largest that a row can afford.
+        order: coefficients of the autoregression, p; those that a row cannot afford are 0.
     """
     season = profile(rows, season_length)
     # the phase of a step counts back from the end of the context, where phase 0 begins
@@ -210,27 +225,41 @@ def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Reso
     short = _length(rows) < 4 * season_length
     wanted = torch.where(short, min(4, order), order)
     row_order = torch.minimum(wanted, _affordable(~torch.isnan(rows), order))
-    return Resolved(season, residual, *_fitted(residual, row_order))
-
-
-def _response(
-    residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"], horizon: int
-) -> Float[Tensor, "S H"]:
-    """What Burg's autoregression expects of a residual, left to itself."""
-    model, state = _fitted(residual, row_order)
-    return zero_input_response(model.coefficients, state, horizon)
+    return Resolved(season, residual, *_fitted(residual, row_order, order))
 
 
 def _fitted(
-    residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"]
+    residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"], order: int
 ) -> tuple[Autoregression, Float[Tensor, "S p"]]:
-    """Burg's autoregression of a residual, and the values it goes on from."""
-    order = int(row_order.max())
-    model = burg(residual, order, row_order)
-    recent = residual[:, max(0, residual.shape[1] - 2 * order) :]
-    if recent.isnan().any():
-        recent = fill_forward(model.coefficients, recent)
-    return model, recent[:, recent.shape[1] - order :]
+    """Burg's autoregression of a residual, and the values it goes on from.
+
+    Rows of all lengths have p coefficients, so that none depends on its neighbours.
+    """
+    model = burg(residual, _most(residual.shape[1], order), row_order)
+    a, power, k = model
+    room = (0, order - a.shape[1])
+    model = Autoregression(pad(a, room), power, pad(k, room))
+    return model, _state(model.coefficients, residual, row_order)
+
+
+def _state(
+    coefficients: Float[Tensor, "S p"], residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"]
+) -> Float[Tensor, "S p"]:
+    """The last p values, those missing as the model expects them after what came before.
+
+    A row is filled from the last place on where all values its model looks back on are observed,
+    which gives the same as to fill it from its beginning.
+    """
+    order = coefficients.shape[1]
+    residual = pad(residual, (order, 0), value=torch.nan)
+    if not residual[:, -order:].isnan().any():
+        return residual[:, -order:]
+    step = torch.arange(residual.shape[1], device=residual.device)
+    gap = torch.where(residual.isnan(), step, -1).cummax(1).values
+    begins = ((step - gap)[:, :-order] >= row_order[:, None]) * (step[:-order] + 1)
+    start = max(int(begins.amax(1).min()), order)
+    before = torch.nan_to_num(residual[:, start - order : start])
+    return fill_forward(coefficients, torch.cat([before, residual[:, start:]], 1))[:, -order:]
 
 
 def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S m"]:
@@ -246,7 +275,7 @@ def _seasons(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S
     lag = torch.arange(rows.shape[1], device=rows.device).flip(0)
     rows = torch.where(lag < whole[:, None], rows, torch.nan)
     missing = -rows.shape[1] % season_length
-    rows = torch.nn.functional.pad(rows, (missing, 0), value=torch.nan)
+    rows = pad(rows, (missing, 0), value=torch.nan)
     return rearrange(rows, "S (K m) -> S K m", m=season_length)
 
 
@@ -258,10 +287,15 @@ def _length(rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
 def _affordable(observed: Bool[Tensor, "S L"], order: int) -> Int[Tensor, " S"]:
     """The largest order i <= ``order`` such that 3 i values follow i observed ones."""
     affordable = observed.new_zeros(len(observed), dtype=torch.long)
-    for i in range(1, min(order, observed.shape[1] - 1) + 1):
+    for i in range(1, _most(observed.shape[1], order) + 1):
         observed = observed[:, 1:] & observed[:, :-1]  # that many in a row
         affordable += (observed.sum(1) >= 3 * i) & (affordable == i - 1)
     return affordable
+
+
+def _most(steps: int, order: int) -> int:
+    """The largest order up to ``order`` that so many steps without gaps afford."""
+    return min(order, steps // 4)
 
 
 def _age(rows: Float[Tensor, "S L"]) -> Int[Tensor, "S 1"]:

@@ -1,7 +1,8 @@
 """What may come next, as a mixture of filters driven by noise.
 
 Each member continues a series by its filter's zero-input response; what it does not foresee adds
-up through its impulse response: after h steps the variance is ``power * sum_{j<h} psi_j^2``.
+up through its impulse response: h steps after the last value that was observed the variance is
+``power * sum_{j<h} psi_j^2``.
 """
 
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from math import exp
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.nn.laws.mixture import LEAST, Mixture
@@ -25,19 +26,24 @@ class FilterMixture:
     Args:
         weights: of its K members; their sum is 1.
         means: what each member expects.
-        pulses: impulse response of each, from the step of the pulse on.
+        pulses: impulse response of each, from the step of the pulse on; H steps, and as many more
+            as the longest gap has.
         power: of the noise that drives each.
+        gap: steps before the forecast at which noise drove the series unseen.
     """
 
     weights: Float[Tensor, "S K"]
     means: Float[Tensor, "S K H"]
-    pulses: Float[Tensor, "S K H"]
+    pulses: Float[Tensor, "S K T"]
     power: Float[Tensor, "S K"]
+    gap: Int[Tensor, " S"]
 
     @property
     def variances(self) -> Float[Tensor, "S K H"]:
         """Variance of each member at each step."""
-        return self.power[:, :, None] * self.pulses.square().cumsum(2)
+        ahead = self.gap[:, None] + torch.arange(self.means.shape[2], device=self.gap.device)
+        gains = self.pulses.square().cumsum(2)
+        return self.power[:, :, None] * gains.gather(2, ahead[:, None].expand_as(self.means))
 
     @property
     def marginals(self) -> Mixture:
@@ -88,13 +94,14 @@ class FilterMixture:
         """
         members = torch.multinomial(self.weights, count, replacement=True, generator=generator).T
         rows = torch.arange(self.weights.shape[0], device=members.device)
-        steps = self.means.shape[2]
+        horizon, steps = self.means.shape[2], self.pulses.shape[2]
         shape = (count, len(rows), steps)
         noise = torch.randn(shape, generator=generator, dtype=self.means.dtype).to(self.means)
-        noise = noise * self.power[rows, members].sqrt()[:, :, None]
+        unseen = torch.arange(steps, device=self.gap.device) >= steps - horizon - self.gap[:, None]
+        noise = noise * self.power[rows, members].sqrt()[:, :, None] * unseen
         spectra = torch.fft.rfft(self.pulses[rows, members], 2 * steps)
         driven = torch.fft.irfft(torch.fft.rfft(noise, 2 * steps) * spectra, 2 * steps)
-        return self.means[rows, members] + driven[:, :, :steps]
+        return self.means[rows, members] + driven[:, :, steps - horizon : steps]
 
 
 def calibrated(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 LAGS = 5
+_ROUNDING = 1e-5  # of the power: what transforms in fp32 leave of a correlation of 0
 
 
 class Summary(NamedTuple):
@@ -79,6 +80,8 @@ def _lags(values: Float[Tensor, "S L"], n_lags: int) -> Int[Tensor, "S K"]:
     """Peaks of the autocorrelation, highest first; of equals the nearer, as it has more pairs."""
     farthest = values.shape[1] // 2
     correlation = _linear(values)[:, : farthest + 2]
+    noise = _ROUNDING * correlation[:, :1]  # lags that no two values lie apart are not quite 0
+    correlation = torch.where(correlation > noise, correlation, 0)
     inner = correlation[:, 1:-1]
     peak = (inner >= correlation[:, :-2]) & (inner > correlation[:, 2:]) & (inner > 0)
     heights = torch.where(peak, inner, -torch.inf)
