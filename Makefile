@@ -6,7 +6,7 @@ SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-data test-all hostile check format lint type imports golden notebooks wheel
+.PHONY: setup demo test test-data test-all hostile error-rates check format lint type imports golden notebooks wheel
 .PHONY: conformance docs tutorials
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -33,6 +33,10 @@ test-all: setup
 
 hostile: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000
+
+# how often an ablation of equal arms calls one better, simulated; docs/controls.md has the tables
+error-rates: .venv/.ready
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.ablation.error_rates
 
 check: lint type imports test
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.ablation.bootstrap import Errors, compare, pooled
+from tslm.ablation.comparison import Errors, compare, pooled
 from tslm.ablation.run import held_out
 from tslm.config import choices
 from tslm.scoring import WindowErrors, score

@@ -361,7 +361,7 @@ class TestProbes:
 
 
 def test_strided_windows_make_shorter_blocks() -> None:
-    from tslm.ablation.bootstrap import Errors, compare, pooled
+    from tslm.ablation.comparison import Errors, compare, pooled
 
     dice = np.random.default_rng(0)
     runs = dice.gamma(2, 1, (1, 97))

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tslm.ablation.arms import CLAIMS, ITSELF
-from tslm.ablation.bootstrap import LEVEL, Effect, Verdict, compare, holm, pooled
+from tslm.ablation.comparison import LEVEL, Effect, Verdict, compare, holm, pooled
 from tslm.ablation.run import Outcome
 from tslm.files import write_json, write_table, write_text
 
@@ -27,6 +27,8 @@ SHOWN = {  # columns of the short table, and what they are called there
     "token_passes": "token passes",
     "memory_gb": "peak GB",
 }
+
+FAR = 1000  # percent beyond which a bound is not printed
 
 SAID: dict[Verdict, str] = {
     "helps": "It helps",
@@ -187,8 +189,8 @@ class Ablation:
         )
         return (
             f"Budget {self.budget}, {runs}, {windows} windows. A difference counts from 1 % on, "
-            "with 95 % confidence after Holm's correction; intervals by blocks of time and by "
-            "seeds."
+            "with 95 % confidence after Holm's correction. Intervals know that windows overlap and "
+            "that seeds differ."
         )
 
     def tables(self) -> Iterator[tuple[int, pd.DataFrame]]:
@@ -308,7 +310,8 @@ def _probes(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 def _change(effect: Effect) -> str:
     if not math.isfinite(effect.high - effect.low):
         return f"{effect.percent:+.1f} % (no interval)"
-    return f"{effect.percent:+.1f} % ({effect.low:+.1f} to {effect.high:+.1f})"
+    high = f"{effect.high:+.1f}" if effect.high < FAR else f"more than +{FAR}"
+    return f"{effect.percent:+.1f} % ({effect.low:+.1f} to {high})"
 
 
 def _short(value: Any) -> str:

@@ -13,7 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from tslm.ablation.arms import ITSELF, Arm, Budget
-from tslm.ablation.bootstrap import Errors
+from tslm.ablation.comparison import Errors
 from tslm.ablation.probes import Probed
 from tslm.calendar import Ints
 from tslm.data.origins import check_lengths

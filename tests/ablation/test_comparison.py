@@ -1,13 +1,16 @@
 """The statistics of an ablation, on errors whose truth is known."""
 
+import error_rates
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from tslm.ablation.bootstrap import (
+from tslm.ablation.comparison import (
+    LEVEL,
     LONE_SEED,
+    MARGIN,
     Effect,
     Errors,
     SeedNoise,
@@ -45,8 +48,8 @@ def arm(
     return Errors(np.stack(runs), np.zeros(windows, np.int64), np.arange(windows))
 
 
-def verdict(one: Errors, two: Errors, seed: int = 0) -> str:
-    effect = compare(one, two, BLOCK, pooled([one, two]), seed)
+def verdict(one: Errors, two: Errors) -> str:
+    effect = compare(one, two, BLOCK, pooled([one, two]))
     return effect.verdict(effect.p)
 
 
@@ -58,7 +61,7 @@ def test_identical_arms_with_other_seeds_get_no_false_verdict(seeds: int) -> Non
         dice = np.random.default_rng(repeat)
         common = overlapping(dice, 600)
         one, two = (arm(dice, common, seeds, seed_noise=0.02) for _ in range(2))
-        false += verdict(one, two, repeat) in ("helps", "hurts")
+        false += verdict(one, two) in ("helps", "hurts")
     assert false <= 10
 
 
@@ -68,7 +71,7 @@ def test_a_lone_seed_is_not_taken_for_certain() -> None:
         dice = np.random.default_rng(1000 + repeat)
         common = overlapping(dice, 600)
         one, two = (arm(dice, common, 1, seed_noise=0.01) for _ in range(2))
-        false += verdict(one, two, repeat) in ("helps", "hurts")
+        false += verdict(one, two) in ("helps", "hurts")
     assert false <= 10
 
 
@@ -79,7 +82,7 @@ def test_many_comparisons_at_once_get_no_more_false_verdicts() -> None:
         common = overlapping(dice, 600)
         arms = [arm(dice, common, 3, seed_noise=0.01) for _ in range(7)]
         noise = pooled(arms)
-        effects = [compare(arms[0], other, BLOCK, noise, repeat) for other in arms[1:]]
+        effects = [compare(arms[0], other, BLOCK, noise) for other in arms[1:]]
         p = holm([effect.p for effect in effects])
         words = [effect.verdict(value) for effect, value in zip(effects, p, strict=True)]
         false += bool({"helps", "hurts"} & set(words))
@@ -105,7 +108,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         common = overlapping(dice, 480)
         one = arm(dice, common, 3, level=0.95, seed_noise=0.01, own=0.5)
         two = arm(dice, common, 3, seed_noise=0.01, own=0.5)
-        effect = compare(one, two, BLOCK, pooled([one, two]), repeat)
+        effect = compare(one, two, BLOCK, pooled([one, two]))
         covered += effect.low <= -5 <= effect.high
     assert covered >= 186
 
@@ -204,10 +207,94 @@ def test_the_deviation_between_seeds_is_pooled() -> None:
     assert pooled([rule]) == SeedNoise(LONE_SEED, np.inf)
 
 
-def test_equal_seeds_draw_equal_blocks() -> None:
+@pytest.mark.parametrize("windows", [73, 240])
+def test_equal_arms_are_told_apart_in_one_report_of_twenty(windows: int) -> None:
+    """The whole table: python -m tests.ablation.error_rates."""
+    rates = error_rates.simulate(windows, memory=0.0, repeats=60)
+    assert max(rates.false) <= 100 * 7 / 60
+    assert 93 <= rates.covered <= 97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("memory", error_rates.MEMORY)
+@pytest.mark.parametrize("windows", error_rates.WINDOWS)
+def test_error_rates_are_those_promised_from_three_blocks_on(windows: int, memory: float) -> None:
+    rates = error_rates.simulate(windows, memory, repeats=200)
+    assert max(rates.false) <= 100 * 17 / 200  # 5 %, and what chance adds once in a hundred times
+    assert 93 <= rates.covered <= 97
+
+
+@pytest.mark.parametrize("windows", [73, 240])
+def test_bursts_that_all_arms_feel_make_no_false_verdict(windows: int) -> None:
+    dice, false = np.random.default_rng(0), 0
+    for _ in range(60):
+        burst = np.exp(1.5 * dice.standard_normal(windows + BLOCK - 1))
+        rows = [
+            np.convolve(burst * dice.gamma(4.0, 1.0, len(burst)), np.ones(BLOCK) / BLOCK, "valid")
+            for _ in range(8)
+        ]
+        false += error_rates.false_verdict(error_rates.effects(error_rates.errors(np.stack(rows))))
+    assert false <= 7
+
+
+@pytest.mark.parametrize("series", [8, 30])
+def test_a_few_hard_series_make_no_false_verdict(series: int) -> None:
+    dice, false = np.random.default_rng(0), 0
+    for _ in range(60):
+        hard = np.exp(1.5 * dice.standard_normal(series))
+        arms = [
+            Errors((hard * dice.gamma(4.0, 1.0, series))[None], *places(series, series), False)
+            for _ in range(8)
+        ]
+        false += error_rates.false_verdict(error_rates.effects(arms))
+    assert false <= 7
+
+
+def test_half_the_error_helps_among_any_number_of_comparisons() -> None:
     dice = np.random.default_rng(0)
-    common = overlapping(dice, 600)
-    one, two = arm(dice, common), arm(dice, common)
-    noise = pooled([one, two])
-    assert compare(one, two, BLOCK, noise, 3) == compare(one, two, BLOCK, noise, 3)
-    assert compare(one, two, BLOCK, noise, 3) != compare(one, two, BLOCK, noise, 4)
+    rows = overlapping(dice, 5000) * np.array([[0.5], [1.0]])
+    (effect,) = error_rates.effects(error_rates.errors(rows))
+    assert effect.percent == pytest.approx(-50)
+    assert effect.verdict(10_000 * effect.p) == "helps"
+
+
+def test_a_true_effect_of_five_percent_is_found() -> None:
+    assert error_rates.power(240, repeats=10, rivals=7) >= 60
+    assert error_rates.power(960, repeats=3, rivals=28) == 100
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    windows=st.integers(70, 200),
+    level=st.floats(0.5, 2.0),
+    own=st.floats(0.0, 1.0),
+    noise=st.floats(0.1, 5.0),
+)
+def test_p_value_and_interval_never_contradict(
+    seed: int, windows: int, level: float, own: float, noise: float
+) -> None:
+    dice = np.random.default_rng(seed)
+    common = overlapping(dice, windows)
+    one, two = (arm(dice, common, 2, f, own=own) for f in (level, 1.0))
+    effect = compare(one, two, BLOCK, SeedNoise(noise, 3))
+    beyond = effect.high < -MARGIN or effect.low > MARGIN
+    assert beyond == (effect.p < LEVEL)
+    assert effect.low <= effect.percent <= effect.high
+
+
+def test_an_arm_without_any_error_is_the_better_one() -> None:
+    dice = np.random.default_rng(0)
+    rows = overlapping(dice, 960) * np.array([[0.0], [1.0]])
+    (effect,) = error_rates.effects(error_rates.errors(rows))
+    assert (effect.percent, effect.low, effect.high) == (-100, -100, -100)
+    assert effect.verdict(effect.p) == "helps"
+    (other,) = error_rates.effects(error_rates.errors(rows[::-1]))
+    assert (other.percent, other.low, other.high, other.p) == (np.inf, -np.inf, np.inf, 1)
+
+
+def test_an_error_whose_size_is_unknown_gives_no_interval() -> None:
+    rows = np.ones((2, 73))
+    rows[1, 36:] = 200.0
+    (effect,) = error_rates.effects(error_rates.errors(rows))
+    assert (effect.low, effect.high, effect.p) == (-np.inf, np.inf, 1.0)
