@@ -12,6 +12,7 @@ from tslm.backbones.reference import Reference
 from tslm.calendar import Calendar
 from tslm.config import build, control, node, part_class
 from tslm.errors import ConfigError
+from tslm.machine import Machine
 from tslm.model import ForecastModel
 from tslm.types import Facts, Forecaster, Task
 
@@ -91,13 +92,14 @@ def rehearse(cfg: DictConfig) -> None:
 def body_of(cfg: DictConfig, *, download: bool = True) -> Backbone:
     """The language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
     freeze = build(cfg.freeze)
-    dtype = backbone_dtype(cfg)
+    device = device_of(cfg)
+    dtype = dtype_of(cfg, device)
     kind, _, rest = cfg.backbone.partition(":")
     card = control(kind)
     if card is None:
-        return load(cfg.backbone, cfg.n_layers, dtype, freeze=freeze, download=download)
+        return load(cfg.backbone, cfg.n_layers, dtype, device, freeze=freeze, download=download)
     name, _, seed = rest.rpartition(":") if rest.rpartition(":")[2].isdigit() else (rest, "", "0")
-    reference = Reference(name or DEFAULT, cfg.n_layers, dtype, download)
+    reference = Reference(name or DEFAULT, cfg.n_layers, dtype, download, device)
     made: Backbone = build(
         card, reference=reference, seed=int(seed), freeze=freeze, name=cfg.backbone
     )
@@ -115,17 +117,18 @@ def rule(name: str, task: Task) -> Forecaster:
 
 
 def device_of(cfg: DictConfig) -> torch.device:
-    """Where a trained model forecasts: on the accelerator, unless the CPU was asked for."""
-    if cfg.accelerator == "cpu" or not torch.accelerator.is_available():
+    """Where a model is: where it was trained, or on the CPU of a computer that lacks that."""
+    try:
+        return Machine.of(cfg).device
+    except ConfigError:
         return torch.device("cpu")
-    return torch.accelerator.current_accelerator() or torch.device("cpu")
 
 
-def backbone_dtype(cfg: DictConfig) -> torch.dtype:
-    """The precision of the body: as asked, else bf16 where the accelerator is made for it."""
+def dtype_of(cfg: DictConfig, device: torch.device) -> torch.dtype:
+    """The precision of a frozen body: as asked, else bf16 where the device is made for it."""
     if cfg.precision is None:
-        capable = cfg.accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available()
-        return torch.bfloat16 if capable and torch.cuda.is_bf16_supported() else torch.float32
+        capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if capable else torch.float32
     if cfg.precision not in DTYPES:
         raise ConfigError(f"precision={cfg.precision} is unknown. Choose fp32 or bf16.")
     return DTYPES[cfg.precision]

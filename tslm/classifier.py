@@ -34,6 +34,7 @@ from tslm.config import configure
 from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.nn.codebook import SPECIAL
 from tslm.nn.latent import cepstrum
+from tslm.seeding import seeded
 from tslm.tokenizer import LiPCoTTokenizer
 from tslm.types import Tokens
 
@@ -312,8 +313,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     def _taught(self, ids: Int[Tensor, "n M N2"], labels: Int[ndarray, " n"]) -> CodeBert:
         length = ids.shape[2]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+        with seeded(self.random_state):
             depth = _DEEP if self.n_layers is None else int(self.n_layers)
             bert = CodeBert(self.n_codes, length, len(self.classes_), self.width, depth)
             plan = (self.batch_size, self.learning_rate)
@@ -342,7 +342,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         for chunk in self._sentences(codes):
             shape, gain, level = torch.from_numpy(chunk).unbind(-1)
             embeds = table[0][shape] + table[1][gain] + table[2][level]
-            embeds = body.lexicon.words.float().square().mean().sqrt() * _unit(embeds)
+            embeds = float(body.lexicon.words.square().mean().sqrt()) * _unit(embeds)
             hidden = body(Tokens(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool)))
             pooled = hidden[:, -1] if self.pooling == "last" else hidden.mean(1)
             parts.append(pooled.numpy())

@@ -26,7 +26,8 @@ class Distribution(ABC):
         """The values below which these shares lie, each of its own distribution.
 
         Args:
-            shares: within (0, 1); broadcast against the values, so that ``[n, ...]`` gives n each.
+            shares: within (0, 1), on any device; broadcast against the values, so that
+                ``[n, ...]`` gives n each.
         """
 
     @abstractmethod
@@ -40,7 +41,7 @@ class Distribution(ABC):
     def quantile(self, shares: Float[Tensor, " Q"]) -> Float[Tensor, "Q ..."]:
         """The values below which shares lie, of every distribution."""
         like = self.point
-        return self.at(shares.to(like.device).view(-1, *[1] * like.ndim))
+        return self.at(shares.view(-1, *[1] * like.ndim))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Distribution":
         """The same distributions with every field changed in the axes of the values."""

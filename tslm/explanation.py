@@ -79,7 +79,7 @@ def explain(
 
 def nearest_words(vectors: Float[Tensor, "K D"], lexicon: Lexicon, top: int) -> pd.DataFrame:
     """The words whose embedding has the largest cosine with each vector."""
-    table = unit(lexicon.words)
+    table = unit(lexicon.words.to(vectors))
     rows = []
     for first, some in enumerate(unit(vectors).split(CHUNK)):
         best = (some @ table.T).topk(min(top, len(table)))

@@ -12,6 +12,7 @@ from pyarrow import ArrowException
 
 from tslm.drafts import beside, place
 from tslm.errors import ConfigError, DataError
+from tslm.machine import is_first
 
 TABLES = (".csv", ".csv.gz", ".parquet")
 FOLDER = ("",)  # a folder may have any name
@@ -76,7 +77,12 @@ def _is_parquet(file: Path) -> bool:
 
 
 def _write(file: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside the place, under the same ending, then move there."""
+    """Write beside the place, under the same ending, then move there.
+
+    Of processes that train together the first one writes.
+    """
+    if not is_first():
+        return
     file = place(file)
     with beside(file) as draft:
         write(draft)

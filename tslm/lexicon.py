@@ -45,11 +45,12 @@ class Lexicon(ABC):
     @property
     @abstractmethod
     def words(self) -> Float[Tensor, "V D"]:
-        """The frozen input embedding of every word."""
+        """The frozen input embedding of every word, on the device of the body."""
 
     def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
-        """The frozen input embedding of words by their ids."""
-        return self.words[ids]
+        """The frozen input embedding of words by their ids, on the device of these."""
+        words = self.words
+        return words[ids.to(words.device)].to(ids.device)
 
     @abstractmethod
     def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:

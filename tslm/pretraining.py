@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import pandas as pd
-import torch
-from lightning import LightningModule, Trainer
+from lightning import LightningModule
 from omegaconf import DictConfig
 from sklearn.base import BaseEstimator
 from torch import Tensor
@@ -30,9 +29,11 @@ from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import RandomWindows, Windows
 from tslm.errors import ConfigError, NotFittedError
+from tslm.machine import Machine, run
 from tslm.progress import Bar
+from tslm.seeding import seeded
 from tslm.spec import Spec
-from tslm.training import Recipe, quiet, trained_weights
+from tslm.training import Recipe, trained_weights
 from tslm.types import Batch, Facts
 
 Objective = Literal["next_code", "mlm"]
@@ -144,8 +145,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         """
         cfg = self._configure()
         frames = [X] if isinstance(X, pd.DataFrame) else list(X)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.random_state)
+        with seeded(self.random_state):
             body = body_of(cfg)
             sets = [self._set(cfg, df, body) for df in frames]
             reader = CodeReader(self.objective, [part.adapter for part in sets], body)
@@ -240,19 +240,16 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
             )
         recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
         feed = _InTurn(windows, cfg.batch_size, self.random_state)
-        with quiet():
-            Trainer(
-                max_steps=recipe.steps,
-                max_epochs=-1,
-                accelerator=cfg.accelerator,
-                devices=1,
-                gradient_clip_val=recipe.clip,
-                logger=False,
-                enable_checkpointing=False,
-                enable_model_summary=False,
-                enable_progress_bar=self.verbose > 0,
-                callbacks=[Bar()] if self.verbose > 0 else [],
-            ).fit(_Lessons(reader, recipe), DataLoader(feed, batch_size=None))
+        trainer = Machine(cfg.accelerator).trainer(
+            max_steps=recipe.steps,
+            max_epochs=-1,
+            gradient_clip_val=recipe.clip,
+            enable_checkpointing=False,
+            enable_progress_bar=self.verbose > 0,
+            callbacks=[Bar()] if self.verbose > 0 else [],
+        )
+        lessons: DataLoader[Lesson] = DataLoader(feed, batch_size=None)
+        run(trainer, _Lessons(reader, recipe), train_dataloaders=lessons)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "reader_"):

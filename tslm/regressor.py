@@ -21,9 +21,11 @@ from tslm.data.sentences import Sentence
 from tslm.data.times import start_times
 from tslm.data.windows import Batches, RandomWindows, Windows
 from tslm.errors import ConfigError, DataError, NotFittedError
+from tslm.machine import Machine
 from tslm.model import ForecastModel
+from tslm.seeding import seeded
 from tslm.spec import Spec
-from tslm.training import Machine, train
+from tslm.training import train
 from tslm.types import Facts
 
 CHUNK = 16  # windows forecast at once: always as many, so that company changes no bit
@@ -134,8 +136,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self._loc, self._spread = _standard(past)
         cfg = self._settled(past.shape[1])
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             task = task_of(cfg, self.season_length, _STEPS)
             self.forecaster_ = assemble(cfg, task)
             windows = self._windows(past, future, self.forecaster_.step)

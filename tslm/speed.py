@@ -4,7 +4,6 @@ The bodies' products are counted, not estimated; a large matrix product is timed
 steps, because absolute times drift on shared machines and only ratios last.
 """
 
-import resource
 import statistics
 import sys
 import time
@@ -234,6 +233,10 @@ def _seconds(work: Callable[[], Any]) -> float:
 
 
 def _peak_memory() -> float:
-    """Largest resident size of this process so far, in GB."""
+    """Largest resident size of this process so far, in GB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / (1e9 if sys.platform == "darwin" else 1e6)

@@ -32,11 +32,13 @@ from tslm.effects import CAUTION, Effects
 from tslm.errors import ConfigError, DataError
 from tslm.kinds import same_kind
 from tslm.longframe import LongFrameForecaster
+from tslm.machine import Machine, is_first
 from tslm.networks.base import Network
 from tslm.nn.gate import share_kept
 from tslm.run import Run
+from tslm.seeding import seeded
 from tslm.spec import Spec
-from tslm.training import Machine, Recipe, train, trained_state, trained_weights
+from tslm.training import Recipe, train, trained_state, trained_weights
 from tslm.types import Facts, Forecaster, Task
 from tslm.verdict import Verdict, judge
 
@@ -113,6 +115,7 @@ class TrainedForecaster(LongFrameForecaster):
         """
         chosen = self._chosen()
         cfg = self._configure()
+        device = Machine.of(cfg).device  # what this computer lacks is refused before the work
         df = self.joined(df, static_df)
         val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
@@ -127,9 +130,10 @@ class TrainedForecaster(LongFrameForecaster):
         panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         effects = Effects.learn(chosen, frame, panel, shown, task) if chosen else None
         panel = panel if effects is None else effects.applied(panel, frame)
-        run = Run.start(cfg, panel, None if folder is None else Path(folder))
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(run.seed)
+        with (
+            Run.begin(cfg, panel, None if folder is None else Path(folder)) as run,
+            seeded(run.seed),
+        ):
             model = self._assemble(cfg, task)
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
@@ -141,7 +145,7 @@ class TrainedForecaster(LongFrameForecaster):
             self.calibration_ = self._calibrated(kind, cfg, model, panel, split, season)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
-        self.forecaster_ = model.to(device_of(cfg))
+        self.forecaster_ = model.to(device)
         self.effects_ = effects
         self.contexts_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
@@ -186,6 +190,8 @@ class TrainedForecaster(LongFrameForecaster):
                 ``df``, and series of ``fit`` are standardised by what ``df`` has of them.
         """
         self._check_fitted()
+        if not is_first():  # of processes that trained together
+            return
         rows, effects, report = self.contexts_, self.effects_, self.report_
         if not history:
             report = None
@@ -397,7 +403,7 @@ class TrainedForecaster(LongFrameForecaster):
                 windows, cfg.batch_size, run.seed
             )
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
-            self._train(cfg, model, data, run.folder)
+            self._train(cfg, model, data, run)
         model.calibrate(Batches(val, looked_at))
 
     def _calibrated(
@@ -451,9 +457,7 @@ class TrainedForecaster(LongFrameForecaster):
             )
         return share
 
-    def _train(
-        self, cfg: DictConfig, model: Network, data: WindowData, folder: Path | None
-    ) -> None:
+    def _train(self, cfg: DictConfig, model: Network, data: WindowData, run: Run) -> None:
         steps = cfg.max_steps
         if isinstance(data.sampler, EpochWindows):
             steps = cfg.max_epochs * data.sampler.steps_per_epoch
@@ -463,9 +467,10 @@ class TrainedForecaster(LongFrameForecaster):
             data,
             recipe,
             horizon=cfg.h,
-            machine=Machine(cfg.accelerator, cfg.devices, cfg.strategy),
+            machine=Machine.of(cfg),
             patience=cfg.early_stopping_patience,
-            folder=folder,
+            folder=run.folder,
+            name=run.name,
             progress=self.verbose > 0,
         )
 

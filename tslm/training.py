@@ -1,28 +1,28 @@
 """The one LightningModule, and how it is run."""
 
-import logging
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
 from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 from torch import Tensor, nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
+from tslm.checkpoints import LAST, Keep, WholeFiles
 from tslm.data.module import WindowData
+from tslm.data.windows import Batches
 from tslm.errors import ConfigError
+from tslm.exact import exactly
+from tslm.machine import Machine, run
 from tslm.networks.base import CRITERIA, Network
 from tslm.progress import Bar
+from tslm.seeding import generators, set_generators
 from tslm.types import Batch
 
-TERMINATED = 143  # the exit code of what SIGTERM ended
 Schedule = Literal["one_cycle", "cosine", "halving", "constant"]
 
 
@@ -93,7 +93,7 @@ class Training(LightningModule):
     def __init__(self, model: Network, recipe: Recipe, horizon: int) -> None:
         super().__init__()
         self.model, self.recipe, self.horizon = model, recipe, horizon
-        self.seen = torch.zeros(2)
+        self.seen = exactly(torch.zeros(2))
 
     def training_step(self, batch: Batch) -> Tensor:
         loss = self.model.loss(batch, self.recipe.loss)
@@ -101,27 +101,28 @@ class Training(LightningModule):
         return loss
 
     def on_validation_epoch_start(self) -> None:
-        self.seen = torch.zeros(2, dtype=torch.float64, device=self.device)
+        self.seen = exactly(torch.zeros(2, device=self.device))
 
     def validation_step(self, batch: Batch) -> None:
-        error = self._error(batch)
-        known = ~torch.isnan(error)
-        self.seen += torch.stack([torch.nan_to_num(error).sum(), known.sum().double()])
+        error = exactly(self._error(batch))
+        known = ~torch.isnan(batch.future[:, : error.shape[1]]).to(error.device)
+        lost = torch.where(torch.isnan(error), torch.inf, error)  # of a model that gives no number
+        self.seen += torch.stack([torch.where(known, lost, 0).sum(), known.sum().to(lost)])
 
     def _error(self, batch: Batch) -> Tensor:
-        """Of each value to forecast, NaN where the truth is missing; see ``watched``."""
+        """Of each value to forecast; see ``watched``."""
         told = self.model.told(batch.about)
         if told.reach:
             steps = min(told.reach, self.horizon)
             law = told.distribution(batch.past, batch.time, steps)
-            return law.loss(batch.future[:, :steps]).double()
+            return law.loss(batch.future[:, :steps])
         ahead = told.forecast(batch.past, batch.time, self.horizon)
-        return (ahead - batch.future[:, : self.horizon]).double().square()
+        return exactly(ahead - batch.future[:, : self.horizon]).square()
 
     def on_validation_epoch_end(self) -> None:
         seen = torch.as_tensor(self.all_gather(self.seen)).reshape(-1, 2).sum(0)
-        mean = (seen[0] / seen[1].clamp(min=1)).float()
-        self.log(watched(self.model), mean, prog_bar=True)
+        mean = torch.where(seen[1] > 0, seen[0] / seen[1], torch.inf)
+        self.log(watched(self.model), mean.float(), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         optimizer, schedule = self.recipe.optimizer(trained_weights(self.model))
@@ -134,14 +135,14 @@ class Training(LightningModule):
         check_finite(self.model, self.recipe.learning_rate)
         kept = trained_state(self.model)
         checkpoint["state_dict"] = {f"model.{name}": tensor for name, tensor in kept.items()}
-        checkpoint["rng"] = torch.get_rng_state()
+        checkpoint["generators"] = generators()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self._rng = checkpoint["rng"]
+        self._generators = checkpoint["generators"]
 
     def on_train_start(self) -> None:
         if self.trainer.ckpt_path:
-            torch.set_rng_state(self._rng)
+            set_generators(self._generators)
 
 
 def watched(model: Network) -> str:
@@ -207,15 +208,6 @@ class KeepBest(Callback):
         self.score, self.weights = state["score"], state["weights"]
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where to train: Lightning's own words, passed through."""
-
-    accelerator: str = "auto"
-    devices: Any = 1
-    strategy: str = "auto"
-
-
 def train(
     model: Network,
     data: WindowData,
@@ -225,9 +217,10 @@ def train(
     machine: Machine | None = None,
     patience: int | None = None,
     folder: Path | None = None,
+    name: str = "",
     progress: bool = True,
 ) -> None:
-    """Train the model in place.
+    """Train the model in place; it stays on the device it was trained on.
 
     Args:
         model: what to train.
@@ -240,92 +233,58 @@ def train(
             rate that falls to zero they are the ones meant, and picking among noisy looks at one
             stretch of time is a choice by chance.
         folder: where to keep the last checkpoint; one found there is resumed. None keeps none.
+        name: of the run, which its checkpoints bear.
         progress: whether to show a bar.
 
     Raises:
         SystemExit: with ``TERMINATED``, if the process is told to end.
-        ConfigError: if training diverged.
+        KeyboardInterrupt: at Ctrl-C.
+        ConfigError: if training diverged, this computer has no such machine, or a checkpoint
+            cannot be written.
     """
-    machine = machine or Machine()
-    last = folder / "last.ckpt" if folder else None
-    looks = max(recipe.steps // recipe.looks, 1)
-    with quiet():
-        trainer = Trainer(
-            max_steps=recipe.steps,
-            max_epochs=-1,
-            accelerator=machine.accelerator,
-            devices=machine.devices,
-            strategy=machine.strategy,
-            callbacks=_callbacks(watched(model), data, looks, patience, folder, progress),
-            val_check_interval=looks,
-            check_val_every_n_epoch=None,
-            num_sanity_val_steps=0,
-            limit_val_batches=0 if patience is None else 1.0,
-            gradient_clip_val=recipe.clip,
-            logger=False,
-            enable_checkpointing=folder is not None,
-            enable_model_summary=False,
-            enable_progress_bar=progress,
-            use_distributed_sampler=False,
-        )
-        try:
-            trainer.fit(
-                Training(model, recipe, horizon),
-                datamodule=data,
-                ckpt_path=str(last) if last and last.is_file() else None,
-                weights_only=True,
-            )
-        except SIGTERMException as end:
-            raise SystemExit(TERMINATED) from end  # Lightning's own would tell of success
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    check_finite(model, recipe.learning_rate)
-    model.eval()
-
-
-def _callbacks(
-    score: str,
-    data: WindowData,
-    looks: int,
-    patience: int | None,
-    folder: Path | None,
-    progress: bool,
-) -> list[Callback]:
+    last = folder / LAST if folder else None
+    every = max(recipe.steps // recipe.looks, 1)
     callbacks: list[Callback] = []
-    if patience is not None and data.val is not None:
+    if patience is not None:
+        _check_judged(data, patience)
+        score = watched(model)
         callbacks += [KeepBest(score), EarlyStopping(score, patience=patience)]
-    elif patience is not None:
+    if last is not None:
+        callbacks.append(Keep(last, every, patience is not None, name))
+    if progress:
+        callbacks.append(Bar())
+    trainer = (machine or Machine()).trainer(
+        max_steps=recipe.steps,
+        max_epochs=-1,
+        callbacks=callbacks,
+        plugins=[WholeFiles()],
+        val_check_interval=every,
+        check_val_every_n_epoch=None,
+        num_sanity_val_steps=0,
+        limit_val_batches=0 if patience is None else 1.0,
+        gradient_clip_val=recipe.clip,
+        enable_checkpointing=False,
+        enable_progress_bar=progress,
+        use_distributed_sampler=False,
+    )
+    device = trainer.strategy.root_device
+    resumed = str(last) if last and last.is_file() else None
+    module = Training(model, recipe, horizon)
+    run(trainer, module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    check_finite(model, recipe.learning_rate)
+    model.to(device).eval()
+
+
+def _check_judged(data: WindowData, patience: int) -> None:
+    """Refuse early stopping where nothing tells when to stop."""
+    if data.val is None or data.val_index is None:
         raise ConfigError(
             f"early_stopping_patience={patience} needs validation data, and there is none. Set "
             "val_size, or leave early_stopping_patience out."
         )
-    if folder is not None:
-        callbacks.append(
-            ModelCheckpoint(
-                folder,
-                filename="last",
-                every_n_train_steps=looks,
-                save_top_k=1,
-                enable_version_counter=False,
-            )
+    if all(batch.future.isnan().all() for batch in Batches(data.val, data.val_index)):
+        raise ConfigError(
+            f"early_stopping_patience={patience} needs observed values in the validation rows, and "
+            "all of them are missing. Give val_df or val_size with values, or leave "
+            "early_stopping_patience out."
         )
-    if progress:
-        callbacks.append(Bar())
-    return callbacks
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Lightning's advice to itself; errors still come through."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
-            warnings.filterwarnings("ignore", module="torch")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

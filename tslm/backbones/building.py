@@ -13,6 +13,7 @@ from transformers.activations import NewGELUActivation
 from tslm.backbones.cards import Random
 from tslm.backbones.dequantise import quiet
 from tslm.errors import BackboneError, ConfigError
+from tslm.seeding import seeded
 
 Config = Any  # transformers has a class per architecture, with fields of its own
 Body = Any  # so too for bodies
@@ -101,8 +102,7 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
 
 def random_body(random: Random, config: Config) -> Body:
     """The first blocks of the random body a seed makes; the global random state stays as it is."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random.seed)
+    with seeded(random.seed):
         whole = AutoModel.from_config(make_config(random.config), dtype=torch.float32)
     body = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
     body.load_state_dict(whole.state_dict(), strict=False)
@@ -122,8 +122,7 @@ def fresh_body(config: Config, seed: int) -> Body:
     """A body with the configuration's own random weights and hardly a word: for token vectors."""
     config = deepcopy(config)
     config.vocab_size, config.pad_token_id = FEW_WORDS, None
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
 
 

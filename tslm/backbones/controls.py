@@ -165,5 +165,5 @@ def block_pretrained(
     *, reference: Reference, seed: int, freeze: Freeze, name: str
 ) -> HuggingFaceBackbone:
     """The first block of the language model, frozen."""
-    first = load(reference.name, 1, reference.dtype, download=reference.download)
+    first = load(reference.name, 1, reference.dtype, reference.device, download=reference.download)
     return HuggingFaceBackbone(first.body, first.identity, lexicon=reference.lexicon)

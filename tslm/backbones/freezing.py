@@ -43,11 +43,14 @@ class Norms(Freeze):
 
 
 class Full(Freeze):
-    """Every weight that tokens pass through; the word table is not one of them."""
+    """Every weight that tokens pass through: neither the word table nor what sums up a sentence."""
 
     def thaw(self, body: Body) -> None:
         body.requires_grad_(True)
         body.get_input_embeddings().requires_grad_(False)
+        for name, part in body.named_children():
+            if name == "pooler":
+                part.requires_grad_(False)
 
 
 class LoRA(Freeze):

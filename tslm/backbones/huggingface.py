@@ -1,5 +1,9 @@
 """The first blocks of a pretrained transformer, frozen: what every adapter speaks to.
 
+A frozen body is shared by everyone who reads it, so it stays on the device it was loaded to, and
+nobody moves it: its door takes tokens there and brings hidden states back. One that is trained is
+its owner's and moves with it; what is trained of it is kept in fp32.
+
 Padding is inert by construction. Tokens that say something are moved together, to the front for
 one pass and to the end where more are to follow, read at positions 0, 1, 2, ..., and moved back;
 a causal body then needs no mask in a pass, whatever its architecture does with positions.
@@ -67,6 +71,23 @@ class State:
     mask: Bool[Tensor, "S N"] | None
 
 
+@dataclass(frozen=True)
+class Order:
+    """What a shared body was loaded as.
+
+    Args:
+        name: as the user wrote it.
+        n_layers: how many of its first blocks; None is all.
+        dtype: in which it computes.
+        device: where it is.
+    """
+
+    name: str
+    n_layers: int | None
+    dtype: torch.dtype
+    device: torch.device
+
+
 def _none() -> None:
     """No tokenizer."""
 
@@ -80,6 +101,7 @@ class HuggingFaceBackbone(Backbone):
         make_tokenizer: loads the tokenizer when first needed.
         lexicon: its words, where they are not those of ``body``.
         freeze: what of it is trained; None is nothing.
+        order: what ``load`` was asked for, where the body is shared.
     """
 
     body: Body
@@ -92,24 +114,44 @@ class HuggingFaceBackbone(Backbone):
         *,
         lexicon: Lexicon | None = None,
         freeze: Freeze | None = None,
+        order: "Order | None" = None,
     ) -> None:
         super().__init__()
         self.body = body.requires_grad_(False)
-        self.identity = identity
+        self.identity, self.order = identity, order
         self.width = body.get_input_embeddings().embedding_dim
         self.limit = building.position_limit(body)
         self.eval()
         self.causal = self._probe()
-        own = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer)
+        again = None if order is None else partial(_lexicon_of, order, identity)
+        own = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer, again)
         self._lexicon = own if lexicon is None else lexicon
         self._heard: dict[Any, list[tuple[Tensor, Tensor]]] = {}
         if freeze is not None:
             freeze.thaw(body)
+        for weight in body.parameters():
+            if weight.requires_grad:  # a step of training is lost in the rounding of bf16
+                weight.data = weight.data.float()
 
     @property
     def dtype(self) -> torch.dtype:
         """In which the body computes; the only place where precision changes is its door."""
         return self.body.get_input_embeddings().weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the body is."""
+        return self.body.get_input_embeddings().weight.device
+
+    def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        """Stay as it is and where it is, unless it is trained: others read it too."""
+        return super()._apply(change, recurse) if self.thawed else self  # type: ignore[no-untyped-call]
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        """Copy and pickle a shared body by what it is: a copy reads the same one."""
+        if self.order is None:
+            return super().__reduce_ex__(protocol)
+        return _ordered, (self.order, self.identity)
 
     @property
     def lexicon(self) -> Lexicon:
@@ -133,7 +175,7 @@ class HuggingFaceBackbone(Backbone):
         """
         if not self.causal or self.thawed or self._loses_sight(tokens, prompt):
             return super().after_prompt(tokens, prompt)
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():  # what is remembered serves training too
             words = Words(int(self.body.config.num_hidden_layers) - 1)
             state = self._shared(prompt.shared, len(prompt.own), words)
             own = Tokens(self.lexicon.embed(prompt.own).to(tokens.embeds), prompt.mask)
@@ -154,8 +196,7 @@ class HuggingFaceBackbone(Backbone):
 
     def _shared(self, words: Int[Tensor, " T"], series: int, cache: DynamicCache) -> State:
         """What the body remembers of words that are the same for every series, in ``cache``."""
-        weight = self.body.get_input_embeddings().weight
-        key = (tuple(words.tolist()), weight.device, weight.dtype)
+        key = (tuple(words.tolist()), self.device, self.dtype)
         if key not in self._heard:
             self._heard.clear()  # one at a time is enough
             heard = DynamicCache()
@@ -197,11 +238,8 @@ class HuggingFaceBackbone(Backbone):
     def read(
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
     ) -> Float[Tensor, "S N D"]:
-        """One pass over tokens at positions 0, 1, 2, ...: the door, where precision changes."""
         self._check_length(embeds.shape[1])
-        extra = {} if mask is None else {"attention_mask": mask.long()}
-        out = self.body(inputs_embeds=embeds.to(self.dtype), **extra)
-        return out.last_hidden_state.to(embeds.dtype)
+        return self._pass(embeds, {} if mask is None else {"attention_mask": mask.long()})
 
     def _continue(self, embeds: Float[Tensor, "S N D"], state: State) -> Float[Tensor, "S N D"]:
         """Read tokens after those of a state, which grows; position ids count the unmasked."""
@@ -210,13 +248,18 @@ class HuggingFaceBackbone(Backbone):
             positions = (state.mask.cumsum(1) - 1).clamp(min=0)
             extra["attention_mask"] = state.mask.long()
             extra["position_ids"] = positions[:, -embeds.shape[1] :]
-        out = self.body(
-            inputs_embeds=embeds.to(self.dtype),
-            past_key_values=state.cache,
-            use_cache=True,
-            **extra,
-        )
-        return out.last_hidden_state.to(embeds.dtype)
+        return self._pass(embeds, extra, past_key_values=state.cache, use_cache=True)
+
+    def _pass(
+        self, embeds: Float[Tensor, "S N D"], extra: dict[str, Tensor], **more: Any
+    ) -> Float[Tensor, "S N D"]:
+        """The door: tensors take the device and precision of the body, and then their own again."""
+        here, dtype = self.device, self.dtype
+        extra = {name: tensor.to(here) for name, tensor in extra.items()}
+        mixed = self.thawed and dtype != torch.float32
+        with torch.autocast(here.type, dtype) if mixed else nullcontext():
+            out = self.body(inputs_embeds=embeds.to(here, dtype), **extra, **more)
+        return out.last_hidden_state.to(embeds)
 
     def _check_length(self, n_tokens: int) -> None:
         if self.limit is not None and n_tokens > self.limit:
@@ -230,8 +273,7 @@ class HuggingFaceBackbone(Backbone):
         """See by trial whether the first output ignores the last token, and how wide it is."""
         table = self.body.get_input_embeddings().weight
         dice = torch.Generator().manual_seed(0)
-        embeds = torch.randn(*PROBE, self.width, generator=dice).to(table.device)
-        embeds *= table.float().std()
+        embeds = torch.randn(*PROBE, self.width, generator=dice) * float(table.float().std())
         embeds[1, :-1] = embeds[0, :-1]
         try:
             hidden = self.read(embeds)
@@ -251,6 +293,7 @@ def load(
     name: str,
     n_layers: int | str | None = None,
     dtype: torch.dtype | None = None,
+    device: torch.device | None = None,
     *,
     freeze: Freeze | None = None,
     download: bool = True,
@@ -262,6 +305,7 @@ def load(
         n_layers: how many blocks; None takes what the backbone's yaml recommends (all, where
             nobody recommends a depth), "all" takes all.
         dtype: in which the body computes; None is fp32.
+        device: where it is, for good; None is the CPU.
         freeze: what of it is trained; None is nothing.
         download: whether weights that are not on this machine may be fetched.
 
@@ -275,12 +319,13 @@ def load(
         source = store.resolve(name)
     depth = source.n_layers if n_layers is None else n_layers
     kept = depth if isinstance(depth, int) else None
-    key = (name, str(source.folder), source.origin.fingerprint, kept, dtype or torch.float32)
-    with _LOADING:
+    order = Order(name, kept, dtype or torch.float32, device or torch.device("cpu"))
+    key = (order, str(source.folder), source.origin.fingerprint)
+    with _LOADING, torch.inference_mode(False):
         backbone = _LOADED.get(key)
         if backbone is None:
             with torch.random.fork_rng(devices=[]):  # loading or sharing: the same draws follow
-                backbone = _LOADED[key] = _make(source, kept, dtype or torch.float32)
+                backbone = _LOADED[key] = _make(source, order)
         _RECENT.append(backbone)
     return backbone if freeze is None or isinstance(freeze, Strict) else _own(backbone, freeze)
 
@@ -291,19 +336,50 @@ def _own(shared: HuggingFaceBackbone, freeze: Freeze) -> HuggingFaceBackbone:
     return HuggingFaceBackbone(body, shared.identity, lexicon=words, freeze=freeze)
 
 
+def _ordered(order: Order, identity: Identity) -> HuggingFaceBackbone:
+    """The shared body that a copy or a pickle was made of.
+
+    Raises:
+        BackboneError: if it is not here, or other weights are.
+    """
+    device = order.device if _is_here(order.device) else None
+    depth = "all" if order.n_layers is None else order.n_layers
+    found = load(order.name, depth, order.dtype, device, download=False)
+    if found.identity.fingerprint != identity.fingerprint:
+        raise BackboneError(
+            f"The pickled model was made with {identity.name} (fingerprint "
+            f"{identity.fingerprint}), and the one here has {found.identity.fingerprint}. Get the "
+            "weights it was made with."
+        )
+    return found
+
+
+def _lexicon_of(order: Order, identity: Identity) -> Lexicon:
+    """The words of a shared body, for a copy or a pickle."""
+    return _ordered(order, identity).lexicon
+
+
+def _is_here(device: torch.device) -> bool:
+    """Whether this computer has a device."""
+    present = torch.accelerator.current_accelerator()
+    if device.type == "cpu" or present is None:
+        return device.type == "cpu"
+    return device.type == present.type and (device.index or 0) < torch.accelerator.device_count()
+
+
 _LOADED: WeakValueDictionary[tuple[Any, ...], HuggingFaceBackbone] = WeakValueDictionary()
 _RECENT: deque[HuggingFaceBackbone] = deque(maxlen=2)  # kept alive between two fits
 _LOADING = Lock()
 
 
-def _make(source: store.Source, n_layers: int | None, dtype: torch.dtype) -> HuggingFaceBackbone:
+def _make(source: store.Source, order: Order) -> HuggingFaceBackbone:
     folder, random = source.folder, source.random
     if folder is not None:
         config = building.read_config(folder)
     else:
         assert random is not None
         config = building.make_config(random.config)
-    kept = building.truncate(config, n_layers, source.name)
+    kept = building.truncate(config, order.n_layers, source.name)
     config.use_cache = False
     if folder is not None:
         body = building.load_body(folder, config, source.name)
@@ -313,7 +389,8 @@ def _make(source: store.Source, n_layers: int | None, dtype: torch.dtype) -> Hug
     origin = source.origin
     identity = Identity(source.name, origin.source, origin.revision, origin.fingerprint, kept)
     tokenizer = partial(_tokenizer, folder)  # unlike a closure, it can be pickled
-    return HuggingFaceBackbone(body.to(dtype), identity, tokenizer)
+    body = body.to(order.device, order.dtype)
+    return HuggingFaceBackbone(body, identity, tokenizer, order=order)
 
 
 def _tokenizer(folder: Path | None) -> Any | None:

@@ -1,6 +1,7 @@
 """The words of a pretrained body: its table, its tokenizer, its reading of sentences."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -24,6 +25,7 @@ class HuggingFaceLexicon(Lexicon):
         identity: which weights it has.
         causal: whether it reads from left to right only.
         make_tokenizer: loads the tokenizer when a sentence is first read; None if it has none.
+        again: finds these words for a copy or a pickle, where they are those of a shared body.
     """
 
     def __init__(
@@ -32,12 +34,19 @@ class HuggingFaceLexicon(Lexicon):
         identity: Identity,
         causal: bool,
         make_tokenizer: Callable[[], Any | None],
+        again: "partial[Lexicon] | None" = None,
     ) -> None:
         self.body = body
         self._identity = identity
         self._causal = causal
         self._make_tokenizer = make_tokenizer
         self._tokenizer: Any | None = None
+        self._again = again
+
+    def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
+        if self._again is None:
+            return super().__reduce_ex__(protocol)
+        return self._again.func, self._again.args
 
     @property
     def width(self) -> int:
@@ -53,7 +62,8 @@ class HuggingFaceLexicon(Lexicon):
     def words(self) -> Float[Tensor, "V D"]:
         """What enters the body for every word, in fp32; some bodies scale their table on the way.
 
-        No copy of the table is made unless the body scales it.
+        They are on the device of the body, which may be another one than the reader's. No copy of
+        the table is made unless the body scales it.
         """
         if type(self._table) is nn.Embedding:
             return self._table.weight.detach().float()
@@ -63,7 +73,7 @@ class HuggingFaceLexicon(Lexicon):
 
     @torch.no_grad()
     def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
-        return self._table(ids.to(self._table.weight.device)).float()
+        return self._table(ids.to(self._table.weight.device)).float().to(ids.device)
 
     @property
     def tokenizer(self) -> Any:

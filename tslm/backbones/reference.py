@@ -16,6 +16,8 @@ from tslm.backbones.building import Body, Config
 from tslm.backbones.cards import cards
 from tslm.lexicon import Lexicon
 
+CPU = torch.device("cpu")
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -26,12 +28,14 @@ class Reference:
         n_layers: how many of its blocks a control of its size has, see ``huggingface.load``.
         dtype: in which bodies compute.
         download: whether weights that are not on this machine may be fetched.
+        device: where bodies are.
     """
 
     name: str
     n_layers: int | str | None = None
     dtype: torch.dtype | None = None
     download: bool = True
+    device: torch.device | None = None
 
     @cached_property
     def config(self) -> Config:
@@ -53,7 +57,9 @@ class Reference:
     @cached_property
     def backbone(self) -> huggingface.HuggingFaceBackbone:
         """The pretrained body itself, shared and frozen."""
-        return huggingface.load(self.name, self.n_layers, self.dtype, download=self.download)
+        return huggingface.load(
+            self.name, self.n_layers, self.dtype, self.device, download=self.download
+        )
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -71,11 +77,12 @@ class Reference:
         """Blocks of its class and configuration with random weights, and hardly a word."""
         config = deepcopy(self.config)
         building.truncate(config, n_layers, self.name)
-        return building.fresh_body(config, seed).to(self.dtype or torch.float32)
+        body = building.fresh_body(config, seed)
+        return body.to(self.device or CPU, self.dtype or torch.float32)
 
     def copy(self) -> Body:
-        """Its pretrained blocks, to be changed."""
-        return deepcopy(self.backbone.body)
+        """Its pretrained blocks on the CPU, to be changed by draws that are alike everywhere."""
+        return deepcopy(self.backbone.body).to(CPU)
 
 
 class LateLexicon(Lexicon):

@@ -14,12 +14,12 @@ from tslm.backbones.base import Identity
 from tslm.backbones.building import Body, blocks_of
 from tslm.backbones.freezing import Freeze, norms
 from tslm.backbones.huggingface import HuggingFaceBackbone
-from tslm.backbones.reference import Reference
+from tslm.backbones.reference import CPU, Reference
 
 
 def random(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> HuggingFaceBackbone:
     """All blocks with the configuration's own random weights."""
-    return _backbone(reference.fresh(seed), reference, freeze, name)
+    return _backbone(reference.fresh(seed).cpu(), reference, freeze, name)
 
 
 def random_matched(
@@ -110,7 +110,7 @@ def _backbone(
     depth = int(body.config.num_hidden_layers)
     identity = Identity(name, "control", "", _digest(body), depth)
     return HuggingFaceBackbone(
-        body,
+        body.to(reference.device or CPU),
         identity,
         lambda: reference.lexicon.tokenizer,
         lexicon=None if own_words else reference.lexicon,

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from lightning import LightningDataModule
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
@@ -45,8 +47,7 @@ class WindowData(LightningDataModule):
             return []
         rank, processes = self.rank
         index = self.val_index[rank::processes]
-        chunks = Batches(self.val, index, self.eval_batch)
-        return DataLoader(chunks, batch_size=None)  # type: ignore[arg-type]  # has len and items
+        return DataLoader(_Chunks(Batches(self.val, index, self.eval_batch)), batch_size=None)
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -60,6 +61,25 @@ class WindowData(LightningDataModule):
         return self.trainer.global_step if self.trainer else 0
 
 
+def share(index: Int[Tensor, " B"], rank: int, processes: int) -> Int[Tensor, " S"]:
+    """The windows of a batch that one process takes: of all processes as many, and at least one.
+
+    Where they cannot be shared out evenly, the first ones are taken twice.
+    """
+    places = torch.arange(rank, -(-len(index) // processes) * processes, processes)
+    return index[places % len(index)]
+
+
+class _Chunks(IterableDataset[Batch]):
+    """Validation batches; a process may have none."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
+
+
 class _Steps(IterableDataset[Batch]):
     """The batches of all steps to come, this process's share of each."""
 
@@ -70,5 +90,5 @@ class _Steps(IterableDataset[Batch]):
         step = self.data.first_step
         rank, processes = self.data.rank
         while True:
-            yield self.data.train.cut(self.data.sampler.batch(step)[rank::processes])
+            yield self.data.train.cut(share(self.data.sampler.batch(step), rank, processes))
             step += 1

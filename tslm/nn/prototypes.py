@@ -45,7 +45,7 @@ class SpectralPrototypes(Prototypes):
 
     def __init__(self, lexicon: Lexicon, count: int) -> None:
         super().__init__()
-        basis = spectral_basis(lexicon.words)
+        basis = spectral_basis(lexicon.words.cpu())
         self.basis: Float[Tensor, "D D"]
         self.register_buffer("basis", basis, persistent=False)
         self.weight = nn.Parameter(torch.randn(count, len(basis)))
@@ -68,7 +68,7 @@ class VocabularyPrototypes(Prototypes):
         self.map = nn.Linear(len(lexicon.words), count)
 
     def forward(self) -> Float[Tensor, "K D"]:
-        return self.map(self.lexicon.words.T).T
+        return self.map(self.lexicon.words.T.to(self.map.weight)).T
 
 
 class WordPrototypes(Prototypes):

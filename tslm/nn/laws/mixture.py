@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 
 from tslm.distribution import Distribution
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 from tslm.nn.laws.base import Law
 
 LEAST = 1e-3  # of a deviation, where 1 is an ordinary one
@@ -45,8 +46,8 @@ class Mixture(Distribution):
 
     def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """By bisection: the value lies between the least and the largest one of a member."""
-        exact = Mixture(self.weights.double(), self.means.double(), self.deviations.double())
-        shares = shares.double()
+        exact = Mixture(exactly(self.weights), exactly(self.means), exactly(self.deviations))
+        shares = shares.to(exact.means)
         ends = exact.means + exact.deviations * torch.special.ndtri(shares)[..., None]
         low, high = ends.amin(-1), ends.amax(-1)
         if exact.means.shape[-1] > 1:

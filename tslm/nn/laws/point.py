@@ -21,7 +21,7 @@ class Points(Distribution):
         return self.value
 
     def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        return self.value + torch.zeros_like(shares)
+        return self.value + torch.zeros_like(shares).to(self.value)
 
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return (self.value - truth).abs()

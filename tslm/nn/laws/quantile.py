@@ -13,6 +13,7 @@ from torch.nn.functional import softplus
 
 from tslm.distribution import Distribution
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 from tslm.nn.laws.base import Law
 
 DEFAULT = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
@@ -39,10 +40,11 @@ class Quantiles(Distribution):
         return self.values[..., int(self.scores.abs().argmin())]
 
     def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        score = torch.special.ndtri(shares.double())
-        knots = self.scores.double().contiguous()
+        values = exactly(self.values)
+        score = torch.special.ndtri(shares.to(values))
+        knots = self.scores.to(values).contiguous()
         right = torch.searchsorted(knots, score.contiguous()).clamp(1, len(knots) - 1)
-        low, high = self._pick(right - 1), self._pick(right)
+        low, high = _picked(values, right - 1), _picked(values, right)
         weight = (score - knots[right - 1]) / (knots[right] - knots[right - 1])
         return (low + weight * (high - low)).to(self.values)
 
@@ -56,13 +58,15 @@ class Quantiles(Distribution):
         return Quantiles(self.values * factor[..., None] + shift[..., None], self.scores)
 
     def each(self, change: object) -> "Quantiles":
-        return Quantiles(change(self.values), self.scores)  # type: ignore[operator]
+        values = change(self.values)  # type: ignore[operator]
+        return Quantiles(values, self.scores.to(values.device))
 
-    def _pick(self, number: Tensor) -> Tensor:
-        """The value of this number at each place."""
-        shape = torch.broadcast_shapes(number.shape, self.values.shape[:-1])
-        values = self.values.double().expand(*shape, -1)
-        return values.gather(-1, number.expand(shape)[..., None])[..., 0]
+
+def _picked(values: Float[Tensor, "... Q"], number: Tensor) -> Tensor:
+    """The value of this number at each place."""
+    shape = torch.broadcast_shapes(number.shape, values.shape[:-1])
+    wide = values.expand(*shape, -1)
+    return wide.gather(-1, number.expand(shape)[..., None])[..., 0]
 
 
 def at_shares(values: Float[Tensor, "... Q"], shares: Sequence[float]) -> Quantiles:

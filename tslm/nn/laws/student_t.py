@@ -35,7 +35,7 @@ class StudentT(Distribution):
         return self.loc
 
     def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        df, p = self.df.detach().double().cpu().numpy(), shares.detach().double().cpu().numpy()
+        df, p = (part.detach().cpu().double().numpy() for part in (self.df, shares))
         score = torch.from_numpy(np.asarray(stdtrit(df, p)))
         return self.loc + self.scale * score.to(self.loc)
 

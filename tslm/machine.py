@@ -1,0 +1,144 @@
+"""The machine that trains: Lightning's words for it, and what they come to here."""
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from signal import SIGINT, getsignal, signal
+from threading import current_thread, main_thread
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.strategies import DDPStrategy
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+from lightning_utilities.core.rank_zero import rank_zero_only
+from omegaconf import DictConfig, OmegaConf
+
+from tslm.errors import ConfigError
+
+TERMINATED = 143  # the exit code of what SIGTERM ended
+UNUSED = "ddp_find_unused_parameters_true"  # DDP that takes weights without a gradient
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A place to train, in Lightning's own words.
+
+    Args:
+        accelerator: ``auto``, ``cpu``, ``gpu``, ...
+        devices: how many, or a list of which.
+        strategy: how several train together.
+    """
+
+    accelerator: str = "auto"
+    devices: Any = 1
+    strategy: str = "auto"
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> "Machine":
+        """The machine that settings name."""
+        devices = OmegaConf.to_container(cfg).get("devices", 1)  # type: ignore[union-attr]
+        return cls(cfg.accelerator, devices, cfg.strategy)
+
+    def trainer(self, **options: Any) -> Trainer:
+        """A silent Lightning trainer on this machine.
+
+        Args:
+            options: further words for it.
+
+        Raises:
+            ConfigError: if this computer has no such machine.
+        """
+        trainer = self._trainer(self.strategy, options)
+        if self.strategy in ("auto", "ddp") and type(trainer.strategy) is DDPStrategy:
+            trainer = self._trainer(UNUSED, options)
+        return trainer
+
+    @property
+    def device(self) -> torch.device:
+        """The device of this process, where the model and its body are.
+
+        Raises:
+            ConfigError: if this computer has no such machine.
+        """
+        return self.trainer(
+            enable_checkpointing=False, enable_progress_bar=False
+        ).strategy.root_device
+
+    def _trainer(self, strategy: str, options: dict[str, Any]) -> Trainer:
+        self._check_cores()
+        words: dict[str, Any] = {"accelerator": self.accelerator, "devices": self.devices}
+        silent = {"logger": False, "enable_model_summary": False}
+        with quiet():
+            try:
+                return Trainer(**words, strategy=strategy, **{**silent, **options})
+            except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
+                asked = ", ".join(f"{name}={value}" for name, value in words.items())
+                raise ConfigError(
+                    f"This computer cannot train with {asked}, strategy={strategy}: {error} "
+                    "Set accelerator=cpu and devices=1, or accelerator=auto to take what is here."
+                ) from error
+
+    def _check_cores(self) -> None:
+        """Refuse far more processes than can run."""
+        cores = os.cpu_count() or 1
+        count = str(self.devices)
+        if self.accelerator == "cpu" and count.isdigit() and int(count) > max(cores, 2):
+            raise ConfigError(
+                f"devices={count} asks for {count} processes, and this computer has {cores} cores. "
+                f"Set devices to {cores} or less."
+            )
+
+
+def run(trainer: Trainer, module: LightningModule, **words: Any) -> None:
+    """Train until the end, or until somebody ends it.
+
+    Args:
+        trainer: of a ``Machine``.
+        module: what to train.
+        words: for ``Trainer.fit``.
+
+    Raises:
+        SystemExit: with ``TERMINATED``, if the process is told to end.
+        KeyboardInterrupt: at Ctrl-C.
+    """
+    main = current_thread() is main_thread()
+    handler = getsignal(SIGINT) if main else None
+    try:
+        with quiet():
+            trainer.fit(module, **words)
+    except SIGTERMException as end:
+        raise SystemExit(TERMINATED) from end  # Lightning's own would tell of success
+    except SystemExit as end:
+        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes an exit of it
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if main:  # Lightning turns Ctrl-C off while it cleans up, and leaves it so
+            signal(SIGINT, handler)
+
+
+def is_first() -> bool:
+    """Whether this process is the only one of a run, or the one that writes and speaks for all."""
+    return int(rank_zero_only.rank or 0) == 0  # type: ignore[attr-defined]
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's advice to itself; errors still come through."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", module="torch")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
