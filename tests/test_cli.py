@@ -177,7 +177,9 @@ class TestWork:
         words = [f"data={sales}", *FAST, "max_steps=20"]
         with pytest.raises(RuntimeError, match="killed"):
             tslm("fit", "out=m", *words)
-        assert files(Path("m")) == ["checkpoints/last.ckpt", "checkpoints/run.json"]
+        assert files(Path("m")) == [
+            f"checkpoints/{name}" for name in ("last.ckpt", "run.json", "run.lock")
+        ]
         done = tslm("fit", "out=m", *words, "h=7")
         assert (done.code, "unfinished run with h=6" in done.err) == (2, True)
         steps.clear()
@@ -329,7 +331,7 @@ class TestWrong:
         assert done.err.startswith("tslm: ")
         assert "Traceback" not in done.err
         assert done.out == ""
-        kept = [name for name in files(sales.parent) if not name.endswith("run.json")]
+        kept = [name for name in files(sales.parent) if not name.endswith(("run.json", "run.lock"))]
         assert kept == before
 
     @pytest.mark.parametrize(

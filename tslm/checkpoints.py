@@ -1,7 +1,6 @@
 """Checkpoints of a run: written whole or not at all, and read only if nobody has touched them."""
 
 import hashlib
-import os
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +12,7 @@ from lightning import LightningModule, Trainer
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.callbacks import Callback
 
-from tslm.errors import ConfigError
+from tslm.drafts import beside
 
 LAST = "last.ckpt"
 _SIZE = hashlib.sha256().digest_size
@@ -30,23 +29,11 @@ class WholeFiles(CheckpointIO):
     ) -> None:
         content = BytesIO()
         torch.save(checkpoint, content)
-        place = Path(path)
-        draft = place.with_name(f".{place.name}-{os.getpid()}")
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+        with beside(Path(path)) as draft:
             with draft.open("wb") as file:
                 file.write(hashlib.sha256(content.getbuffer()).digest())
                 file.write(content.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(place)
-        except OSError as error:
-            raise ConfigError(
-                f"{place} cannot be written: {error.strerror}. Make room there, and run the same "
-                "command again: it goes on from the last checkpoint."
-            ) from error
-        finally:
-            draft.unlink(missing_ok=True)
+            draft.replace(path)
 
     def load_checkpoint(
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None

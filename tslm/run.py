@@ -4,7 +4,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,7 @@ class Run:
             held = _held(folder, settings)
             if held is None:
                 held = cls(seed, folder, _name(seed, settings))
-                if is_first():
-                    _note({"seed": seed, "settings": settings}, folder)
+                write_json({"seed": seed, "settings": settings}, folder / NOTE)
             yield held
 
 
@@ -113,26 +112,26 @@ def _leave(checkpoint: Path, damaged: Path) -> None:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder; those that train together have one that does."""
+    if not is_first():
+        yield
+        return
+    lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / LOCK, timeout=0) if is_first() else nullcontext()
-        with lock:
-            yield
+        lock.acquire()
     except Timeout as error:
         raise ConfigError(
             f"Another process trains in {folder} now. Wait until it is done, or choose another "
             "folder."
         ) from error
-
-
-def _note(note: dict[str, Any], folder: Path) -> None:
-    try:
-        write_json(note, folder / NOTE)
     except OSError as error:
         raise ConfigError(
-            f"{folder / NOTE} cannot be written: {error.strerror}. Make room there, or choose "
-            "another folder."
+            f"{folder} cannot be written: {error.strerror}. Choose another folder."
         ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _name(seed: int, settings: Mapping[str, Any]) -> str:

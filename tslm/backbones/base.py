@@ -32,6 +32,13 @@ class Identity:
     n_layers: int
 
 
+@dataclass
+class Memory:
+    """Everything a body has read so far, for one that reads it again when more comes."""
+
+    tokens: Tokens
+
+
 class Backbone(nn.Module, ABC):
     """A body that reads tokens. Pretrained bodies stay in evaluation mode, whatever is trained."""
 
@@ -74,10 +81,14 @@ class Backbone(nn.Module, ABC):
             mask: which of them say something, for a body that looks both ways; None for all.
         """
 
-    @abstractmethod
     def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:
         """Read tokens and remember them: hidden states, and a state for ``extend``."""
+        return self(tokens), Memory(tokens)
 
-    @abstractmethod
     def extend(self, state: Any, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:
         """Read further tokens after those of ``state``; equals reading all of them at once."""
+        whole = Tokens(
+            torch.cat([state.tokens.embeds, tokens.embeds], 1),
+            torch.cat([state.tokens.mask, tokens.mask], 1),
+        )
+        return self(whole)[:, -tokens.embeds.shape[1] :], Memory(whole)

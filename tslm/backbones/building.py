@@ -37,7 +37,25 @@ def read_config(folder: Path) -> Config:
         raise BackboneError(
             f"The backbone in {folder} has an encoder and a decoder. Choose a decoder or encoder."
         )
+    if text_of(config).to_dict().get("vocab_size") is None or _blocks(text_of(config)) is None:
+        raise BackboneError(
+            f"The backbone in {folder} is a {config.model_type}, which has no text body of blocks. "
+            "Choose a language model."
+        )
     return config
+
+
+def text_of(config: Config) -> Config:
+    """The part of a configuration that is about text: all of it, unless it is of several kinds."""
+    return config.get_text_config()
+
+
+def _blocks(config: Config) -> int | None:
+    """How many blocks a configuration has, if it counts them."""
+    try:
+        return int(config.num_hidden_layers)
+    except (AttributeError, TypeError):
+        return None
 
 
 def make_config(plain: Mapping[str, Any]) -> Config:
@@ -47,7 +65,7 @@ def make_config(plain: Mapping[str, Any]) -> Config:
 
 
 def truncate(config: Config, n_layers: int | None, name: str) -> int:
-    """Keep the first blocks of a configuration; None keeps all.
+    """Keep the first blocks of a configuration of text; None keeps all.
 
     Returns:
         How many are kept.
@@ -72,7 +90,7 @@ def truncate(config: Config, n_layers: int | None, name: str) -> int:
 
 
 def load_body(folder: Path, config: Config, name: str) -> Body:
-    """Read the blocks a configuration keeps, in fp32, without a head.
+    """Read the blocks of text a configuration keeps, in fp32, without a head.
 
     Raises:
         BackboneError: if weights are missing or damaged: none is ever made up.
@@ -83,7 +101,6 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
                 folder,
                 config=config,
                 dtype=torch.float32,
-                attn_implementation="sdpa",
                 use_safetensors=True,
                 local_files_only=True,
                 trust_remote_code=False,
@@ -91,20 +108,25 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
             )
         except Exception as error:  # safetensors, transformers and torch each have their own
             raise BackboneError(f"The weights of {name!r} in {folder}: {error}") from error
-    missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
+    text = body if text_of(config) is config else body.get_decoder()
+    kept = {id(weight) for weight in text.parameters()}
+    names = {key for key, weight in body.named_parameters() if id(weight) in kept}
+    missing = sorted(
+        key for key in report["missing_keys"] if key in names and not key.startswith("pooler.")
+    )
     if missing:
         raise BackboneError(
             f"The checkpoint of {name!r} in {folder} lacks {len(missing)} tensors of its text "
-            f"body, such as {missing[0]}. It may be damaged, or made for several modalities."
+            f"body, such as {missing[0]}. It may be damaged."
         )
-    return _fused(body)
+    return _fused(text)
 
 
 def random_body(random: Random, config: Config) -> Body:
     """The first blocks of the random body a seed makes; the global random state stays as it is."""
     with seeded(random.seed):
         whole = AutoModel.from_config(make_config(random.config), dtype=torch.float32)
-    body = AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+    body = AutoModel.from_config(config, dtype=torch.float32)
     body.load_state_dict(whole.state_dict(), strict=False)
     return _fused(body)
 
@@ -123,7 +145,7 @@ def fresh_body(config: Config, seed: int) -> Body:
     config = deepcopy(config)
     config.vocab_size, config.pad_token_id = FEW_WORDS, None
     with seeded(seed):
-        return AutoModel.from_config(config, dtype=torch.float32, attn_implementation="sdpa")
+        return AutoModel.from_config(config, dtype=torch.float32)
 
 
 def position_limit(body: Body) -> int | None:

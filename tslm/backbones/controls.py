@@ -8,7 +8,6 @@ block is one of the language model's own class, with its causality, norms and po
 """
 
 from abc import abstractmethod
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -20,16 +19,8 @@ from tslm.backbones.hashing import sha256_text
 from tslm.backbones.huggingface import HuggingFaceBackbone, load
 from tslm.backbones.reference import Reference
 from tslm.lexicon import Lexicon
-from tslm.types import Tokens
 
 HEADS = 8  # of the attention control, where the width allows it
-
-
-@dataclass
-class Memory:
-    """Everything a control has read so far: it reads it again when more comes."""
-
-    tokens: Tokens
 
 
 class Control(Backbone):
@@ -58,16 +49,6 @@ class Control(Backbone):
     @property
     def lexicon(self) -> Lexicon:
         return self._lexicon
-
-    def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Memory]:
-        return self(tokens), Memory(tokens)
-
-    def extend(self, state: Memory, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Memory]:
-        whole = Tokens(
-            torch.cat([state.tokens.embeds, tokens.embeds], 1),
-            torch.cat([state.tokens.mask, tokens.mask], 1),
-        )
-        return self(whole)[:, -tokens.embeds.shape[1] :], Memory(whole)
 
 
 class Nothing(Control):

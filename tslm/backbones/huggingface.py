@@ -22,11 +22,11 @@ from weakref import WeakValueDictionary
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import DynamicCache
 
 from tslm.backbones import building, fetch, store
-from tslm.backbones.base import Backbone, Identity
+from tslm.backbones.base import Backbone, Identity, Memory
 from tslm.backbones.building import Body
 from tslm.backbones.freezing import Freeze, Strict
 from tslm.backbones.lexicon import HuggingFaceLexicon
@@ -117,14 +117,19 @@ class HuggingFaceBackbone(Backbone):
         order: "Order | None" = None,
     ) -> None:
         super().__init__()
+        if not isinstance(body.get_input_embeddings(), nn.Embedding):
+            raise BackboneError(
+                f"The backbone {identity.name!r} has no table of words. Choose a language model."
+            )
         self.body = body.requires_grad_(False)
         self.identity, self.order = identity, order
         self.width = body.get_input_embeddings().embedding_dim
         self.limit = building.position_limit(body)
         self.eval()
         self.causal = self._probe()
+        self.remembers = self.causal and self._continues()
         again = None if order is None else partial(_lexicon_of, order, identity)
-        own = HuggingFaceLexicon(body, identity, self.causal, make_tokenizer, again)
+        own = HuggingFaceLexicon(body, identity, self.remembers, make_tokenizer, again)
         self._lexicon = own if lexicon is None else lexicon
         self._heard: dict[Any, list[tuple[Tensor, Tensor]]] = {}
         if freeze is not None:
@@ -173,7 +178,7 @@ class HuggingFaceBackbone(Backbone):
         The words of a causal body depend on no token, so a frozen one reads what is shared once,
         what is each series' own without gradients on top of it, and the tokens on top of both.
         """
-        if not self.causal or self.thawed or self._loses_sight(tokens, prompt):
+        if not self.remembers or self.thawed or self._loses_sight(tokens, prompt):
             return super().after_prompt(tokens, prompt)
         with torch.inference_mode(False), torch.no_grad():  # what is remembered serves training too
             words = Words(int(self.body.config.num_hidden_layers) - 1)
@@ -208,12 +213,14 @@ class HuggingFaceBackbone(Backbone):
             cache.update(keys.expand(every), values.expand(every), layer)
         return State(cache, None)
 
-    def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
+    def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State | Memory]:
         if not self.causal:
             raise BackboneError(
                 f"The backbone {self.identity.name!r} reads in both directions, so it cannot "
                 "continue a sentence token by token. Choose a decoder, or a direct decoder head."
             )
+        if not self.remembers:
+            return super().start(tokens)
         self._check_length(tokens.embeds.shape[1])
         state = State(DynamicCache(), None)
         if tokens.mask.all():
@@ -223,7 +230,11 @@ class HuggingFaceBackbone(Backbone):
         hidden = self._continue(move(silence(tokens), order), state)
         return silence(Tokens(move(hidden, order.argsort(1)), tokens.mask)), state
 
-    def extend(self, state: State, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], State]:
+    def extend(
+        self, state: State | Memory, tokens: Tokens
+    ) -> tuple[Float[Tensor, "S N D"], State | Memory]:
+        if isinstance(state, Memory):
+            return super().extend(state, tokens)
         past = state.cache.get_seq_length()
         self._check_length(past + tokens.embeds.shape[1])
         if state.mask is None and tokens.mask.all():
@@ -271,12 +282,11 @@ class HuggingFaceBackbone(Backbone):
     @torch.no_grad()
     def _probe(self) -> bool:
         """See by trial whether the first output ignores the last token, and how wide it is."""
-        table = self.body.get_input_embeddings().weight
-        dice = torch.Generator().manual_seed(0)
-        embeds = torch.randn(*PROBE, self.width, generator=dice) * float(table.float().std())
+        embeds = self._trial()
         embeds[1, :-1] = embeds[0, :-1]
         try:
             hidden = self.read(embeds)
+            self.read(embeds[:1, 1:])  # some keep the length of what they read first
         except Exception as error:  # whatever an unknown architecture stumbles over
             raise BackboneError(
                 f"The backbone {self.identity.name!r} cannot read token vectors: {error}"
@@ -287,6 +297,43 @@ class HuggingFaceBackbone(Backbone):
                 f"{hidden.shape[-1]}; both must be the same."
             )
         return torch.allclose(hidden[0, 0], hidden[1, 0], rtol=1e-3, atol=1e-5)
+
+    @torch.no_grad()
+    def _continues(self) -> bool:
+        """See by trial whether keys and values are all it needs to read on.
+
+        Where they are not, as in recurrent bodies, everything is read again.
+        """
+        embeds = self._trial()
+        mask = torch.ones(PROBE, dtype=torch.bool)
+        mask[1, 0] = False
+        whole, shorter = self.read(embeds), self.read(embeds[1:, 1:])
+        try:
+            plain, padded = self._in_parts(embeds, None), self._in_parts(embeds, mask)
+        except Exception:  # whatever an unknown architecture stumbles over
+            return False
+        near = 1e-3 if self.dtype == torch.float32 else 0.1
+        pairs = ((plain, whole), (padded[:1], whole[:1]), (padded[1:, 1:], shorter))
+        return all(
+            one.shape == other.shape and torch.allclose(one, other, rtol=near, atol=near)
+            for one, other in pairs
+        )
+
+    def _in_parts(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None
+    ) -> Float[Tensor, "S N D"]:
+        """Read two tokens, then two more, and so on."""
+        state, parts = State(DynamicCache(), None), []
+        for start in range(0, embeds.shape[1], 2):
+            state.mask = None if mask is None else mask[:, : start + 2]
+            parts.append(self._continue(embeds[:, start : start + 2], state))
+        return torch.cat(parts, 1)
+
+    def _trial(self) -> Float[Tensor, "S N D"]:
+        """Vectors that might be words."""
+        spread = float(self.body.get_input_embeddings().weight.float().std())
+        dice = torch.Generator().manual_seed(0)
+        return torch.randn(*PROBE, self.width, generator=dice) * spread
 
 
 def load(
@@ -379,8 +426,9 @@ def _make(source: store.Source, order: Order) -> HuggingFaceBackbone:
     else:
         assert random is not None
         config = building.make_config(random.config)
-    kept = building.truncate(config, order.n_layers, source.name)
-    config.use_cache = False
+    text = building.text_of(config)
+    kept = building.truncate(text, order.n_layers, source.name)
+    text.use_cache = False
     if folder is not None:
         body = building.load_body(folder, config, source.name)
     else:

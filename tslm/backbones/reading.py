@@ -187,15 +187,15 @@ def _pass(
 ) -> Float[Tensor, "n D"]:
     """Read tokens on from a cache, which grows; the hidden state of the last one."""
     extra = {} if cache is None else {"past_key_values": cache, "use_cache": True}
-    with _last_token_only(body) if last else nullcontext():
+    with _last_token_only(body, tokens.shape[1]) if last else nullcontext():
         return body(input_ids=tokens, **extra).last_hidden_state[:, -1]
 
 
 @contextmanager
-def _last_token_only(body: Body) -> Iterator[None]:
+def _last_token_only(body: Body, length: int) -> Iterator[None]:
     """In the last block, feed forward the last token alone: no other state is wanted.
 
-    The residual sum stretches that one output over all tokens, which is right for the last.
+    That one output is repeated for all tokens, which is right for the last.
     """
     mlp = dict(blocks_of(body)[-1].named_children()).get("mlp")
     if mlp is None:  # an architecture that names it otherwise: nothing is skipped
@@ -206,8 +206,12 @@ def _last_token_only(body: Body) -> Iterator[None]:
     def narrow(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...] | None:
         return (args[0][:, -1:], *args[1:]) if args and get_ident() == owner else None
 
-    handle = mlp.register_forward_pre_hook(narrow)
+    def widen(module: nn.Module, args: tuple[Any, ...], out: Any) -> Any:
+        return out.repeat(1, length, 1) if get_ident() == owner else None
+
+    handles = (mlp.register_forward_pre_hook(narrow), mlp.register_forward_hook(widen))
     try:
         yield
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
