@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from scipy.stats import norm, t
 from torch import Tensor
 
-from tslm.conformal import GRID, KINDS, Calibration, check, errors_at
+from tslm.conformal import GRID, KINDS, Calibration, check, errors_at, stretch_of
 from tslm.distribution import Distribution
 from tslm.errors import ConfigError, DataError
 from tslm.nn.laws.mixture import Mixture
@@ -44,7 +45,8 @@ def noise(n: int = 400, seed: int = 0, future: int = H, channels: int = 1) -> Ba
 
 
 def fitted(kind: str, batch: Batch, forecaster: Forecaster | None = None) -> Calibration:
-    return Calibration.fit(kind, forecaster or Zero(), [batch], SEASON, H)
+    windows = float(batch.future[:, 0].numel())
+    return Calibration.fit(kind, forecaster or Zero(), [batch], SEASON, H, windows)
 
 
 def quantiles(
@@ -212,20 +214,57 @@ def test_missing_truths_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("nothing", [[], [noise(5)._replace(future=noise(5).future * torch.nan)]])
-def test_without_validation_windows_it_says_what_to_do(nothing: list[Batch]) -> None:
-    found = Calibration.fit("residual", Zero(), nothing, SEASON, H)
-    with pytest.raises(DataError, match=r"none were kept\. Fit with val_size of at least h"):
-        quantiles(found, noise(1))
-    with pytest.raises(DataError, match="none were kept"):
-        paths(found, noise(1), 3)
+@pytest.mark.parametrize("kind", ["residual", "adaptive"])
+def test_without_validation_windows_widths_come_from_past_changes(
+    kind: str, nothing: list[Batch]
+) -> None:
+    found, new = Calibration.fit(kind, Zero(), nothing, SEASON, H, 0.0), noise(3, seed=1)
+    assert not found.learnt
+    walk = new._replace(past=new.past.cumsum(1))
+    change = walk.past.diff(dim=1)[:, :, 0].square().mean(1).sqrt()
+    ahead = quantiles(found, walk)
+    expected = change * t.ppf(0.9, L - 1)
+    assert_allclose(ahead[3, :, 0, 0], expected, rtol=1e-4)  # one step on, no season is nearer
+    assert_allclose(ahead[2], 0, atol=1e-6)
+    assert (ahead.diff(dim=0) > 0).all()
+    drawn = paths(found, walk, 2000)[:, 0, :, 0]
+    assert_allclose(torch.quantile(drawn, 0.9, 0) / ahead[3, 0, :, 0], 1, atol=0.15)
+    assert float(torch.corrcoef(drawn[:, -2:].T)[0, 1]) > 0.8
 
 
-def test_a_law_needs_validation_windows_for_paths_alone() -> None:
-    model = Narrow()
-    found = Calibration.fit("none", model, [], SEASON, H)
-    assert quantiles(found, noise(1), forecaster=model).shape == (5, 1, H, 1)
-    with pytest.raises(DataError, match="none were kept"):
-        paths(found, noise(1), 3, forecaster=model)
+def test_windows_that_overlap_count_for_the_horizons_they_hold() -> None:
+    batch, new = noise(400), noise(1, seed=1)
+    apart = fitted("residual", batch)
+    found = Calibration.fit("residual", Zero(), [batch], SEASON, H, 20.0)
+    assert found.beyond([0.025, 0.05, 0.5]) == [0.025]
+    one, two = (quantiles(c, new)[:, 0, :, 0] for c in (apart, found))
+    assert torch.equal(one[1:4], two[1:4])
+    wider = t.ppf(0.975, 20) / norm.ppf(0.975)
+    assert_allclose(two[4] - two[2], wider * (one[4] - one[2]), rtol=1e-4)
+    few = Calibration.fit("cqr", Narrow(), [batch], SEASON, H, 20.0)
+    more = fitted("cqr", batch, Narrow())
+    inner, outer = (quantiles(c, new, forecaster=Narrow())[4] for c in (more, few))
+    assert (outer > inner).all()
+
+
+def test_a_forecaster_further_off_than_past_changes_has_wider_intervals() -> None:
+    batch = noise(400)
+    walk = batch._replace(past=batch.past.cumsum(1), future=100 + batch.future)
+    found = stretch_of(Zero(), [walk], SEASON)
+    assert found.shape == (H,)
+    assert (found > 5).all()
+    assert (found.diff() >= 0).all()
+    assert torch.equal(stretch_of(Zero(), [batch], SEASON), torch.ones(H))
+    assert torch.equal(stretch_of(Zero(), [], SEASON), torch.ones(1))
+
+
+def test_a_law_without_validation_windows_is_as_it_is_and_has_paths() -> None:
+    model, new = Narrow(), noise(1)
+    for kind in ("none", "cqr"):
+        found = Calibration.fit(kind, model, [], SEASON, H, 0.0)
+        law = model.distribution(new.past, new.time, H).quantile(SHARES)
+        assert_allclose(quantiles(found, new, forecaster=model), law, atol=1e-4)
+        assert torch.isfinite(paths(found, new, 3, forecaster=model)).all()
 
 
 def test_points_alone_are_no_law() -> None:
@@ -292,6 +331,9 @@ def test_what_is_saved_gives_the_same(kind: str) -> None:
         {"corrections": torch.full((len(GRID), H), torch.nan)},
         {"ranks": torch.zeros(400, H, dtype=torch.int16)},
         {"ranks": torch.ones(400, H)},
+        {"independent": -1.0},
+        {"stretch": torch.zeros(1)},
+        {"stretch": torch.ones(0)},
     ],
     ids=str,
 )
@@ -306,3 +348,12 @@ def test_shares_that_few_windows_cannot_tell_of_are_named() -> None:
     found = fitted("residual", noise(30))
     assert found.beyond([0.025, 0.1, 0.9, 0.975]) == [0.025, 0.975]
     assert found.beyond([1 / 31]) == []
+
+
+def test_intervals_saved_by_an_older_version_are_as_they_were() -> None:
+    facts, tensors = fitted("residual", noise()).to_saved()
+    del facts["independent"], tensors["stretch"]
+    found, new = Calibration.from_saved(facts, tensors), noise(1)
+    assert torch.equal(quantiles(found, new), quantiles(fitted("residual", noise()), new))
+    nothing = {"corrections": torch.empty(0, H), "ranks": torch.empty(0, H, dtype=torch.int16)}
+    assert not Calibration.from_saved(facts, nothing).learnt

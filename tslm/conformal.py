@@ -8,6 +8,12 @@ validation windows (Gibbs & Candes, "Adaptive Conformal Inference Under Distribu
 2021), where overlapping windows move them but as far as what is new in them. ``none``: the law as
 it is.
 
+Windows overlap, so what counts is how many horizons their rows hold: n of them tell of shares from
+1 / (n + 1) on. Shares further out are widened as those of Student's t with n degrees of freedom.
+Fewer than ``ENOUGH`` tell nothing: then the law is that of past changes of each series
+(``tslm.changes``), stretched where the forecaster has been further off than these; under ``cqr`` it
+is the forecaster's own.
+
 Departures: windows overlap, so that the promise holds but nearly; errors are in units of how much a
 window moves, where that does better on one half of the validation windows by the other.
 """
@@ -17,11 +23,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float, Int
+from scipy.special import stdtrit
 from torch import Tensor
 
+from tslm.changes import quantiles_of_changes, spread_of_changes
 from tslm.distribution import Distribution
 from tslm.errors import ConfigError, DataError
 from tslm.networks.base import Network
@@ -40,6 +49,7 @@ RATE = 0.03  # by which adaptive shares move when a horizon of steps has passed,
 ROUNDS = 16  # how often they see new errors
 FEW = 20  # windows below which none are left to choose a unit by
 WINDOWS = 1024  # rolled at once
+ENOUGH = 2  # horizons of validation rows below which nothing is learnt from their errors
 
 
 @dataclass(frozen=True)
@@ -51,8 +61,11 @@ class Calibration:
         unit: of the errors, see ``roughness``.
         season_length: steps of a season.
         growth: errors grow as (steps ahead) ** growth, from 0 to 0.5.
-        corrections: error at each share of ``GRID`` and each step; no share if the kind is none.
+        corrections: error at each share of ``GRID`` and each step; no share if the kind is none, or
+            too little was seen.
         template: how steps go together.
+        independent: horizons that the validation rows hold, so windows that do not overlap.
+        stretch: by which past changes are too small, at each step; 1 where errors were learnt.
     """
 
     kind: str
@@ -61,11 +74,19 @@ class Calibration:
     growth: float
     corrections: Float[Tensor, "G H"]
     template: Template
+    independent: float
+    stretch: Float[Tensor, " H"]
 
     @classmethod
     @torch.no_grad()
     def fit(
-        cls, kind: str, forecaster: Forecaster, val: Iterable[Batch], season_length: int, h: int
+        cls,
+        kind: str,
+        forecaster: Forecaster,
+        val: Iterable[Batch],
+        season_length: int,
+        h: int,
+        independent: float,
     ) -> "Calibration":
         """Learn from the errors on validation windows.
 
@@ -75,14 +96,16 @@ class Calibration:
             val: windows with the h steps that follow them; may be empty.
             season_length: steps of a season.
             h: steps forecast.
+            independent: how many windows would not overlap.
         """
         seen = _Seen.of(forecaster, list(val), season_length, h, kind == "cqr")
         if seen is None:
-            return cls.nothing(h, kind)
+            return cls.of_changes(kind, season_length, h)
         template = Template.of(seen.errors)
         growth = _growth(seen.errors)
+        rest = (template, min(independent, float(len(template))), torch.ones(h))
         if kind == "none":
-            return cls(kind, "none", season_length, growth, torch.empty(0, h), template)
+            return cls(kind, "none", season_length, growth, torch.empty(0, h), *rest)
         if kind == "cqr":
             corrections = torch.stack(
                 [
@@ -90,19 +113,41 @@ class Calibration:
                     for column, share in zip(seen.gaps, _grid(), strict=True)
                 ]
             )
-            return cls(kind, "none", season_length, growth, corrections, template)
+            return cls(kind, "none", season_length, growth, corrections, *rest)
         unit = _best_unit(seen)
         scaled = seen.errors / seen.units[unit]
         shares = _grid()
         if kind == "adaptive":
             shares = _adapted(scaled, shares, RATE * seen.fresh)
-        return cls(kind, unit, season_length, growth, errors_at(scaled, shares), template)
+        return cls(kind, unit, season_length, growth, errors_at(scaled, shares), *rest)
 
     @classmethod
-    def nothing(cls, h: int, kind: str = "residual") -> "Calibration":
-        """What is known without validation windows."""
-        template = Template(torch.empty(0, h, dtype=torch.int16))
-        return cls(kind, "none", 1, 0.5, torch.empty(0, h), template)
+    def of_changes(
+        cls,
+        kind: str,
+        season_length: int,
+        h: int,
+        independent: float = 0.0,
+        stretch: Float[Tensor, " H"] | None = None,
+    ) -> "Calibration":
+        """Know of past changes only, where too few horizons were kept to learn from errors.
+
+        Args:
+            kind: one of ``KINDS``.
+            season_length: steps of a season.
+            h: steps forecast.
+            independent: horizons that were kept.
+            stretch: see ``stretch_of``.
+        """
+        wide = torch.ones(1) if stretch is None else stretch
+        wide = wide[torch.arange(h).clamp(max=len(wide) - 1)]
+        rest = (torch.empty(0, h), Template.of_walks(h), independent, wide)
+        return cls(kind, "none", season_length, 0.5, *rest)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether the validation rows held enough to learn from."""
+        return self.independent >= ENOUGH
 
     def distribution(
         self,
@@ -123,7 +168,6 @@ class Calibration:
 
         Raises:
             ConfigError: if the forecaster has no law, and none was calibrated.
-            DataError: if there were no validation windows.
         """
         horizon = point.shape[1]
         if self.kind == "none" and not forecaster.reach:
@@ -133,14 +177,17 @@ class Calibration:
             )
         if self.kind == "none":
             return law_of(forecaster, past, time, horizon, self.template, keys)
-        self._check_windows()
-        steps = self._steps(horizon)
         if self.kind == "cqr":
             law = law_of(forecaster, past, time, horizon, self.template, keys)
-            values = law.quantile(_grid()) + steps[:, None, :, None]
-        else:
+            values = law.quantile(_grid())
+            if self.learnt:
+                values = self._widened(values + self._steps(horizon)[:, None, :, None])
+        elif self.learnt:
             unit = roughness(past, self.season_length, horizon, self.unit)
-            values = point + steps[:, None, :, None] * unit
+            values = self._widened(point + self._steps(horizon)[:, None, :, None] * unit)
+        else:
+            stretch = self.stretch[torch.arange(horizon).clamp(max=len(self.stretch) - 1)]
+            values = quantiles_of_changes(past, self.season_length, point, stretch, _grid())
         values = values.sort(0).values  # Chernozhukov et al., 2010: no worse, and never crossing
         return at_shares(rearrange(values, "G B H C -> B H C G"), GRID)
 
@@ -158,7 +205,6 @@ class Calibration:
 
         A law is carried beyond its reach by drawing a step and feeding it back.
         """
-        self._check_windows()
         horizon = point.shape[1]
         if self.kind == "none" and 0 < forecaster.reach < horizon:
             return _rolled(forecaster, past, time, horizon, self.template, keys, count, seed)
@@ -166,19 +212,25 @@ class Calibration:
         return law.at(_shares(self.template, seed, keys, count, past.shape[2], horizon).to(point))
 
     def beyond(self, shares: Iterable[float]) -> list[float]:
-        """The shares of which so few windows can say no more than the largest error."""
-        n = len(self.template)
-        if self.kind == "none" or not n:
+        """The shares of which so few windows tell nothing."""
+        if self.kind == "none":
             return []
-        return [share for share in shares if min(share, 1 - share) < (1 - 1e-9) / (n + 1)]
+        return [share for share in shares if not self._told(share)]
 
-    def _check_windows(self) -> None:
-        if not len(self.template):
-            raise DataError(
-                "Intervals and samples are learnt from errors on validation windows, and none were "
-                "kept. Fit with val_size of at least h, with val_df, or on longer series (3 h rows "
-                "or more)."
-            )
+    def _told(self, share: float) -> bool:
+        least = (1 - 1e-9) / (self.independent + 1)
+        return self.learnt and min(share, 1 - share) >= least
+
+    def _widened(self, values: Float[Tensor, "G B H C"]) -> Float[Tensor, "G B H C"]:
+        """The same at shares of which windows tell, and the others as far out as they may be."""
+        told = torch.tensor([self._told(share) for share in GRID])[:, None, None, None]
+        if told.all():
+            return values
+        heavy = torch.from_numpy(np.asarray(stdtrit(self.independent, _grid().numpy())))
+        factor = torch.where(_grid() == 0.5, 1.0, heavy / torch.special.ndtri(_grid()))
+        middle = values[GRID.index(0.5)]
+        wider = middle + (values - middle) * factor.to(values)[:, None, None, None]
+        return torch.where(told, values, wider)
 
     def _steps(self, horizon: int) -> Float[Tensor, "G H2"]:
         """Corrections of any number of steps.
@@ -195,8 +247,9 @@ class Calibration:
     def to_saved(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Facts ready for JSON, and tensors."""
         facts = {"kind": self.kind, "unit": self.unit, "growth": self.growth}
-        facts["season_length"] = self.season_length
-        return facts, {"corrections": self.corrections, "ranks": self.template.ranks}
+        facts |= {"season_length": self.season_length, "independent": self.independent}
+        tensors = {"corrections": self.corrections, "ranks": self.template.ranks}
+        return facts, tensors | {"stretch": self.stretch}
 
     @classmethod
     def from_saved(cls, facts: dict[str, Any], tensors: dict[str, Tensor]) -> "Calibration":
@@ -205,13 +258,19 @@ class Calibration:
         Raises:
             DataError: if they do not fit.
         """
-        if {"kind", "unit", "season_length", "growth"} - set(facts) or set(tensors) != {
-            "corrections",
-            "ranks",
-        }:
+        wanted = {"corrections", "ranks", "stretch"}
+        if "independent" not in facts and "ranks" in tensors:  # an older one
+            ranks = tensors["ranks"]
+            facts = facts | {"independent": float(len(ranks))}
+            tensors = tensors | {"stretch": torch.ones(ranks.shape[1:])}
+            if len(ranks) < ENOUGH:
+                tensors["corrections"] = torch.empty(0, *ranks.shape[1:])
+        named = {"kind", "unit", "season_length", "growth", "independent"}
+        if named - set(facts) or set(tensors) != wanted:
             raise DataError("The saved intervals are not whole. Save the model again.")
         corrections, ranks = tensors["corrections"], tensors["ranks"]
-        shares = 0 if facts["kind"] == "none" or not len(ranks) else len(GRID)
+        independent, stretch = facts["independent"], tensors["stretch"]
+        bare = facts["kind"] == "none" or independent < ENOUGH
         fits = (
             facts["kind"] in KINDS
             and isinstance(facts["growth"], float)
@@ -219,16 +278,46 @@ class Calibration:
             and isinstance(facts["season_length"], int)
             and facts["season_length"] >= 1
             and facts["unit"] in ROUGHNESS
+            and isinstance(independent, float)
+            and 0 <= independent <= max(len(ranks), ENOUGH)
             and ranks.ndim == 2
             and ranks.dtype == torch.int16
-            and corrections.shape == (shares, ranks.shape[1])
+            and corrections.shape == (0 if bare else len(GRID), ranks.shape[1])
             and bool(((ranks >= 1) & (ranks <= len(ranks))).all())
             and bool(torch.isfinite(corrections).all())
+            and stretch.shape == ranks.shape[1:]
+            and bool(torch.isfinite(stretch).all() and (stretch >= 1).all())
         )
         if not fits:
             raise DataError("The saved intervals do not fit together. Save the model again.")
-        season, growth = facts["season_length"], facts["growth"]
-        return cls(facts["kind"], facts["unit"], season, growth, corrections, Template(ranks))
+        if independent < ENOUGH:
+            known = (facts["kind"], facts["season_length"], ranks.shape[1])
+            return cls.of_changes(*known, independent, stretch)
+        parts = (facts["season_length"], facts["growth"], corrections, Template(ranks))
+        return cls(facts["kind"], facts["unit"], *parts, independent, stretch)
+
+
+def stretch_of(
+    forecaster: Forecaster, windows: Iterable[Batch], season_length: int
+) -> Float[Tensor, " H"]:
+    """By which a forecaster's errors are larger than past changes, at each step; at least 1.
+
+    It does not fall from one step to the next.
+
+    Args:
+        forecaster: trained.
+        windows: with the steps that follow them, seen in training or not; may be empty.
+        season_length: steps of a season.
+    """
+    ratios = []
+    for batch in windows:
+        h = batch.future.shape[1]
+        point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
+        scale, _ = spread_of_changes(batch.past, season_length, h)
+        ratios.append(_rows((batch.future - point) / scale))
+    found = torch.cat(ratios or [torch.ones(1, 1)]).double()
+    size = (found.square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
+    return size.clamp(min=1).cummax(0).values.float()
 
 
 def check(kind: str, forecaster: Forecaster) -> None:
@@ -281,19 +370,9 @@ def law_of(
     template: Template,
     keys: Sequence[Any],
 ) -> Distribution:
-    """The forecaster's own law, carried beyond its reach by paths that are fed back.
-
-    Raises:
-        DataError: if there is no template to draw them by.
-    """
+    """The forecaster's own law, carried beyond its reach by paths that are fed back."""
     if horizon <= forecaster.reach:
         return forecaster.distribution(past, time, horizon)
-    if not len(template):
-        raise DataError(
-            f"The law of this model reaches {forecaster.reach} steps; to carry it to {horizon}, "
-            "paths are drawn as validation errors went, and no validation windows were kept. Set "
-            "val_size, or a smaller h."
-        )
     paths = _rolled(forecaster, past, time, horizon, template, keys, PATHS, 0)
     values = torch.quantile(paths, _grid().to(paths), 0)
     return at_shares(rearrange(values, "G B H C -> B H C G"), GRID)

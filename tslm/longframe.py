@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -123,8 +124,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
         Raises:
             ConfigError: if what is asked for is impossible.
-            DataError: if the frame breaks the contract, or intervals are asked for and no
-                validation windows were kept to learn them from.
+            DataError: if the frame breaks the contract.
         """
         asked = Asked.of(level, quantiles, num_samples)
         self._check_fitted()
@@ -460,16 +460,24 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return int(np.random.SeedSequence().generate_state(1)[0])
 
     def _check_shares(self, asked: Asked) -> None:
-        """Say so if few validation windows stand for more than they can tell."""
-        if beyond := self.calibration_.beyond(asked.shares.values()):
-            warnings.warn(
-                f"{len(self.calibration_.template)} validation windows tell of shares from "
-                f"{1 / (len(self.calibration_.template) + 1):.2g} on; for "
-                f"{', '.join(f'{share:.3g}' for share in beyond)} the largest error among them is "
-                "taken. Set a larger val_size.",
-                UserWarning,
-                stacklevel=3,
-            )
+        """Say once where widths come from, if validation windows do not tell all of them."""
+        found, n = self.calibration_, self.calibration_.independent
+        beyond = found.beyond(asked.shares.values())
+        if not (beyond or (asked.samples and found.beyond([0.5]))):
+            return
+        needed = 1 / min([0.1, *(min(share, 1 - share) for share in beyond)]) - 1
+        rows = ceil(round(needed / len(self.contexts_), 6)) * self.h
+        source = "widths are Student's t at shares " + ", ".join(f"{share:.3g}" for share in beyond)
+        if not found.learnt:
+            source = "widths come from past changes of each series"
+            if found.kind == "cqr":
+                source = "widths are those of the model's own law, uncorrected"
+        warnings.warn(
+            f"The validation rows hold {n:.3g} horizons: {source}. Set val_size={rows} or more to "
+            "learn them from errors.",
+            UserWarning,
+            stacklevel=4,  # the caller of predict, which takes frames of any kind
+        )
 
     def _prepare(self, time: torch.Tensor) -> None:
         """A hook for what a model must know of the times it is about to forecast from."""

@@ -16,6 +16,8 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+WALKS = 200  # that stand for errors where none were seen
+
 
 @dataclass(frozen=True)
 class Template:
@@ -30,6 +32,12 @@ class Template:
         ranks = torch.empty_like(order)
         numbers = torch.arange(1, len(errors) + 1)[:, None].expand_as(order)
         return cls(ranks.scatter_(0, order, numbers).to(torch.int16))
+
+    @classmethod
+    def of_walks(cls, steps: int) -> "Template":
+        """Steps that go together as those of random walks do, where no errors were seen."""
+        dice = np.random.default_rng(0)
+        return cls.of(torch.from_numpy(dice.normal(size=(WALKS, steps)).cumsum(1)))
 
     def __len__(self) -> int:
         return len(self.ranks)

@@ -19,7 +19,7 @@ import tslm.saving as saving
 from tslm.assembly import ANY, device_of, settle, task_of
 from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
-from tslm.conformal import Calibration, check, wanted
+from tslm.conformal import ENOUGH, FEW, Calibration, check, stretch_of, wanted
 from tslm.data.align import aligned
 from tslm.data.fewshot import first_rows
 from tslm.data.frame import Frame, Report
@@ -171,10 +171,10 @@ class TrainedForecaster(LongFrameForecaster):
         frame, split = _split(frame, self._kept(frame), self.forecaster_.joint)
         parts = (self.calibration_.kind, self.config_, self.forecaster_, self.panel_of(frame))
         learnt = self._calibrated(*parts, split, self.task_.season_length)
-        if not len(learnt.template):
+        if self.calibration_.learnt and not learnt.learnt:
             raise DataError(
-                "No window of these rows tells how far forecasts are off. Pass series of at least "
-                "3 h rows, or set val_size to h or more."
+                "These rows hold too few horizons to learn intervals from, and fit had enough. "
+                f"Pass longer series, or set val_size to {ENOUGH * self.h} rows or more."
             )
         self.calibration_ = learnt
         return self
@@ -294,7 +294,8 @@ class TrainedForecaster(LongFrameForecaster):
             saving.fill(model, own)
         with saving.damage(f"{path}: its intervals"):
             learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
-            self.calibration_ = Calibration.nothing(int(cfg.h))  # older models do not say
+            older = ("residual", task.season_length, int(cfg.h))  # which do not say
+            self.calibration_ = Calibration.of_changes(*older)
             if "intervals" in facts:
                 self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
         with saving.damage(f"{path}: its series"):
@@ -415,18 +416,30 @@ class TrainedForecaster(LongFrameForecaster):
         split: Ints,
         season_length: int,
     ) -> Calibration:
-        """What the rows from ``split`` on tell of the errors of a trained forecaster."""
-        seen = self._seen(cfg, model, panel, split, wanted(kind, model, cfg.h))
-        return Calibration.fit(kind, model, seen, season_length, cfg.h)
+        """What the rows from ``split`` on tell of the errors of a trained forecaster.
+
+        Where they are too few, the second half of each series tells whether it has been further off
+        than past changes.
+        """
+        limit, h = wanted(kind, model, cfg.h), int(cfg.h)
+        kept = _observed_from(panel, split, h) / h
+        if kept >= ENOUGH:
+            seen = self._seen(cfg, model, panel, split, h, limit)
+            return Calibration.fit(kind, model, seen, season_length, h, kept)
+        half = panel.lengths // 2
+        steps = min(h, int((panel.lengths - half).max()))
+        some = self._seen(cfg, model, panel, half, steps, min(limit, FEW))
+        stretch = stretch_of(model, some, season_length)
+        return Calibration.of_changes(kind, season_length, h, kept, stretch)
 
     def _seen(
-        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, limit: int
+        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, steps: int, limit: int
     ) -> Batches:
-        """Validation windows to learn errors from, spread evenly; contexts may begin with padding.
+        """Windows to learn errors from, spread evenly; contexts may begin with padding.
 
         At most ``limit``, counted for each channel.
         """
-        lengths = {"future_length": cfg.h, "joint": model.joint}
+        lengths = {"future_length": steps, "joint": model.joint}
         every = Windows(panel, context_length=1, start=split, **lengths)
         number = max(limit // every.channels, 1)
         some = spread(len(every), number) if len(every) else torch.arange(0)
@@ -439,8 +452,8 @@ class TrainedForecaster(LongFrameForecaster):
         Their effect was estimated beside a linear rule, and a forecaster unlike it may know some
         of it already. Without validation windows all of it is kept.
         """
-        led = self._seen(cfg, model, panel, split, LOOK)
-        raw = self._seen(cfg, model, replace(panel, lead=None), split, LOOK)
+        led = self._seen(cfg, model, panel, split, cfg.h, LOOK)
+        raw = self._seen(cfg, model, replace(panel, lead=None), split, cfg.h, LOOK)
         asked, given = [torch.zeros(0)], [torch.zeros(0)]
         for one, other in zip(led, raw, strict=True):
             ahead = model.told(one.about).forecast(one.past, one.time, cfg.h)
@@ -488,6 +501,15 @@ def _split(frame: Frame, kept: Ints, joint: bool) -> tuple[Frame, Ints]:
         frame = aligned(frame)
         kept = np.full(len(kept), kept.max())
     return frame, np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
+
+
+def _observed_from(panel: Panel, split: Ints, h: int) -> int:
+    """Rows with a value from ``split`` on, of series that have room for a window of h steps."""
+    row = np.arange(len(panel.values)) - np.repeat(panel.offsets[:-1], panel.lengths)
+    kept = row >= np.repeat(
+        np.where(panel.lengths - split >= h, split, panel.lengths), panel.lengths
+    )
+    return int((kept & ~panel.values.isnan().numpy()).sum())
 
 
 def _check_windows(windows: Windows, step: int, shown: Ints) -> None:
