@@ -186,19 +186,19 @@ class TestPromises:
             low, high = table[f"ProfileAR-lo-{level}"], table[f"ProfileAR-hi-{level}"]
             assert 100 * table.y.between(low, high).mean() == pytest.approx(level, abs=3)
 
-    def test_without_validation_rows_intervals_are_refused_and_points_are_not(self) -> None:
-        model = BaselineForecaster("seasonal_naive", h=H, season_length=4, val_size=0).fit(waves())
-        assert len(model.predict()) == 2 * H
-        with pytest.raises(DataError, match=r"none were kept\. Fit with val_size of at least h"):
+    def test_where_widths_come_from_is_said_if_no_errors_tell(self) -> None:
+        model = BaselineForecaster("last", h=H, val_size=0).fit(waves())
+        text = "hold 0 horizons, so widths come from past changes of each series. .* val_size=4 or"
+        with pytest.warns(UserWarning, match=text):
             model.predict(level=[80])
-
-    def test_few_validation_windows_are_said(self) -> None:
-        model = BaselineForecaster("last", h=H, val_size=12).fit(waves())
-        with pytest.warns(UserWarning, match="18 validation windows tell of shares from 0.053 on"):
-            model.predict(level=[95])
+        model = BaselineForecaster("profile_ar", h=H, val_size=0, conformal="cqr").fit(waves())
+        with pytest.warns(UserWarning, match="come from the model's own law, uncorrected"):
+            model.predict(num_samples=1)
+        model = BaselineForecaster("profile_ar", h=H, val_size=0, conformal="none").fit(waves())
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            model.predict(level=[80])
+            model.predict(level=[70])
+            BaselineForecaster("last", h=H, val_size=H).fit(waves()).predict(level=[95])
 
 
 class TestRecalibration:
@@ -245,7 +245,7 @@ class TestRecalibration:
     def test_too_few_rows_are_refused_and_nothing_is_lost(self) -> None:
         model = BaselineForecaster("last", h=H).fit(waves())
         before = model.predict(level=[50])
-        with pytest.raises(DataError, match="No window of these rows tells how far"):
+        with pytest.raises(DataError, match="These rows hold too few horizons"):
             model.recalibrate(waves(5))
         pd.testing.assert_frame_equal(model.predict(level=[50]), before)
         with pytest.raises(NotFittedError):

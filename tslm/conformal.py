@@ -29,6 +29,7 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from scipy.special import stdtrit
 from torch import Tensor
+from torch.nn.functional import pad
 
 from tslm.changes import quantiles_of_changes, spread_of_changes
 from tslm.distribution import Distribution
@@ -211,26 +212,17 @@ class Calibration:
         law = self.distribution(forecaster, past, time, point, keys)
         return law.at(_shares(self.template, seed, keys, count, past.shape[2], horizon).to(point))
 
-    def beyond(self, shares: Iterable[float]) -> list[float]:
-        """The shares of which so few windows tell nothing."""
-        if self.kind == "none":
-            return []
-        return [share for share in shares if not self._told(share)]
-
-    def _told(self, share: float) -> bool:
-        least = (1 - 1e-9) / (self.independent + 1)
-        return self.learnt and min(share, 1 - share) >= least
-
     def _widened(self, values: Float[Tensor, "G B H C"]) -> Float[Tensor, "G B H C"]:
         """The same at shares of which windows tell, and the others as far out as they may be."""
-        told = torch.tensor([self._told(share) for share in GRID])[:, None, None, None]
+        least = (1 - 1e-9) / (self.independent + 1)
+        told = torch.minimum(_grid(), 1 - _grid()) >= least
         if told.all():
             return values
         heavy = torch.from_numpy(np.asarray(stdtrit(self.independent, _grid().numpy())))
         factor = torch.where(_grid() == 0.5, 1.0, heavy / torch.special.ndtri(_grid()))
         middle = values[GRID.index(0.5)]
         wider = middle + (values - middle) * factor.to(values)[:, None, None, None]
-        return torch.where(told, values, wider)
+        return torch.where(told[:, None, None, None], values, wider)
 
     def _steps(self, horizon: int) -> Float[Tensor, "G H2"]:
         """Corrections of any number of steps.
@@ -306,17 +298,18 @@ def stretch_of(
 
     Args:
         forecaster: trained.
-        windows: with the steps that follow them, seen in training or not; may be empty.
+        windows: with the steps that follow them, any number of them; may be empty.
         season_length: steps of a season.
     """
-    ratios = []
+    ratios = [torch.ones(0, 1)]
     for batch in windows:
         h = batch.future.shape[1]
         point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
         scale, _ = spread_of_changes(batch.past, season_length, h)
         ratios.append(_rows((batch.future - point) / scale))
-    found = torch.cat(ratios or [torch.ones(1, 1)]).double()
-    size = (found.square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
+    h = max(part.shape[1] for part in ratios)
+    found = torch.cat([pad(part, (0, h - part.shape[1]), value=torch.nan) for part in ratios])
+    size = (found.double().square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
     return size.clamp(min=1).cummax(0).values.float()
 
 

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
 from tslm.calendar import Calendar, Ints
-from tslm.conformal import GRID, Calibration
+from tslm.conformal import ENOUGH, GRID, Calibration
 from tslm.data.ahead import check_ahead, looked_up, missing_ahead, rows_ahead, steps_ahead
 from tslm.data.align import aligned
 from tslm.data.covariates import Chosen
@@ -128,7 +128,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         asked = Asked.of(level, quantiles, num_samples)
         self._check_fitted()
-        self._check_shares(asked)
+        if asked:
+            self._say_source()
         horizon = self.h if h is None else positive("h", h)
         panel = self._with_ahead(self._history(df, static_df), horizon, futr_df)
         shown = None if examples is None else self._examples(examples, df, panel, asked)
@@ -459,22 +460,18 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return int(self.random_state)
         return int(np.random.SeedSequence().generate_state(1)[0])
 
-    def _check_shares(self, asked: Asked) -> None:
-        """Say once where widths come from, if validation windows do not tell all of them."""
-        found, n = self.calibration_, self.calibration_.independent
-        beyond = found.beyond(asked.shares.values())
-        if not (beyond or (asked.samples and found.beyond([0.5]))):
+    def _say_source(self) -> None:
+        """Say where widths come from, if no errors on validation windows were learnt."""
+        found = self.calibration_
+        if found.learnt or found.kind == "none":
             return
-        needed = 1 / min([0.1, *(min(share, 1 - share) for share in beyond)]) - 1
-        rows = ceil(round(needed / len(self.contexts_), 6)) * self.h
-        source = "widths are Student's t at shares " + ", ".join(f"{share:.3g}" for share in beyond)
-        if not found.learnt:
-            source = "widths come from past changes of each series"
-            if found.kind == "cqr":
-                source = "widths are those of the model's own law, uncorrected"
+        source = "past changes of each series"
+        if found.kind == "cqr":
+            source = "the model's own law, uncorrected"
+        rows = ceil(ENOUGH / len(self.contexts_)) * self.h
         warnings.warn(
-            f"The validation rows hold {n:.3g} horizons: {source}. Set val_size={rows} or more to "
-            "learn them from errors.",
+            f"The validation rows hold {found.independent:.2g} horizons, so widths come from "
+            f"{source}. Longer series, or val_size={rows} or more, let errors tell them.",
             UserWarning,
             stacklevel=4,  # the caller of predict, which takes frames of any kind
         )

@@ -4,6 +4,7 @@ import warnings
 from abc import abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -418,18 +419,22 @@ class TrainedForecaster(LongFrameForecaster):
     ) -> Calibration:
         """What the rows from ``split`` on tell of the errors of a trained forecaster.
 
-        Where they are too few, the second half of each series tells whether it has been further off
-        than past changes.
+        Where they are too few, the ends of the series tell whether it has been further off than
+        past changes: at most half of the rows ahead, and half of that, and so on, so that there are
+        long contexts among them.
         """
         limit, h = wanted(kind, model, cfg.h), int(cfg.h)
         kept = _observed_from(panel, split, h) / h
         if kept >= ENOUGH:
             seen = self._seen(cfg, model, panel, split, h, limit)
             return Calibration.fit(kind, model, seen, season_length, h, kept)
-        half = panel.lengths // 2
-        steps = min(h, int((panel.lengths - half).max()))
-        some = self._seen(cfg, model, panel, half, steps, min(limit, FEW))
-        stretch = stretch_of(model, some, season_length)
+        steps = [min(h, (int(panel.lengths.max()) + 1) // 2)]
+        while steps[-1] > 1:
+            steps.append(steps[-1] // 2)
+        some = [
+            self._seen(cfg, model, panel, panel.lengths - 2 * n, n, min(limit, FEW)) for n in steps
+        ]
+        stretch = stretch_of(model, chain.from_iterable(some), season_length)
         return Calibration.of_changes(kind, season_length, h, kept, stretch)
 
     def _seen(
@@ -439,7 +444,7 @@ class TrainedForecaster(LongFrameForecaster):
 
         At most ``limit``, counted for each channel.
         """
-        lengths = {"future_length": steps, "joint": model.joint}
+        lengths: dict[str, Any] = {"future_length": steps, "joint": model.joint}
         every = Windows(panel, context_length=1, start=split, **lengths)
         number = max(limit // every.channels, 1)
         some = spread(len(every), number) if len(every) else torch.arange(0)
