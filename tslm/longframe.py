@@ -4,6 +4,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from math import ceil
 from typing import Any
 
@@ -15,14 +16,14 @@ from jaxtyping import Float
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
-from tslm.calendar import Calendar, Ints
+from tslm.calendar import Calendar, Ints, naming
 from tslm.conformal import ENOUGH, GRID, Calibration
 from tslm.data.ahead import check_ahead, looked_up, missing_ahead, rows_ahead, steps_ahead
 from tslm.data.align import aligned
 from tslm.data.covariates import Chosen
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
-from tslm.data.origins import check_lengths, origins
+from tslm.data.origins import all_origins, check_lengths, origins, steps_after
 from tslm.data.panel import Floats, Panel
 from tslm.data.sentences import Sentence
 from tslm.data.stamps import Writing
@@ -31,7 +32,7 @@ from tslm.data.windows import final_batches
 from tslm.effects import Effects
 from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.intervals import Asked
-from tslm.kinds import same_kind
+from tslm.kinds import same_kind, to_pandas
 from tslm.types import Batch, Forecaster
 
 CHUNK = 512  # series forecast at once
@@ -91,6 +92,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         df: pd.DataFrame | None = None,
         *,
         h: int | None = None,
+        ids: Any = None,
         level: Sequence[float | int] | None = None,
         quantiles: Sequence[float | int] | None = None,
         num_samples: int | None = None,
@@ -103,6 +105,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         Args:
             df: series to continue, seen in ``fit`` or not; None continues those of ``fit``.
             h: steps, the estimator's ``h`` by default; any number.
+            ids: a list of the ids to forecast, in this order; None forecasts all.
             level: of central intervals in percent, such as [80, 95]: columns ``{alias}-lo-80`` and
                 ``{alias}-hi-80``.
             quantiles: shares below the value, such as [0.1, 0.9], in place of ``level``: columns
@@ -131,7 +134,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         if asked:
             self._say_source()
         horizon = self.h if h is None else positive("h", h)
-        panel = self._with_ahead(self._history(df, static_df), horizon, futr_df)
+        history = self._history(df, static_df)
+        history = history if ids is None else self._some(history, ids)
+        panel = self._with_ahead(history, horizon, futr_df)
         shown = None if examples is None else self._examples(examples, df, panel, asked)
         times, values = self._forecasts(panel, horizon, asked, shown)
         index = {
@@ -205,6 +210,95 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
             folds.append(self.renamed(truth).assign(**columns))
         return pd.concat(folds, ignore_index=True)
+
+    @same_kind
+    def predict_insample(
+        self,
+        df: pd.DataFrame,
+        *,
+        h: int | None = None,
+        step_size: int | None = None,
+        level: Sequence[float | int] | None = None,
+        quantiles: Sequence[float | int] | None = None,
+        static_df: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Forecast from every origin in a frame with the model as it is, beside what happened.
+
+        Nothing is trained: on the rows of ``fit`` these are in-sample forecasts, and their errors
+        are smaller than those of a backtest.
+
+        Args:
+            df: the long frame, of ``fit`` or newer.
+            h: steps forecast from each origin, the estimator's ``h`` by default.
+            step_size: rows between origins, ``h`` by default, so that each row is forecast once.
+            level: as in ``predict``.
+            quantiles: as in ``predict``.
+            static_df: as in ``predict``.
+
+        Returns:
+            One row a step: id, time, ``cutoff`` (last row known), truth and forecast. Rows before
+            the first origin of a series, a context after its first row, are not among them.
+
+        Raises:
+            DataError: if no series is longer than ``h``.
+        """
+        asked = Asked.of(level, quantiles)
+        self._check_fitted()
+        horizon = self.h if h is None else positive("h", h)
+        step = horizon if step_size is None else positive("step_size", step_size)
+        frame = self.read(self.joined(df, static_df), self.calendar_)
+        frame = aligned(frame) if self.forecaster_.joint else frame
+        if not (np.diff(frame.offsets) > horizon).any():
+            raise DataError(f"No series has more than h={horizon} rows. Set a smaller h.")
+        folds = []
+        for cutoffs, known, truth in all_origins(frame, horizon, step, self.context_length_):
+            panel = self._known(self.renamed(known), horizon, truth)
+            values = _named(self.name, self._forecasts(panel, horizon, asked)[1], asked)
+            truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
+            folds.append(self.renamed(truth).assign(**values))
+        return pd.concat(folds, ignore_index=True)
+
+    def score(
+        self, df: pd.DataFrame, y: None = None, *, static_df: pd.DataFrame | None = None
+    ) -> float:
+        """Return minus the mean absolute error of forecasts: the higher the better, 0 is perfect.
+
+        Each series counts on the scale of its training rows, and each of its rows alike. Where all
+        series of ``df`` follow those of ``fit``, they are forecast from the end of ``fit``, as
+        ``GridSearchCV`` with ``TimeSeriesSplit`` asks; else the last ``h`` rows of each series are
+        held out and forecast from the rows before them.
+
+        Args:
+            df: the long frame.
+            y: ignored; scikit-learn passes it.
+            static_df: as in ``predict``.
+
+        Raises:
+            DataError: if the frame breaks the contract, or a series has no row before its last
+                ``h``.
+        """
+        self._check_fitted()
+        frame = self.read(self.joined(to_pandas(df), static_df), self.calendar_)
+        steps = steps_after(frame, self._ends())
+        if steps is None:
+            check_lengths(frame, self.h)
+            ((_, known, truth),) = origins(frame, self.h, 1, self.h)
+            panel, steps = self._known(self.renamed(known), self.h, truth), self.h
+        else:
+            truth = frame.table
+            futr_df = self.renamed(truth) if self._chosen().future else None
+            panel = self._with_ahead(self._some(self.contexts_, frame.ids), steps, futr_df)
+        times, (values,) = self._forecasts(panel, steps)
+        ahead = pd.DataFrame(
+            {
+                "unique_id": np.repeat(np.asarray(panel.ids), steps),
+                "ds": self.calendar_.from_int(times),
+                "ahead": values,
+                "spread": np.repeat(panel.spread, steps),
+            }
+        )
+        both = truth.merge(ahead, on=["unique_id", "ds"])
+        return -float(((both.y - both.ahead).abs() / both.spread).mean())
 
     @same_kind
     def plot(
@@ -342,6 +436,34 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         if not len(self.contexts_):
             raise DataError("The model was saved without rows of series (history=False). Pass df.")
         return self.contexts_
+
+    def _ends(self) -> pd.Series:
+        """The last time of each series of ``fit``, by its id."""
+        last = self.contexts_.time.numpy()[self.contexts_.offsets[1:] - 1]
+        return pd.Series(self.calendar_.from_int(last), index=self.contexts_.ids)
+
+    def _some(self, panel: Panel, ids: Any) -> Panel:
+        """The series of these ids, in their order.
+
+        Raises:
+            DataError: if there is no series of an id.
+        """
+        chosen = [] if isinstance(ids, str) or not np.iterable(ids) else list(ids)
+        if not chosen:
+            raise ConfigError(f"ids={ids!r} must be a list of ids, such as ids=['a', 'b'].")
+        numbers = panel.ids.get_indexer(pd.Index(chosen))
+        if unknown := [one for one, number in zip(chosen, numbers, strict=True) if number < 0]:
+            near = get_close_matches(str(unknown[0]), [str(one) for one in panel.ids], n=1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There are {naming(panel.ids)}."
+            raise DataError(f"There is no series {naming(unknown)} to forecast. {hint}")
+        if len(set(numbers.tolist())) < len(numbers):
+            raise ConfigError("ids names a series twice. Name each once.")
+        if self.forecaster_.joint and len(numbers) < len(panel):
+            raise ConfigError(
+                f"{self.name} reads all series together, so it forecasts all of them. Leave ids "
+                "out, and choose rows of the forecast."
+            )
+        return panel.take(numbers)
 
     def _examples(
         self, examples: str | pd.DataFrame, df: pd.DataFrame | None, panel: Panel, asked: Asked

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from utilsforecast.processing import backtest_splits
 
 from tslm.calendar import naming
@@ -32,6 +33,48 @@ def origins(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[tuple[A
             step_size=step,
         )
     )
+
+
+def all_origins(frame: Frame, h: int, step: int, context: int) -> Iterator[tuple[Any, Any, Any]]:
+    """As ``origins``, but every origin that the rows have room for, and series of any lengths.
+
+    The last origin leaves exactly ``h`` rows to the end of each series. Before the first one lie
+    ``context`` rows, or, of a series too short for that, as many as there are. A series without a
+    row before its last ``h`` has no origin.
+
+    Args:
+        frame: series.
+        h: rows held out at an origin.
+        step: rows between origins.
+        context: rows the forecaster reads.
+    """
+    lengths = np.diff(frame.offsets)
+    spare = lengths - h - np.minimum(context, lengths - h).clip(1)
+    back = np.repeat(frame.offsets[1:], lengths) - np.arange(len(frame.table))  # 1 is the last row
+    room = np.repeat(spare, lengths)
+    for after in range(int(spare.max()) // step * step, -1, -step):
+        known = frame.table[(room >= after) & (back > after + h)]
+        truth = frame.table[(room >= after) & (back > after) & (back <= after + h)]
+        cutoffs = known.groupby("unique_id", sort=False).ds.max().rename("cutoff").reset_index()
+        yield cutoffs, known, truth
+
+
+def steps_after(frame: Frame, ends: pd.Series) -> int | None:
+    """How many steps the longest series of a frame reaches beyond the last row known of it.
+
+    Args:
+        frame: series.
+        ends: last times known, by id.
+
+    Returns:
+        None, unless each series of the frame is known and begins after its last time.
+    """
+    edges = frame.table.groupby("unique_id", sort=False).ds.agg(["min", "max"])
+    known = ends.reindex(edges.index)
+    if known.isna().any() or (edges["min"] <= known).any():
+        return None
+    counts = [frame.calendar.count(frame.calendar.to_int(part)) for part in (known, edges["max"])]
+    return int((counts[1] - counts[0]).max()) // frame.calendar.step
 
 
 def check_lengths(frame: Frame, needed: int) -> None:

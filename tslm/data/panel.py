@@ -170,6 +170,26 @@ class Panel:
             y = z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
         return y.clip(-LARGEST, LARGEST)
 
+    def take(self, series: Ints) -> "Panel":
+        """These series alone, in this order."""
+        lengths = self.lengths[series]
+        offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        shift = np.repeat(self.offsets[:-1][series] - offsets[:-1], lengths)
+        rows = torch.from_numpy(np.arange(offsets[-1]) + shift)
+        return replace(
+            self,
+            values=self.values[rows],
+            time=self.time[rows],
+            offsets=offsets,
+            ids=self.ids[series],
+            loc=self.loc[series],
+            spread=self.spread[series],
+            step=self.step[series],
+            lead=self.lead and self.lead._replace(amplitude=self.lead.amplitude[rows]),
+            ahead=None if self.ahead is None else self.ahead[series],
+            about=self.about and [self.about[number] for number in series.tolist()],
+        )
+
     def tail(self, n: int) -> "Panel":
         """The last ``n`` rows of each series, by the same statistics."""
         lengths = np.minimum(self.lengths, n)
