@@ -77,3 +77,19 @@ def test_an_unknown_rule_is_refused_by_fit_with_the_nearest() -> None:
     model = BaselineForecaster("seasonalnaif")
     with pytest.raises(ConfigError, match=r"Did you mean seasonal_naive\?"):
         model.fit(days())
+
+
+@pytest.mark.parametrize("name", ["profile_ar", "dlinear"])
+def test_a_series_that_has_never_moved_goes_on_so_without_width(name: str) -> None:
+    dice = np.random.default_rng(0)
+    ds = pd.date_range("2024-01-01", periods=120, freq="D")
+    noisy = [
+        pd.DataFrame({"unique_id": f"s{i}", "ds": ds, "y": dice.normal(100, 10, 120)}) for i in "ab"
+    ]
+    still = pd.DataFrame({"unique_id": "still", "ds": ds, "y": 1000.1})
+    model = BaselineForecaster(name, h=3, max_steps=2, accelerator="cpu", random_state=0, verbose=0)
+    found = model.fit(pd.concat([*noisy, still])).predict(level=[80])
+    rows = found[found.unique_id == "still"].drop(columns=["unique_id", "ds"])
+    assert (rows == 1000.1).all(axis=None)
+    rest = found[found.unique_id != "still"]
+    assert (rest.iloc[:, -1] > rest.iloc[:, -2]).all()

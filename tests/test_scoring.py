@@ -12,6 +12,7 @@ from torch import Tensor
 from tslm.assembly import rule as made
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
+from tslm.data.times import spread
 from tslm.scoring import WindowErrors, score
 from tslm.types import Forecaster, Task
 
@@ -137,3 +138,10 @@ def test_missing_truth_is_left_out_and_an_unobserved_window_has_no_error() -> No
     gap = float(series.values[8] - series.values[7])
     assert errors.mse[0] == pytest.approx(gap**2, rel=1e-5)
     assert np.isfinite(errors.means()).all()
+
+
+def test_numbers_beyond_those_of_fp32_are_spread_evenly() -> None:
+    for n in (10, 2**24 + 3, 2**31 + 7):
+        some = spread(n, 4096)
+        assert (int(some[0]), int(some[-1])) == (0, n - 1)
+        assert (some.diff() > 0).all()

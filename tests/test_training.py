@@ -403,3 +403,15 @@ def test_the_criterion_is_a_setting_of_training(criterion: str, autotimes: Any, 
 def test_an_unknown_criterion_is_refused() -> None:
     with pytest.raises(ConfigError, match="loss 'mape' is unknown"):
         Recipe(learning_rate=1e-3, steps=3, loss="mape")
+
+
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "halving", "constant"])
+def test_every_schedule_takes_any_warmup_and_number_of_steps(schedule: str) -> None:
+    for steps in (1, 2, 4, 9, 19):
+        for warmup in (0.0, 0.05, 0.1, 0.2, 0.5, 1.0):
+            recipe = Recipe(0.1, steps, schedule=schedule, warmup=warmup)
+            adam, rate = recipe.optimizer([torch.zeros(1, requires_grad=True)])
+            for _ in range(steps):
+                assert 0 <= adam.param_groups[0]["lr"] <= 0.1 + 1e-9
+                adam.step()
+                rate.step()

@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from tslm.adapters.lipcot import Coded, LiPCoT, joined
+from tslm.adapters.lipcot import LEARNT, Coded, LiPCoT, joined
 from tslm.backbones.base import Backbone
+from tslm.data.times import spread
 from tslm.data.windows import Batches, Windows
 from tslm.errors import ConfigError
 from tslm.nn.codebook import MASK, SPECIAL
@@ -76,7 +77,10 @@ class CodeReader(nn.Module):
     def learn(self, windows: Sequence[Windows]) -> None:
         """Learn the one codebook from frames of all sets."""
         pairs = zip(self.adapters, windows, strict=True)
-        parts = [adapter.measured(Batches(part))[0] for adapter, part in pairs]  # type: ignore[operator]
+        parts = [
+            adapter.measured(Batches(part, spread(len(part), LEARNT)))[0]  # type: ignore[operator]
+            for adapter, part in pairs
+        ]
         first = self.adapters[0]
         assert isinstance(first, LiPCoT)
         if first.codes != "random":
@@ -139,7 +143,8 @@ def hidden_at(
     swapped = chosen & (dice >= MASKED) & (dice < SWAPPED)
     row = torch.where(swapped, other, torch.arange(len(chosen), device=chosen.device))
     shape, gain, level = (part[row] for part in codes)
-    power = torch.where(masked, 1.0, frames.model.power[row])
+    there, place = masked.to(frames.level.device), row.to(frames.level.device)  # see ``exactly``
+    power = torch.where(there, 1.0, frames.model.power[place])
     return Coded(
         codes._replace(
             shape=torch.where(masked, MASK, shape),
@@ -147,7 +152,7 @@ def hidden_at(
             level=torch.where(masked, 0, level),
         ),
         frames._replace(
-            level=torch.where(masked, 0.0, frames.level[row]),
+            level=torch.where(there, 0.0, frames.level[place]),
             model=frames.model._replace(power=power),
         ),
     )

@@ -92,10 +92,7 @@ class ForecastModel(Network):
         tokens, law = self._read(past, time, scale)
         covered = self.decoder.covered(tokens.mask[:, tokens.n_prompt :])
         covered = rearrange(covered, "(B C) M -> B M C", B=len(past))
-        law = law.moved(
-            scale.stretch(torch.ones_like(law.point)),
-            self._levels(past, time, scale, covered.shape[1]),
-        )
+        law, _ = self._placed(law, past, time, scale)
         said = None if isinstance(law, Points) else law
         return Prediction(law.point, covered, tokens.aux_loss, said)
 
@@ -123,8 +120,7 @@ class ForecastModel(Network):
         """What may come in the ``step`` steps that follow, and the level it is about."""
         scale = self.adapter.scale(past)
         law = self._read(past, time, scale)[1].each(lambda part: part[:, -self.step :])
-        level = self._levels(past, time, scale, self.step)
-        return law.moved(scale.stretch(torch.ones_like(law.point)), level), level
+        return self._placed(law, past, time, scale)
 
     def _gated(self, law: Distribution, level: Float[Tensor, "B J C"]) -> Distribution:
         """The law about the base and the share kept of its correction; it is as wide as before."""
@@ -212,9 +208,8 @@ class ForecastModel(Network):
         hidden, state = self.backbone.start(tokens)
         scale, series = scale.last, past
         for start in range(context, context + horizon, step):
-            level = self._levels(series[:, -context:], time, scale, step)
             law = self._unfold(self.decoder.distribution(hidden[:, -1:]), windows)
-            law = law.moved(scale.stretch(torch.ones_like(law.point)), level)
+            law, level = self._placed(law, series[:, -context:], time, scale)
             segment = law.point
             if shares is not None:
                 part = shares[:, start - context : start - context + step]
@@ -226,13 +221,20 @@ class ForecastModel(Network):
                 hidden, state = self.backbone.extend(state, tokens)
         return series[:, context:]
 
-    def _levels(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], scale: Scale, steps: int
-    ) -> Float[Tensor, "B J C"]:
-        """What the model's M values are added to; broadcast against them."""
-        if self.base is None:
-            return scale.level(steps)
-        return anchors(self.base, past, time, self.step, steps)
+    def _placed(
+        self,
+        law: Distribution,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        scale: Scale,
+    ) -> tuple[Distribution, Float[Tensor, "B J C"]]:
+        """The law of M values in the units of the window, and the level they were added to."""
+        steps = law.point.shape[1]
+        known = scale.preceding(steps, self.step)
+        level = known.loc
+        if self.base is not None:
+            level = anchors(self.base, past, time, self.step, steps)
+        return law.moved(torch.ones_like(law.point) * known.spread, level), level
 
     @staticmethod
     def _unfold(law: Distribution, windows: int) -> Distribution:

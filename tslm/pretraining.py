@@ -3,7 +3,9 @@
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292, section 2.5 (masked codes). To
 guess the next code with a causal body is our own. Departures: all three parts of a code are
-guessed; perplexities stand beside those of codes counted without any model.
+guessed; perplexities stand beside those of codes counted without any model. Frames are coded after
+the level, the spread and the profile of their whole sentence, so what the model reads tells a
+little of the frame it guesses, and what is counted does not.
 """
 
 from collections.abc import Iterator, Sequence

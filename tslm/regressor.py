@@ -182,7 +182,8 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         names = ("backbone", "n_layers", "prompt", "max_steps", "learning_rate", "batch_size")
         values = {name: getattr(self, name) for name in (*names, "season_length", "accelerator")}
         task = {"h": self.n_outputs_, "context_length": length}
-        return settle(configure(parts, {**values, **task}), Facts(self.n_outputs_, 1, length))
+        facts = Facts(self.n_outputs_, self.season_length or 1, length)
+        return settle(configure(parts, {**values, **task}), facts)
 
     def _windows(
         self, past: Float[ndarray, "n L"], future: Float[ndarray, "n H"], step: int

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tslm.calendar import Ints
 from tslm.data.panel import Panel
+from tslm.data.times import spread
 from tslm.data.windows import Windows
 from tslm.types import Forecaster
 
@@ -111,7 +112,7 @@ def _open(windows: Windows, stop: Ints, done: int | None, limit: int | None) -> 
         end = torch.from_numpy(stop)[windows.series(index)]
         index = index[windows.position(index) + done > end]
     if limit is not None and len(index) > limit:
-        index = index[torch.linspace(0, len(index) - 1, limit).long()]
+        index = index[spread(len(index), limit)]
     return index
 
 

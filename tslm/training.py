@@ -64,9 +64,9 @@ class Recipe:
         """AdamW and its schedule, stepped with every batch."""
         adam = AdamW(list(weights), lr=self.learning_rate, weight_decay=self.weight_decay)
         if self.schedule == "one_cycle":
-            cycle = OneCycleLR(
-                adam, self.learning_rate, total_steps=self.steps + 1, pct_start=self.warmup
-            )
+            total = self.steps + 1
+            rise = self.warmup * (1 - 1e-9 * (self.warmup * total == 1))  # PyTorch divides by zero
+            cycle = OneCycleLR(adam, self.learning_rate, total_steps=total, pct_start=rise)
             return adam, cycle
         return adam, LambdaLR(adam, self._factor)
 

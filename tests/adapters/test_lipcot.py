@@ -12,6 +12,7 @@ from einops import rearrange
 from torch import Tensor
 
 from tslm import Spec, TSLMForecaster
+from tslm.adapters import lipcot
 from tslm.adapters.code_embedding import EMBEDDINGS
 from tslm.adapters.lipcot import CODES, COUNTED, LiPCoT
 from tslm.assembly import assemble, settle, task_of
@@ -197,7 +198,7 @@ def test_intervals_of_an_autoregression_cover_as_often_as_they_say() -> None:
     scale = model.adapter.scale(past)
     tokens = model.adapter(Context.fold(scale.apply(past), time[:, : 4 * L]))
     mixture = model.decoder.mixture(model.backbone(tokens), tokens.outlook)
-    truth = ((future - scale.level(H)[:, :, 0]) / scale.spread[:, -1]).float()
+    truth = scale.last.apply(future[:, :, None])[:, :, 0].float()
     torch.testing.assert_close(mixture.variances[:, :, 0], tokens.outlook.power)
     low, high = mixture.quantile(0.1), mixture.quantile(0.9)
     covered = float(((truth >= low) & (truth <= high)).float().mean())
@@ -443,3 +444,25 @@ def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_p
         ahead = model.predict(h=h)
         assert np.isfinite(ahead["LiPCoT"]).all()
         pd.testing.assert_frame_equal(again.predict(h=h), ahead)
+
+
+def test_codebooks_hear_every_window_alike(walks: Walks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lipcot, "LEARNT", 20)
+    whole = walks(context=L, future=H, windows=64, channels=1)
+    batches = [Batch(*(part[i : i + 8] for part in whole[:3])) for i in range(0, 64, 8)]
+    heard = torch.cat([some.past for some in lipcot._sample(batches)])
+    rows = [int((whole.past == one).all((1, 2)).nonzero()[0, 0]) for one in heard]
+    assert len(rows) == 20
+    assert np.diff([*rows, 64 + rows[0]]).max() <= 4  # no stretch of them is left out
+    assert [*lipcot._sample([])] == []
+    few = torch.cat([some.future for some in lipcot._sample(batches[:2])])
+    assert torch.equal(few, whole.future[:16])
+
+
+def test_the_level_of_whole_seasons_is_not_a_code_of_rounding(batch: Batch) -> None:
+    model = built()
+    model.learn([batch], [])
+    assert not model.adapter.book.levels.edges.any()  # L is a multiple of the season
+    scaled = model.adapter.scale(batch.past).apply(batch.past)
+    found = lipcot._whole(model.adapter._take(rearrange(scaled, "B L C -> (B C) L")))
+    assert not found.level.any()

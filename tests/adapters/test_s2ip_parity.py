@@ -77,8 +77,9 @@ def test_every_stage_equals_the_published_program(name: str) -> None:
     context = Context.fold(adapter.scale(batch.past).apply(batch.past), time)
     parts = decompose(context.values, adapter.trend_length, adapter.seasonal_length, "flat")
     same(torch.stack(parts, 1), case.tensor("output/decomposition").float())
-    same(adapter.patches(context.values), case.tensor("output/patches").float())
-    same(adapter.embed(adapter.patches(context.values)), case.tensor("output/tokens"))
+    patches = adapter.patches(context.values, context.observed)
+    same(patches, case.tensor("output/patches").float())
+    same(adapter.embed(patches), case.tensor("output/tokens"))
     assert adapter.anchors is not None
     same(adapter.anchors(), case.tensor("output/anchors"))
     embeds = case.tensor("output/tokens")

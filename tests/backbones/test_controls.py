@@ -76,6 +76,8 @@ def test_nothing_outside_the_body_changes(kind: str, adapter: str, batch: Batch)
     plain, swapped = built("tiny", adapter), built(f"{kind}:tiny", adapter)
     assert outside(plain).keys() == outside(swapped).keys()
     for name, value in outside(plain).items():
+        if name.endswith(".basis") and kind.startswith("vocab"):  # that of the words it may speak
+            continue
         assert torch.equal(outside(swapped)[name], value), name
     seen = []
     for model in (plain, swapped):
@@ -103,8 +105,9 @@ def test_no_body_is_the_decoder_on_the_tokens(batch: Batch) -> None:
     read = model.adapter(Context.fold(scale.apply(batch.past), batch.time[:, :32]))
     expected = model.decoder(read.embeds)
     values = model(batch.past, batch.time[:, :32]).values
-    again = scale.undo(expected.reshape(3, 2, -1).transpose(1, 2))
-    torch.testing.assert_close(values, again)
+    expected = expected.reshape(3, 2, -1).transpose(1, 2)
+    known = scale.preceding(expected.shape[1], model.step)
+    torch.testing.assert_close(values, expected * known.spread + known.loc)
     assert torch.equal(model.backbone(tokens()), tokens().embeds)
 
 

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -91,3 +92,17 @@ def test_ten_thousand_series_take_twelve_bytes_a_row() -> None:
     assert panel.values.numel() == n * length
     assert panel.values.nbytes + panel.time.nbytes == 12 * n * length
     assert read.table.memory_usage().sum() <= 25 * n * length
+
+
+@pytest.mark.parametrize("level", [1000.0, -0.1, 0.0, 1e300])
+def test_a_series_that_has_never_moved_is_restored_to_its_level(level: float) -> None:
+    panel = Panel.from_frame(frame({"a": [level] * 7, "b": [1.0, 2.0, 4.0]}))
+    restored = panel.restore(np.full((2, 2), 0.5), np.arange(2))
+    assert restored[0].tolist() == [level, level]
+    assert (restored[1] > panel.loc[1]).all()
+    stored = panel.to_arrays()
+    again = Panel.from_arrays(stored.arrays, stored.ids).tail(2)
+    assert again.still.tolist() == [True, False]
+    later = Panel.from_frame(frame({"a": [level] * 6 + [2 * level + 1]}), stats=panel.stats)
+    assert not later.still.any()
+    assert not replace(panel, values=panel.values * torch.nan).still.any()  # nothing is known

@@ -128,3 +128,26 @@ class TestRetrieval:
         (found.vectors.sum() + found.similarity.sum()).backward()
         moved = set(torch.nonzero(anchors.grad.abs().sum(1)).flatten().tolist())
         assert moved == set(found.chosen.flatten().tolist())
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_padding_and_gaps_at_the_end_leave_the_parts_of_what_is_observed(edge: str) -> None:
+    values = torch.from_numpy(np.random.default_rng(1).normal(size=(2, 30)).cumsum(1))
+    padded = torch.nn.functional.pad(values, (14, 9), value=5.0)
+    observed = torch.nn.functional.pad(torch.ones_like(values, dtype=torch.bool), (14, 9))
+    alone, within = decompose(values, 6, 7, edge), decompose(padded, 6, 7, edge, observed=observed)
+    for part, whole in zip(alone, within, strict=True):
+        torch.testing.assert_close(whole[:, 14:44], part)
+        assert not whole[~observed].any()
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_the_season_of_a_short_series_with_gaps_is_not_diluted(edge: str) -> None:
+    wave = 1.4 * torch.sin(torch.arange(512) * 2 * np.pi / 24)[None]
+    observed = torch.arange(512)[None] >= 384
+    observed[:, 430:433] = False
+    parts = decompose(torch.where(observed, wave, 0), 24, 24, edge, observed=observed)
+    inner = slice(400, 480)
+    assert parts.season[:, inner].abs().max() > 1.2
+    assert parts.rest[:, inner].abs().max() < 0.25
+    torch.testing.assert_close(sum(parts), torch.where(observed, wave, 0))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tslm.nn.burg import Autoregression, burg
+from tslm.nn.frames import Estimator
 from tslm.nn.latent import (
     SPACES,
     LogSpectrum,
@@ -130,3 +131,10 @@ def test_a_frame_that_is_a_pure_wave_has_finite_vectors() -> None:
     assert (correlation(model.reflection).abs() <= 1 + 1e-9).all()
     for name in ("logspec", "lar", "lsf"):
         assert SPACES[name].encode(model).isfinite().all(), name
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_a_frame_that_is_predicted_exactly_has_a_finite_vector(name: str) -> None:
+    frames = torch.tensor([[1.0, -1.0] * 12, [0.0, 1.0] * 12, [2.0, 1.0, 0.0, 1.0] * 6])
+    assert SPACES[name].encode(Estimator(4).measure(frames).model).isfinite().all()
+    assert SPACES[name].encode(Estimator(4, center=False).measure(frames).model).isfinite().all()

@@ -61,7 +61,8 @@ def test_no_word_table_is_saved() -> None:
         sizes = [tensor.numel() for tensor in made(kind).state_dict().values()]
         assert LEXICON.words.numel() not in sizes
         if kind in ("spectral", "words"):
-            assert sum(sizes) == sum(w.numel() for w in made(kind).parameters())
+            basis = LEXICON.width**2 if kind == "spectral" else 0
+            assert sum(sizes) == sum(w.numel() for w in made(kind).parameters()) + basis
 
 
 def test_words_are_words() -> None:
@@ -142,3 +143,10 @@ def test_a_patch_is_seen_with_its_neighbours_in_a_circle() -> None:
     conv = nn.Conv1d(4, 3, 3, padding=1, padding_mode="circular", bias=False)
     conv.weight.data.copy_(part.weight)
     torch.testing.assert_close(part(patches), conv(patches.transpose(1, 2)).transpose(1, 2))
+
+
+def test_a_basis_is_saved_with_the_weights_that_stand_on_it() -> None:
+    ours, other = made("spectral"), made("spectral")
+    other.basis.neg_()  # another machine may find directions that point the other way
+    other.load_state_dict(ours.state_dict())
+    assert torch.equal(other(), ours())

@@ -29,7 +29,7 @@ def moments(values: Tensor) -> tuple[np.ndarray, np.ndarray]:
 def test_undo_is_the_inverse_of_apply(norm: Norm, seed: int, level: float, size: float) -> None:
     past = windows(seed) * size + level
     scale = Scale.of(past, norm, SEGMENT, floor=0.1)
-    error = (scale.undo(scale.apply(past)) - past).abs().nan_to_num()
+    error = ((scale.apply(past) * scale.spread + scale.loc) - past).abs().nan_to_num()
     assert float(error.max()) <= 1e-5 * float(past.abs().nan_to_num().max())
     assert (torch.isnan(scale.apply(past)) == torch.isnan(past)).all()
 
@@ -117,11 +117,27 @@ def test_windows_of_nothing_and_constant_ones_stay_finite(norm: Norm, filler: fl
     assert (scale.apply(past).nan_to_num() == 0).all()
 
 
-def test_values_are_undone_by_the_statistics_of_their_own_place() -> None:
+def test_values_are_undone_by_the_statistics_of_what_precedes_them() -> None:
     past = windows()
     scale = Scale.of(past, "prefix", SEGMENT)
-    ones = torch.ones(3, 3, 2)
-    assert (scale.undo(ones) == scale.spread[:, -3:] + scale.loc[:, -3:]).all()
-    assert (scale.last.undo(ones) == scale.spread[:, -1:] + scale.loc[:, -1:]).all()
-    longer = scale.undo(torch.ones(3, 50, 2))
-    assert (longer == scale.spread[:, -1:] + scale.loc[:, -1:]).all()
+    ones = torch.ones(3, 50, 2)
+    assert (scale.undo(ones) == scale.spread[:, -1:] + scale.loc[:, -1:]).all()
+    after = scale.preceding(7, 7)  # all of them follow the window
+    assert torch.equal(after.loc, scale.loc[:, -1:].expand(-1, 7, -1))
+    steps = past.shape[1]
+    moved = scale.preceding(steps, SEGMENT)  # the window, moved by a segment
+    assert torch.equal(moved.loc, scale.loc)
+    twice = scale.preceding(2 * SEGMENT, SEGMENT)
+    assert torch.equal(twice.spread, scale.spread[:, -2 * SEGMENT :])
+    whole = Scale.of(past)
+    assert whole.preceding(7, 7) is whole
+
+
+def test_segments_need_not_tile_a_window() -> None:
+    past = windows()
+    cut = past[:, 1:]
+    scale = Scale.of(cut, "prefix", SEGMENT)
+    padded = torch.cat([torch.full_like(past[:, :1], torch.nan), cut], 1)
+    expected = Scale.of(padded, "prefix", SEGMENT)
+    torch.testing.assert_close(scale.loc, expected.loc[:, 1:])
+    torch.testing.assert_close(scale.spread, expected.spread[:, 1:])

@@ -75,9 +75,9 @@ class LatentEmbedding(CodeEmbedding):
             torch.full_like(frames.level, float(whole)),
         ]
         parts = [
-            shapes[self.names[codes.shape]],
-            one_hot(codes.gain, self.gain_codes),
-            one_hot(codes.level, self.level_codes),
+            shapes[self.names[codes.shape].to(shapes.device)],
+            one_hot(codes.gain, self.gain_codes).to(shapes.device),
+            one_hot(codes.level, self.level_codes).to(shapes.device),
             torch.stack(numbers, 1),
         ]
         return self.map(torch.cat(parts, 1).to(self.map.weight))[:, None]

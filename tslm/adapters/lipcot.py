@@ -6,12 +6,13 @@ Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
 The paper classifies; to forecast is our own design. Departures: the profile of the season is taken
 off before frames are coded (codes of raw windows cannot forecast); level and gain are parts of a
 token; a further token stands for the whole context; the body is a pretrained one; codes are
-embedded by their spectra and not as words, unless ``embedding`` says so.
+embedded by their spectra and not as words, unless ``embedding`` says so; the loss is that of the
+forecast alone, without terms for the codes and levels of what follows; frames are coded after the
+level, the spread and the profile of their whole window, which hold a little of later frames.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ from tslm.adapters.code_embedding import EMBEDDINGS, QUIET
 from tslm.adapters.timestamps import NumericTimestamps
 from tslm.calendar import Calendar
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 from tslm.lexicon import Lexicon
 from tslm.nn.burg import Autoregression, zero_input_response
 from tslm.nn.classical import Resolved, repeat_season, resolved
@@ -36,8 +38,8 @@ from tslm.types import Batch, Context, Facts, Layout, Outlook, Sizes, Task, Toke
 
 CODES = ("learnt", "random", "permuted", "shuffled", "bag", "unigram", "bigram")
 COUNTED = CODES[-2:]
-LEARNT_ROWS = 64  # windows of a batch that the codebook is learnt from
-BATCHES = 32  # and how many batches
+LEARNT = 2048  # windows that the codebook is learnt from, evenly spread
+_ROWS = 64  # of them measured at once
 _HOUR = 3600  # seconds
 _PER_COEFFICIENT = 4  # steps of a frame that each coefficient of its filter needs
 
@@ -160,7 +162,7 @@ class LiPCoT(Adapter):
 
     @torch.no_grad()
     def learn(self, train: Iterable[Batch]) -> None:
-        """Learn the codebooks from evenly spread training windows.
+        """Learn the codebooks from training windows, evenly spread over all of them.
 
         That of frames stays as it is where it was learnt before, by a ``LiPCoTPretrainer``.
         """
@@ -181,7 +183,7 @@ class LiPCoT(Adapter):
         for some in _sample(train):
             scale, home = self.scale(some.past), self.responses.device
             rows = rearrange(scale.apply(some.past), "B L C -> (B C) L").to(home)
-            later = (some.future - scale.level(some.future.shape[1])) / scale.spread[:, -1:]
+            later = scale.last.apply(some.future)
             taken = self._take(rows)
             season = repeat_season(taken.season, later.shape[1])
             rest = rearrange(later, "B F C -> (B C) F").to(season) - season
@@ -228,7 +230,7 @@ class LiPCoT(Adapter):
         """The frames of normalised windows, as they are said."""
         with torch.no_grad():
             frames = self._frames(self._take(_values(context)).residual)
-            return Coded(self.frame_book(frames), frames)
+            return Coded(_at(self.frame_book(frames), context.values), frames)
 
     def say(self, coded: Coded, context: Context) -> Tokens:
         """Frames as tokens, without one for the whole context."""
@@ -244,8 +246,8 @@ class LiPCoT(Adapter):
             taken = self._take(_values(context))
             frames, whole = self._frames(taken.residual), _whole(taken)
             outlook = self._outlook(taken, context)
-            coded = Coded(self.frame_book(frames), frames)
-            last = Coded(self.book(whole), whole)
+            coded = Coded(_at(self.frame_book(frames), context.values), frames)
+            last = Coded(_at(self.book(whole), context.values), whole)
         said = self.say(coded, context)
         embeds, mask = said.embeds, said.mask
         if self.codes == "shuffled":
@@ -276,7 +278,7 @@ class LiPCoT(Adapter):
 
     def _take(self, rows: Float[Tensor, "S L"]) -> Resolved:
         """Profile and residual of normalised windows, and models of the full order."""
-        taken = resolved(rows.double(), self.season_length, self.order)
+        taken = resolved(exactly(rows), self.season_length, self.order)
         return taken._replace(season=torch.nan_to_num(taken.season))
 
     def _frames(self, residual: Float[Tensor, "S L"]) -> Frames:
@@ -297,7 +299,7 @@ class LiPCoT(Adapter):
         own, settle = ahead[: 2 * len(state), : self.horizon].chunk(2)
         pulses = pad(ahead[2 * len(state) :, :-1], (1, 0), value=1.0)
         excess = pad(itakura(per_power(model), self.book.filters), (1, 0))
-        weight = context.observed.sum(1, keepdim=True).clamp(max=self.evidence)
+        weight = context.observed.to(excess.device).sum(1, keepdim=True).clamp(max=self.evidence)
         like = context.values
         return Outlook(
             season=repeat_season(taken.season, self.horizon).to(like),
@@ -309,8 +311,8 @@ class LiPCoT(Adapter):
             pulses=pulses[len(state) :].to(like),
             evidence=(-weight / 2 * excess.log1p()).to(like),
             power=(model.power[:, None] * (1 + excess)).to(like),
-            habit=self.habits[excess[:, 1:].argmin(1)].to(like),
-            gap=taken.gap,
+            habit=self.habits[excess[:, 1:].argmin(1).to(self.habits.device)].to(like),
+            gap=taken.gap.to(like.device),
         )
 
     @staticmethod
@@ -334,10 +336,17 @@ class LiPCoT(Adapter):
 
 
 def _sample(train: Iterable[Batch]) -> Iterator[Batch]:
-    """Evenly spread windows of the first batches."""
-    for batch in islice(train, BATCHES):
-        step = -(-len(batch.past) // LEARNT_ROWS)
-        yield Batch(batch.past[::step], batch.future[::step], batch.time[::step])
+    """At most ``LEARNT`` windows, evenly spread over all, a few at a time."""
+    total = sum(len(batch.past) for batch in train)
+    chosen = torch.arange(min(total, LEARNT)) * total // max(min(total, LEARNT), 1)
+    parts, first = [], 0
+    for batch in train:
+        rows = chosen[(chosen >= first) & (chosen < first + len(batch.past))] - first
+        parts.append((batch.past[rows], batch.future[rows], batch.time[rows]))
+        first += len(batch.past)
+    if total:
+        past, future, time = (torch.cat(part).split(_ROWS) for part in zip(*parts, strict=True))
+        yield from map(Batch, past, future, time)
 
 
 def _hourly(task: Task) -> Task:
@@ -348,7 +357,13 @@ def _hourly(task: Task) -> Task:
 
 def _values(context: Context) -> Float[Tensor, "S L"]:
     """Normalised windows, NaN where missing."""
-    return torch.where(context.observed, context.values.double(), torch.nan)
+    values = exactly(context.values)
+    return torch.where(context.observed.to(values.device), values, torch.nan)
+
+
+def _at(codes: Codes, like: Tensor) -> Codes:
+    """Codes on the device of the body."""
+    return Codes(*(part.to(like.device) for part in codes))
 
 
 def _whole(taken: Resolved) -> Frames:

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.adapters.base import Adapter
@@ -23,6 +23,7 @@ from tslm.lexicon import Lexicon
 from tslm.nn.decomposition import check_lengths, decompose
 from tslm.nn.patching import begun, n_patches, overlapping, patch_sizes
 from tslm.nn.prototypes import RANDOM, make_prototypes
+from tslm.nn.remembered import Remembered
 from tslm.nn.retrieval import QUERIES, Retrieved, query_of, retrieve
 from tslm.nn.scale import Norm
 from tslm.types import Context, Facts, Layout, Made, Sizes, Task, Tokens
@@ -89,7 +90,8 @@ class S2IP(Adapter):
         if anchors != "none":
             self.anchors = make_prototypes(anchors, lexicon, n_anchors, words)
         self.n_retrieved = 0 if self.anchors is None else n_retrieved
-        count = n_retrieved if self.anchors is None else len(self.anchors())
+        count = n_retrieved if self.anchors is None else self.anchors.count
+        self._known: Remembered[Tensor] = Remembered()
         if self.anchors is not None and not 1 <= n_retrieved <= count:
             raise ConfigError(f"n_retrieved={n_retrieved} must lie between 1 and {count} anchors.")
         patches = n_patches(task.context_length, patch_len, stride)
@@ -109,7 +111,7 @@ class S2IP(Adapter):
         return {f"anchors={kind}": {"anchors": kind} for kind in ("normal", "zero", "none")}
 
     def forward(self, context: Context) -> Tokens:
-        embeds = self.embed(self.patches(context.values))
+        embeds = self.embed(self.patches(context.values, context.observed))
         mask = begun(overlapping(context.observed.float(), self.patch_len, self.stride))
         if self.anchors is None:
             return Tokens(embeds, mask)
@@ -126,24 +128,27 @@ class S2IP(Adapter):
     def made(self, context: Context) -> Made:
         if self.anchors is None:
             return super().made(context)
-        embeds = self.embed(self.patches(context.values))
+        embeds = self.embed(self.patches(context.values, context.observed))
         observed = overlapping(context.observed.float(), self.patch_len, self.stride)
         found = self.retrieved(embeds, begun(observed))
-        vectors = self.anchors()
+        vectors = self._known(self, self.anchors)
         weights = vectors.new_zeros(len(embeds), len(vectors))
         weights.scatter_(1, found.chosen, found.similarity)
         return Made(vectors, weights[:, None])
 
-    def patches(self, values: Float[Tensor, "S L"]) -> Float[Tensor, "S N P3"]:
+    def patches(
+        self, values: Float[Tensor, "S L"], observed: Bool[Tensor, "S L"]
+    ) -> Float[Tensor, "S N P3"]:
         """The patches of trend, season and rest at one place, side by side."""
-        parts = decompose(values, self.trend_length, self.seasonal_length, self.edge)
+        parts = decompose(values, self.trend_length, self.seasonal_length, self.edge, observed)
         cut = torch.stack([overlapping(part, self.patch_len, self.stride) for part in parts], 2)
         return rearrange(cut, "S N three P -> S N (three P)")
 
     def retrieved(self, embeds: Tensor, mask: Tensor) -> Retrieved:
         """The anchors nearest to each window."""
         assert self.anchors is not None
-        return retrieve(query_of(embeds, mask, self.query), self.anchors(), self.n_retrieved)
+        anchors = self._known(self, self.anchors)
+        return retrieve(query_of(embeds, mask, self.query), anchors, self.n_retrieved)
 
     def _misalignment(self, found: Retrieved) -> Float[Tensor, ""]:
         """What is added to the loss, so that windows and their anchors move together (eq. 8)."""

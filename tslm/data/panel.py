@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,6 +139,16 @@ class Panel:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @cached_property
+    def still(self) -> npt.NDArray[np.bool_]:
+        """Series that have never moved from their level."""
+        moved = ~(np.abs(np.nan_to_num(self.values.numpy())) <= _CONSTANT)
+        known = ~np.isnan(self.values.numpy())
+        ever, some = (
+            np.add.reduceat(part, self.offsets[:-1], dtype=np.int64) > 0 for part in (moved, known)
+        )
+        return np.asarray(some & ~ever & (self.spread == _instead(self.loc)))
+
     @property
     def lengths(self) -> Ints:
         """Rows of each series."""
@@ -158,13 +169,15 @@ class Panel:
             series: number of the series each row belongs to.
 
         Returns:
-            Values in the units of ``y``; the largest numbers there are where they would lie beyond.
+            Values in the units of ``y``; the largest numbers there are where they would lie
+            beyond. Of a series that has never moved they are its level.
         """
         z = np.asarray(values, dtype=np.float64)
         rows = np.asarray(series)
         if self.ahead is not None:
             effect = self.ahead[rows].numpy().astype(np.float64)
             z = z + effect.reshape(len(rows), *(1,) * (z.ndim - 2), -1)
+        z = np.where(self.still[rows].reshape(len(rows), *(1,) * (z.ndim - 1)), 0.0, z)
         shape = (len(rows),) + (1,) * (z.ndim - 1)
         with np.errstate(over="ignore"):
             y = z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
@@ -302,9 +315,15 @@ def _statistics(y: Floats, offsets: Ints, until: Ints | None) -> tuple[Floats, F
     variance = np.add.reduceat(np.square(known, out=known), starts) / size - rest**2
     mean += rest
     spread = np.sqrt(variance.clip(0))
-    spread = np.where(spread > _CONSTANT * np.abs(mean), spread, np.abs(mean)) * peak
-    spread[spread == 0] = 1.0
-    return mean * peak, spread
+    moves = spread > _CONSTANT * np.abs(mean)
+    top = np.maximum.reduceat(np.where(seen, y, -np.inf), starts)
+    loc = np.where(moves | np.isinf(top), mean * peak, top)
+    return loc, np.where(moves, spread * peak, _instead(loc))
+
+
+def _instead(loc: Floats) -> Floats:
+    """The spread of a series that does not move: its level, or 1."""
+    return np.where(loc == 0, 1.0, np.abs(loc))
 
 
 def _standardised(

@@ -13,6 +13,7 @@ from torch.linalg import vecdot
 from torch.nn.functional import pad
 
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 
 _ROUNDING = 1e-26  # of the first energy: below it, errors are rounding and nothing is left to fit
 
@@ -50,7 +51,7 @@ def burg(
     """
     if not 0 <= order < max(x.shape[1], 1):
         raise ConfigError(f"order {order} does not fit a series of {x.shape[1]} steps: use less.")
-    x = x.double()
+    x = exactly(x)
     observed = ~torch.isnan(x)
     gaps = not observed.all()
     x = torch.nan_to_num(x)

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tslm.errors import ConfigError
+from tslm.exact import exactly, home
 from tslm.nn.burg import (
     Autoregression,
     burg,
@@ -26,9 +27,11 @@ from tslm.nn.burg import (
 from tslm.nn.laws.mixture import Mixture
 from tslm.types import Batch, Forecaster, Task
 
-# Of one chunk of windows: its arrays stay in the cache of a core, and below 2**15 values PyTorch
-# runs on one core, which on a busy machine saves this many small steps from waiting for each other.
+# Of one chunk of windows on a CPU: its arrays stay in the cache of a core, and below 2**15 values
+# PyTorch runs on one core, which on a busy machine saves so many small steps from waiting for each
+# other. An accelerator waits for each step to be launched, so that few and large ones are best.
 _CHUNK_VALUES = 2**15 - 1
+_CHUNK_ELSEWHERE = 2**25
 
 ORDER = 24  # of an autoregression without validation data
 ORDERS = (4, 8, 16, 24, 48)
@@ -51,7 +54,7 @@ class Classical(Forecaster):
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Float[Tensor, "B H C"]:
         chunks = _chunks(past, horizon)
-        values = torch.cat([self.extend(chunk.double(), horizon).to(past) for chunk in chunks])
+        values = torch.cat([self.extend(exactly(chunk), horizon).to(past) for chunk in chunks])
         return rearrange(torch.nan_to_num(values), "(B C) H -> B H C", B=len(past))
 
     @abstractmethod
@@ -156,7 +159,7 @@ class ProfileAR(Classical):
         total = 0.0
         for batch in windows:
             ahead = rule.forecast(batch.past, batch.time, batch.future.shape[1])
-            total += float((ahead - batch.future).double().square().nansum())
+            total += float(exactly(ahead - batch.future).square().nansum())
         return total
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -168,7 +171,7 @@ class ProfileAR(Classical):
         """The autoregression's normal law: its noise, through its impulse response."""
         found = []
         for chunk in _chunks(past, horizon):
-            taken = resolved(chunk.double(), self.season_length, int(self.order))
+            taken = resolved(exactly(chunk), self.season_length, int(self.order))
             found.append(torch.stack([taken.extend(horizon), taken.deviation(horizon)]))
         values = torch.nan_to_num(torch.cat(found, 1)).to(past)
         ahead, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
@@ -316,7 +319,8 @@ def repeat_season(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S 
 def _chunks(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "S L"], ...]:
     """Windows as rows, so many at once as go into the cache of a core."""
     rows = rearrange(past, "B L C -> (B C) L")
-    return rows.split(max(1, _CHUNK_VALUES // max(1, rows.shape[1] + horizon)))
+    values = _CHUNK_VALUES if home(past.device).type == "cpu" else _CHUNK_ELSEWHERE
+    return rows.split(max(1, values // max(1, rows.shape[1] + horizon)))
 
 
 def _positive(name: str, value: int) -> int:

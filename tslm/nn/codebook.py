@@ -9,18 +9,18 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Bool, Float, Int
 from sklearn.cluster import KMeans
-from torch import Tensor, nn
+from torch import Tensor
 
 from tslm.errors import ConfigError
+from tslm.exact import ExactModule
 from tslm.nn.burg import Autoregression
 from tslm.nn.frames import Frames
-from tslm.nn.latent import SPACES
+from tslm.nn.latent import SPACES, TINY
 from tslm.nn.lpc import RIDGE, correlation, levinson, step_up
 
 LATENTS = ("itakura", *SPACES)
 PAD, MASK, FLAT, MISSING = range(4)
 SPECIAL = 4  # reserved codes; the code of filter c is c + SPECIAL
-_TINY = 1e-300
 _SETTLED = 1e-6  # relative gain of a round of LBG below which it stops
 _ROUNDS = 100
 
@@ -39,7 +39,7 @@ class Codes(NamedTuple):
     level: Int[Tensor, " S"]
 
 
-class Bins(nn.Module):
+class Bins(ExactModule):
     """Equally filled intervals of a number, each with the mean of what falls into it.
 
     Args:
@@ -78,7 +78,7 @@ class Bins(nn.Module):
         return torch.where(torch.isnan(numbers), 0, bins)
 
 
-class Codebook(nn.Module):
+class Codebook(ExactModule):
     """Filters with their gains and levels; begins with random stable filters.
 
     Args:
@@ -166,7 +166,7 @@ class Codebook(nn.Module):
         if self.latent != "itakura":
             distances = itakura(per_power(model), self.filters)
         excess = distances.gather(1, nearest[:, None])[:, 0]
-        return nearest, model.power.clamp(min=_TINY).log() + excess.log1p()
+        return nearest, model.power.clamp(min=TINY).log() + excess.log1p()
 
     def _learn(self, model: Autoregression, seed: int) -> None:
         count, order = self.filters.shape
@@ -196,7 +196,7 @@ class Codebook(nn.Module):
         vectors = space.encode(model)
         if space.published or not self.power_weight:
             return vectors
-        power = model.power.clamp(min=_TINY).log()[:, None]
+        power = model.power.clamp(min=TINY).log()[:, None]
         return torch.cat([vectors, self.power_weight * power], 1)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 from tslm.nn.burg import Autoregression, burg
 from tslm.nn.lpc import autocorrelation, levinson, selected, warped, warped_burg
 
@@ -78,7 +79,7 @@ class Estimator:
             frames: NaN where missing.
             rate: their samples per unit of time.
         """
-        frames = frames.double()
+        frames = exactly(frames)
         observed = ~torch.isnan(frames)
         level = frames.nanmean(1)
         rest = frames - level[:, None]

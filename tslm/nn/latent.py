@@ -17,6 +17,7 @@ from tslm.nn.burg import Autoregression
 from tslm.nn.lpc import levinson, step_down, step_up
 
 GRID = 512  # frequencies from 0 to pi at which a log-spectrum is turned into a filter
+TINY = 1e-300  # a power below counts as this much, so that its logarithm is finite
 _EDGE = 1 - 1e-9  # largest reflection of which the log-area is finite
 
 
@@ -78,7 +79,7 @@ class PublishedLPC(Space):
     published = True
 
     def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
-        return torch.cat([model.coefficients, model.power.log10()[:, None]], 1)
+        return torch.cat([model.coefficients, model.power.clamp(min=TINY).log10()[:, None]], 1)
 
     def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
         return stabilised(vectors[:, :-1])
@@ -92,7 +93,7 @@ class PublishedCepstrum(Space):
     def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
         order = model.coefficients.shape[1]
         c = cepstrum(model.coefficients, order) * self._weights(order, model.power)
-        return torch.cat([model.power.log()[:, None], c], 1)
+        return torch.cat([model.power.clamp(min=TINY).log()[:, None], c], 1)
 
     def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
         return stabilised(from_cepstrum(vectors[:, 1:] / self._weights(order, vectors)))

@@ -21,6 +21,7 @@ from torch.linalg import vecdot
 from torch.nn.functional import pad
 
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 from tslm.nn.burg import Autoregression
 
 RIDGE = 1e-9  # of the power, added to it: no frame is predicted better than that
@@ -36,7 +37,7 @@ def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S q"]:
         x: series; NaN where missing.
         lags: the largest lag.
     """
-    x = x.double()
+    x = exactly(x)
     length = x.shape[1]
     size = _fast(length + min(lags, length))
     observed = ~torch.isnan(x)
@@ -59,7 +60,7 @@ def levinson(r: Float[Tensor, "S q"]) -> Autoregression:
     Args:
         r: autocorrelations, lag 0 first.
     """
-    r = r.double()
+    r = exactly(r)
     power = r[:, :1]
     polynomial = torch.ones_like(power)
     reflections = [r[:, :0]]
@@ -94,7 +95,7 @@ def selected(r: Float[Tensor, "S L"], lags: int, rate: float, band: float) -> Fl
         raise ConfigError(
             f"band {band} must lie above 0 and not above half the sampling rate {rate}."
         )
-    return r.double() @ _selection(r.shape[1], lags, 2 * band / rate).to(r.device)
+    return exactly(r) @ _selection(r.shape[1], lags, 2 * band / rate).to(r.device)
 
 
 def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S q"]:
@@ -105,7 +106,7 @@ def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S 
         lags: the largest lag returned.
         warp: coefficient of the all-pass, in (-1, 1).
     """
-    return r.double() @ _warping(r.shape[1], lags, warp).to(r.device)
+    return exactly(r) @ _warping(r.shape[1], lags, warp).to(r.device)
 
 
 def warped_burg(x: Float[Tensor, "S L"], order: int, warp: float) -> Autoregression:
@@ -123,7 +124,7 @@ def warped_burg(x: Float[Tensor, "S L"], order: int, warp: float) -> Autoregress
     """
     if not 0 <= order < x.shape[1]:
         raise ConfigError(f"order {order} does not fit a series of {x.shape[1]} steps: use less.")
-    x = x.double()
+    x = exactly(x)
     total = vecdot(x, x)[:, None]
     forward = backward = x
     reflections = [x[:, :0]]
@@ -191,8 +192,8 @@ def log_spectrum(
         warp: the scale the coefficients live on.
     """
     lags = torch.arange(coefficients.shape[1] + 1, device=coefficients.device)
-    angles = bent(frequencies.double(), warp)[:, None] * lags
-    polynomial = pad(coefficients.double(), (1, 0), value=1.0)
+    angles = bent(exactly(frequencies), warp)[:, None] * lags
+    polynomial = pad(exactly(coefficients), (1, 0), value=1.0)
     real, imaginary = polynomial @ angles.cos().T, polynomial @ angles.sin().T
     return -(real.square() + imaginary.square()).log()
 
@@ -222,7 +223,7 @@ def unwarp(
             row = np.convolve(row, shift if i < k else grow)
         rows.append(row)
     terms = torch.from_numpy(np.array(rows)).to(coefficients.device)
-    return terms[0], pad(coefficients.double(), (1, 0), value=1.0) @ terms
+    return terms[0], pad(exactly(coefficients), (1, 0), value=1.0) @ terms
 
 
 def _pairs(x: Float[Tensor, "S L"], size: int) -> Float[Tensor, "S n"]:

@@ -126,4 +126,4 @@ def coverage(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float =
     """How often the truth lies within the middle ``share`` of a mixture; NaN does not count."""
     below = mixture.cdf(truth)
     inside = (below - 0.5).abs() <= share / 2
-    return float(inside[~torch.isnan(truth)].double().mean())
+    return float(inside[~torch.isnan(truth)].cpu().double().mean())

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tslm.errors import ConfigError
+from tslm.exact import exactly
 from tslm.lexicon import Lexicon
 
 WORDS = (
@@ -27,6 +28,8 @@ WORDS = (
 class Prototypes(nn.Module, ABC):
     """Vectors like those of words; ``forward`` gives all of them, and remembers nothing."""
 
+    count: int  # of them
+
     @abstractmethod
     def forward(self) -> Float[Tensor, "K D"]:
         """The vectors, in the units of the word table."""
@@ -36,7 +39,9 @@ class SpectralPrototypes(Prototypes):
     """A trained map of an orthogonal basis of the word table: V' x D weights.
 
     The basis is that of E's columns, in order of their strength, with the size a published
-    prototype begins with; so weights of about 1 make vectors of about that size.
+    prototype begins with; so weights of about 1 make vectors of about that size. It is saved with
+    the weights that stand on it: directions have no sign of their own, and those found for another
+    precision or on another machine may point the other way.
 
     Args:
         lexicon: the words.
@@ -45,9 +50,10 @@ class SpectralPrototypes(Prototypes):
 
     def __init__(self, lexicon: Lexicon, count: int) -> None:
         super().__init__()
+        self.count = count
         basis = spectral_basis(lexicon.words.cpu())
         self.basis: Float[Tensor, "D D"]
-        self.register_buffer("basis", basis, persistent=False)
+        self.register_buffer("basis", basis)
         self.weight = nn.Parameter(torch.randn(count, len(basis)))
 
     def forward(self) -> Float[Tensor, "K D"]:
@@ -64,7 +70,7 @@ class VocabularyPrototypes(Prototypes):
 
     def __init__(self, lexicon: Lexicon, count: int) -> None:
         super().__init__()
-        self.lexicon = lexicon
+        self.lexicon, self.count = lexicon, count
         self.map = nn.Linear(len(lexicon.words), count)
 
     def forward(self) -> Float[Tensor, "K D"]:
@@ -83,7 +89,7 @@ class WordPrototypes(Prototypes):
         super().__init__()
         if not words:
             raise ConfigError("The list of words for prototypes is empty. Name some.")
-        self.words = tuple(words)
+        self.words, self.count = tuple(words), len(words)
         ids = lexicon.tokenizer([f" {word}" for word in words], add_special_tokens=False)
         vectors = [lexicon.embed(torch.tensor(one)).mean(0) for one in ids["input_ids"]]
         self.vectors: Float[Tensor, "K D"]
@@ -104,6 +110,7 @@ class RandomPrototypes(Prototypes):
 
     def __init__(self, width: int, count: int, kind: str) -> None:
         super().__init__()
+        self.count = count
         drawn = {
             "uniform": lambda: torch.rand(count, width) * 10 - 5,
             "normal": lambda: torch.randn(count, width) * 5,
@@ -154,7 +161,7 @@ def spectral_basis(words: Float[Tensor, "V D"]) -> Float[Tensor, "D D"]:
     Row i is a principal direction of the (uncentred) words, times their strength in it, over
     ``sqrt(3 V)``: what a row of uniform weights in ``[-1/sqrt(V), 1/sqrt(V)]`` makes of the table.
     """
-    gram = (words.T @ words).double()
+    gram = exactly(words.T @ words)
     strength, directions = torch.linalg.eigh(gram)
     scaled = directions.T.flip(0) * strength.flip(0).clamp(min=0).sqrt()[:, None]
     return (scaled / sqrt(3 * len(words))).to(words.dtype)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from tslm.nn.prototypes import Prototypes
+from tslm.nn.remembered import Remembered
 
 
 class Reprogramming(nn.Module):
@@ -42,7 +43,7 @@ class Reprogramming(nn.Module):
         self.key = nn.Linear(width, heads * head_width)
         self.value = nn.Linear(width, heads * head_width)
         self.out = nn.Linear(heads * head_width, width)
-        self._known: tuple[tuple[int, ...], Tensor, Tensor] | None = None
+        self._known: Remembered[tuple[Tensor, Tensor]] = Remembered()
 
     def forward(self, patches: Float[Tensor, "S N d"]) -> Float[Tensor, "S N D"]:
         keys, values = self._keys_and_values()
@@ -62,13 +63,7 @@ class Reprogramming(nn.Module):
         return scores.softmax(-1).mean(1)
 
     def _keys_and_values(self) -> tuple[Float[Tensor, "1 h K k"], Float[Tensor, "1 h K k"]]:
-        if self.training or torch.is_grad_enabled():
-            return self._made()
-        sources = [*self.prototypes.parameters(), *self.key.parameters(), *self.value.parameters()]
-        stamp = tuple(number for w in sources for number in (w.data_ptr(), w._version))
-        if self._known is None or self._known[0] != stamp:
-            self._known = (stamp, *self._made())
-        return self._known[1:]
+        return self._known(self, self._made)
 
     def _made(self) -> tuple[Float[Tensor, "1 h K k"], Float[Tensor, "1 h K k"]]:
         words = self.prototypes()

@@ -10,6 +10,7 @@ import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import pad
 
 Norm = Literal["window", "prefix", "first_segment"]
 NORMS: tuple[str, ...] = get_args(Norm)
@@ -58,26 +59,27 @@ class Scale:
         return (past - self.loc) / self.spread
 
     def undo(self, values: Float[Tensor, "B M C"]) -> Float[Tensor, "B M C"]:
-        """Back to the units of the window; values beyond it take its last statistics."""
-        return self.stretch(values) + self.level(values.shape[1])
-
-    def stretch(self, values: Float[Tensor, "B M C"]) -> Float[Tensor, "B M C"]:
-        """Back to the spread of the window, but not to its level."""
-        return values * _last(self.spread, values.shape[1])
-
-    def level(self, steps: int) -> Float[Tensor, "B J C"]:
-        """The level of M values that end with the window or follow it: one each, or one for all."""
-        return _last(self.loc, steps)
+        """Back to the units of the window, for values that follow it."""
+        return values * self.spread[:, -1:] + self.loc[:, -1:]
 
     @property
     def last(self) -> "Scale":
         """The last statistics alone: for what follows the window."""
         return Scale(self.loc[:, -1:], self.spread[:, -1:])
 
+    def preceding(self, steps: int, step: int) -> "Scale":
+        """The statistics of M values that are forecast in groups, each from what precedes it.
 
-def _last(statistic: Float[Tensor, "B K C"], steps: int) -> Float[Tensor, "B J C"]:
-    """The statistics of the last ``steps`` steps; one for all of them if the window has fewer."""
-    return statistic[:, -steps:] if statistic.shape[1] >= steps else statistic[:, -1:]
+        Args:
+            steps: values in all, M, a multiple of ``step``; they end ``step`` steps after the
+                window.
+            step: steps of a group.
+        """
+        if self.loc.shape[1] == 1:
+            return self
+        groups = torch.arange(steps // step, device=self.loc.device).flip(0)
+        before = (self.loc.shape[1] - 1 - groups * step).repeat_interleave(step)
+        return Scale(self.loc[:, before], self.spread[:, before])
 
 
 def _moments(past: Float[Tensor, "B L C"]) -> tuple[Tensor, Tensor]:
@@ -89,17 +91,22 @@ def _moments(past: Float[Tensor, "B L C"]) -> tuple[Tensor, Tensor]:
 
 
 def _running_moments(past: Float[Tensor, "B L C"], segment: int) -> tuple[Tensor, Tensor]:
-    """Moments of segments 0..i for each i, repeated over the steps of segment i."""
+    """Moments of segments 0..i for each i, repeated over the steps of segment i.
+
+    Segments end with the window; the first is shorter where they do not tile it.
+    """
     origin, _ = _moments(_first_observed(past, segment))  # sums of squares about a near value
-    parts = rearrange(past - origin, "B (N P) C -> B N P C", P=segment)
+    short = -past.shape[1] % segment
+    whole = pad(past - origin, (0, 0, short, 0), value=torch.nan)
+    parts = rearrange(whole, "B (N P) C -> B N P C", P=segment)
     observed = ~torch.isnan(parts)
     parts = torch.nan_to_num(parts)
     n = observed.sum(2).cumsum(1).clamp(min=1)
     loc = parts.sum(2).cumsum(1) / n
     variance = (parts.square().sum(2).cumsum(1) / n - loc.square()).clamp(min=0)
     return (
-        repeat(loc + origin, "B N C -> B (N P) C", P=segment),
-        repeat(variance, "B N C -> B (N P) C", P=segment),
+        repeat(loc + origin, "B N C -> B (N P) C", P=segment)[:, short:],
+        repeat(variance, "B N C -> B (N P) C", P=segment)[:, short:],
     )
 
 
