@@ -124,6 +124,23 @@ def device_of(cfg: DictConfig) -> torch.device:
         return torch.device("cpu")
 
 
+def device_named(name: str | torch.device) -> torch.device:
+    """A device of this computer, by its name.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"device={str(name)!r} is not a device of this computer: {str(error).splitlines()[0]} "
+            "Use device='cpu', or 'cuda:0' and the like where there is one."
+        ) from error
+    return device
+
+
 def dtype_of(cfg: DictConfig, device: torch.device) -> torch.dtype:
     """The precision of a frozen body: as asked, else bf16 where the device is made for it."""
     if cfg.precision is None:

@@ -1,5 +1,6 @@
 """Baselines under the verbs of the estimator: what every language model must beat."""
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -8,7 +9,7 @@ from omegaconf import DictConfig
 from tslm.assembly import ANY, baseline
 from tslm.config import configure, part_class
 from tslm.spec import Spec
-from tslm.trained import TrainedForecaster
+from tslm.trained import LIVE, TrainedForecaster
 from tslm.types import Forecaster, Task
 
 COVARIATES = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
@@ -18,6 +19,7 @@ OWN = (
     "context_length",
     "learning_rate",
     "batch_size",
+    *LIVE,
 )  # each model has its own
 
 
@@ -66,6 +68,10 @@ class BaselineForecaster(TrainedForecaster):
         alias: name of the forecast column; None is the class name of the model.
         random_state: seed; None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+        logger: where losses are written to: a logger of Lightning, or a list of them. The loss by
+            step is in ``history_`` in any case. Not saved, nor are the next two.
+        callbacks: further callbacks of Lightning.
+        trainer_kwargs: further words for Lightning's trainer: ``{"log_every_n_steps": 10}``.
 
     Examples:
         >>> from tslm import BaselineForecaster
@@ -113,6 +119,9 @@ class BaselineForecaster(TrainedForecaster):
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
+        logger: Any = None,
+        callbacks: Sequence[Any] | None = None,
+        trainer_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.h = h
@@ -148,13 +157,16 @@ class BaselineForecaster(TrainedForecaster):
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
+        self.logger = logger
+        self.callbacks = callbacks
+        self.trainer_kwargs = trainer_kwargs
 
     @property
     def name(self) -> str:
         return self.alias or str(self._part(self._configure()).__name__)
 
     def _configure(self) -> DictConfig:
-        params = self.get_params(deep=False)
+        params = self.stored_params()
         values = {key: value for key, value in params.items() if key not in self.parts}
         return configure({part: params[part] for part in self.parts}, values)
 

@@ -1,7 +1,7 @@
 """The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
@@ -98,6 +98,10 @@ class TSLMForecaster(TrainedForecaster):
         alias: name of the forecast column; None is the adapter's class name.
         random_state: seed; the same one gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
+        logger: where losses are written to: a logger of Lightning, or a list of them. The loss by
+            step is in ``history_`` in any case. Not saved, nor are the next two.
+        callbacks: further callbacks of Lightning.
+        trainer_kwargs: further words for Lightning's trainer: ``{"log_every_n_steps": 10}``.
 
     Examples:
         >>> from tslm import TSLMForecaster
@@ -159,6 +163,9 @@ class TSLMForecaster(TrainedForecaster):
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
+        logger: Any = None,
+        callbacks: Sequence[Any] | None = None,
+        trainer_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
         self.h = h
         self.adapter = adapter
@@ -204,6 +211,9 @@ class TSLMForecaster(TrainedForecaster):
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
+        self.logger = logger
+        self.callbacks = callbacks
+        self.trainer_kwargs = trainer_kwargs
 
     @property
     def name(self) -> str:
@@ -226,6 +236,7 @@ class TSLMForecaster(TrainedForecaster):
         *,
         static_df: pd.DataFrame | None = None,
         val_df: pd.DataFrame | None = None,
+        warm_start: bool = False,
         folder: str | Path | None = None,
     ) -> "TSLMForecaster":
         """Train the adapter and the decoder on a long frame.
@@ -236,13 +247,16 @@ class TSLMForecaster(TrainedForecaster):
             static_df: ``static_exog``, and what ``prompt`` names, of each series, one row each;
                 else ``df`` has them as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
+            warm_start: whether training begins with the weights of the last ``fit``, and with its
+                sizes: a few steps then bring a model up to date with newer rows.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
         Raises:
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
+            NotFittedError: if ``warm_start`` is asked for before any ``fit``.
         """
-        super().fit(df, static_df=static_df, val_df=val_df, folder=folder)
+        super().fit(df, static_df=static_df, val_df=val_df, warm_start=warm_start, folder=folder)
         part = self._part(self.config_)
         if self.prompt and not part.reads_text:
             warnings.warn(
@@ -318,7 +332,7 @@ class TSLMForecaster(TrainedForecaster):
         )
 
     def _configure(self) -> DictConfig:
-        params = self.get_params(deep=False)
+        params = self.stored_params()
         values = {key: value for key, value in params.items() if key not in self.parts}
         if self.pretrained is not None:
             values["pretrained"] = str(self.pretrained)

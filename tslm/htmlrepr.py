@@ -5,6 +5,8 @@ from typing import Any
 
 from torch import nn
 
+from tslm.weights import summary_of
+
 STYLE = """\
 <style scoped>
 .tslm {font-family: system-ui, sans-serif; font-size: 13px; border: 1px solid #8884;
@@ -51,20 +53,13 @@ def _table(values: dict[str, Any]) -> str:
 
 def _weights(model: nn.Module) -> str:
     """Counted by part; those of a body that is never trained are frozen."""
-    counts = {}
-    for part, module in model.named_children():
-        trained = sum(w.numel() for w in module.parameters() if w.requires_grad)
-        frozen = sum(w.numel() for w in module.parameters() if not w.requires_grad)
-        if trained + frozen:
-            counts[part] = (frozen, trained)
-    frozen, trained = (
-        (sum(column) for column in zip(*counts.values(), strict=True)) if counts else (0, 0)
-    )
+    counts = summary_of(model)
+    trained, frozen = counts.trained.iloc[-1], counts.frozen.iloc[-1]
     if not frozen + trained:
         return "<small>nothing in it is trained</small>"
     rows = "".join(
         f"<tr><td>{escape(part)}</td><td>{f:,} frozen</td><td>{t:,} trained</td></tr>"
-        for part, (f, t) in counts.items()
+        for part, t, f in counts.drop(index="all")[["trained", "frozen"]].itertuples()
     )
     return (
         f'<div class="bar"><div class="frozen" style="flex: {frozen}"></div>'

@@ -3,9 +3,10 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from inspect import signature
 from signal import SIGINT, getsignal, signal
 from threading import current_thread, main_thread
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from lightning import LightningModule, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 from lightning_utilities.core.rank_zero import rank_zero_only
@@ -21,6 +23,29 @@ from omegaconf import DictConfig, OmegaConf
 from tslm.errors import ConfigError
 
 TERMINATED = 143  # the exit code of what SIGTERM ended
+OURS = {  # words of Lightning's trainer that settings say
+    "accelerator": "accelerator",
+    "callbacks": "callbacks",
+    "devices": "devices",
+    "enable_progress_bar": "verbose",
+    "gradient_clip_val": "trainer=Spec('one_cycle', clip=...)",
+    "logger": "logger",
+    "max_epochs": "max_epochs",
+    "max_steps": "max_steps",
+    "precision": "precision, of the body",
+    "strategy": "strategy",
+}
+MINE = {  # and words of which training makes its own use
+    "check_val_every_n_epoch",
+    "default_root_dir",
+    "enable_checkpointing",
+    "limit_val_batches",
+    "num_sanity_val_steps",
+    "plugins",
+    "self",
+    "use_distributed_sampler",
+    "val_check_interval",
+}
 UNUSED = "ddp_find_unused_parameters_true"  # DDP that takes weights without a gradient
 
 
@@ -32,17 +57,38 @@ class Machine:
         accelerator: ``auto``, ``cpu``, ``gpu``, ...
         devices: how many, or a list of which.
         strategy: how several train together.
+        logger: where losses are written to: a logger of Lightning, or several.
+        callbacks: further callbacks of Lightning.
+        trainer_kwargs: further words for its trainer, such as ``log_every_n_steps``.
     """
 
     accelerator: str = "auto"
     devices: Any = 1
     strategy: str = "auto"
+    logger: Any = None
+    callbacks: Sequence[Callback] = ()
+    trainer_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, cfg: DictConfig) -> "Machine":
-        """The machine that settings name."""
+    def of(cls, cfg: DictConfig, **live: Any) -> "Machine":
+        """The machine that settings name, with what only code can supply.
+
+        Raises:
+            ConfigError: if it is told in Lightning's words what settings say.
+        """
         devices = OmegaConf.to_container(cfg).get("devices", 1)  # type: ignore[union-attr]
-        return cls(cfg.accelerator, devices, cfg.strategy)
+        return cls(cfg.accelerator, devices, cfg.strategy, **live)
+
+    def __post_init__(self) -> None:
+        for word in self.trainer_kwargs:
+            if word in OURS:
+                raise ConfigError(
+                    f"trainer_kwargs has {word!r}, which is a setting. Use {OURS[word]}."
+                )
+            if word not in signature(Trainer.__init__).parameters or word in MINE:
+                raise ConfigError(
+                    f"trainer_kwargs has {word!r}, which Lightning's trainer cannot be told here."
+                )
 
     def trainer(self, **options: Any) -> Trainer:
         """A silent Lightning trainer on this machine.
@@ -65,14 +111,16 @@ class Machine:
         Raises:
             ConfigError: if this computer has no such machine.
         """
-        return self.trainer(
-            enable_checkpointing=False, enable_progress_bar=False
-        ).strategy.root_device
+        bare = Machine(self.accelerator, self.devices, self.strategy)
+        trainer = bare.trainer(enable_checkpointing=False, enable_progress_bar=False)
+        return trainer.strategy.root_device
 
     def _trainer(self, strategy: str, options: dict[str, Any]) -> Trainer:
         self._check_cores()
         words: dict[str, Any] = {"accelerator": self.accelerator, "devices": self.devices}
-        silent = {"logger": False, "enable_model_summary": False}
+        silent = {"logger": self.logger or False, "enable_model_summary": False}
+        options = {**self.trainer_kwargs, **options}
+        options["callbacks"] = [*options.get("callbacks", ()), *self.callbacks]
         with quiet():
             try:
                 return Trainer(**words, strategy=strategy, **{**silent, **options})

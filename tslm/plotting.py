@@ -77,6 +77,32 @@ def plot_forecasts(
     return _panels(past, ahead, ids, shown, names)
 
 
+def plot_history(history: pd.DataFrame) -> Figure:
+    """Draw the loss by step, the measure of validation beside it, the learning rate below.
+
+    Args:
+        history: ``history_`` of a forecaster.
+
+    Raises:
+        DataError: if it has no row.
+    """
+    if history.empty:
+        raise DataError("Nothing was trained, so there is no loss to draw.")
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(6.5, 4), sharex=True, height_ratios=[3, 1], layout="constrained"
+    )
+    above.plot(history.step, history.loss, color="0.35", lw=1, label="training loss")
+    for name in history.columns.intersection(["val_mse", "val_loss"]):
+        looks = history.dropna(subset=[name])
+        above.plot(looks.step, looks[name], color="C1", marker="o", ms=4, label=name)
+    above.set_ylabel("loss")
+    above.legend(frameon=False)
+    below.plot(history.step, history.learning_rate, color="0.35", lw=1)
+    below.set_ylabel("learning rate")
+    below.set_xlabel("step")
+    return figure
+
+
 def _recent(df: pd.DataFrame, ahead: pd.DataFrame | None, ids: Any, names: Columns) -> pd.DataFrame:
     """What happened, in the order of time, back to a few horizons before the forecasts."""
     past = df[df[names.id].isin(ids)].sort_values([names.id, names.time])

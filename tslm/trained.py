@@ -2,6 +2,7 @@
 
 import warnings
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import chain
@@ -13,11 +14,13 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
+from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+import tslm.history as losses
 import tslm.saving as saving
-from tslm.assembly import ANY, device_of, settle, task_of
+from tslm.assembly import ANY, device_named, device_of, settle, task_of
 from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
 from tslm.conformal import ENOUGH, FEW, Calibration, check, stretch_of, wanted
@@ -42,7 +45,9 @@ from tslm.spec import Spec
 from tslm.training import Recipe, train, trained_state, trained_weights
 from tslm.types import Facts, Forecaster, Task
 from tslm.verdict import Verdict, judge
+from tslm.weights import summary_of
 
+LIVE = ("logger", "callbacks", "trainer_kwargs")  # parameters that are no settings
 LOOK = 1024  # validation windows looked at during training, evenly spread
 INTERVALS = "intervals."  # what the names of their tensors begin with, in a saved model
 LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
@@ -58,6 +63,11 @@ class TrainedForecaster(LongFrameForecaster):
     report_: Report | None
     val_size: int | None
     verbose: int
+    logger: Any
+    callbacks: Sequence[Callback] | None
+    trainer_kwargs: Mapping[str, Any] | None
+
+    history_: pd.DataFrame  # one row a training step: loss, learning rate, validation
 
     @abstractmethod
     def _configure(self) -> DictConfig:
@@ -99,6 +109,7 @@ class TrainedForecaster(LongFrameForecaster):
         *,
         static_df: pd.DataFrame | None = None,
         val_df: pd.DataFrame | None = None,
+        warm_start: bool = False,
         folder: str | Path | None = None,
     ) -> "TrainedForecaster":
         """Learn from a long frame.
@@ -108,15 +119,19 @@ class TrainedForecaster(LongFrameForecaster):
             y: ignored; scikit-learn passes it.
             static_df: what holds for each series, one row each; else ``df`` has it as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
+            warm_start: whether training begins with the weights of the last ``fit``, and with its
+                sizes: a few steps then bring a model up to date with newer rows.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
         Raises:
             DataError: if the frame breaks the contract; the message names ids and dates.
             ConfigError: if a setting is impossible.
+            NotFittedError: if ``warm_start`` is asked for before any ``fit``.
         """
         chosen = self._chosen()
         cfg = self._configure()
-        device = Machine.of(cfg).device  # what this computer lacks is refused before the work
+        cfg = self._as_before(cfg) if warm_start else cfg
+        device = self._machine(cfg).device  # what this computer lacks is refused before the work
         df = self.joined(df, static_df)
         val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
@@ -139,7 +154,8 @@ class TrainedForecaster(LongFrameForecaster):
             kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
             check(kind, model)
             self._begin(model)
-            self._learn(cfg, model, panel, shown, split, run)
+            start = trained_state(self.forecaster_) if warm_start else {}
+            history = self._learn(cfg, model, panel, shown, split, run, start)
             if effects is not None and panel.lead is not None:
                 share = self._share_led(cfg, model, panel, split)
                 effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
@@ -147,7 +163,7 @@ class TrainedForecaster(LongFrameForecaster):
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device)
-        self.effects_ = effects
+        self.effects_, self.history_ = effects, history
         self.contexts_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
@@ -199,7 +215,7 @@ class TrainedForecaster(LongFrameForecaster):
             rows = rows.without_series()
             effects = None if effects is None else effects.without_series()
         stored = rows.to_arrays()
-        params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
+        params = {name: saving.plain(value) for name, value in self.stored_params().items()}
         facts = {
             "kind": type(self).__name__,
             "params": params,
@@ -211,6 +227,7 @@ class TrainedForecaster(LongFrameForecaster):
             "report": None if report is None else report.to_dict(),
             "frames": self.kind_ and self.kind_.value,
             "verdict": self.verdict_.to_dict(),
+            "training": losses.stored(self.history_),
             "effects": None if effects is None else effects.to_dict(),
             **self._identity(),
         }
@@ -224,20 +241,29 @@ class TrainedForecaster(LongFrameForecaster):
 
     @classmethod
     def load(
-        cls, path: str | Path, *, backbone: str | Path | None = None, download: bool = False
+        cls,
+        path: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        backbone: str | Path | None = None,
+        download: bool = False,
     ) -> "TrainedForecaster":
         """Read a saved folder; the body must be here already, unless ``download`` is set.
 
         Args:
             path: the folder.
+            device: where to forecast, such as "cpu" or "cuda:1"; None is where its settings say,
+                the accelerator that is here for "auto".
             backbone: where the body is now, if not where it was at ``fit``; it must be the same.
             download: whether the body may be fetched.
 
         Raises:
             DataError: if the folder is damaged, altered, of a newer version, or of another class.
             BackboneError: if the body is not here or is not the one trained with.
-            ConfigError: if ``backbone`` is given and the model has none.
+            ConfigError: if ``backbone`` is given and the model has none, or there is no such
+                ``device``.
         """
+        where = None if device is None else device_named(device)
         saved = saving.read(path)
         if saved.facts["kind"] != cls.__name__:
             raise DataError(f"{path} holds a {saved.facts['kind']}; {cls.__name__} cannot load it.")
@@ -250,7 +276,35 @@ class TrainedForecaster(LongFrameForecaster):
                 model.set_params(backbone=str(backbone))
                 saved.facts["settled"]["values"]["backbone"] = str(backbone)
         model._restore(saved, path, download)
+        if where is not None:
+            model.forecaster_.to(where)
         return model
+
+    def stored_params(self) -> dict[str, Any]:
+        """Parameters without the live objects of Lightning, which belong to one process."""
+        params = self.get_params(deep=False)
+        return {name: value for name, value in params.items() if name not in LIVE}
+
+    def summary(self) -> pd.DataFrame:
+        """Count the weights of each part of the fitted model.
+
+        Returns:
+            One row a part (adapter, backbone, decoder, base; or the model whole), and their sum:
+            its class, weights that are trained, weights that are frozen, and megabytes.
+        """
+        self._check_fitted()
+        return summary_of(self.forecaster_)
+
+    def plot_history(self) -> Any:
+        """Draw the loss by step, and the measure of validation beside it, by matplotlib.
+
+        Raises:
+            DataError: if nothing was trained.
+        """
+        from tslm.plotting import plot_history
+
+        self._check_fitted()
+        return plot_history(self.history_)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -310,6 +364,7 @@ class TrainedForecaster(LongFrameForecaster):
                 self.effects_ = Effects.from_stored(effects, saved.history, self.contexts_.ids)
         with saving.damage(f"{path}: its report and verdict"):
             self.verdict_ = Verdict.from_dict(facts["verdict"])
+            self.history_ = losses.read(facts.get("training"))
             report = facts.get("report")  # older ones have none
             self.report_ = None if report is None else Report.from_dict(report)
             self.kind_ = facts.get("frames") and nw.Implementation(facts["frames"])
@@ -383,8 +438,15 @@ class TrainedForecaster(LongFrameForecaster):
         shown: Ints,
         split: Ints,
         run: Run,
-    ) -> None:
-        """Show the forecaster windows of the rows ``shown``; train the weights it has."""
+        start: Mapping[str, Tensor],
+    ) -> pd.DataFrame:
+        """Show the forecaster windows of the rows ``shown``; train the weights it has.
+
+        Training begins with the weights ``start``. A base always learns anew.
+
+        Returns:
+            The loss by step.
+        """
         step = model.step if isinstance(model, Network) else cfg.h
         length = cfg.context_length
         windows = Windows(
@@ -400,13 +462,17 @@ class TrainedForecaster(LongFrameForecaster):
                 model.prepare(start_times(part, model.patch_len))
         some = spread(len(windows), LEARNT) if len(windows) else None
         model.learn(Batches(windows, some), Batches(val, looked_at))
+        history = losses.read(None)
+        if isinstance(model, Network):
+            _begin_with(model, start)
         if isinstance(model, Network) and trained_weights(model):
             sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
                 windows, cfg.batch_size, run.seed
             )
             data = WindowData(windows, sampler, val if len(val) else None, looked_at)
-            self._train(cfg, model, data, run)
+            history = self._train(cfg, model, data, run)
         model.calibrate(Batches(val, looked_at))
+        return history
 
     def _calibrated(
         self,
@@ -475,17 +541,40 @@ class TrainedForecaster(LongFrameForecaster):
             )
         return share
 
-    def _train(self, cfg: DictConfig, model: Network, data: WindowData, run: Run) -> None:
+    def _machine(self, cfg: DictConfig) -> Machine:
+        """Where to train, with the loggers and callbacks given."""
+        return Machine.of(
+            cfg,
+            logger=self.logger,
+            callbacks=tuple(self.callbacks or ()),
+            trainer_kwargs=self.trainer_kwargs or {},
+        )
+
+    def _as_before(self, cfg: DictConfig) -> DictConfig:
+        """Settings with the sizes that ``fit`` settled on, where they leave them open."""
+        self._check_fitted()
+        cfg = cfg.copy()
+        names = [name for name in (*self.parts, "context_length") if name in cfg]
+        for name in names:
+            own, before = cfg[name], self.config_[name]
+            if own is None:
+                cfg[name] = before
+            elif OmegaConf.is_dict(own) and OmegaConf.is_dict(before):
+                open_sizes = [key for key in own if own[key] is None and key in before]
+                own.update({key: before[key] for key in open_sizes})
+        return cfg
+
+    def _train(self, cfg: DictConfig, model: Network, data: WindowData, run: Run) -> pd.DataFrame:
         steps = cfg.max_steps
         if isinstance(data.sampler, EpochWindows):
             steps = cfg.max_epochs * data.sampler.steps_per_epoch
         recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=steps)
-        train(
+        return train(
             model,
             data,
             recipe,
             horizon=cfg.h,
-            machine=Machine.of(cfg),
+            machine=self._machine(cfg),
             patience=cfg.early_stopping_patience,
             folder=run.folder,
             name=run.name,
@@ -495,6 +584,23 @@ class TrainedForecaster(LongFrameForecaster):
     def _prepare(self, time: Int[Tensor, "B T"]) -> None:
         if isinstance(self.forecaster_, Network):
             self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
+
+
+def _begin_with(model: Network, start: Mapping[str, Tensor]) -> None:
+    """Give a model the weights of another, but for those of its base.
+
+    Raises:
+        ConfigError: if they are of other sizes.
+    """
+    kept = {name: tensor for name, tensor in start.items() if not name.startswith("base.")}
+    own = model.state_dict()
+    other = [name for name in kept if name not in own or own[name].shape != kept[name].shape]
+    if other:
+        raise ConfigError(
+            f"warm_start goes on with the weights of the last fit, and {other[0]} has another size "
+            "now. Set the sizes of that fit, or fit without warm_start."
+        )
+    model.load_state_dict(kept, strict=False)
 
 
 def _split(frame: Frame, kept: Ints, joint: bool) -> tuple[Frame, Ints]:

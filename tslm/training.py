@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import pandas as pd
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, EarlyStopping
@@ -17,6 +18,7 @@ from tslm.data.module import WindowData
 from tslm.data.windows import Batches
 from tslm.errors import ConfigError
 from tslm.exact import exactly
+from tslm.history import History
 from tslm.machine import Machine, run
 from tslm.networks.base import CRITERIA, Network
 from tslm.progress import Bar
@@ -219,7 +221,7 @@ def train(
     folder: Path | None = None,
     name: str = "",
     progress: bool = True,
-) -> None:
+) -> pd.DataFrame:
     """Train the model in place; it stays on the device it was trained on.
 
     Args:
@@ -236,6 +238,9 @@ def train(
         name: of the run, which its checkpoints bear.
         progress: whether to show a bar.
 
+    Returns:
+        Its ``History``: one row a step.
+
     Raises:
         SystemExit: with ``TERMINATED``, if the process is told to end.
         KeyboardInterrupt: at Ctrl-C.
@@ -244,7 +249,8 @@ def train(
     """
     last = folder / LAST if folder else None
     every = max(recipe.steps // recipe.looks, 1)
-    callbacks: list[Callback] = []
+    history = History(watched(model))
+    callbacks: list[Callback] = [history]
     if patience is not None:
         _check_judged(data, patience)
         score = watched(model)
@@ -273,6 +279,7 @@ def train(
     run(trainer, module, datamodule=data, ckpt_path=resumed, weights_only=True)
     check_finite(model, recipe.learning_rate)
     model.to(device).eval()
+    return history.frame
 
 
 def _check_judged(data: WindowData, patience: int) -> None:

@@ -124,7 +124,7 @@ def _suggest(trial: optuna.Trial, name: str, choices: Any) -> Any:
 
 def _print(model: TrainedForecaster, df: pd.DataFrame, space: Space) -> str:
     """What a study is about, in a few letters."""
-    params = {name: plain(value) for name, value in model.get_params(deep=False).items()}
+    params = {name: plain(value) for name, value in model.stored_params().items()}
     text = json.dumps(
         [params, {key: dict(v) if isinstance(v, Mapping) else v for key, v in space.items()}],
         default=str,

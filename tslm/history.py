@@ -1,0 +1,66 @@
+"""The loss by step of a training run."""
+
+from typing import Any
+
+import pandas as pd
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+
+COLUMNS = ("step", "loss", "learning_rate")
+
+
+class History(Callback):
+    """Loss and learning rate of every step, and the measure of validation; a resumed run goes on.
+
+    Args:
+        watched: that measure, ``val_mse`` or ``val_loss``.
+    """
+
+    def __init__(self, watched: str) -> None:
+        self.watched = watched
+        self.steps: list[list[Any]] = []
+        self.looks: list[list[Any]] = []
+        self._rate = 0.0
+
+    def on_train_batch_start(
+        self, trainer: Trainer, module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.steps.append([trainer.global_step, outputs["loss"].detach(), self._rate])
+
+    def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
+        self.looks.append([trainer.global_step, float(trainer.callback_metrics[self.watched])])
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a step; where validation was not looked at, its measure is missing."""
+        frame = pd.DataFrame(self._plain(), columns=COLUMNS)
+        if not self.looks:
+            return frame
+        looks = pd.DataFrame(self.looks, columns=["step", self.watched])
+        return frame.merge(looks, on="step", how="left")
+
+    def _plain(self) -> list[list[Any]]:
+        return [[step, float(loss), rate] for step, loss, rate in self.steps]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": self._plain(), "looks": self.looks}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.steps, self.looks = state["steps"], state["looks"]
+
+
+def stored(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """A history as JSON; what is missing is None."""
+    plain = frame.astype(object).where(frame.notna(), None)
+    return {str(name): plain[name].tolist() for name in plain}
+
+
+def read(columns: dict[str, list[Any]] | None) -> pd.DataFrame:
+    """The inverse of ``stored``; None is a model that does not say."""
+    frame = pd.DataFrame(columns or {name: [] for name in COLUMNS})
+    return frame.astype({name: "int64" if name == "step" else "float64" for name in frame})
