@@ -183,7 +183,7 @@ def trial(data: Benchmark, stride: int) -> Trial:
         name=data.name,
         known=known,
         val=val,
-        panel=lambda fitted: fitted.panel_of(_whole(data)),
+        frame=_whole(data),
         start=start,
         stop=stop,
         season=data.season_length,

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 import tslm.saving as saving
 from tslm.ablation.arms import Budget
 from tslm.ablation.report import Ablation
-from tslm.ablation.run import Say, Trial, held_out, run
+from tslm.ablation.run import Failure, Say, Trial, held_out, run
 from tslm.assembly import ANY, assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
@@ -292,7 +292,9 @@ class TSLMForecaster(TrainedForecaster):
         *,
         h: int | None = None,
         n_windows: int = 1,
-        budget: str = "quick",
+        static_df: pd.DataFrame | None = None,
+        val_df: pd.DataFrame | None = None,
+        budget: str | Budget = "quick",
         say: Say | None = None,
     ) -> pd.DataFrame:
         """Does the language model help? Train it and its substitutes, and compare.
@@ -304,7 +306,10 @@ class TSLMForecaster(TrainedForecaster):
             df: the long frame.
             h: steps forecast, the estimator's ``h`` by default.
             n_windows: horizons held out; more than three give an interval for few series.
-            budget: a file of ``conf/budget``: "quick" or "full".
+            static_df: as in ``fit``.
+            val_df: rows that follow those of ``df``: the horizons held out are the last of them,
+                and those before validate, in place of ``val_size``.
+            budget: a file of ``conf/budget`` ("quick", "full", "survey"), or a ``Budget``.
             say: told of each arm when it is done.
 
         Returns:
@@ -316,19 +321,36 @@ class TSLMForecaster(TrainedForecaster):
             ConfigError: if a setting is impossible.
         """
         horizon = self.h if h is None else positive("h", h)
-        trial = held_out(self, df, horizon * positive("n_windows", n_windows))
-        self.ablation_ = self.compare(trial, [horizon], Budget.of(budget), say)
+        rows = horizon * positive("n_windows", n_windows)
+        trial = held_out(self, df, rows, static_df=static_df, val_df=val_df)
+        asked = budget if isinstance(budget, Budget) else Budget.of(budget)
+        self.ablation_ = self.compare(trial, [horizon], asked, say)
         return self.ablation_.frame
 
     def compare(
         self, trial: Trial, horizons: Sequence[int], budget: Budget, say: Say | None = None
     ) -> Ablation:
-        """Train the model and all arms of a budget on a trial, and compare them."""
+        """Train the model and all arms of a budget on a trial, and compare them.
+
+        An arm that fails is left out of the report, with a warning, and ``failed`` says why.
+        """
         cfg = self._configure()
         language = self._part(cfg).language(dict(cfg.adapter)) if budget.language else {}
-        outcomes = list(run(self, trial, horizons, budget, language, say or _silent))
+        outcomes, failed = [], {}
+        for found in run(self, trial, horizons, budget, language, say or _silent):
+            if isinstance(found, Failure):
+                failed[found.arm.name] = found.reason
+                text = f"Arm {found.arm.name} failed and is left out: {found.reason}"
+                warnings.warn(text, UserWarning, stacklevel=2)
+            else:
+                outcomes.append(found)
         return Ablation.of(
-            outcomes, data=trial.name, model=self.name, budget=budget.name, season=trial.season
+            outcomes,
+            data=trial.name,
+            model=self.name,
+            budget=budget.name,
+            season=trial.season,
+            failed=failed,
         )
 
     def _configure(self) -> DictConfig:

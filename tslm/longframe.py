@@ -485,7 +485,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def _panel(self, df: pd.DataFrame) -> Panel:
         """New series, on the scale of their training where ``fit`` has seen them."""
         frame = self.read(df, self.calendar_)
-        return self.panel_of(aligned(frame) if self.forecaster_.joint else frame)
+        return self.panel_of(frame)
 
     def panel_of(self, frame: Frame, until: Ints | None = None) -> Panel:
         """A frame that was read, as the fitted model sees it.
@@ -496,6 +496,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 give its scale.
         """
         stats = self.contexts_.stats if until is None else None
+        frame = aligned(frame) if self.forecaster_.joint else frame
         panel = Panel.from_frame(frame, until=until, stats=stats)
         panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
         return panel if self.effects_ is None else self.effects_.applied(panel, frame)

@@ -41,6 +41,18 @@ class WindowErrors:
         by = unit[self.series]
         return replace(self, mse=self.mse / by**2, mae=self.mae / by)
 
+    def since(self, origin: Ints, first: Ints) -> "WindowErrors":
+        """The same errors with rows counted from an origin in each series.
+
+        Args:
+            origin: row of each series that is called 0.
+            first: the first row then that may be a target; windows before it are left out.
+        """
+        position = self.position - origin[self.series]
+        kept = position >= first[self.series]
+        columns = (self.series, position, self.mse, self.mae)
+        return WindowErrors(*(column[kept] for column in columns))
+
 
 def score(
     forecaster: Forecaster,

@@ -136,7 +136,7 @@ class TrainedForecaster(LongFrameForecaster):
         val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
-        kept = self._kept(frame) if val_df is None else self._given(frame, df, val_df)
+        kept = self._kept(frame) if val_df is None else self.rows_given(frame, df, val_df)
         frame, split = _split(frame, kept, self._joint(cfg))
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
@@ -377,6 +377,11 @@ class TrainedForecaster(LongFrameForecaster):
         """Whether one fit serves every horizon, or each is best fitted for."""
         return bool(self._part(self._configure()).one_for_all)
 
+    @property
+    def joint(self) -> bool:
+        """Whether it reads all series together, which must then end together."""
+        return self._joint(self._configure())
+
     def _begin(self, model: Forecaster) -> None:
         """Give a new model what it begins with; an empty hook."""
 
@@ -403,7 +408,7 @@ class TrainedForecaster(LongFrameForecaster):
     def _check_identity(self, facts: dict[str, Any], model: Forecaster) -> None:
         """Raise if a model is not made of what ``_identity`` told."""
 
-    def _given(self, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame) -> Ints:
+    def rows_given(self, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame) -> Ints:
         """How many last rows of each series are those of ``val_df``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said once, when both were read

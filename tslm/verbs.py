@@ -14,7 +14,7 @@ from tslm.config import listed
 from tslm.data.benchmarks import load
 from tslm.data.competitions import is_competition
 from tslm.data.frame import Columns
-from tslm.errors import ConfigError
+from tslm.errors import ConfigError, TslmError
 from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
 from tslm.evaluation import evaluate
 from tslm.saving import CHECKPOINTS
@@ -26,11 +26,9 @@ def fit(cfg: DictConfig, say: Say) -> None:
     """Train a model on a file and save it."""
     out = Path(cfg.out)
     saving.check_free(out, cfg.overwrite)
-    data = files.read_table(cfg.data)
-    val = None if cfg.val_data is None else files.read_table(cfg.val_data)
-    static = None if cfg.static is None else files.read_table(cfg.static)
+    data, beside = files.read_table(cfg.data), _beside(cfg)
     model = estimator_of(cfg)
-    model.fit(data, static_df=static, val_df=val, folder=out / CHECKPOINTS)
+    model.fit(data, **beside, folder=out / CHECKPOINTS)
     model.save(out, overwrite=True)
     for entry in model.verdict_.entries:
         say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
@@ -132,12 +130,21 @@ def ablate(cfg: DictConfig, say: Say) -> None:
         trial = protocol.trial(data, cfg.stride)
     else:
         horizons = listed(cfg.horizons) or [cfg.h]
-        trial = held_out(model, files.read_table(cfg.data), max(horizons) * cfg.n_windows)
+        rows = max(horizons) * cfg.n_windows
+        trial = held_out(model, files.read_table(cfg.data), rows, **_beside(cfg))
     budget = Budget.of(cfg.choices.budget, cfg.budget)
     ablation = model.compare(trial, horizons, budget, say)
     for answer in ablation.answers:
         say(answer.sentence)
     say("wrote " + ", ".join(map(str, ablation.save(cfg.out))))
+    if ablation.gaps:
+        raise TslmError(f"The report lacks what failed. {' '.join(ablation.gaps)}")
+
+
+def _beside(cfg: DictConfig) -> dict[str, Any]:
+    """The tables that come beside that of ``data``."""
+    paths = {"static_df": cfg.static, "val_df": cfg.val_data}
+    return {name: None if path is None else files.read_table(path) for name, path in paths.items()}
 
 
 def tune(cfg: DictConfig, say: Say) -> None:

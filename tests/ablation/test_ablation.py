@@ -16,7 +16,7 @@ from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.ablation.arms import CLAIMS, ITSELF, Arm, Budget
 from tslm.ablation.page import page
 from tslm.ablation.probes import Probed, probe_of
-from tslm.ablation.report import Ablation
+from tslm.ablation.report import Ablation, Answer
 from tslm.ablation.run import held_out
 from tslm.cli import main
 from tslm.config import choices
@@ -119,7 +119,7 @@ def test_arms_differ_only_where_they_should(ablation: Ablation) -> None:
     own = settings[ITSELF]
     assert settings["none"] == {
         **own,
-        "backbone": "none:tiny",
+        "backbone": "none:tiny:0",
         "learning_rate": settings["none"]["learning_rate"],
     }
     assert settings["deep"]["n_layers"] == 1
@@ -265,31 +265,51 @@ def test_the_command_line_asks_on_a_benchmark_or_a_file(
     assert tslm("benchmark=ili", "model=last") == 2
 
 
-def test_what_needs_the_body_is_called_helpful() -> None:
-    """Each segment repeats the one two before it, so no token can tell by itself what follows."""
-    dice = np.random.default_rng(0)
-    patch, n = 4, 1600
-    y = np.zeros(n)
-    y[: 3 * patch] = dice.normal(size=3 * patch)
-    for t in range(3 * patch, n):
-        y[t] = y[t - 3 * patch] + 0.1 * dice.normal()
+def echoes(seed: int, patch: int = 4) -> pd.DataFrame:
+    """Each segment repeats the one before the last, so no token tells by itself what follows."""
+    dice = np.random.default_rng(seed)
+    n, lag = 2400, 2 * patch
+    y = dice.normal(size=n)
+    for t in range(lag, n):
+        y[t] = 0.9 * y[t - lag] + 0.436 * y[t]
     ds = pd.date_range("2024-01-01", periods=n, freq="h")
-    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})
+    return pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})
+
+
+def planted(seed: int) -> Answer:
+    """The verdict on a body that the data need, and that is trained until it serves."""
+    patch = 4
     model = TSLMForecaster(
         h=patch,
         adapter=Spec("autotimes", patch_len=patch, norm="window"),
-        backbone="block:tiny",
-        context_length=5 * patch,
+        backbone="tiny",
+        freeze="full",
+        base=None,
+        context_length=2 * patch,
         season_length=1,
-        max_steps=250,
+        max_steps=80,
         learning_rate=1e-2,
         accelerator="cpu",
         verbose=0,
     )
-    budget = Budget("planted", (0, 1), (1.0,), (Arm("none", "body", backbone="none"),))
-    model.set_params(backbone="tiny", freeze="full")
-    report = model.compare(held_out(model, df, 300), [patch], budget)
-    (answer,) = report.answers
+    seeds = (3 * seed, 3 * seed + 1, 3 * seed + 2)
+    budget = Budget("planted", seeds, (1.0,), (Arm("none", "body", backbone="none"),))
+    report = model.compare(held_out(model, echoes(seed), 600), [patch], budget)
+    return report.answers[0]
+
+
+def test_what_needs_the_body_is_called_helpful() -> None:
+    """By far: rounding, which differs between processors, cannot turn the verdict."""
+    answer = planted(0)
+    assert answer.verdict == "helps", answer.sentence
+    assert answer.effect.percent < -20
+    assert answer.effect.p < 1e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 20))
+def test_what_needs_the_body_is_called_helpful_for_any_seed(seed: int) -> None:
+    answer = planted(seed)
     assert answer.verdict == "helps", answer.sentence
     assert answer.effect.percent < -20
 

@@ -1,7 +1,7 @@
 """What stands against the language model: arms, and the claim each of them questions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -67,6 +67,10 @@ class Arm:
             changed["adapter"] = Spec(adapter.name, **{**adapter.options, **self.options})
         return changed
 
+    def drawn(self, backbone: str, seed: int) -> dict[str, Any]:
+        """Parameters of one training run: a control that is drawn at random is drawn for each."""
+        return {} if self.backbone is None else {"backbone": f"{backbone}:{seed}"}
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -87,6 +91,20 @@ class Budget:
     arms: tuple[Arm, ...]
     probes: tuple[str, ...] = ()
     language: bool = True
+
+    def without(self, *names: str) -> "Budget":
+        """The same budget without some of its arms.
+
+        Raises:
+            ConfigError: if it has no such arm.
+        """
+        known = [arm.name for arm in self.arms]
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"budget={self.name} has no arm {name}. It has {', '.join(known)}."
+                )
+        return replace(self, arms=tuple(arm for arm in self.arms if arm.name not in names))
 
     @classmethod
     def of(cls, name: str, content: DictConfig | None = None) -> "Budget":

@@ -59,6 +59,9 @@ def page(ablation: Ablation) -> str:
         f'<li style="border-color: {COLOURS[answer.verdict]}">{escape(answer.sentence)}</li>'
         for answer in ablation.answers
     ]
+    answers += [
+        f'<li style="border-color: {COLOURS[""]}">{escape(gap)}</li>' for gap in ablation.gaps
+    ]
     sections = []
     for horizon, table in ablation.tables():
         rows = ablation.frame[ablation.frame.horizon == horizon]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,7 @@ class Ablation:
         windows: one row a window, arm and training run: its errors.
         probes: one row a probe and arm: by how many percent it raises the error.
         settings: what each arm was made with.
+        failed: why each arm that could not be trained or scored is missing.
     """
 
     data: str
@@ -91,10 +92,18 @@ class Ablation:
     windows: pd.DataFrame
     probes: pd.DataFrame
     settings: Mapping[str, Any]
+    failed: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
-        cls, outcomes: Sequence[Outcome], *, data: str, model: str, budget: str, season: int
+        cls,
+        outcomes: Sequence[Outcome],
+        *,
+        data: str,
+        model: str,
+        budget: str,
+        season: int,
+        failed: Mapping[str, str],
     ) -> "Ablation":
         """Compare the first outcome, the model's own, with all others.
 
@@ -104,6 +113,7 @@ class Ablation:
             model: the alias of the model in question.
             budget: the name of the budget.
             season: steps of the main season: windows of one season belong together.
+            failed: why arms are missing, by name.
         """
         itself, *rivals = outcomes
         horizons = list(itself.squared)
@@ -131,6 +141,7 @@ class Ablation:
             pd.concat([_windows(o, h) for h in horizons for o in outcomes], ignore_index=True),
             _probes(outcomes),
             {outcome.arm.name: outcome.settings for outcome in outcomes},
+            failed,
         )
 
     @property
@@ -166,6 +177,7 @@ class Ablation:
             "answers": [_finite({**asdict(a), "sentence": a.sentence}) for a in self.answers],
             "probes": _records(self.probes),
             "settings": dict(self.settings),
+            "failed": dict(self.failed),
         }
 
     def to_markdown(self) -> str:
@@ -173,6 +185,7 @@ class Ablation:
         lines = [f"# Does the language model help {self.model} on {self.data}?", ""]
         lines += [self.note, ""]
         lines += [f"- {answer.sentence}" for answer in self.answers]
+        lines += [f"- {sentence}" for sentence in self.gaps]
         for horizon, table in self.tables():
             lines += ["", f"## Horizon {horizon}", "", _markdown(table)]
         if len(self.probes):
@@ -192,6 +205,11 @@ class Ablation:
             "with 95 % confidence after Holm's correction. Intervals know that windows overlap and "
             "that seeds differ."
         )
+
+    @property
+    def gaps(self) -> list[str]:
+        """A sentence for each arm that is missing."""
+        return [f"Arm {arm} failed and is left out: {why}" for arm, why in self.failed.items()]
 
     def tables(self) -> Iterator[tuple[int, pd.DataFrame]]:
         """A readable table for each horizon, the best arm first."""

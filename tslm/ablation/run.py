@@ -15,9 +15,12 @@ from sklearn.base import clone
 from tslm.ablation.arms import ITSELF, Arm, Budget
 from tslm.ablation.comparison import Errors
 from tslm.ablation.probes import Probed
-from tslm.calendar import Ints
+from tslm.calendar import Ints, naming
+from tslm.data.align import aligned
+from tslm.data.frame import Frame
 from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel
+from tslm.errors import DataError, TslmError
 from tslm.model import ForecastModel
 from tslm.scoring import WindowErrors, score
 from tslm.spec import Spec
@@ -36,7 +39,7 @@ class Trial:
         name: of the data.
         known: rows they may learn from.
         val: rows they may validate on, or None to keep some of ``known``.
-        panel: all series, as a fitted model sees them.
+        frame: all rows.
         start: first row of each series that is scored.
         stop: row after the last one.
         season: steps of the main season.
@@ -47,36 +50,76 @@ class Trial:
     name: str
     known: pd.DataFrame
     val: pd.DataFrame | None
-    panel: Callable[[TrainedForecaster], Panel]
+    frame: Frame
     start: Ints
     stop: Ints
     season: int
     spread: Callable[[pd.Index], Floats]
     stride: int = 1
 
+    def panel(self, fitted: TrainedForecaster) -> Panel:
+        """All series, as a fitted model sees them."""
+        return fitted.panel_of(self.frame)
 
-def held_out(model: TrainedForecaster, df: pd.DataFrame, rows: int) -> Trial:
+
+def held_out(
+    model: TrainedForecaster,
+    df: pd.DataFrame,
+    rows: int,
+    *,
+    static_df: pd.DataFrame | None = None,
+    val_df: pd.DataFrame | None = None,
+) -> Trial:
     """A trial on a user's frame: the last ``rows`` of each series are scored.
+
+    Args:
+        model: the estimator in question.
+        df: the long frame.
+        rows: how many are scored.
+        static_df: what holds for each series, see ``TrainedForecaster.fit``.
+        val_df: rows that follow those of ``df``; the last of them are scored, and those before
+            them are what arms validate on.
 
     Raises:
         DataError: if the frame breaks the contract, or a series is not longer than that.
     """
-    frame = model.read(df)
-    check_lengths(frame, rows)
+    df = model.joined(df, static_df)
+    if val_df is None:
+        frame = model.read(df)
+        check_lengths(frame, rows)
+        kept = np.full(len(frame.ids), rows)
+    else:
+        val_df = model.joined(val_df, static_df)
+        frame = model.read(pd.concat([df, val_df], ignore_index=True))
+        kept = model.rows_given(frame, df, val_df)
+        if (few := kept <= rows).any():
+            raise DataError(
+                f"The last {rows} rows of val_df are scored, and those before them validate. "
+                f"Series {naming(frame.ids[few])} have no more than {rows} rows in val_df. Give "
+                "more rows, or set a smaller h or n_windows."
+            )
     lengths = np.diff(frame.offsets)
     row = np.arange(len(frame.table)) - frame.offsets[:-1].repeat(lengths)
-    known = frame.table[row < (lengths - rows).repeat(lengths)]
-    spread = pd.Series(Panel.from_frame(frame, until=lengths - rows).spread, frame.ids)
+    learnt, scored = (row < (lengths - part).repeat(lengths) for part in (kept, rows))
+    spread = pd.Series(Panel.from_frame(frame, until=lengths - kept).spread, frame.ids)
     return Trial(
         name="the frame",
-        known=model.renamed(known),
-        val=None,
-        panel=lambda fitted: fitted.panel_of(frame),
+        known=model.renamed(frame.table[learnt]),
+        val=None if val_df is None else model.renamed(frame.table[~learnt & scored]),
+        frame=frame,
         start=lengths - rows,
         stop=lengths,
         season=model.season_length or frame.calendar.season_length,
         spread=lambda ids: np.asarray(spread[ids], np.float64),
     )
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An arm that could not be trained or scored, and why."""
+
+    arm: Arm
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -130,8 +173,10 @@ def run(
     budget: Budget,
     language: Mapping[str, Mapping[str, Any]],
     say: Say,
-) -> Iterator[Outcome]:
+) -> Iterator[Outcome | Failure]:
     """Outcomes of the model itself and of every arm of a budget.
+
+    An arm that fails costs no other arm its result; a failure of the model itself is raised.
 
     Args:
         model: the estimator in question, not fitted.
@@ -140,12 +185,24 @@ def run(
         budget: the arms, seeds and rates.
         language: options of the adapter that take its language away, by the name of the arm.
         say: told of each arm when it is done.
+
+    Raises:
+        ConfigError: if a setting of an arm is impossible.
+        DataError: if an arm reads all series together and these do not end together.
     """
     arms = [Arm(ITSELF, ""), *budget.arms]
     arms += [Arm(name, "language", options=options) for name, options in language.items()]
+    _check(model, arms, trial)
     context: int | None = None
     for arm in arms:
-        outcome = _outcome(model, arm, trial, horizons, budget, context)
+        try:
+            outcome = _outcome(model, arm, trial, horizons, budget, context)
+        except Exception as error:  # whatever it is, the other arms' training is worth keeping
+            if arm.name == ITSELF:
+                raise
+            kind = "" if isinstance(error, TslmError) else f"{type(error).__name__}: "
+            yield Failure(arm, f"{kind}{error}")
+            continue
         context = context or outcome.settings["context_length"]
         first = horizons[0]
         say(
@@ -153,6 +210,20 @@ def run(
             f"MAE {outcome.absolute[first].mean:.4f}  {outcome.cost.train_seconds:.0f} s a run"
         )
         yield outcome
+
+
+def _check(model: TrainedForecaster, arms: Sequence[Arm], trial: Trial) -> None:
+    """Refuse, before anything is trained, what an arm cannot be made with or cannot read."""
+    for arm in arms:
+        if not _maker(model, arm).joint:
+            continue
+        try:
+            aligned(trial.frame)
+        except DataError as error:
+            raise DataError(
+                f"Arm {arm.name}: {error} To leave the arm out, add ~budget.arms.{arm.name} to the "
+                f'command, or pass budget=Budget.of("full").without("{arm.name}") in Python.'
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -196,12 +267,12 @@ def _part(
     context: int | None,
 ) -> Outcome:
     """The outcome of an arm at the horizons that one fit serves."""
-    first, rate = _best(maker.set_params(h=horizons[0]), trial, budget)
+    first, rate = _best(maker.set_params(h=horizons[0]), arm, trial, budget)
     trained = bool(trained_weights(first.model.forecaster_))
     maker.set_params(learning_rate=rate)
     fitted = [first]
     if trained:
-        fitted += [_fit(maker, trial, seed) for seed in budget.seeds[1:]]
+        fitted += [_fit(maker, arm, trial, seed) for seed in budget.seeds[1:]]
     began = time.perf_counter()
     scored = [_score(run.model, trial, horizons, context) for run in fitted]
     seconds = (time.perf_counter() - began) / len(fitted)
@@ -230,13 +301,15 @@ def _maker(model: TrainedForecaster, arm: Arm) -> TrainedForecaster:
     return clone(model).set_params(**changed)
 
 
-def _best(maker: TrainedForecaster, trial: Trial, budget: Budget) -> tuple[_Fitted, float | None]:
+def _best(
+    maker: TrainedForecaster, arm: Arm, trial: Trial, budget: Budget
+) -> tuple[_Fitted, float | None]:
     """The first seed's run at the learning rate that validation likes best."""
     usual = maker.settled_rate
     runs = []
     for factor in budget.rates:
         rate = None if usual is None else factor * usual
-        runs.append((_fit(maker.set_params(learning_rate=rate), trial, budget.seeds[0]), rate))
+        runs.append((_fit(maker.set_params(learning_rate=rate), arm, trial, budget.seeds[0]), rate))
         if not trained_weights(runs[0][0].model.forecaster_):
             break  # there is no rate
     return min(runs, key=lambda run: _validation(run[0].model))
@@ -247,8 +320,9 @@ def _validation(model: TrainedForecaster) -> float:
     return entries[0].mse if entries else 0.0
 
 
-def _fit(maker: TrainedForecaster, trial: Trial, seed: int) -> _Fitted:
-    model = clone(maker).set_params(random_state=seed)
+def _fit(maker: TrainedForecaster, arm: Arm, trial: Trial, seed: int) -> _Fitted:
+    drawn = arm.drawn(maker.get_params(deep=False).get("backbone", ""), seed)
+    model = clone(maker).set_params(random_state=seed, **drawn)
     _forget_peak()
     began = time.perf_counter()
     with warnings.catch_warnings():
@@ -267,19 +341,22 @@ def _score(
     """Errors by horizon; windows begin where the model in question has its whole context."""
     panel = trial.panel(model)
     model.prepare(panel)
+    context = context or model.context_length_
+    before = panel.lengths - np.diff(trial.frame.offsets)  # rows put there to align the series
     forecaster: Forecaster = model.forecaster_
     errors = score(
         forecaster if probe is None else Probed(forecaster, probe),
         panel,
-        context_length=context or model.context_length_,
+        context_length=context,
         horizons=horizons,
-        start=trial.start,
-        stop=trial.stop,
+        start=trial.start + before,
+        stop=trial.stop + before,
         look_back=model.context_length_,
         stride=trial.stride,
     )
     unit = trial.spread(panel.ids) / panel.spread
-    return {horizon: found.per(unit) for horizon, found in errors.items()}
+    first = {h: np.maximum(trial.start, np.minimum(context, trial.stop - h)) for h in horizons}
+    return {h: found.per(unit).since(before, first[h]) for h, found in errors.items()}
 
 
 def _errors(

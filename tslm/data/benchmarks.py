@@ -189,8 +189,14 @@ def _named(name: str) -> Mapping[Any, Any]:
 def _recipe(content: Mapping[Any, Any]) -> Recipe:
     plain = OmegaConf.to_container(OmegaConf.create(dict(content)), resolve=True)
     assert isinstance(plain, dict)
+    plain = plain.get("benchmark", plain)
+    if "files" in plain:
+        raise ConfigError(
+            f"{plain.get('name')} is a set of many short series with one origin each, which tslm "
+            f"benchmark scores. Here, choose one of {', '.join(names())}, or give your own table."
+        )
     try:
-        return Recipe(**plain.get("benchmark", plain))
+        return Recipe(**plain)
     except TypeError as error:
         raise ConfigError(f"This does not describe a benchmark: {error}.") from error
 
