@@ -1,6 +1,11 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pandas.tseries.offsets import CustomBusinessDay
 from utilsforecast.processing import make_future_dataframe
 
 from tslm.calendar import Calendar
@@ -14,7 +19,7 @@ def stamps(freq: str, n: int = 60, tz: str | None = None, start: str = "2020-01-
     return pd.Series(pd.date_range(start, periods=n, freq=freq, tz=tz))
 
 
-def infer(ds: pd.Series, freq: str | int | None = None, ids: list[str] | None = None) -> Calendar:
+def infer(ds: pd.Series, freq: Any = None, ids: list[str] | None = None) -> Calendar:
     return Calendar.infer(ds, pd.Series(ids or ["a"] * len(ds)), freq)
 
 
@@ -120,18 +125,25 @@ def test_one_row_series_need_a_frequency() -> None:
     assert infer(ds, "h", ["a", "b"]).freq == "h"
 
 
-def test_a_day_of_the_month_pandas_cannot_name_is_explained() -> None:
-    with pytest.raises(DataError, match="not at the start or the end of the month"):
-        infer(stamps("MS") + pd.Timedelta(days=14))
+def test_rows_months_apart_on_days_that_vary_are_explained() -> None:
+    with pytest.raises(DataError, match="months apart, but not on the same day of the month"):
+        infer(pd.Series(pd.to_datetime(["2020-01-03", "2020-02-07", "2020-03-13", "2020-04-14"])))
 
 
 @pytest.mark.parametrize(
     ("freq", "error", "message"),
-    [("hourly", ConfigError, "freq='hourly' is no pandas frequency"),
+    [("foo", ConfigError, "freq='foo' is no frequency. Use one such as 'h'"),
+     ("hourly", ConfigError, "freq='hourly' is now 'h'"), ("A", ConfigError, "'A' is now 'YE'"),
+     ("2M", ConfigError, "'2M' is now '2ME'"), ("1mo", ConfigError, "'1mo' is now 'MS'"),
+     ("H", ConfigError, "'H' is now 'h'"), ("A-JUN", ConfigError, "'A-JUN' is now 'YE-JUN'"),
      ("ms", ConfigError, "finer than a second"), ("-1D", ConfigError, "cannot be stepped along"),
-     ("bh", ConfigError, "cannot be stepped along"), (1, DataError, "column holds timestamps")],
+     ("bh", ConfigError, "Name the hours: freq='h Mon-Fri"), (1, DataError, "holds timestamps"),
+     ("D Mon-Son", ConfigError, "'Mon-Son' is no day of the week"),
+     ("h 9-17:00", ConfigError, "'9-17:00' is no time of opening"),
+     ("7h Mon-Fri", ConfigError, "a step that divides a day"), ("MS-40", ConfigError, "2 and 31"),
+     (CustomBusinessDay(holidays=["2024-01-01"]), ConfigError, "weekmask .*not its holidays")],
 )  # fmt: skip
-def test_a_wrong_frequency_is_explained(freq: str, error: type[Exception], message: str) -> None:
+def test_a_wrong_frequency_is_explained(freq: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         infer(stamps("D"), freq)
 
@@ -141,3 +153,114 @@ def test_integer_time_needs_an_integer_step() -> None:
         infer(pd.Series([1, 2]), "D")
     with pytest.raises(ConfigError, match="not a step forward"):
         infer(pd.Series([1, 2]), 0)
+
+
+def opened(freq: str, rows: int, start: str = "2022-01-03", tz: str | None = None) -> pd.Series:
+    """Rows along a frequency, from a Monday on."""
+    calendar = Calendar(freq, tz)
+    count = calendar.count(np.array([pd.Timestamp(start).value // 10**9]))
+    first = calendar.uncount(count // calendar.step * calendar.step)
+    return pd.Series(calendar.from_int(calendar.future(first, rows)[0]))
+
+
+@pytest.mark.parametrize("tz", [None, "America/New_York"])
+@pytest.mark.parametrize(
+    ("freq", "season"),
+    [("D Mon-Sat", 6), ("D Sun-Thu", 5), ("D Mon,Wed,Fri", 3), ("h Mon-Fri", 24),
+     ("30min Mon-Fri 09:30-16:00", 14), ("h 09:00-17:00", 9),
+     ("h Mon-Sat 08:00-11:00 13:00-17:00", 9), ("15min Sun-Thu 10:00-14:45", 20)],
+)  # fmt: skip
+def test_times_that_never_occur_are_no_steps(freq: str, season: int, tz: str | None) -> None:
+    ds = opened(freq, 40 * season, tz=tz)
+    calendar = infer(ds)
+    assert calendar.freq == freq
+    assert calendar.season_length == season
+    numbers = calendar.to_int(ds)
+    assert set(np.diff(calendar.count(numbers))) == {calendar.step}
+    assert calendar.contains(numbers).all()
+    np.testing.assert_array_equal(calendar.uncount(calendar.count(numbers)), numbers)
+    holidays = ds.drop(index=range(season, 2 * season))
+    assert infer(holidays.sample(frac=1, random_state=0)).freq == freq
+    assert Calendar.from_dict(calendar.to_dict()) == calendar
+
+
+def test_a_weekmask_is_a_frequency() -> None:
+    six = CustomBusinessDay(weekmask="Mon Tue Wed Thu Fri Sat")
+    ds = stamps("D")
+    for freq in (six, "Mon Tue Wed Thu Fri Sat", "D Mon-Sat", "D MON-SAT"):
+        assert infer(ds, freq).freq == "D Mon-Sat"
+    assert infer(ds, "D Mon-Fri").freq == "B"
+
+
+def test_few_rows_and_rows_that_lack_by_chance_leave_every_day_open() -> None:
+    assert infer(opened("D Mon-Sat", 14)).freq == "D"
+    assert infer(stamps("D", 60).sample(40, random_state=3)).freq == "D"
+    assert infer(stamps("h", 60).drop(index=range(10, 20))).freq == "h"
+
+
+@pytest.mark.parametrize("day", [2, 15, 28, 29, 30])
+@pytest.mark.parametrize("months", [1, 3, 12])
+@pytest.mark.parametrize("asked", [False, True])
+def test_months_begin_on_any_day(day: int, months: int, asked: bool) -> None:
+    starts = pd.date_range("2015-04-01", periods=60, freq=f"{months}MS")
+    ds = pd.Series([t + pd.Timedelta(days=min(day, t.days_in_month) - 1) for t in starts])
+    freq = {1: "MS", 3: "QS-JAN", 12: "YS-APR"}[months]
+    calendar = infer(ds[:40], freq if asked else None)
+    if day == 30 and months == 12:
+        assert calendar.freq == ("YS-APR-30" if asked else "YE-APR")
+        return  # every row is the end of April
+    assert calendar.freq == f"{freq}-{day}"
+    assert calendar.season_length == 12 // months
+    future = calendar.from_int(calendar.future(calendar.to_int(ds[39:40]), 20)[0])
+    assert future.tolist() == ds[40:].tolist()
+
+
+@pytest.mark.parametrize("freq", ["SMS-15", "SMS-10", "SME-15", "WOM-2TUE", "LWOM-FRI"])
+def test_twice_a_month_and_weekdays_of_a_month_are_read_off(freq: str) -> None:
+    ds = stamps(freq)
+    calendar = infer(ds)
+    assert calendar.freq == freq
+    np.testing.assert_array_equal(
+        calendar.future(calendar.to_int(ds[:1]), 59)[0], calendar.to_int(ds[1:])
+    )
+
+
+@pytest.mark.parametrize(
+    ("tz", "day"),
+    [("America/Sao_Paulo", "2017-10-15"), ("America/Santiago", "2023-09-03"),
+     ("Africa/Cairo", "2023-04-28"), ("Asia/Beirut", "2024-03-31")],
+)  # fmt: skip
+def test_days_begin_at_one_where_clocks_move_at_midnight(tz: str, day: str) -> None:
+    first = pd.Timestamp(day) - pd.Timedelta(days=20)
+    hours = pd.date_range(first.tz_localize(tz), periods=24 * 40, freq="h")
+    days = pd.Series(0, index=hours).resample("D").sum().index[:-1]
+    at = int(np.flatnonzero(days.hour)[0])
+    for ds in (days, days[: at + 1], days[at:]):
+        calendar = infer(pd.Series(ds))
+        assert calendar.freq == "D"
+        assert set(np.diff(calendar.count(calendar.to_int(ds)))) == {calendar.step}
+    known = calendar.to_int(days[:1])
+    assert calendar.from_int(calendar.future(known, len(days) - 1)[0]).tolist() == days[1:].tolist()
+
+
+def test_steps_beyond_the_last_year_are_refused() -> None:
+    calendar = infer(stamps("YS"))
+    assert calendar.future(np.array([0]), 400).shape == (1, 400)
+    with pytest.raises(DataError, match=r"up to the year 2500.* a smaller h"):
+        calendar.future(np.array([0]), 1000)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_counting_and_its_inverse_agree_on_any_opening(data: st.DataObject) -> None:
+    names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
+    days = data.draw(st.sets(st.sampled_from(names), min_size=1))
+    first = data.draw(st.integers(0, 22))
+    last = data.draw(st.integers(first, 22))
+    step = data.draw(st.sampled_from(["h", "30min", "15min", "2h"]))
+    calendar = Calendar(f"{step} {','.join(sorted(days))} {first:02d}:00-{last:02d}:00")
+    counts = calendar.step * np.arange(-500, 500) + data.draw(st.sampled_from([0, 60]))
+    times = calendar.uncount(counts)
+    assert (np.diff(times) > 0).all()
+    assert calendar.contains(times).all()
+    np.testing.assert_array_equal(calendar.count(times), counts)

@@ -1,5 +1,9 @@
 """What can go wrong, in the user's words."""
 
+from collections.abc import Iterable
+from itertools import islice
+
+import numpy as np
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 
@@ -25,3 +29,9 @@ class NotFittedError(TslmError, SklearnNotFittedError):  # type: ignore[misc]  #
 
 class NotAvailableError(ConfigError):
     """A feature this version announces but does not have yet."""
+
+
+def naming(ids: Iterable[object], limit: int = 5) -> str:
+    """Name up to ``limit`` ids in a message: ``'a', 'b' and more``."""
+    first = [i.item() if isinstance(i, np.generic) else i for i in islice(ids, limit + 1)]
+    return ", ".join(map(repr, first[:limit])) + " and more" * (len(first) > limit)

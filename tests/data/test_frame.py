@@ -182,8 +182,8 @@ def test_columns_may_have_other_names() -> None:
         ("unique_id", 2, None, "'unique_id' is missing in 1 rows, the first of them row 2"),
         ("ds", 3, pd.NaT, r"'ds' is missing \(NaT\) in 1 rows, the first of them row 3"),
         ("y", 4, np.inf, r"infinite in series 'a' at 2024-01-05 00:00:00"),
-        ("ds", 4, pd.Timestamp("2024-01-05 00:07"), r"freq='D': series 'a' at 2024-01-05 00:07"),
-        ("ds", 0, pd.Timestamp("2023-12-31 00:07"), r"'a' at 2023-12-31 00:07:00\. "),
+        ("ds", 4, pd.Timestamp("2024-01-05 00:07"), r"1 of 40 .*'a' at 2024-01-05 00:07:00\.$"),
+        ("ds", 0, pd.Timestamp("2023-12-31 00:07"), r"1 of 40 .*'a' at 2023-12-31 00:07:00\.$"),
         ("ds", 1, pd.Timestamp("2024-01-02 00:00:00.5"), "fractions of a second.* in row 1"),
     ],
 )  # fmt: skip
@@ -220,7 +220,11 @@ def test_frames_that_are_none_are_refused() -> None:
 
 
 def test_wrong_anchors_short_series_and_odd_dates_are_named() -> None:
-    refuse(long(freq="W-MON"), "off the grid of freq='W-SUN'.*None infers it", freq="W")
+    refuse(
+        long(freq="W-MON"),
+        "12 of 12 rows are off the grid of freq='W-SUN'.*None infers it",
+        freq="W",
+    )
     df = pd.concat([long(9, ("a",)), long(3, ("b", "c"))])
     refuse(df, "Series 'b', 'c' are too short: 3, 3 rows, but 5 are needed", min_rows=5)
     df = long().astype({"ds": "datetime64[s]"})
@@ -272,3 +276,38 @@ def test_a_hostile_frame_is_read_or_refused(data: st.DataObject) -> None:
         assert np.isfinite(Panel.from_frame(frame).loc).all()
     assert frame.table["y"].dtype == np.float64
     assert len(frame.table) == frame.report.rows == frame.offsets[-1]
+
+
+def test_jitter_is_named_by_its_first_guilty_row_with_the_line_that_mends_it() -> None:
+    minutes = pd.date_range("2020-01-01", periods=60, freq="min")
+    late = [t + pd.Timedelta(seconds=i % 3) for i, t in enumerate(minutes)]
+    df = pd.DataFrame({"unique_id": "a", "ds": late, "y": np.arange(60.0)})
+    words = (r"^40 of 60 rows are off the grid of freq='min'; round or resample them: "
+             r"df\.ds = df\.ds\.dt\.round\('min'\)\. The first: series 'a'")  # fmt: skip
+    refuse(df, words)
+    refuse(df, words.replace(r"\. The", ".* The"), freq="min")
+    rounded = df.assign(ds=df.ds.dt.round("min"))
+    assert read(rounded).calendar.freq == "min"
+    hours = pd.to_timedelta(np.arange(60) % 5, unit="h")
+    varying = df.assign(ds=pd.date_range("2020-01-01", periods=60) + hours)
+    refuse(varying, r"48 of 60 rows are off the grid of freq='D'.*at 2020-01-02 01:00:00")
+    both = pd.concat([df, df.assign(unique_id="b", ds=df.ds + pd.Timedelta(seconds=7))])
+    refuse(both.rename(columns={"ds": "the time"}).rename(columns={"the time": "ds"}), "80 of 120")
+
+
+def test_local_days_kept_in_utc_are_told_their_zone() -> None:
+    days = pd.date_range("2024-01-01", periods=200, tz="Europe/Berlin").tz_convert("UTC")
+    df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(200.0)})
+    refuse(df, "91 of 200 rows are off the grid.* name its zone: tz='Europe/Berlin'")
+
+
+def test_a_later_frame_of_another_frequency_is_refused_by_both_names() -> None:
+    calendar = read(long()).calendar
+    said = "The rows have freq={!r}, but the model was fitted on freq='D': resample them"
+    for freq in ("W-MON", "h", "MS"):
+        refuse(long(freq=freq), said.format(freq), calendar=calendar)
+    refuse(long(), "freq='D', but the model was fitted on freq='h'",
+           calendar=read(long(freq="h")).calendar)  # fmt: skip
+    assert read(long(1), calendar=calendar).calendar.freq == "D"
+    with pytest.warns(UserWarning, match="The frame lacks"):
+        read(long(9).drop(index=[2, 3, 5]), calendar=calendar)

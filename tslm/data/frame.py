@@ -5,6 +5,7 @@ UTC and in truncated units, which moves local days across daylight saving, loses
 weeks and quarters, and drops the rows off the grid that we name.
 """
 
+import re
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,11 +17,12 @@ import numpy.typing as npt
 import pandas as pd
 from utilsforecast.validation import validate_format
 
-from tslm.calendar import Calendar, Ints, chronological, naming
+from tslm.calendar import Calendar, Freq, Ints, chronological, naming
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import Floats, parse_ids, parse_target, select
 from tslm.data.stamps import parse_times
 from tslm.errors import ConfigError, DataError
+from tslm.frequency import DAY
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
 OnDuplicate = Literal["raise", "first", "last", "mean"]
@@ -99,7 +101,7 @@ def read_frame(
     df: Any,
     columns: Columns,
     *,
-    freq: str | int | None = None,
+    freq: Freq | None = None,
     missing: str = "mask",
     on_duplicate: str = "raise",
     calendar: Calendar | None = None,
@@ -137,10 +139,10 @@ def read_frame(
     ds = parse_times(raw[columns.time], columns.time, writing, codes)
     y = parse_target(raw[columns.target], columns)
     clock = replace(Calendar.clock(ds.values), dayfirst=ds.dayfirst)
-    found = _Rows(ids, codes, clock.to_int(ds.values), y, clock)
+    found = _Rows(ids, codes, clock.to_int(ds.values), y, clock, columns.time)
     found.check()
     rows = found.ordered().unique(on_duplicate)
-    grid = rows.stepping(freq, calendar).on_grid()
+    grid = rows.stepping(freq, calendar).on_grid(calendar, freq is not None)
     grid.check_lengths(min_rows)
     report = _report(len(found.y), rows, grid)
     beside = _beside(found, grid, raw[others], on_duplicate)
@@ -151,13 +153,14 @@ def read_frame(
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of all series: codes (into ``ids``), times as integers, values."""
+    """Rows of all series: codes (into ``ids``), times as integers, values, the time column."""
 
     ids: pd.Index
     codes: Ints
     time: Ints
     y: Floats
     calendar: Calendar
+    column: str = "ds"
 
     def take(self, rows: Ints | Bools | slice) -> "_Rows":
         return replace(self, codes=self.codes[rows], time=self.time[rows], y=self.y[rows])
@@ -216,7 +219,7 @@ class _Rows:
         means: Any = pd.Series(self.y).groupby(np.cumsum(first)).mean().to_numpy()
         return replace(self.take(first), y=means)
 
-    def stepping(self, freq: str | int | None, known: Calendar | None) -> "_Rows":
+    def stepping(self, freq: Freq | None, known: Calendar | None) -> "_Rows":
         """The rows with their frequency: an earlier frame's, the one given, or the one read."""
         clock = self.calendar
         if known is None:
@@ -229,13 +232,27 @@ class _Rows:
             )
         return replace(self, calendar=replace(clock, freq=known.freq, dayfirst=known.dayfirst))
 
-    def on_grid(self) -> "_Rows":
-        """Every step from the first to the last row of each series, NaN where there was no row."""
+    def on_grid(self, known: Calendar | None, asked: bool) -> "_Rows":
+        """Every step from the first to the last row of each series, NaN where there was no row.
+
+        Args:
+            known: the calendar of an earlier frame.
+            asked: whether the user names the frequency.
+        """
         starts = np.flatnonzero(np.diff(self.codes, prepend=-1))
-        counts = self.calendar.count(self.time)
+        counts, step = self.calendar.count(self.time), self.calendar.step
         origin = counts[starts]
-        steps, rest = np.divmod(counts - origin[self.codes], self.calendar.step)
-        self._check_on_grid((rest != 0) | ~self.calendar.contains(self.time), starts)
+        steps, rest = np.divmod(counts - origin[self.codes], step)
+        off = (rest != 0) | ~self.calendar.contains(self.time)
+        if off.any():
+            origin = self._origin(counts, starts)
+            steps = (counts - origin[self.codes] + step // 2) // step
+            right = self.calendar.uncount(origin[self.codes] + steps * step) == self.time
+            off = ~right | ~self.calendar.contains(self.time)
+        apart = np.diff(steps)[np.diff(self.codes) == 0]
+        if known is not None and (off.any() or (len(apart) > 2 and apart.min() > 1)):
+            self._check_spacing(known)
+        self._check_on_grid(off, counts, asked)
         lengths = steps[np.append(starts[1:], len(steps)) - 1] + 1
         total = int(lengths.sum())
         if total == len(self.y):
@@ -244,20 +261,45 @@ class _Rows:
         begins = np.cumsum(lengths) - lengths
         y = np.full(total, np.nan)
         y[begins[self.codes] + steps] = self.y
-        step = np.arange(total) - np.repeat(begins, lengths)
-        time = self.calendar.uncount(np.repeat(origin, lengths) + step * self.calendar.step)
+        row = np.arange(total) - np.repeat(begins, lengths)
+        time = self.calendar.uncount(np.repeat(origin, lengths) + row * step)
         return replace(self, codes=np.repeat(np.arange(len(self.ids)), lengths), time=time, y=y)
 
-    def _check_on_grid(self, off: Bools, starts: Ints) -> None:
+    def _origin(self, counts: Ints, starts: Ints) -> Ints:
+        """Where each series would start if its first row were in line with most of its rows."""
+        step = self.calendar.step
+        phases = pd.Series(counts % step).groupby(self.codes).agg(lambda p: p.mode().iloc[0])
+        first = counts[starts]
+        ahead = (first - phases.to_numpy()) % step
+        return np.asarray(first - np.where(ahead > step // 2, ahead - step, ahead))
+
+    def _check_spacing(self, known: Calendar) -> None:
+        """Refuse rows of another frequency than the model was fitted on."""
+        try:
+            own = self.calendar.spaced(self.time, self.codes, self.ids, None)
+        except DataError:
+            return
+        if own.freq != known.freq:
+            raise DataError(
+                f"The rows have freq={own.freq!r}, but the model was fitted on "
+                f"freq={known.freq!r}: resample them, or fit a model on rows like these."
+            )
+
+    def _check_on_grid(self, off: Bools, counts: Ints, asked: bool) -> None:
         if not off.any():
             return
-        lengths = np.diff(starts, append=len(off))
-        odd_start = np.add.reduceat(off, starts, dtype=np.int64) > lengths / 2
-        off = off & ~np.repeat(odd_start, lengths)  # the first row is odd, not all the others
-        off[starts[odd_start]] = True
+        freq, phases = self.calendar.freq, np.unique(counts % self.calendar.step)
+        advice = ". Move or drop them"
+        if re.fullmatch(r"\d*(s|min|h|D)", freq):
+            own = f"df.{self.column}" if self.column.isidentifier() else f"df[{self.column!r}]"
+            advice = f"; round or resample them: {own} = {own}.dt.round({freq!r})"
+        if asked:
+            advice += ", or leave freq out: None infers it"
+        if self.calendar.step % DAY == 0 and np.ptp(phases) in (3600, DAY - 3600):
+            advice += ". If they are days of a place, name its zone: tz='Europe/Berlin'"
         raise DataError(
-            f"Rows are off the grid of freq={self.calendar.freq!r}: series {self.places(off)}. "
-            "Move or drop these rows, or pass the right freq (None infers it)."
+            f"{off.sum()} of {len(off)} rows are off the grid of freq={freq!r}{advice}. The first: "
+            f"series {self.places(off)}."
         )
 
     def _check_density(self, lengths: Ints, total: int) -> None:

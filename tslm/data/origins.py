@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from utilsforecast.processing import backtest_splits
 
 from tslm.calendar import naming
 from tslm.data.frame import Frame
@@ -21,18 +20,17 @@ def origins(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[tuple[A
         n_windows: origins.
         step: rows between them.
     """
-    freq = frame.calendar.freq if frame.calendar.dated else int(frame.calendar.freq)
-    return iter(
-        backtest_splits(
-            frame.table,
-            n_windows=n_windows,
-            h=h,
-            id_col="unique_id",
-            time_col="ds",
-            freq=freq,
-            step_size=step,
+    table, lengths = frame.table, np.diff(frame.offsets)
+    left = np.repeat(frame.offsets[1:], lengths) - np.arange(len(table))  # 1 in the last row
+    for window in reversed(range(n_windows)):
+        held = h + window * step
+        known, truth = left > held, (left <= held) & (left > held - h)
+        last = table.loc[left == held + 1, ["unique_id", "ds"]].rename(columns={"ds": "cutoff"})
+        yield (
+            last.reset_index(drop=True),
+            table[known].reset_index(drop=True),
+            table[truth].reset_index(drop=True),
         )
-    )
 
 
 def all_origins(frame: Frame, h: int, step: int, context: int) -> Iterator[tuple[Any, Any, Any]]:

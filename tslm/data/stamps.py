@@ -54,14 +54,12 @@ class Writing:
     earlier: bool | None = None
     zone: str | None = None
 
-    def beside(self, freq: str | int | None, known: Calendar | None) -> "Writing":
+    def beside(self, freq: Any, known: Calendar | None) -> "Writing":
         """What a frequency and the calendar of an earlier frame tell too."""
         if known is not None:
             counted = None if known.dated else False
             return replace(self, dated=counted, earlier=known.dayfirst, zone=known.tz)
-        if freq is None:
-            return self
-        return replace(self, dated=not (isinstance(freq, int) or freq.lstrip("-").isdecimal()))
+        return self if freq is None else replace(self, dated=not str(freq).lstrip("-").isdecimal())
 
 
 class Times(NamedTuple):
