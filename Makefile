@@ -6,7 +6,7 @@ SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-data test-all hostile error-rates check format lint type imports golden notebooks wheel
+.PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden notebooks wheel
 .PHONY: conformance docs tutorials
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -30,6 +30,9 @@ test-data: setup
 
 test-all: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
+
+hostile-models: .venv/.ready
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile_models 250
 
 hostile: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from filelock import FileLock
 from safetensors import safe_open
 
 from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMForecaster, saving
+from tslm.cli import main
 from tslm.data.benchmarks import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -78,6 +80,37 @@ def test_another_process_forecasts_the_same_bits(
     subprocess.run([sys.executable, "-c", script, saved, out], check=True, cwd=tmp_path)
     pd.testing.assert_frame_equal(pd.read_parquet(out), model.predict(h=20), check_exact=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["forecast.parquet", "model"]
+
+
+def test_a_loaded_model_knows_what_was_found_in_its_frame_and_gives_that_kind_back(
+    tmp_path: Path,
+) -> None:
+    polars = pytest.importorskip("polars")
+    df = series().drop(index=[5, 6])
+    with pytest.warns(UserWarning, match="lacks"):
+        model = fit(polars.from_pandas(df), max_steps=1)
+    model.save(tmp_path / "m")
+    twin = TSLMForecaster.load(tmp_path / "m")
+    assert twin.report_ == model.report_
+    assert twin.report_.worst == {4: 2}
+    assert isinstance(twin.predict(), polars.DataFrame)
+
+
+def test_a_body_that_moved_is_found_where_the_user_says(
+    checkpoint: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    shutil.copytree(checkpoint("llama"), tmp_path / "llm")
+    monkeypatch.chdir(tmp_path)
+    model = fit(series(), backbone="llm", n_layers=1, max_steps=1)
+    model.save("m")
+    (tmp_path / "llm").rename(tmp_path / "moved")
+    with pytest.raises(BackboneError, match="no backbone 'llm'"):
+        TSLMForecaster.load("m")
+    twin = TSLMForecaster.load("m", backbone="moved")
+    assert twin.backbone == "moved"
+    pd.testing.assert_frame_equal(twin.predict(), model.predict())
+    with pytest.raises(BackboneError, match=r"fingerprint .*load\(path, backbone=...\)"):
+        TSLMForecaster.load("m", backbone="tiny")
 
 
 def test_a_loaded_model_can_be_saved_and_fitted_again(saved: Path, tmp_path: Path) -> None:
@@ -334,6 +367,18 @@ class TestWriting:
             with pytest.raises(ConfigError, match="is not a saved model, so it is not overwritten"):
                 model.save(tmp_path / name, overwrite=True)
         assert (tmp_path / "photos" / "cat.jpg").read_text() == "meow"
+
+    @pytest.mark.parametrize("verb", ["fit h=3 data=nowhere.csv", "pull repo=nobody/nothing"])
+    def test_a_folder_is_refused_before_the_work(
+        self, verb: str, saved: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (saved.parent / "photos").mkdir()
+        (saved.parent / "photos" / "cat.jpg").touch()
+        refusals = {"photos": "is not a saved model", "model": "exists already"}
+        for name, said in refusals.items():
+            with pytest.raises(SystemExit, match="2"):
+                main([*verb.split(), f"out={saved.parent / name}"])
+            assert said in capsys.readouterr().err
 
     @pytest.mark.parametrize("there", [False, True])
     @pytest.mark.parametrize("failing", ["_digest", "swap"])

@@ -22,6 +22,8 @@ from tslm.spacing import Spacing, from_any_day
 Freq = str | int | pd.offsets.BaseOffset
 Floats = npt.NDArray[np.float32]
 
+_FAR = 9_214_560_000  # seconds from 1970 to 2262
+
 
 def chronological(codes: Ints, times: Ints) -> Ints | slice:
     """The stable order by series, then time; a slice of everything where it holds already."""
@@ -140,6 +142,21 @@ class Calendar:
         if self._physical:
             return np.ones(values.shape, dtype=bool)
         return self.frequency.contains(self._nominal(values))
+
+    def check(self, times: Ints, offsets: Ints) -> None:
+        """Refuse saved times that go back, or that no calendar has.
+
+        Args:
+            times: in integers, series after series.
+            offsets: where each series starts, and where the last one ends.
+
+        Raises:
+            DataError: if there are such.
+        """
+        first = np.isin(np.arange(1, len(times)), offsets)
+        beyond = np.abs(times) > _FAR if self.dated else np.zeros(1, bool)
+        if beyond.any() or (np.diff(times)[~first] <= 0).any():
+            raise DataError("The saved times go back, or lie outside the years 1678 to 2262.")
 
     def future(self, last: Ints, h: int) -> Ints:
         """The next ``h`` times after each of n ``last`` ones, as an array [n, h] of integers."""

@@ -24,11 +24,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tslm.calendar import Calendar, Ints
-from tslm.data.covariates import Blocks, Chosen, Design
+from tslm.data.covariates import Blocks, Chosen, Design, encoded
 from tslm.data.frame import Frame
 from tslm.data.panel import Lead, Panel
 from tslm.data.statics import by_series
 from tslm.data.windows import Windows
+from tslm.errors import DataError
 from tslm.nn.gate import share_kept
 from tslm.types import Task
 
@@ -198,7 +199,7 @@ class Effects:
     def from_stored(
         cls, stored: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], ids: pd.Index
     ) -> "Effects":
-        """The inverse of ``to_dict`` and ``to_arrays``."""
+        """The inverse of ``to_dict`` and ``to_arrays``; see ``check``."""
         levels = {
             name: dict(
                 zip(ids.tolist(), map(tuple, arrays[f"effects.levels.{n}"].tolist()), strict=True)
@@ -213,6 +214,38 @@ class Effects:
             int(stored["reach"]),
             pd.DataFrame(stored["statics"], index=ids),
         )
+
+    def check(self, chosen: Chosen, calendar: Calendar) -> None:
+        """Refuse effects of other covariates, or that do not fit together.
+
+        Args:
+            chosen: covariates of the model.
+            calendar: on which their rows are read.
+
+        Raises:
+            DataError: if they are such.
+        """
+        design = self.design
+        columns = (*design.future, *design.past, *design.static)
+        row = {column.name: [column.usual] for column in columns}
+        levels = {name: {"": (0.0, 1.0)} for name in design.numbers}
+        table = pd.DataFrame({**row, "unique_id": [""]})
+        blocks = design.encode(table, np.zeros(1, np.int64), calendar, levels)
+        summaries = self._summaries(blocks.past, np.array([0, 1])).shape[1]
+        shape = (summaries, Lead.curves(self.horizon, 1).shape[1])
+        known = [pair for pairs in design.levels.values() for pair in pairs.values()]
+        for column in design.static:
+            encoded(column, self.statics[column.name])
+        fits = (
+            design.chosen == chosen
+            and design.names == (chosen.future, chosen.past, chosen.static)
+            and self.weight.shape == design.features(blocks)[0].shape
+            and self.amplitude.shape == shape
+            and all(len(pair) == 2 and pair[1] > 0 for pair in known)
+            and all(np.isfinite(part).all() for part in (self.weight, self.amplitude, known))
+        )
+        if not fits:
+            raise DataError("The saved effects of covariates do not fit together.")
 
 
 @dataclass(frozen=True)

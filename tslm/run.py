@@ -81,7 +81,7 @@ def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
     try:
         note = json.loads((folder / NOTE).read_text())
         seed, known = int(note["seed"]), dict(note["settings"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         _leave(checkpoint, folder / NOTE)
         return None
     for key, value in known.items():

@@ -17,7 +17,7 @@ import numpy as np
 import safetensors.numpy
 import safetensors.torch
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn.modules.module import (
     register_module_buffer_registration_hook,
@@ -248,8 +248,8 @@ def count(value: Any) -> int:
     return value
 
 
-def check_sizes(cfg: DictConfig, saved: Saved) -> None:
-    """Refuse whole numbers among the settings that no size of a saved model can be.
+def check_settings(cfg: DictConfig, saved: Saved) -> None:
+    """Refuse options of another type than the yaml's, and sizes that nothing saved can have.
 
     Raises:
         DataError: naming one.
@@ -260,14 +260,22 @@ def check_sizes(cfg: DictConfig, saved: Saved) -> None:
     for group in ("adapter", "decoder", "law", "base", "model"):
         if cfg[group] is not None:
             usual = node(group, cfg.choices[group])
-            sizes |= {
-                f"{group}.{name}": (value, room)
-                for name, value in cfg[group].items()
-                if not isinstance(usual.get(name), float)  # a whole number is also one of these
-            }
+            for name, value in cfg[group].items():
+                if not _is_like(value, usual.get(name)):
+                    raise DataError(f"{group}.{name}={value} is not like {usual.get(name)}.")
+                if not isinstance(usual.get(name), float):  # which a whole number may also be
+                    sizes[f"{group}.{name}"] = (value, room)
     for name, (value, most) in sizes.items():
         if isinstance(value, int) and value > most:
             raise DataError(f"{name}={value} is larger than anything that was saved.")
+
+
+def _is_like(value: Any, usual: Any) -> bool:
+    """Whether an option has the type of the yaml's, where one of them says a type."""
+    types: tuple[Any, ...] = (bool, (int, float), str, ListConfig)
+    return value is None or next(
+        (isinstance(value, type_) for type_ in types if isinstance(usual, type_)), True
+    )
 
 
 @contextmanager

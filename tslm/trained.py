@@ -336,7 +336,7 @@ class TrainedForecaster(LongFrameForecaster):
             settled = facts["settled"]
             parts = {part: saving.spec(settled[part]) for part in self.parts if part in settled}
             cfg = configure(parts, settled["values"])
-            saving.check_sizes(cfg, saved)
+            saving.check_settings(cfg, saved)
             length = int(cfg.context_length)
         with saving.damage(f"{path}: its calendar"):
             calendar = Calendar.from_dict(facts["calendar"])
@@ -357,11 +357,13 @@ class TrainedForecaster(LongFrameForecaster):
             history = Panel.from_arrays(saved.history, facts["ids"])
             about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
             self.contexts_ = replace(history, about=about)
+            calendar.check(history.time.numpy(), history.offsets)
         with saving.damage(f"{path}: its covariates"):
             effects = facts.get("effects")  # older ones have none
             self.effects_ = None
             if effects is not None:
                 self.effects_ = Effects.from_stored(effects, saved.history, self.contexts_.ids)
+                self.effects_.check(self._chosen(), calendar)
         with saving.damage(f"{path}: its report and verdict"):
             self.verdict_ = Verdict.from_dict(facts["verdict"])
             self.history_ = losses.read(facts.get("training"))

@@ -68,6 +68,21 @@ class Diary(Lexicon):
         return states
 
 
+def test_a_cache_that_cannot_be_written_is_done_without(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    task = Task(L, S, freq="h", dated=True)
+    stamps = Timestamps(Diary(), task, S, TEMPLATE, "last_text")
+    for rows in ([0, 4, 8], [4, 12]):
+        stamps.prepare(at(rows))
+        assert stamps(at(rows)[None])[0, :, 0].tolist() == rows
+    assert not cache.exists()
+
+
 def at(rows: Sequence[int] | Tensor) -> Tensor:
     """Unix seconds of rows, counted in hours from the origin."""
     return torch.as_tensor(rows) * 3600 + int(ORIGIN.timestamp())

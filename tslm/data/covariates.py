@@ -91,6 +91,16 @@ class Number:
     spread: float
     bends: tuple[float, ...]
 
+    def __post_init__(self) -> None:
+        numbers = (self.least, self.largest, self.loc, self.spread, *self.bends)
+        if not np.isfinite(np.array(numbers, dtype=float)).all() or self.spread <= 0:
+            raise DataError(f"The covariate {self.name!r} must have numbers that are finite.")
+
+    @property
+    def usual(self) -> float:
+        """A value it may have."""
+        return self.loc
+
     @classmethod
     def of(cls, name: str, values: Floats) -> "Number":
         known = values[~np.isnan(values)]
@@ -119,6 +129,15 @@ class Category:
 
     name: str
     levels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not all(isinstance(level, str) for level in self.levels):
+            raise DataError(f"The covariate {self.name!r} must have text as its levels.")
+
+    @property
+    def usual(self) -> str:
+        """A value it may have."""
+        return self.levels[0]
 
     def encode(self, values: npt.NDArray[np.object_]) -> Floats:
         """A column each; 0 throughout where missing or another."""
@@ -191,6 +210,14 @@ class Design:
         design = cls(chosen, future, past, static, season, several)
         levels = {name: own_levels(table, name) for name in design.numbers}
         return replace(design, levels=levels)
+
+    @property
+    def names(self) -> tuple[tuple[str, ...], ...]:
+        """Columns known ahead, past and static ones."""
+        future, past, static = (
+            tuple(c.name for c in part) for part in (self.future, self.past, self.static)
+        )
+        return future, past, static
 
     @property
     def numbers(self) -> list[str]:

@@ -20,6 +20,7 @@ from tslm.errors import DataError
 Floats = npt.NDArray[np.float64]
 
 LARGEST = np.finfo(np.float64).max
+_LARGE = 1e15  # standardised values whose squares are still numbers
 _ID_TYPE = re.compile(  # of the columns that frames have as ids; not one that names a file
     r"object|str|category|bool|boolean|(u?int|U?Int|[fF]loat)\d+|"
     r"(large_)?string(\[\w+\])?|(u?int\d+|bool|float|double)\[pyarrow\]"
@@ -289,7 +290,7 @@ class Panel:
             and (np.diff(self.offsets) > 0).all()
             and (self.step > 0).all()
             and (self.spread > 0).all()
-            and not self.values.isinf().any()
+            and not (self.values.abs() > _LARGE).any()
             and self.ids.is_unique
             and (self.lead is None or len(self.lead.amplitude) == rows)
         )
