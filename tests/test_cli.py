@@ -18,6 +18,12 @@ pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 FAST = ["backbone=tiny", "max_steps=3", "accelerator=cpu", "h=6", "random_state=0", "verbose=0"]
 
 
+def fast(*words: str) -> list[str]:
+    """``FAST``, but for what these words set."""
+    keys = {word.partition("=")[0] for word in words}
+    return [*(word for word in FAST if word.partition("=")[0] not in keys), *words]
+
+
 class Result(NamedTuple):
     code: Any
     out: str
@@ -174,13 +180,13 @@ class TestWork:
             return plain(self, step)
 
         monkeypatch.setattr(RandomWindows, "batch", batch)
-        words = [f"data={sales}", *FAST, "max_steps=20"]
+        words = [f"data={sales}", *fast("max_steps=20")]
         with pytest.raises(RuntimeError, match="killed"):
             tslm("fit", "out=m", *words)
         assert files(Path("m")) == [
             f"checkpoints/{name}" for name in ("last.ckpt", "run.json", "run.lock")
         ]
-        done = tslm("fit", "out=m", *words, "h=7")
+        done = tslm("fit", "out=m", f"data={sales}", *fast("max_steps=20", "h=7"))
         assert (done.code, "unfinished run with h=6" in done.err) == (2, True)
         steps.clear()
         assert tslm("fit", "out=m", *words).code == 0
@@ -211,7 +217,7 @@ class TestWork:
         assert done.code == 0, done.err
         assert files(tmp_path / "v1.0") == ["cv/0.csv", "cv/1.csv"]
         assert [len(pd.read_csv(tmp_path / f"v1.0/cv/{k}.csv")) for k in (0, 1)] == [8, 16]
-        done = tslm("fit", f"data={sales}", "-m", *FAST, "h=3,5", "out=./runs")
+        done = tslm("fit", f"data={sales}", "-m", *fast("h=3,5"), "out=./runs")
         assert done.code == 0, done.err
         assert [TSLMForecaster.load(f"runs/{k}").h for k in (0, 1)] == [3, 5]
         assert files(Path()) == [f"runs/{k}/{name}" for k in (0, 1) for name in MODEL]

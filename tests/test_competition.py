@@ -151,9 +151,10 @@ def test_what_follows_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     data = small(4)
     other = replace(data, truth={name: 100 + 0 * truth for name, truth in data.truth.items()})
-    words = ["backbone=tiny", "max_steps=3", "accelerator=cpu", "verbose=0", "random_state=0"]
-    cfg = complete(compose("verb/benchmark", ["benchmark=m4_hourly", "h=48", *words]))
-    models = [estimator_of(cfg).set_params(freq=1, season_length=24) for _ in range(2)]
+    words = ["backbone=tiny", "max_steps=3", "accelerator=cpu", "verbose=0"]
+    cfg = complete(compose("verb/benchmark", ["benchmark=m4_hourly", *words]))
+    own = {"h": 48, "freq": 1, "season_length": 24, "random_state": 0}
+    models = [estimator_of(cfg).set_params(**own) for _ in range(2)]
     scored = [fit_and_score(one, model) for one, model in zip((data, other), models, strict=True)]
     assert models[0].predict().equals(models[1].predict())
     assert scored[0]["smape"] != scored[1]["smape"]

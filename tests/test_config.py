@@ -73,9 +73,8 @@ class TestTrust:
         words = ["data=x", "out=y", "h=3", "backbone=tiny"]
         evil = "{_target_:torch.utils.collect_env.run,command:false}"
         for option in ("adapter.hidden", "+adapter.x", "decoder.hidden", "trainer.looks"):
-            cfg = complete(compose("verb/fit", [*words, f"{option}={evil}"]))
-            with pytest.raises(ConfigError, match="must be a number"):
-                rehearse(cfg)
+            with pytest.raises(ConfigError, match=r"must be a number|adapter\.x is not a setting"):
+                rehearse(complete(compose("verb/fit", [*words, f"{option}={evil}"])))
 
     def test_a_refused_target_is_not_even_imported(self, tmp_path: Path, monkeypatch: Any) -> None:
         (tmp_path / "evil_part.py").write_text("raise SystemExit('imported')\n")
@@ -207,7 +206,8 @@ class TestFiles:
 
     @pytest.mark.parametrize("name", choices("experiment"))
     def test_every_experiment_makes_an_estimator(self, name: str) -> None:
-        cfg = complete(compose("verb/benchmark", [f"experiment={name}", "backbone=tiny"]))
+        cfg = complete(compose("verb/benchmark", [f"experiment={name}"]))
+        cfg.backbone = "tiny"
         model = estimator_of(cfg).set_params(freq="h", season_length=24)
         settled = settle(model._configure(), Facts(cfg.h, 24, 8640))
         assert trained_weights(model._assemble(settled, task_of(settled, 24, Calendar("h"))))
@@ -224,10 +224,9 @@ class TestWords:
                 r"patch_len is not a setting: did you mean adapter.patch_len|patch_len\?",
             ),
             (["adapter=autotime"], r"adapter=autotime is unknown. Did you mean autotimes\?"),
-            (["trainer=onecycle"], r"trainer=onecycle is unknown. Did you mean one_cycle\?"),
-            (["h"], "h"),
-            (["h=[1"], "no viable alternative"),
-            (["prompt={store} sales"], "needs quotes of its own"),
+            (["trainer=onecicle"], r"trainer=onecicle is unknown. Did you mean one_cycle\?"),
+            (["h"], "h is not a setting. Settings are key=value"),
+            (["h=[1"], r"h=\[1 cannot be read"),
         ],
     )
     def test_what_is_misspelt_is_found(self, words: list[str], message: str) -> None:
@@ -241,8 +240,8 @@ class TestWords:
             assert compose("verb/fit", ["h=3", f"backbone={name}"]).backbone == name
 
     def test_a_verb_without_a_backbone_says_so(self) -> None:
-        with pytest.raises(ConfigError, match="backbone is not a setting: known: model"):
-            compose("verb/predict", ["backbone=tiny"])
+        with pytest.raises(ConfigError, match="backbone is not a setting: known: results"):
+            compose("verb/table", ["backbone=tiny"])
 
     def test_what_is_missing_is_named(self) -> None:
         with pytest.raises(ConfigError, match=r"data is not given. Add data=\.\.\."):

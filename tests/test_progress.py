@@ -45,7 +45,7 @@ def test_a_file_gets_a_few_looks_and_the_last_one_tells_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     TSLMForecaster(h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(frame())
-    shown = looks(capsys.readouterr().out)
+    shown = looks(capsys.readouterr().err)
     assert len(shown) < 10
     assert "training: 100%" in shown[-1]
     assert "40/40" in shown[-1]
@@ -55,14 +55,14 @@ def test_a_file_gets_a_few_looks_and_the_last_one_tells_all(
 
 def test_a_terminal_gets_many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
-    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(tslm.progress, "OFTEN", 0.0)
     TSLMForecaster(h=7, max_steps=12, **FAST).fit(frame())
     assert len(looks(screen.getvalue())) >= 12
 
 
 def test_jupyter_with_widgets_gets_many_looks_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdout", io.StringIO())
+    monkeypatch.setattr("sys.stderr", io.StringIO())
     assert seconds() == SELDOM
     monkeypatch.setitem(tslm.progress.sys.modules, "ipykernel", None)
     monkeypatch.setattr(tslm.progress, "find_spec", lambda name: object())

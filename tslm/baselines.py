@@ -161,10 +161,6 @@ class BaselineForecaster(TrainedForecaster):
         self.callbacks = callbacks
         self.trainer_kwargs = trainer_kwargs
 
-    @property
-    def name(self) -> str:
-        return self.alias or str(self._part(self._configure()).__name__)
-
     def _configure(self) -> DictConfig:
         params = self.stored_params()
         values = {key: value for key, value in params.items() if key not in self.parts}

@@ -3,10 +3,14 @@
 Only the standard library is imported here, so that help is there at once.
 """
 
+import io
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from threading import current_thread, main_thread
 
 HELP = """\
 tslm: time-series forecasting on frozen language models
@@ -50,10 +54,18 @@ VERBS = (
     "demo",
 )
 OTHERS = ("backbone", "config")
+INTERRUPTED, TERMINATED = 130, 143  # as a shell has them, of Ctrl-C and of SIGTERM
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The command line. Exits with 0 done, 2 the user's input or settings are wrong, 1 else."""
+    """The command line.
+
+    Exits with 0 done, 2 the user's input or settings are wrong, 130 interrupted, 143 told to end, 1
+    anything else.
+    """
+    for stream in (sys.stdout, sys.stderr):  # a terminal without a letter gets a sign in its place
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     words = list(sys.argv[1:] if argv is None else argv)
     if words[:1] == ["help"] and len(words) > 1:  # tslm help fit
         words = [words[1], "--help"]
@@ -65,7 +77,25 @@ def main(argv: Sequence[str] | None = None) -> None:
 
         print(f"tslm {__version__}")
         sys.exit(0)
-    sys.exit(_run(words[0], words[1:]))
+    with _tidy_end():
+        sys.exit(_run(words[0], words[1:]))
+
+
+@contextmanager
+def _tidy_end() -> Iterator[None]:
+    """Let SIGTERM end the process as an error does, so that drafts beside a file are cleared."""
+    if current_thread() is not main_thread():  # others cannot set handlers
+        yield
+        return
+
+    def end(*_: object) -> None:
+        sys.exit(TERMINATED)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _run(verb: str, words: list[str]) -> int:
@@ -78,7 +108,7 @@ def _run(verb: str, words: list[str]) -> int:
         return 2
     except KeyboardInterrupt:
         print("tslm: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read our output has seen enough
         sys.stderr.close()
         return 0
@@ -110,36 +140,18 @@ def _work(verb: str, words: list[str]) -> None:
 
     _show_warnings()
     many = {"-m", "--multirun"} & set(words)
-    overrides = _settled(verb, [word for word in words if word not in ("-m", "--multirun")])
+    settings = [word for word in words if word not in ("-m", "--multirun")]
     if not many:
-        cfg = complete(compose(f"verb/{verb}", overrides))
+        cfg = complete(compose(f"verb/{verb}", settings))
         _work_of(verb)(cfg, print)
         return
-    for number, job in enumerate(sweep(overrides)):
+    jobs = sweep(settings)
+    found = [complete(compose(f"verb/{verb}", job)) for job in jobs]  # all, before the first runs
+    for number, (job, cfg) in enumerate(zip(jobs, found, strict=True)):
         print(f"[{number}] {' '.join(job)}")
-        cfg = complete(compose(f"verb/{verb}", job))
-        if cfg.out is not None:
+        if cfg.get("out") is not None:
             cfg.out = _numbered(cfg.out, number)
         _work_of(verb)(cfg, print)
-
-
-def _settled(verb: str, words: list[str]) -> list[str]:
-    """The words of a command, if each is a setting.
-
-    Raises:
-        ConfigError: naming one that is not.
-    """
-    from tslm.errors import ConfigError
-
-    for word in words:
-        if word.startswith("~"):  # as Hydra has it: without this setting
-            continue
-        if word.startswith("-") or "=" not in word.strip("="):
-            raise ConfigError(
-                f"{word} is not a setting. Settings are key=value, such as h=28, without dashes "
-                f"and without spaces around =. tslm {verb} --help lists them."
-            )
-    return words
 
 
 def _work_of(verb: str) -> Callable[..., None]:
@@ -180,14 +192,14 @@ def _is_source(words: list[str]) -> bool:
 def _config(words: list[str]) -> None:
     from omegaconf import OmegaConf
 
-    from tslm.config import complete, compose
+    from tslm.config import CHOICES, complete, compose
     from tslm.errors import ConfigError
 
     if len(words) < 2 or words[0] not in ("show", "check") or words[1] not in VERBS:
         raise ConfigError(
             f"tslm config show | check VERB key=value ..., VERB one of {', '.join(VERBS)}."
         )
-    cfg = compose(f"verb/{words[1]}", _settled(words[1], words[2:]))
+    cfg = compose(f"verb/{words[1]}", words[2:])
     if words[0] == "check":
         cfg = complete(cfg)
         if "max_steps" in cfg:
@@ -196,7 +208,7 @@ def _config(words: list[str]) -> None:
             rehearse(cfg)
         print(f"{words[1]}: these settings fit together")
         return
-    shown = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "choices"])
+    shown = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != CHOICES])
     print(OmegaConf.to_yaml(shown), end="")
 
 

@@ -1,28 +1,54 @@
 """From settings to live objects: the only module that knows ``_target_``."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import lru_cache
 from inspect import signature
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, get_type_hints
 
-from hydra import compose as hydra_compose
-from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_repository import IConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra.core.default_element import ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException, OverrideParseException
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.config_source import ConfigResult
+from hydra.types import RunMode
 from hydra.utils import get_class, get_object
+from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from packaging.version import Version
+from yaml import YAMLError
 
 from tslm.errors import ConfigError
 from tslm.folders import conf_folder, find, folders, further_folders, targets
 from tslm.spec import Spec, refuse_nested
+from tslm.values import LONGEST, fits, plain, said
+from tslm.words import LISTS, MARKED, TEXTS, Word, pieces, split
 
 GROUPS = ("adapter", "decoder", "law", "base", "freeze", "model", "trainer")
+LANGUAGE = (
+    "adapter",
+    "backbone",
+    "base",
+    "decoder",
+    "freeze",
+    "law",
+    "n_layers",
+    "precision",
+    "pretrained",
+    "prompt",
+    "rollout",
+)  # of which a baseline has none
+CHOICES = "choices"  # beside the settings: the name of each part that was chosen
 ELSEWHERE = {  # what other libraries call it
     "dataset": "benchmark",
     "horizon": "h",
@@ -41,8 +67,21 @@ COUNTS = {
     "rounds",
     "rollout_steps",
 }  # of some verbs
+READ = {"data", "val_data", "static", "futr", "examples", "model", "results", "ablation"}  # files
 SCALERS = ("fraction", "train")
 FLAGS = {"overwrite", "download", "private", "history"}
+RANGES = {
+    "h": (1, LONGEST),
+    "context_length": (1, LONGEST),
+    "season_length": (1, LONGEST),
+    "batch_size": (1, LONGEST),
+    "max_steps": (1, 10**9),
+    "max_epochs": (1, 10**9),
+    "val_size": (0, 10**9),
+    "early_stopping_patience": (1, 10**9),
+    "random_state": (0, 2**32 - 1),
+    "verbose": (0, 10),
+}
 
 
 @dataclass
@@ -51,10 +90,10 @@ class RunConfig:
 
     h: int
     context_length: int | None
-    freq: Any  # a pandas alias or a whole number
+    freq: int | str | None  # a whole number or a pandas alias
     season_length: int | None
     backbone: str
-    n_layers: Any  # a number or "all"
+    n_layers: int | str | None  # a number or "all"
     rollout: str
     pretrained: str | None
     prompt: str | None
@@ -81,12 +120,12 @@ class RunConfig:
     scaler: str
     early_stopping_patience: int | None
     accelerator: str
-    devices: Any
+    devices: int | str | list[int]
     strategy: str
     precision: str | None
     alias: str | None
     random_state: int | None
-    verbose: int
+    verbose: int | bool
 
 
 def choices(group: str) -> list[str]:
@@ -94,55 +133,211 @@ def choices(group: str) -> list[str]:
     return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
 
 
-def with_law(words: Sequence[str]) -> list[str]:
-    """Overrides in which ``decoder=LAW`` is the adapter's own decoder with that law.
+def with_law(words: Sequence[Word]) -> list[Word]:
+    """Words in which ``decoder=LAW`` is the adapter's own decoder with that law.
 
     Options of the law may be called options of the decoder: ``decoder.quantiles=[0.1,0.5,0.9]``.
+
+    Raises:
+        ConfigError: if ``law=`` names another one.
     """
-    laws = [word.partition("=")[2] for word in words if word.startswith("decoder=")]
-    if not laws or laws[-1] not in choices("law"):
+    given = {word.key: word.value for word in words}
+    laws = {_plainly(name): name for name in choices("law")}
+    name = laws.get(_plainly(given.get("decoder", "")))
+    if name is None:
         return list(words)
-    known = node("law", laws[-1])
+    if "law" in given:
+        raise ConfigError(two_laws(name, given["law"]))
+    known = node("law", name)
     moved = []
     for word in words:
-        key = word.partition("=")[0]
-        option = key.removeprefix("decoder.")
-        moves = key == "decoder" or (option != key and option in known)
-        moved.append(word.replace("decoder", "law", 1) if moves else word)
+        option = word.key.removeprefix("decoder.")
+        moves = word.key == "decoder" or (option != word.key and option in known)
+        moved.append(Word(word.key.replace("decoder", "law", 1), word.value) if moves else word)
     return moved
 
 
-def compose(primary: str = "config", overrides: Sequence[str] = ()) -> DictConfig:
-    """Compose settings from a primary yaml file, such as ``verb/fit``.
+def two_laws(decoder: str, law: str) -> str:
+    """The message for a decoder that is a law, beside another law."""
+    return (
+        f"decoder={decoder} and law={law} are both laws. Leave one out, or name the layout of the "
+        "decoder, such as decoder=flatten."
+    )
+
+
+def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
+    """Compose settings from a primary yaml file, such as ``verb/fit``, and words ``key=value``.
 
     Raises:
-        ConfigError: for a key or a choice that does not exist, with the nearest that does.
+        ConfigError: for a key or a choice that does not exist, with the nearest that does; for a
+            value that cannot be read, and for a setting that has no effect beside the others.
     """
-    return _composed(primary, tuple(with_law(overrides)), further_folders()).copy()
+    typed = split(words)
+    given, usual = with_law(typed), _groups(primary)
+    named = {word.key: _name(word, usual[word.key]) for word in given if word.key in usual}
+    chosen = tuple(f"{group}={name}" for group, name in named.items() if name is not None)
+    cfg = _composed(primary, chosen, further_folders()).copy()
+    for word in given:
+        if word.key not in usual:
+            _set(cfg, word)
+    _refuse_unused(cfg, {word.key.partition(".")[0]: word for word in typed}, primary)
+    return cfg
+
+
+class _Loader(ConfigLoaderImpl):
+    """Hydra's, for our files alone: an application's own schemas and settings stay out of them."""
+
+    def _load_single_config(self, default: ResultDefault, repo: IConfigRepository) -> ConfigResult:
+        assert default.config_path is not None
+        found = repo.load_config(config_path=default.config_path)
+        assert found is not None
+        return self._embed_result_config(found, default.package)
+
+
+_COMPOSING = Lock()  # Hydra's version and OmegaConf's caches belong to the process
 
 
 @lru_cache(maxsize=64)
-def _composed(primary: str, overrides: tuple[str, ...], further: tuple[Path, ...]) -> DictConfig:
-    # Hydra takes every folder for a group; conf/backbone is none, and conf/model not everywhere
-    plain = [word for word in overrides if _is_plain(word.partition("=")[0], primary)]
-    words = [word for word in overrides if word not in plain]
-    if further:
-        paths = [f"file://{folder}" for folder in further]
-        words.append(f"hydra.searchpath={paths}")
-    try:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            cfg = hydra_compose(primary, overrides=words, return_hydra_config=True)
-        for value in OverridesParser.create().parse_overrides(plain):
-            OmegaConf.update(cfg, value.key_or_group, value.value())
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain(error, primary) from error
-    chosen = cfg.hydra.runtime.choices
+def _loaded(primary: str, chosen: tuple[str, ...], further: tuple[Path, ...]) -> DictConfig:
+    """What Hydra makes of our files; its process-wide state stays as it is."""
+    path = ConfigSearchPathImpl()
+    path.append("hydra", "pkg://hydra.conf")
+    for folder in (conf_folder(), *further):
+        path.append("main" if folder == conf_folder() else "further", f"file://{folder}")
+    path.append("schema", "structured://")
+    with _COMPOSING:
+        Plugins.instance()  # they register how folders are read
+        base = VersionBase.instance().version_base
+        VersionBase.instance().version_base = Version("1.3")
+        try:
+            words = [*chosen, "hydra.job.name=tslm"]
+            return _Loader(path).load_configuration(primary, words, RunMode.RUN, from_shell=False)
+        except (HydraException, OmegaConfBaseException, YAMLError) as error:
+            raise ConfigError(str(error).strip().split("\n")[0]) from error
+        finally:
+            VersionBase.instance().version_base = base
+
+
+@lru_cache(maxsize=64)
+def _composed(primary: str, chosen: tuple[str, ...], further: tuple[Path, ...]) -> DictConfig:
+    cfg = _loaded(primary, chosen, further)
+    names = cfg.hydra.runtime.choices
     cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     with open_dict(cfg):
-        named = {group: chosen.get(group) for group in (*GROUPS, "budget")}
-        cfg["choices"] = {group: name for group, name in named.items() if name}
+        named = {group: names.get(group) for group in (*GROUPS, "budget")}
+        cfg[CHOICES] = {group: name for group, name in named.items() if name}
     OmegaConf.set_struct(cfg, True)
     return cfg
+
+
+def _groups(primary: str) -> dict[str, str | None]:
+    """The config groups of a primary file, and what each is if nobody says."""
+    choices = _loaded(primary, (), further_folders()).hydra.runtime.choices
+    return {str(group): name for group, name in choices.items() if "hydra/" not in str(group)}
+
+
+def _name(word: Word, usual: str | None) -> str | None:
+    """The one name a word gives to a group; null is none where none is usual."""
+    names = pieces(word.value.removeprefix("[").removesuffix("]"))
+    if len(names) > 1 or word.value.startswith("["):
+        further = f"-m {word.key}={','.join(names)} runs {'both' if len(names) == 2 else 'each'}"
+        hint = further if len(names) > 1 else f"write {word.key}={names[0]}"
+        raise ConfigError(f"{word.key} takes one name; {hint}.")
+    name = word.text
+    if name is None and usual is None:
+        return None
+    return choice(word.key, name or "null")
+
+
+def _set(cfg: DictConfig, word: Word) -> None:
+    """Give a setting the value that a word says."""
+    known, key = keys(cfg), word.key.lstrip("+~")
+    if key != word.key:
+        arms = MARKED.fullmatch(word.key) and "budget.arms" in known
+        if arms and word.key.startswith("+"):
+            OmegaConf.update(cfg, key, _value(word), force_add=True)
+        elif arms and key in known:
+            with open_dict(cfg):
+                del cfg.budget.arms[key.removeprefix("budget.arms.")]
+        elif key in known:
+            raise ConfigError(
+                f"{word.key}: settings are neither added nor taken away. Write {key}=VALUE, or "
+                f"leave {key} out."
+            )
+        else:
+            raise ConfigError(unknown_key(key, known))
+        return
+    if key not in known:
+        raise ConfigError(unknown_key(key, known))
+    value = word.text if key in TEXTS else word.texts if key in LISTS else _value(word)
+    if not isinstance(value, dict) or key.partition(".")[0] in GROUPS:
+        refuse_nested(key, value)
+    if value is not None or not OmegaConf.is_missing(cfg, key):  # null is nothing given
+        OmegaConf.update(cfg, key, value)
+
+
+def _value(word: Word) -> Any:
+    """A value in Hydra's grammar: a number, true, false, null, text, a list or a mapping."""
+    if not word.value.isascii() and re.fullmatch(r"[\w ./-]+", word.value):
+        return word.value  # letters that the grammar does not know
+    try:
+        (parsed,) = OverridesParser.create().parse_overrides([f"value={word.value}"])
+        if not parsed.is_sweep_override():
+            return parsed.value()
+    except (HydraException, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{word.shown} cannot be read. Numbers and names stand as they are, "
+            f"lists in brackets, and text with braces, commas or colons in quotes of its own: "
+            f"{word.key}=\"'a, b'\"."
+        ) from error
+    raise ConfigError(
+        f"{word.shown} names several values; -m runs each of them, and brackets "
+        f"make a list: {word.key}=[...]."
+    )
+
+
+def _refuse_unused(cfg: DictConfig, given: Mapping[str, Word], primary: str) -> None:
+    """Refuse words that would have no effect beside the others.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    if primary == "verb/speed" and "model" in given:
+        raise ConfigError("speed measures an adapter, so model= has no place here.")
+    if name := cfg.get(CHOICES, {}).get("model"):
+        unused = [key for key in LANGUAGE if key in given]
+        if unused:
+            raise ConfigError(
+                f"model={name} reads no language model, so {', '.join(unused)} would have no "
+                f"effect. Leave out {' and '.join(unused)}, or model."
+            )
+    for key, hint in _overruled(cfg, primary).items():
+        if key in given:
+            raise ConfigError(f"{key}={given[key].value} would have no effect here: {hint}.")
+
+
+def _overruled(cfg: DictConfig, primary: str) -> dict[str, str]:
+    """The settings that something else decides, and what to do instead."""
+    found = {}
+    if "seeds" in cfg:
+        found["random_state"] = "name seeds, such as seeds=[0]"
+    if "budget" in cfg:
+        found["random_state"] = "name seeds, such as budget.seeds=[0]"
+        found["stride"] = "windows of a file are all scored; stride is of a benchmark"
+    content = cfg.get("benchmark")
+    if content is None:
+        return found
+    found.pop("stride", None)
+    found |= dict.fromkeys(("freq",), "the benchmark says it, so leave it out")
+    if "horizons" in cfg:
+        found["h"] = "name the horizons that are scored, such as horizons=[96]"
+    if "n_windows" in cfg:
+        found["n_windows"] = "every window of the benchmark is scored; it is of data=FILE"
+    if "split" in content:  # else each series is forecast once, from its end
+        said = "the benchmark says it, so leave it out"
+        return found | dict.fromkeys(("season_length", "val_size"), said)
+    once = "each series is forecast once, as far as the competition did, so leave it out"
+    return found | dict.fromkeys(("h", "horizons", "stride"), once)
 
 
 def node(group: str, name: str) -> DictConfig:
@@ -182,16 +377,6 @@ def _plainly(name: str) -> str:
     return re.sub(r"[-_ ]", "", name).lower()
 
 
-@cache
-def _is_plain(key: str, primary: str) -> bool:
-    """Whether a key that names a folder of ``conf`` is a plain value of this primary file."""
-    if not (conf_folder() / key).is_dir():
-        return False
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        cfg = hydra_compose(primary, return_hydra_config=True)
-    return key not in cfg.hydra.runtime.choices
-
-
 def complete(cfg: DictConfig) -> DictConfig:
     """The same settings, if nothing is missing and, where they train, all are of the right type.
 
@@ -213,6 +398,18 @@ def _check_own(cfg: DictConfig) -> None:
     for name in FLAGS & set(cfg):
         if not isinstance(cfg[name], bool):
             raise ConfigError(f"{name}={cfg[name]} must be true or false.")
+    for name in sorted(READ & set(cfg)) if cfg.get("out") else []:
+        for path in listed(cfg[name]) or []:
+            if isinstance(path, str) and _same(path, cfg.out):
+                raise ConfigError(
+                    f"out={cfg.out} is what {name} reads, and would be overwritten. Give another "
+                    "path."
+                )
+
+
+def _same(one: str, other: str) -> bool:
+    """Whether two paths lead to one file."""
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def listed(value: Any) -> list[Any] | None:
@@ -222,29 +419,12 @@ def listed(value: Any) -> list[Any] | None:
     return list(value) if OmegaConf.is_list(value) else [value]
 
 
-def explain(error: Exception, primary: str = "config") -> ConfigError:
-    """Say in the user's words what Hydra found wrong, and what was probably meant."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
-    if found := re.search(r"Could not override '([\w.]+)'\.", text):
-        return ConfigError(unknown_key(found[1], keys(compose(primary))))
-    if found := re.search(r"Key '(\w+)' is not in struct", text):
-        return ConfigError(unknown_key(found[1], keys(compose(primary))))
-    if found := re.search(r"In '([^']+)': Could not find '(\w+)/([^']+)'", text):
-        group, name = found[2], found[3]
-        return ConfigError(unknown_choice(group, name))
-    if isinstance(error, OverrideParseException):
-        return ConfigError(
-            f"{error.override} cannot be read: {text.splitlines()[0]}. Text with braces, commas or "
-            """colons needs quotes of its own: 'prompt="{store}: daily sales"'."""
-        )
-    return ConfigError(text.split("\n")[0])
-
-
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """The message for a setting that does not exist."""
     elsewhere = [ELSEWHERE[key]] if ELSEWHERE.get(key) in known else []
     nearest = (
-        elsewhere
+        get_close_matches(key, known, n=1, cutoff=0.85)
+        or elsewhere
         or get_close_matches(key, known, n=1)
         or get_close_matches(key.split(".")[-1], [k.split(".")[-1] for k in known], n=1)
     )
@@ -264,24 +444,30 @@ def unknown_choice(group: str, name: str) -> str:
 def keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     """Dotted names of all settings."""
     found: list[str] = []
-    for key in cfg:
+    for key in (key for key in cfg if key not in (CHOICES, "_target_")):
         name = f"{prefix}{key!s}"
         node = None if OmegaConf.is_missing(cfg, key) else cfg[key]
         found.append(name)
         found += keys(node, f"{name}.") if isinstance(node, DictConfig) else []
-    return [name for name in found if "_target_" not in name]
+    return found
 
 
-def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any]) -> DictConfig:
+def configure(parts: Mapping[str, Any], values: Mapping[str, Any]) -> DictConfig:
     """The settings of one model: yaml choices, the options of parts, then plain values.
 
     Args:
-        parts: config group to choice; None leaves the group to the others' recommendation.
+        parts: config group to choice, a name or a ``Spec``; None leaves the group to the others'
+            recommendation.
         values: settings of ``RunConfig``; None takes the yaml's.
 
     Raises:
         ConfigError: for a choice, an option or a type that does not fit.
     """
+    for group, part in parts.items():
+        if part is not None and not isinstance(part, str | Spec):
+            raise ConfigError(
+                f'{group}={part!r} must be a name, or Spec("NAME", ...) with options.'
+            )
     specs = {group: Spec.of(part) for group, part in parts.items() if part is not None}
     specs, own = _own_decoder(specs)
     cfg = compose("config", [f"{group}={choice(group, s.name)}" for group, s in specs.items()])
@@ -293,8 +479,7 @@ def configure(parts: Mapping[str, Spec | str | None], values: Mapping[str, Any])
         if key not in known:  # a dotted one would reach into a part
             raise ConfigError(unknown_key(key, known))
         if value is not None:
-            refuse_nested(key, value)
-            OmegaConf.update(cfg, key, value)
+            OmegaConf.update(cfg, key, _checked(key, value))
     return checked(cfg)
 
 
@@ -310,10 +495,7 @@ def _own_decoder(specs: Mapping[str, Spec]) -> tuple[dict[str, Spec], dict[str, 
         return dict(specs), {}
     name = laws[_plainly(decoder.name)]
     if "law" in specs and _plainly(specs["law"].name) != _plainly(name):
-        raise ConfigError(
-            f"decoder={name} and law={specs['law'].name} are both laws. Leave one out, or name the "
-            "layout of the decoder, such as decoder=flatten."
-        )
+        raise ConfigError(two_laws(name, specs["law"].name))
     known = node("law", name)
     law = {key: value for key, value in decoder.options.items() if key in known}
     rest = {key: value for key, value in decoder.options.items() if key not in known}
@@ -332,8 +514,14 @@ def _set_options(cfg: DictConfig, group: str, options: Mapping[str, Any]) -> Non
             name = node["_target_"].rpartition(".")[2] if node else f"{group}=none"
             has = f" It has {', '.join(known)}." if known else ""
             raise ConfigError(f"{name} has no option {key!r}.{hint}{has}")
-        refuse_nested(f"{group}.{key}", value)
-        node[key] = value
+        node[key] = _checked(f"{group}.{key}", value)
+
+
+def _checked(name: str, value: Any) -> Any:
+    """A setting as a plain value."""
+    value = plain(value)
+    refuse_nested(name, value)
+    return value
 
 
 def checked(cfg: DictConfig) -> DictConfig:
@@ -343,24 +531,52 @@ def checked(cfg: DictConfig) -> DictConfig:
         ConfigError: naming the setting and its value.
     """
     names = [field.name for field in fields(RunConfig)]
-    try:
-        typed = OmegaConf.merge(OmegaConf.structured(RunConfig), OmegaConf.masked_copy(cfg, names))
-    except OmegaConfBaseException as error:
-        value = OmegaConf.select(cfg, str(error.full_key))
-        raise ConfigError(
-            f"{error.full_key}={value!r}: {str(error.msg).splitlines()[0]}"
-        ) from error
-    cfg.merge_with(OmegaConf.to_container(typed))
-    for name in ("h", "context_length", "season_length", "batch_size", "max_steps", "max_epochs"):
-        if cfg[name] is not None and cfg[name] < 1:
-            raise ConfigError(f"{name}={cfg[name]} must be at least 1.")
+    values = OmegaConf.to_container(OmegaConf.masked_copy(cfg, names))
+    assert isinstance(values, dict)
+    for field in fields(RunConfig):
+        value = values[field.name]
+        if not fits(value, field.type):
+            raise ConfigError(f"{field.name}={value!r} must be {said(field.type)}.")
+        if fits(1.5, field.type) and value is not None:
+            cfg[field.name] = float(value)
+    cfg.verbose = int(cfg.verbose)
+    for name, (least, most) in RANGES.items():
+        if cfg[name] is not None and not least <= cfg[name] <= most:
+            bound = f"at least {least}" if cfg[name] < least else f"at most {most:,}"
+            raise ConfigError(f"{name}={cfg[name]} must be {bound}.")
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
     if not 0 < cfg.fraction <= 1:
         raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
     if cfg.scaler not in SCALERS:
         raise ConfigError(f"scaler={cfg.scaler} is unknown. Choose one of {', '.join(SCALERS)}.")
+    depth = cfg.n_layers
+    if not (depth in (None, "all") or (isinstance(depth, int) and depth >= 1)):
+        raise ConfigError(f'n_layers={depth} must be a whole number of at least 1, or "all".')
+    for one, other in combinations(("id_col", "time_col", "target_col"), 2):
+        if cfg[one] == cfg[other]:
+            raise ConfigError(f"{one} and {other} both name {cfg[one]!r}. Name two columns.")
+    _check_options(cfg)
     return cfg
+
+
+def _check_options(cfg: DictConfig) -> None:
+    """Check that options of parts have the types their parts ask for; null is left to the part.
+
+    Raises:
+        ConfigError: naming the option and its value.
+    """
+    for group in GROUPS:
+        if cfg[group] is None:
+            continue
+        hints = get_type_hints(part_class(cfg[group]).__init__)
+        for key, value in _options(cfg[group]).items():
+            if value is not None and key in hints and not fits(value, hints[key]):
+                raise ConfigError(f"{group}.{key}={value!r} must be {said(hints[key])}.")
+            if key.endswith(("dropout", "warmup")) and not 0 <= (value or 0) <= 1:
+                raise ConfigError(f"{group}.{key}={value!r} is a share, and must lie in [0, 1].")
+            if type(value) is int and not 0 <= value <= LONGEST:
+                raise ConfigError(f"{group}.{key}={value} must be from 0 to {LONGEST:,}.")
 
 
 def build(cfg: DictConfig, **parts: object) -> Any:
@@ -412,33 +628,34 @@ def _options(cfg: DictConfig) -> dict[str, Any]:
 
 def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """A verb's settings by the names of an estimator's parameters."""
-    plain = OmegaConf.to_container(cfg, resolve=True)  # lists that can be saved
-    assert isinstance(plain, dict)
-    arguments: dict[str, Any] = {field.name: plain[field.name] for field in fields(RunConfig)}
+    values = OmegaConf.to_container(cfg)  # lists that can be saved
+    assert isinstance(values, dict)
+    arguments: dict[str, Any] = {field.name: values[field.name] for field in fields(RunConfig)}
     for group in GROUPS:
         if group not in cfg.choices:
             continue
-        node = plain[group] or {}  # base=none
+        node = values[group] or {}  # base=none
         options = {str(key): value for key, value in node.items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)
     return arguments
 
 
-def sweep(overrides: Sequence[str]) -> list[list[str]]:
-    """Every combination of the choices overrides leave open, as Hydra's sweeper makes them.
+def sweep(words: Sequence[str]) -> list[list[str]]:
+    """Every combination of the choices words leave open, as Hydra's sweeper makes them.
 
     Raises:
-        ConfigError: if an override cannot be parsed.
+        ConfigError: if a word cannot be read.
     """
+    return [list(job) for job in product(*map(_choices_of, split(words)))]
+
+
+def _choices_of(word: Word) -> list[str]:
+    """The words that one word of a sweep stands for."""
+    if word.key in TEXTS | LISTS or (conf_folder() / word.key).is_dir():
+        return [f"{word.key}={value}" for value in pieces(word.value)]
     try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except HydraException as error:
-        raise ConfigError(str(error).split("\n")[0]) from error
-    options = []
-    for override in parsed:
-        key = override.get_key_element()
-        if override.is_sweep_override():
-            options.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            options.append([f"{key}={override.get_value_element_as_str()}"])
-    return [list(job) for job in product(*options)]
+        (parsed,) = OverridesParser.create().parse_overrides([f"value={word.value}"])
+        values = parsed.sweep_string_iterator() if parsed.is_sweep_override() else [word.value]
+        return [f"{word.key}={value}" for value in values]
+    except (HydraException, ValueError, RecursionError) as error:
+        raise ConfigError(f"{word.shown} cannot be read: {error}.") from error

@@ -216,12 +216,6 @@ class TSLMForecaster(TrainedForecaster):
         self.trainer_kwargs = trainer_kwargs
 
     @property
-    def name(self) -> str:
-        if self.alias is not None:
-            return self.alias
-        return str(self._part(self._configure()).__name__)
-
-    @property
     def model_(self) -> ForecastModel:
         """The fitted model: adapter, frozen body and decoder."""
         self._check_fitted()
@@ -320,7 +314,7 @@ class TSLMForecaster(TrainedForecaster):
             DataError: if the frame breaks the contract, or series are too short to hold out.
             ConfigError: if a setting is impossible.
         """
-        horizon = self.h if h is None else positive("h", h)
+        horizon = positive("h", self.h if h is None else h)
         rows = horizon * positive("n_windows", n_windows)
         trial = held_out(self, df, rows, static_df=static_df, val_df=val_df)
         asked = budget if isinstance(budget, Budget) else Budget.of(budget)
@@ -347,7 +341,7 @@ class TSLMForecaster(TrainedForecaster):
         return Ablation.of(
             outcomes,
             data=trial.name,
-            model=self.name,
+            model=self._called(cfg),
             budget=budget.name,
             season=trial.season,
             failed=failed,
@@ -356,23 +350,23 @@ class TSLMForecaster(TrainedForecaster):
     def _configure(self) -> DictConfig:
         params = self.stored_params()
         values = {key: value for key, value in params.items() if key not in self.parts}
-        if self.pretrained is not None:
-            values["pretrained"] = str(self.pretrained)
-        return configure({part: params[part] for part in self.parts}, values)
+        cfg = configure({part: params[part] for part in self.parts}, values)
+        names = Sentence.of(self.prompt).names
+        if names and not (part := self._part(cfg)).reads_text:
+            raise ConfigError(
+                f"prompt={self.prompt!r} says something of each series, and {part.__name__} "
+                "says nothing to the language model in words. Choose adapter=time_llm, or "
+                "leave prompt out."
+            )
+        return cfg
 
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
 
     def _sentence(self) -> Sentence:
         sentence = Sentence.of(self.prompt)
-        if sentence.names:
-            part = self._part(self._configure())
-            if not part.reads_text:
-                raise ConfigError(
-                    f"prompt={self.prompt!r} says something of each series, and {part.__name__} "
-                    "says nothing to the language model in words. Choose adapter=time_llm, or "
-                    "leave prompt out."
-                )
+        if sentence.names and not self.__sklearn_is_fitted__():
+            self._configure()  # refuses words that the adapter would not say
         return sentence
 
     def _trusts_law(self, model: Forecaster) -> bool:

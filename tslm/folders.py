@@ -1,6 +1,8 @@
 """Where settings are looked for: our own yaml files, then those of packages and of the user."""
 
 import os
+import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -26,13 +28,7 @@ def further_folders() -> tuple[Path, ...]:
     Raises:
         ConfigError: if one of them is no folder.
     """
-    found: dict[str, list[Path]] = {}
-    for point in sorted(entry_points(group=ENTRY_POINTS)):
-        spec = find_spec(point.value)
-        places = [] if spec is None else list(spec.submodule_search_locations or [])
-        found[f"the entry point {point.name} of {ENTRY_POINTS}"] = [
-            Path(place) / "conf" for place in places
-        ]
+    found = dict(_installed(tuple(sys.path)))
     if own := os.environ.get(VARIABLE):
         found[VARIABLE] = [Path(own).absolute()]
     for name, folders in found.items():
@@ -40,6 +36,18 @@ def further_folders() -> tuple[Path, ...]:
             there = folders[0] if folders else "nothing"
             raise ConfigError(f"{name} should lead to a folder of yaml files: {there} is none.")
     return tuple(folders[0] for folders in found.values())
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> Mapping[str, list[Path]]:
+    """The ``conf`` folders of installed packages, looked for once a search path."""
+    found = {}
+    for point in sorted(entry_points(group=ENTRY_POINTS)):
+        spec = find_spec(point.value)
+        places = [] if spec is None else list(spec.submodule_search_locations or [])
+        name = f"the entry point {point.name} of {ENTRY_POINTS}"
+        found[name] = [Path(place) / "conf" for place in places]
+    return found
 
 
 def folders() -> tuple[Path, ...]:

@@ -1,6 +1,7 @@
 """Levels, quantiles and samples: what a user asks for besides the point, and their columns."""
 
 import re
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -48,7 +49,15 @@ class Asked:
                 "level=[80] is quantiles=[0.1,0.9]. Give one of them."
             )
         shares: dict[str, float] = {}
-        for value in _numbers("level", level, 100):
+        levels = _numbers("level", level, 100)
+        if small := [value for value in levels if value < 1]:
+            warnings.warn(
+                f"level={small} are intervals of less than one percent. Levels are in percent: "
+                f"write level=[80] for 80 percent.",
+                UserWarning,
+                stacklevel=4,  # the caller of predict
+            )
+        for value in levels:
             outside = (100 - value) / 200
             shares |= {f"lo-{value:g}": outside, f"hi-{value:g}": 1 - outside}
         for value in _numbers("quantiles", quantiles, 1):

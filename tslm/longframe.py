@@ -34,6 +34,7 @@ from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.intervals import Asked
 from tslm.kinds import same_kind, to_pandas
 from tslm.types import Batch, Forecaster
+from tslm.values import LONGEST, plain
 
 CHUNK = 512  # series forecast at once
 VALUES = 2**22  # numbers of them at once, where many quantiles or samples are asked for
@@ -133,7 +134,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self._check_fitted()
         if asked:
             self._say_source()
-        horizon = self.h if h is None else positive("h", h)
+        horizon = positive("h", self.h if h is None else h)
         history = self._history(df, static_df)
         history = history if ids is None else self._some(history, ids)
         panel = self._with_ahead(history, horizon, futr_df)
@@ -157,7 +158,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         recalibrate: bool = False,
         level: Sequence[float | int] | None = None,
         quantiles: Sequence[float | int] | None = None,
-        baselines: Sequence[str] = ("SeasonalNaive",),
+        baselines: str | Sequence[str] = ("SeasonalNaive",),
         static_df: pd.DataFrame | None = None,
         examples: str | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
@@ -182,13 +183,15 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             and each baseline's.
         """
         asked = Asked.of(level, quantiles)
-        horizon = self.h if h is None else positive("h", h)
+        horizon = positive("h", self.h if h is None else h)
         every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
         frame = self.read(self.joined(df, static_df))
         step = horizon if step_size is None else positive("step_size", step_size)
-        rivals = {name: self.baseline(name) for name in baselines}
+        named = [baselines] if isinstance(baselines, str) else baselines
+        rivals = {name: self.baseline(name) for name in named}
         check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
-        makers = {self.name: self, **rivals}
+        own = clone(self).name
+        makers = {own: self, **rivals}
         fitted: dict[str, LongFrameForecaster] = {}
         columns: dict[str, Floats]
         folds = []
@@ -203,7 +206,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 columns = {}
                 for name, model in fitted.items():
                     panel, shown = model._known(known, horizon, truth), None
-                    if examples is not None and name == self.name:
+                    if examples is not None and name == own:
                         shown = model._examples(examples, known, panel, asked)
                     values = model._forecasts(panel, horizon, asked, shown)[1]
                     columns |= _named(name, values, asked)
@@ -244,7 +247,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         asked = Asked.of(level, quantiles)
         self._check_fitted()
-        horizon = self.h if h is None else positive("h", h)
+        horizon = positive("h", self.h if h is None else h)
         step = horizon if step_size is None else positive("step_size", step_size)
         frame = self.read(self.joined(df, static_df), self.calendar_)
         frame = aligned(frame) if self.forecaster_.joint else frame
@@ -359,7 +362,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             self._columns(),
             extra=self._chosen().columns,
             words=sentence.columns(self._columns()),
-            freq=self.freq if calendar is None else None,
+            freq=plain(self.freq) if calendar is None else None,
             missing=self.missing,
             on_duplicate=self.on_duplicate,
             calendar=calendar,
@@ -375,7 +378,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             h: steps, the estimator's ``h`` by default.
         """
         self._check_fitted()
-        horizon = self.h if h is None else positive("h", h)
+        horizon = positive("h", self.h if h is None else h)
         history = self._history(df, None)
         return rows_ahead(history, self.calendar_, horizon, self._columns())
 
@@ -404,12 +407,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         names = {}
         for part in ("futr_exog", "hist_exog", "static_exog"):
-            given = getattr(self, part)
+            given = plain(getattr(self, part))
             if isinstance(given, str) or not all(isinstance(name, str) for name in given or ()):
                 raise ConfigError(f"{part}={given!r} must be a list of column names.")
             names[part.partition("_")[0]] = tuple(given or ())
         columns = self._columns()
-        chosen = Chosen(names["futr"], names["hist"], names["static"], self.holidays, self.calendar)
+        calendar = bool(self.calendar)
+        chosen = Chosen(names["futr"], names["hist"], names["static"], self.holidays, calendar)
         return chosen.check((columns.id, columns.time, columns.target))
 
     def _sentence(self) -> Sentence:
@@ -633,4 +637,6 @@ def positive(name: str, value: Any) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
         raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
+    if value > LONGEST:
+        raise ConfigError(f"{name}={value} must be at most {LONGEST:,}.")
     return int(value)

@@ -34,7 +34,7 @@ from tslm.errors import ConfigError, NotFittedError
 from tslm.machine import Machine, run
 from tslm.progress import Bar
 from tslm.seeding import seeded
-from tslm.spec import Spec
+from tslm.spec import Spec, nested
 from tslm.training import Recipe, trained_weights
 from tslm.types import Batch, Facts
 
@@ -88,6 +88,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         14
     """
 
+    parts = ("adapter", "freeze", "trainer")
     reader_: "CodeReader"
 
     def __init__(
@@ -208,13 +209,18 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
             raise ConfigError(f"{path} exists already. Give another path.")
         body.body.save_pretrained(path)
 
+    def set_params(self, **params: Any) -> "LiPCoTPretrainer":
+        """Set parameters; ``adapter__order=16`` sets an option of a part."""
+        super().set_params(**nested(self, self.parts, params))
+        return self
+
     def _configure(self) -> DictConfig:
         if self.objective not in get_args(Objective):
             raise ConfigError(
                 f"objective={self.objective!r} is unknown. Choose one of "
                 f"{', '.join(get_args(Objective))}."
             )
-        parts = {"adapter": self.adapter, "freeze": self.freeze, "trainer": self.trainer}
+        parts = {part: getattr(self, part) for part in self.parts}
         named = ["backbone", "n_layers", "context_length", "freq", "season_length", "max_steps"]
         named += ["learning_rate", "batch_size", "accelerator", "verbose"]
         values = {name: getattr(self, name) for name in named}

@@ -19,7 +19,7 @@ SELDOM = 5.0  # and in a file, such as a notebook that is run without a person
 def seconds() -> float:
     """How long the bar rests: where every state of it stays to be read, it moves seldom."""
     widgets = "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
-    return OFTEN if widgets or sys.stdout.isatty() else SELDOM
+    return OFTEN if widgets or sys.stderr.isatty() else SELDOM
 
 
 class Bar(ProgressBar):
@@ -38,7 +38,7 @@ class Bar(ProgressBar):
             desc="training",
             total=trainer.max_steps,
             initial=trainer.global_step,
-            file=sys.stdout,
+            file=sys.stderr,
             mininterval=seconds(),
             dynamic_ncols=True,
             disable=not self.shown,

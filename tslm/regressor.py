@@ -24,7 +24,7 @@ from tslm.errors import ConfigError, DataError, NotFittedError
 from tslm.machine import Machine
 from tslm.model import ForecastModel
 from tslm.seeding import seeded
-from tslm.spec import Spec
+from tslm.spec import Spec, nested
 from tslm.training import train
 from tslm.types import Facts
 
@@ -75,6 +75,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         (21, 6)
     """
 
+    parts = ("adapter", "decoder", "base", "freeze", "trainer")
     n_features_in_: int
     n_outputs_: int
     forecaster_: ForecastModel
@@ -162,6 +163,11 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         ahead = torch.cat(parts)[: len(past)].double().numpy() * self._spread + self._loc
         return ahead[:, 0] if self._single else ahead
 
+    def set_params(self, **params: Any) -> "TSLMWindowRegressor":
+        """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
+        super().set_params(**nested(self, self.parts, params))
+        return self
+
     def _validated(self, *arrays: Any) -> tuple[ndarray, ...]:
         """Windows, and what follows them, as numbers."""
         fitting = len(arrays) == 2
@@ -175,10 +181,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return found if fitting else (found,)
 
     def _settled(self, length: int) -> DictConfig:
-        parts = {
-            name: getattr(self, name)
-            for name in ("adapter", "decoder", "base", "freeze", "trainer")
-        }
+        parts = {name: getattr(self, name) for name in self.parts}
         names = ("backbone", "n_layers", "prompt", "max_steps", "learning_rate", "batch_size")
         values = {name: getattr(self, name) for name in (*names, "season_length", "accelerator")}
         task = {"h": self.n_outputs_, "context_length": length}

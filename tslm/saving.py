@@ -24,6 +24,7 @@ from torch.nn.modules.module import (
     register_module_parameter_registration_hook,
 )
 
+import tslm.values as values
 from tslm.config import GROUPS, node
 from tslm.drafts import beside, place, swap, sweep
 from tslm.errors import ConfigError, DataError, TslmError
@@ -173,12 +174,9 @@ def kind(path: str | Path) -> str:
 def plain(value: Any) -> Any:
     """A parameter as JSON: specs become ``{"spec": ..., "options": ...}``."""
     if isinstance(value, Spec):
-        return {"spec": value.name, "options": dict(value.options)}
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Path):
-        return str(value)
-    return value
+        options = {name: values.plain(option) for name, option in value.options.items()}
+        return {"spec": value.name, "options": options}
+    return values.plain(value)
 
 
 def parameters(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:

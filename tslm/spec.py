@@ -1,5 +1,6 @@
 """A part named by its yaml, with options: ``Spec("autotimes", patch_len=48)``."""
 
+from collections.abc import Mapping, Sequence
 from reprlib import repr as brief
 from typing import Any
 
@@ -69,3 +70,27 @@ def refuse_nested(name: str, value: Any) -> None:
             raise ConfigError(
                 f"{name}={brief(value)} holds ${{, and no setting may hold that. Remove it."
             )
+
+
+def nested(estimator: Any, parts: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters to set, in which a part that options are set of is a ``Spec``, not a bare name.
+
+    Args:
+        estimator: whose parameters they are.
+        parts: the parameters of it that name parts.
+        params: what ``set_params`` was given, such as ``adapter__patch_len=24``.
+
+    Raises:
+        ConfigError: if a part is None, and so has no options.
+    """
+    found = dict(params)
+    for part in parts:
+        options = [key for key in params if key.startswith(f"{part}__")]
+        given = params.get(part, getattr(estimator, part))
+        if options and given is None:
+            raise ConfigError(
+                f"{part} is None, so it has no options to set. Pass {part}=Spec(NAME, ...)."
+            )
+        if options and isinstance(given, str):
+            found[part] = Spec(given)
+    return found

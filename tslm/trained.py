@@ -35,15 +35,16 @@ from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.effects import CAUTION, Effects
 from tslm.errors import ConfigError, DataError
 from tslm.kinds import same_kind
-from tslm.longframe import LongFrameForecaster
+from tslm.longframe import LongFrameForecaster, positive
 from tslm.machine import Machine, is_first
 from tslm.networks.base import Network
 from tslm.nn.gate import share_kept
 from tslm.run import Run
 from tslm.seeding import seeded
-from tslm.spec import Spec
+from tslm.spec import nested
 from tslm.training import Recipe, train, trained_state, trained_weights
 from tslm.types import Facts, Forecaster, Task
+from tslm.values import plain
 from tslm.verdict import Verdict, judge
 from tslm.weights import summary_of
 
@@ -69,6 +70,14 @@ class TrainedForecaster(LongFrameForecaster):
 
     history_: pd.DataFrame  # one row a training step: loss, learning rate, validation
 
+    @property
+    def name(self) -> str:
+        return self._called(self.config_ if self.__sklearn_is_fitted__() else self._configure())
+
+    def _called(self, cfg: DictConfig) -> str:
+        """The forecast column under these settings."""
+        return str(self._part(cfg).__name__) if self.alias is None else self.alias
+
     @abstractmethod
     def _configure(self) -> DictConfig:
         """The settings its parameters mean.
@@ -89,15 +98,7 @@ class TrainedForecaster(LongFrameForecaster):
 
     def set_params(self, **params: Any) -> "TrainedForecaster":
         """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
-        for part in self.parts:
-            nested = any(key.startswith(f"{part}__") for key in params)
-            given = params.get(part, getattr(self, part))
-            if nested and given is None:
-                raise ConfigError(
-                    f"{part} is None, so it has no options to set. Pass {part}=Spec(NAME, ...)."
-                )
-            if nested and isinstance(given, str):
-                params[part] = Spec(given)
+        params = nested(self, self.parts, params)
         super().set_params(**params)
         return self
 
@@ -343,7 +344,8 @@ class TrainedForecaster(LongFrameForecaster):
             task = task_of(cfg, saving.count(facts["season_length"]), calendar)
         learnt = {name: t for name, t in saved.weights.items() if name.startswith(INTERVALS)}
         own = {name: t for name, t in saved.weights.items() if name not in learnt}
-        with saving.damage(f"{path}: its weights"):
+        # new weights are drawn, and saved ones take their place
+        with saving.damage(f"{path}: its weights"), seeded(0):
             model = self._assemble(cfg, task, download, saving.no_larger(own))
             self._check_identity(facts, model)
             saving.fill(model, own)
@@ -429,12 +431,11 @@ class TrainedForecaster(LongFrameForecaster):
     def _kept(self, frame: Frame) -> Ints:
         """How many last rows of each series are kept for validation, by ``val_size``."""
         lengths = np.diff(frame.offsets)
-        if self.val_size is not None:
-            if self.val_size < 0:
-                raise ConfigError(f"val_size={self.val_size} must not be negative.")
-            return np.full(len(lengths), self.val_size)
-        kept = np.clip(lengths // 10, self.h, 10 * self.h)
-        kept[lengths - kept < 2 * self.h] = 0
+        size, h = plain(self.val_size), positive("h", self.h)
+        if size is not None:
+            return np.full(len(lengths), size)
+        kept = np.clip(lengths // 10, h, 10 * h)
+        kept[lengths - kept < 2 * h] = 0
         return kept
 
     def _learn(
@@ -541,8 +542,8 @@ class TrainedForecaster(LongFrameForecaster):
         share = share_kept(torch.cat(asked), torch.cat(given), CAUTION)
         if not share:
             warnings.warn(
-                f"On validation windows what past covariates say does not help {self.name}: it is "
-                "left out.",
+                f"On validation windows what past covariates say does not help "
+                f"{self._called(cfg)}: it is left out.",
                 UserWarning,
                 stacklevel=4,
             )

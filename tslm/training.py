@@ -58,6 +58,8 @@ class Recipe:
             raise ConfigError(
                 f"loss {self.loss!r} is unknown. Choose one of {', '.join(CRITERIA)}."
             )
+        if self.looks < 1:
+            raise ConfigError(f"looks={self.looks} must be at least 1.")
         if self.schedule not in get_args(Schedule):
             known = ", ".join(get_args(Schedule))
             raise ConfigError(f"schedule {self.schedule!r} is unknown. Choose one of {known}.")

@@ -1,6 +1,8 @@
 """What each verb of the command line does with its settings."""
 
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +30,27 @@ def fit(cfg: DictConfig, say: Say) -> None:
     saving.check_free(out, cfg.overwrite)
     data, beside = files.read_table(cfg.data), _beside(cfg)
     model = estimator_of(cfg)
-    model.fit(data, **beside, folder=out / CHECKPOINTS)
+    with _unbegun(out / CHECKPOINTS):
+        model.fit(data, **beside, folder=out / CHECKPOINTS)
     model.save(out, overwrite=True)
     for entry in model.verdict_.entries:
         say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
     say(f"saved {out}")
+
+
+@contextmanager
+def _unbegun(folder: Path) -> Iterator[None]:
+    """Leave no folder behind of a run that fails before its first checkpoint."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield
+    except BaseException:
+        if folder in made and not any(folder.glob("*.ckpt")):
+            shutil.rmtree(folder, ignore_errors=True)
+            for path in made[1:]:
+                with suppress(OSError):  # it holds something else by now
+                    path.rmdir()
+        raise
 
 
 def predict(cfg: DictConfig, say: Say) -> None:
@@ -55,7 +73,8 @@ def predict(cfg: DictConfig, say: Say) -> None:
         examples=_examples(cfg),
     )
     files.write_table(forecast, cfg.out)
-    say(f"wrote {len(forecast)} rows to {cfg.out}")
+    if cfg.verbose:
+        say(f"wrote {len(forecast)} rows to {cfg.out}")
 
 
 def _examples(cfg: DictConfig) -> Any:
