@@ -428,7 +428,11 @@ def _products(one: Floats, other: Floats) -> Floats:
 
 
 def holidays(country: str, calendar: Calendar, time: Ints) -> Floats:
-    """Whether the local day is a holiday, the one before one, or the one after.
+    """Tell the holidays of times.
+
+    Of a step of a day or less: whether the local day is one, the one before one, or the one after.
+    Of a longer step: how many lie in the step that begins with the time, in the one that ends with
+    it, and in the one after.
 
     Args:
         country: ISO code, or "COUNTRY-SUBDIVISION" ("DE-BY").
@@ -440,12 +444,26 @@ def holidays(country: str, calendar: Calendar, time: Ints) -> Floats:
     """
     if not calendar.dated:
         raise ConfigError(f"holidays={country!r} needs dates; these times are integers.")
-    days, rows = np.unique(calendar.wall(time) // DAY, return_inverse=True)
-    years = days.astype("datetime64[D]").astype("datetime64[Y]").astype(int) + 1970
-    dates = _dates(country, range(int(years.min()) - 1, int(years.max()) + 2))
-    numbers = {(date - pd.Timestamp(0).date()) // timedelta(days=1) for date in dates}
-    free = np.array([[day + shift in numbers for shift in (0, 1, -1)] for day in days.tolist()])
-    return free[rows].astype(float)
+    if calendar.finer_than_weeks and calendar.step <= DAY:
+        days, rows = np.unique(calendar.wall(time) // DAY, return_inverse=True)
+        free = _free_days(country, days)
+        return np.isin(days[:, None] + [0, 1, -1], free)[rows].astype(float)
+    count = calendar.count(time)
+    steps = [calendar.uncount(count + place * calendar.step) for place in (-1, 0, 1, 2)]
+    before, here, after, later = (calendar.wall(step) // DAY for step in steps)
+    free = _free_days(country, np.concatenate([before, later]))
+    spans = [(here, after), (before + 1, here + 1), (after, later)]
+    numbers = [np.searchsorted(free, end) - np.searchsorted(free, start) for start, end in spans]
+    return np.stack(numbers, 1).astype(float)
+
+
+def _free_days(country: str, days: Ints) -> Ints:
+    """The sorted holidays of the years about some days, counted from 1970-01-01."""
+    first, last = (int(day.astype("datetime64[D]").astype("datetime64[Y]").astype(int)) + 1970
+                   for day in (days.min(), days.max()))  # fmt: skip
+    dates = _dates(country, range(first - 1, last + 2))
+    start = pd.Timestamp(0).date()
+    return np.array(sorted((date - start) // timedelta(days=1) for date in dates), dtype=np.int64)
 
 
 def _dates(country: str, years: Iterable[int]) -> Any:

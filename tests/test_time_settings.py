@@ -1,0 +1,89 @@
+"""What a user says of times, and what fit reads off them, holds in predict and in a saved model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tslm import BaselineForecaster
+from tslm.cli import main
+
+HOURS = pd.date_range("2023-03-20", periods=24 * 12, freq="h", tz="Europe/Berlin")
+
+
+def frame(ds: Any) -> pd.DataFrame:
+    return pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.arange(len(ds)) % 7 + 1.0})
+
+
+def naive(**options: Any) -> BaselineForecaster:
+    return BaselineForecaster("last", h=2, **options)
+
+
+def code(*words: str) -> Any:
+    with pytest.raises(SystemExit) as stopped:
+        main(list(words))
+    return stopped.value.code
+
+
+def test_a_saved_model_reads_an_ambiguous_frame_as_fit_read_its_own(tmp_path: Path) -> None:
+    days = pd.date_range("2023-01-01", periods=60)
+    naive().fit(frame(days.strftime("%d/%m/%Y"))).save(tmp_path / "m")
+    loaded = BaselineForecaster.load(tmp_path / "m")
+    ahead = loaded.predict(frame(days[:9].strftime("%d/%m/%Y")))
+    assert ahead.ds.tolist() == days[9:11].tolist()
+
+
+@pytest.mark.parametrize(
+    ("ds", "options"),
+    [(HOURS.astype(str), {"tz": "Europe/Berlin"}),
+     (HOURS.tz_localize(None), {"tz": "Europe/Berlin"}),
+     (HOURS.as_unit("s").asi8, {"tz": "Europe/Berlin", "time_format": "s"}),
+     (HOURS.strftime("%d|%m|%y %H:%M"), {"tz": "Europe/Berlin", "time_format": "%d|%m|%y %H:%M"})],
+)  # fmt: skip
+def test_times_are_those_of_the_zone_in_fit_predict_backtest_and_load(
+    ds: Any, options: dict[str, Any], tmp_path: Path
+) -> None:
+    df = frame(ds)
+    model = naive(**options).fit(df[:-2])
+    assert model.predict().ds.tolist() == HOURS[-2:].tolist()
+    model.save(tmp_path / "m")
+    assert (
+        BaselineForecaster.load(tmp_path / "m").predict(df[:-2]).ds.tolist() == HOURS[-2:].tolist()
+    )
+    backtest = model.cross_validation(df, n_windows=2)
+    assert backtest.ds.tolist() == HOURS[-4:].tolist()
+
+
+def test_our_own_forecast_across_a_change_of_clocks_is_read_back(tmp_path: Path) -> None:
+    known = frame(HOURS[:140])
+    ahead = BaselineForecaster("last", h=24).fit(known).predict().rename(columns={"Last": "y"})
+    pd.concat([known, ahead]).to_csv(tmp_path / "x.csv", index=False)
+    model = naive(tz="Europe/Berlin").fit(pd.read_csv(tmp_path / "x.csv"))
+    assert model.predict().ds.tolist() == HOURS[164:166].tolist()
+
+
+def test_the_command_line_says_how_times_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    days = pd.date_range("2023-01-01", periods=12)
+    frame(days.strftime("%m/%d/%Y")).to_csv("x.csv", index=False)
+    words = ["fit", "data=x.csv", "h=2", "model=last", "out=m", "verbose=0"]
+    assert code(*words) == 2
+    assert "dayfirst=true" in capsys.readouterr().err
+    assert code(*words, "dayfirst=false", "tz=Asia/Tokyo") == 0
+    assert code("predict", "model=m", "data=x.csv", "out=f.csv") == 0
+    assert pd.read_csv("f.csv").ds.iloc[0] == "2023-01-13 00:00:00+09:00"
+
+
+def test_a_setting_of_times_that_is_none_is_refused_by_name() -> None:
+    df = frame(pd.date_range("2023-01-01", periods=30).strftime("%Y-%m-%d"))
+    wrong = [
+        ({"tz": "Berlin"}, "Did you mean 'Europe/Berlin'"),
+        ({"time_format": "dmy"}, "time_format='dmy' is no format"),
+    ]
+    for options, words in wrong:
+        with pytest.raises(ValueError, match=words):
+            naive().set_params(**options).fit(df)
