@@ -4,10 +4,13 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+from tslm import BaselineForecaster
 from tslm.assembly import assemble, baseline, settle, task_of
 from tslm.calendar import Calendar
 from tslm.config import choices, configure, node, part_class
@@ -38,7 +41,19 @@ SMALL = {
 def company() -> Batch:
     """Contexts observed for 30 to 96 steps that end in gaps of 0 to 40; one has gaps throughout."""
     dice = torch.Generator().manual_seed(0)
-    shapes = [(96, 0), (96, 3), (60, 5), (60, 12), (30, 3), (30, 25), (96, 26), (96, 40), (48, 13)]
+    shapes = [
+        (96, 0),
+        (96, 3),
+        (60, 5),
+        (60, 12),
+        (30, 3),
+        (30, 25),
+        (96, 26),
+        (96, 40),
+        (48, 13),
+        (40, 6),
+        (40, 9),
+    ]
     steps = torch.randn(len(shapes) + 1, L + H, 1, generator=dice)
     waves = 2 * torch.sin(2 * torch.pi * torch.arange(L + H) / SEASON)[:, None]
     past, future = (steps.cumsum(1) / 3 + waves).split([L, H], 1)
@@ -115,3 +130,45 @@ def test_a_baseline_forecasts_a_window_alike_alone_and_in_company(name: str) -> 
     with torch.random.fork_rng():
         torch.manual_seed(0)
         check(learnt(baseline(cfg, Task(L, H, SEASON))))
+
+
+@pytest.mark.parametrize("name", ["time_llm", "s2ip"])
+def test_a_forecast_of_nothing_is_the_last_level_of_a_prefix(name: str) -> None:
+    parts = {"adapter": Spec(name, **OPTIONS[name], norm="prefix"), "base": "none"}
+    cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": 100})  # no whole patches
+    cfg = settle(cfg, Facts(H, SEASON, 400))
+    model = assemble(cfg, replace(task_of(cfg, SEASON, Calendar("h")), dated=False)).eval()
+    with torch.no_grad():
+        for weight in model.decoder.parameters():
+            weight.zero_()
+    ramp = torch.arange(100.0)[None, :, None]
+    time = torch.arange(100 + H)[None]
+    level = model.adapter.scale(ramp).loc[:, -1:].expand(-1, H, -1)
+    torch.testing.assert_close(model(ramp, time[:, :100]).values, level)
+    torch.testing.assert_close(model.forecast(ramp, time, H), level)
+
+
+def test_anchors_are_made_once_while_no_weight_changes() -> None:
+    model, batch, made = adapted("s2ip", None), company(), []
+    model.adapter.anchors.register_forward_hook(lambda *_: made.append(1))
+    for _ in range(3):
+        before = model.forecast(batch.past, batch.time, H)
+    assert len(made) == 1
+    with torch.no_grad():
+        model.adapter.anchors.weight.mul_(-1.0)
+    assert not torch.equal(model.forecast(batch.past, batch.time, H), before)
+    assert len(made) == 2
+
+
+def test_a_fit_on_other_threads_differs_by_rounding_alone() -> None:
+    dice = torch.Generator().manual_seed(2)
+    y = torch.randn(400, generator=dice).cumsum(0).numpy()
+    df = pd.DataFrame({"unique_id": "a", "ds": range(400), "y": y})
+    settings = {"h": 24, "max_steps": 10, "accelerator": "cpu", "random_state": 0, "verbose": 0}
+    found = []
+    for threads in (1, 2, 1):
+        torch.set_num_threads(threads)
+        found.append(BaselineForecaster("dlinear", **settings).fit(df).predict().DLinear)
+    torch.set_num_threads(1)
+    assert found[0].equals(found[2])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)

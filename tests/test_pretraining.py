@@ -11,7 +11,15 @@ import torch
 from sklearn.base import clone
 from torch.nn.functional import cross_entropy
 
-from tslm import ConfigError, DataError, LiPCoTPretrainer, NotFittedError, Spec, TSLMForecaster
+from tslm import (
+    ConfigError,
+    DataError,
+    LiPCoTPretrainer,
+    NotFittedError,
+    Spec,
+    TSLMForecaster,
+    codereader,
+)
 from tslm.adapters.lipcot import Coded, LiPCoT
 from tslm.codereader import CodeReader, hidden_at
 from tslm.nn.codebook import FLAT, MASK, SPECIAL
@@ -251,3 +259,16 @@ def test_what_makes_no_sense_is_refused(encoder: str, tmp_path: Path) -> None:
             LiPCoTPretrainer(**{**FAST, **options}).fit(frame())
     with pytest.raises(NotFittedError, match="not fitted yet"):
         LiPCoTPretrainer().save(tmp_path / "x")
+
+
+def test_a_codebook_of_frames_hears_every_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard, measured = set(), LiPCoT.measured
+
+    def spy(adapter: LiPCoT, train: Any) -> Any:
+        heard.update(train.windows.series(torch.cat(train.parts)).tolist())
+        return measured(adapter, train)
+
+    monkeypatch.setattr(LiPCoT, "measured", spy)
+    monkeypatch.setattr(codereader, "LEARNT", 10)
+    LiPCoTPretrainer(**{**FAST, "max_steps": 1}).fit(frame(300, series=5))
+    assert heard == set(range(5))

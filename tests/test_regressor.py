@@ -94,3 +94,9 @@ def test_errors_say_what_is_wrong() -> None:
     model = TSLMWindowRegressor(max_steps=2, **FAST).fit(X, y)
     with pytest.raises(DataError, match="expecting 24 features"):
         model.predict(X[:, 1:])
+
+
+def test_the_season_counts_where_sizes_are_chosen() -> None:
+    model = TSLMWindowRegressor(adapter="autotimes", season_length=5, backbone="tiny")
+    model.n_outputs_ = 3
+    assert model._settled(30).adapter.patch_len == 5

@@ -89,8 +89,12 @@ def zero_input_response(
         state: the last p values of each series, oldest first.
         horizon: steps to continue, H.
     """
-    missing = state.new_full((len(state), horizon), torch.nan)
-    return fill_forward(coefficients, torch.cat([state, missing], dim=1))[:, state.shape[1] :]
+    taps, window = -coefficients.flip(1), state
+    values = [state[:, :0]]
+    for _ in range(horizon):
+        values.append(vecdot(taps, window)[:, None])
+        window = torch.cat([window[:, 1:], values[-1]], dim=1)
+    return torch.cat(values, dim=1)
 
 
 def impulse_response(coefficients: Float[Tensor, "S p"], steps: int) -> Float[Tensor, "S T"]:

@@ -31,7 +31,7 @@ from tslm.types import Batch, Forecaster, Task
 # PyTorch runs on one core, which on a busy machine saves so many small steps from waiting for each
 # other. An accelerator waits for each step to be launched, so that few and large ones are best.
 _CHUNK_VALUES = 2**15 - 1
-_CHUNK_ELSEWHERE = 2**25
+_CHUNK_ELSEWHERE = 2**22
 
 ORDER = 24  # of an autoregression without validation data
 ORDERS = (4, 8, 16, 24, 48)
@@ -257,9 +257,9 @@ def _state(
     residual = pad(residual, (order, 0), value=torch.nan)
     if not residual[:, -order:].isnan().any():
         return residual[:, -order:]
-    step = torch.arange(residual.shape[1], device=residual.device)
-    gap = torch.where(residual.isnan(), step, -1).cummax(1).values
-    begins = ((step - gap)[:, :-order] >= row_order[:, None]) * (step[:-order] + 1)
+    run = _runs(~residual.isnan())[:, :-order]
+    after = torch.arange(1, run.shape[1] + 1, device=run.device)
+    begins = (run >= row_order[:, None]) * after
     start = max(int(begins.amax(1).min()), order)
     before = torch.nan_to_num(residual[:, start - order : start])
     return fill_forward(coefficients, torch.cat([before, residual[:, start:]], 1))[:, -order:]
@@ -289,11 +289,15 @@ def _length(rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
 
 def _affordable(observed: Bool[Tensor, "S L"], order: int) -> Int[Tensor, " S"]:
     """The largest order i <= ``order`` such that 3 i values follow i observed ones."""
-    affordable = observed.new_zeros(len(observed), dtype=torch.long)
-    for i in range(1, _most(observed.shape[1], order) + 1):
-        observed = observed[:, 1:] & observed[:, :-1]  # that many in a row
-        affordable += (observed.sum(1) >= 3 * i) & (affordable == i - 1)
-    return affordable
+    i = torch.arange(1, _most(observed.shape[1], order) + 1, device=observed.device)
+    enough = (_runs(observed)[:, :, None] > i).sum(1) >= 3 * i
+    return enough.long().cumprod(1).sum(1)
+
+
+def _runs(observed: Bool[Tensor, "S T"]) -> Int[Tensor, "S T"]:
+    """How many values up to each step, itself included, are observed in a row."""
+    step = torch.arange(observed.shape[1], device=observed.device)
+    return step - torch.where(observed, -1, step).cummax(1).values
 
 
 def _most(steps: int, order: int) -> int:
