@@ -7,7 +7,7 @@ allows: single numbers and indices from the CPU.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -30,9 +30,7 @@ READS = {Tensor.item, Tensor.tolist, Tensor.__bool__, Tensor.__float__, Tensor._
 class Pretended(TorchFunctionMode):
     """Keeps the book of what is elsewhere."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.away: dict[int, StorageWeakRef] = {}  # a weak reference keeps a number from new use
+    away: ClassVar[dict[int, StorageWeakRef]] = {}  # a weak reference keeps a number from new use
 
     def is_away(self, tensor: Tensor) -> bool:
         return tensor.untyped_storage()._cdata in self.away

@@ -115,7 +115,7 @@ class Machine:
         trainer = bare.trainer(enable_checkpointing=False, enable_progress_bar=False)
         return trainer.strategy.root_device
 
-    def _trainer(self, strategy: str, options: dict[str, Any]) -> Trainer:
+    def _trainer(self, strategy: Any, options: dict[str, Any]) -> Trainer:
         self._check_cores()
         words: dict[str, Any] = {"accelerator": self.accelerator, "devices": self.devices}
         silent = {"logger": self.logger or False, "enable_model_summary": False}
