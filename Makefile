@@ -34,6 +34,10 @@ test-all: setup
 hostile-models: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile_models 250
 
+# on a computer that has an accelerator; at most eight minutes
+gpu: .venv/.ready
+	TSLM_GPU_LOG=docs/results/gpu.json timeout 480 $(BIN)/python -m pytest -q -m gpu tests/test_gpu.py
+
 hostile: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000
 

@@ -46,8 +46,9 @@ class WindowData(LightningDataModule):
         if self.val is None or self.val_index is None:
             return []
         rank, processes = self.rank
-        index = self.val_index[rank::processes]
-        return DataLoader(_Chunks(Batches(self.val, index, self.eval_batch)), batch_size=None)
+        index = share(self.val_index, rank, processes)
+        own = len(self.val_index[rank::processes])
+        return DataLoader(_Chunks(self.val, index, own, self.eval_batch), batch_size=None)
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -71,13 +72,22 @@ def share(index: Int[Tensor, " B"], rank: int, processes: int) -> Int[Tensor, " 
 
 
 class _Chunks(IterableDataset[Batch]):
-    """Validation batches; a process may have none."""
+    """Validation batches: of all processes as many, because they wait for each other in each.
 
-    def __init__(self, batches: Batches) -> None:
-        self.batches = batches
+    Windows after the first ``own`` are another process's, and nothing is known of their future.
+    """
+
+    def __init__(self, windows: Windows, index: Int[Tensor, " n"], own: int, size: int) -> None:
+        self.batches, self.own, self.size = Batches(windows, index, size), own, size
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
-        return iter(self.batches)
+        for number, batch in enumerate(self.batches):
+            future = batch.future.clone()
+            future[max(self.own - number * self.size, 0) :] = torch.nan
+            yield batch._replace(future=future)
 
 
 class _Steps(IterableDataset[Batch]):
