@@ -137,7 +137,7 @@ class TrainedForecaster(LongFrameForecaster):
         val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = self.read(both)
-        kept = self._kept(frame) if val_df is None else self.rows_given(frame, df, val_df)
+        kept = self.rows_kept(frame) if val_df is None else self.rows_given(frame, df, val_df)
         frame, split = _split(frame, kept, self._joint(cfg))
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
@@ -186,7 +186,7 @@ class TrainedForecaster(LongFrameForecaster):
         """
         self._check_fitted()
         frame = self.read(self.joined(df, static_df), self.calendar_)
-        frame, split = _split(frame, self._kept(frame), self.forecaster_.joint)
+        frame, split = _split(frame, self.rows_kept(frame), self.forecaster_.joint)
         parts = (self.calibration_.kind, self.config_, self.forecaster_, self.panel_of(frame))
         learnt = self._calibrated(*parts, split, self.task_.season_length)
         if self.calibration_.learnt and not learnt.learnt:
@@ -381,6 +381,14 @@ class TrainedForecaster(LongFrameForecaster):
         """Whether one fit serves every horizon, or each is best fitted for."""
         return bool(self._part(self._configure()).one_for_all)
 
+    def check_params(self) -> None:
+        """Refuse a parameter that is unknown or impossible, before anything is fitted.
+
+        Raises:
+            ConfigError: naming it.
+        """
+        self._configure()
+
     @property
     def joint(self) -> bool:
         """Whether it reads all series together, which must then end together."""
@@ -428,7 +436,7 @@ class TrainedForecaster(LongFrameForecaster):
         own_rows = last["size"].reindex(frame.ids, fill_value=0).to_numpy(np.int64)
         return np.diff(frame.offsets) - own_rows
 
-    def _kept(self, frame: Frame) -> Ints:
+    def rows_kept(self, frame: Frame) -> Ints:
         """How many last rows of each series are kept for validation, by ``val_size``."""
         lengths = np.diff(frame.offsets)
         size, h = plain(self.val_size), positive("h", self.h)

@@ -178,11 +178,15 @@ def tune(cfg: DictConfig, say: Say) -> None:
     if not isinstance(space, Mapping):
         raise ConfigError(f"space={cfg.space} must name settings: space={{learning_rate: [1e-3]}}.")
     named = {str(key): value for key, value in space.items()}
-    study = tuning.tune(model, data, named, n_trials=cfg.n_trials, folder=out, say=say)
-    files.write_table(study.trials_dataframe(), out / "trials.csv")
+    study = tuning.tune(
+        model, data, named, n_trials=cfg.n_trials, folder=out, **_beside(cfg), say=say
+    )
+    trials = study.trials_dataframe().drop(columns="user_attrs_worker", errors="ignore")
+    files.write_table(trials, out / "trials.csv")
     files.write_json({"mse": study.best_value, "params": study.best_params}, out / "best.json")
     chosen = " ".join(f"{key}={value}" for key, value in study.best_params.items())
-    say(f"best of {len(study.trials)}: validation MSE {study.best_value:.4f} with {chosen}")
+    made = int(trials.state.isin(["COMPLETE", "PRUNED"]).sum())
+    say(f"best of {made}: validation MSE {study.best_value:.4f} with {chosen}")
     say(f"tslm fit data={cfg.data} h={cfg.h} ... {chosen}")
 
 
