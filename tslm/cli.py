@@ -139,6 +139,7 @@ def _work(verb: str, words: list[str]) -> None:
     from tslm.config import complete, compose, sweep
 
     _show_warnings()
+    _speak_once()
     many = {"-m", "--multirun"} & set(words)
     settings = [word for word in words if word not in ("-m", "--multirun")]
     if not many:
@@ -255,6 +256,18 @@ def _show_warnings() -> None:
     warnings.simplefilter("ignore")
     warnings.simplefilter("always", UserWarning)
     _show_progress()
+
+
+def _speak_once() -> None:
+    """Of processes that train together, let the first one speak; errors of others still come."""
+    import os
+    import warnings
+
+    from tslm.machine import is_first
+
+    if not is_first():
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # until the end
+        warnings.simplefilter("ignore")
 
 
 def _show_progress() -> None:
