@@ -96,6 +96,8 @@ WRONG = {
     f"{FIT} devices=0": "devices=0",
     f"{FIT} devices=x": "devices=x",
     f"{FIT} devices=9999": "9999",
+    "config check fit data=no.csv out=m accelerator=gpuu": "gpuu",
+    "config check fit data=no.csv out=m accelerator=cpu devices=0": "devices=0",
     f"{FIT} strategy=x": "strategy=x",
     # roles of columns
     f"{FIT} id_col=y": "id_col and target_col both name 'y'",

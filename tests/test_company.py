@@ -30,6 +30,7 @@ from tslm import (
     config,
     folders,
 )
+from tslm.backbones import huggingface
 from tslm.seeding import seeded
 
 pytestmark = pytest.mark.filterwarnings(
@@ -98,6 +99,22 @@ class TestThreads:
         ended.set()
         other.join()
         pd.testing.assert_frame_equal(ahead, alone["autotimes"], check_exact=True)
+
+    def test_bodies_are_loaded_beside_a_fit_without_a_deadlock(self) -> None:
+        asked = threading.Event()
+
+        def load() -> None:
+            asked.set()
+            huggingface.load("tiny", 1)
+
+        with seeded(0):
+            huggingface._LOADED.clear()
+            other = threading.Thread(target=load, daemon=True)
+            other.start()
+            asked.wait(10)
+            huggingface.load("tiny", 2)
+        other.join(30)
+        assert not other.is_alive()
 
     def test_the_generator_is_free_again_after_an_error(self) -> None:
         before = torch.get_rng_state()

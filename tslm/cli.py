@@ -205,7 +205,9 @@ def _config(words: list[str]) -> None:
         cfg = complete(cfg)
         if "max_steps" in cfg:
             from tslm.assembly import rehearse
+            from tslm.machine import Machine
 
+            _ = Machine.of(cfg).device  # refused if this computer lacks it
             rehearse(cfg)
         print(f"{words[1]}: these settings fit together")
         return

@@ -67,6 +67,14 @@ COUNTS = {
     "rounds",
     "rollout_steps",
 }  # of some verbs
+TYPES: dict[str, Any] = {  # of settings that only some verbs have
+    "refit": bool | int,
+    "recalibrate": bool,
+    "level": float | list[float] | None,
+    "quantiles": float | list[float] | None,
+    "horizons": int | list[int] | None,
+    "seeds": int | list[int],
+}
 READ = {"data", "val_data", "static", "futr", "examples", "model", "results", "ablation"}  # files
 SCALERS = ("fraction", "train")
 FLAGS = {"overwrite", "download", "private", "history"}
@@ -395,6 +403,10 @@ def _check_own(cfg: DictConfig) -> None:
         value = cfg[name]
         if value is not None and (not isinstance(value, int) or value is True or value < 1):
             raise ConfigError(f"{name}={value} must be a whole number of at least 1.")
+    for name in [name for name in TYPES if name in cfg]:
+        value = list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name]
+        if not fits(value, TYPES[name]):
+            raise ConfigError(f"{name}={value!r} must be {said(TYPES[name])}.")
     for name in FLAGS & set(cfg):
         if not isinstance(cfg[name], bool):
             raise ConfigError(f"{name}={cfg[name]} must be true or false.")

@@ -135,7 +135,10 @@ class Machine:
         """Refuse far more processes than can run."""
         cores = os.cpu_count() or 1
         count = str(self.devices)
-        if self.accelerator == "cpu" and count.isdigit() and int(count) > max(cores, 2):
+        on_cpu = self.accelerator == "cpu" or (
+            self.accelerator == "auto" and not torch.accelerator.is_available()
+        )
+        if on_cpu and count.isdigit() and int(count) > max(cores, 2):
             raise ConfigError(
                 f"devices={count} asks for {count} processes, and this computer has {cores} cores. "
                 f"Set devices to {cores} or less."

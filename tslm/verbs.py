@@ -86,8 +86,6 @@ def _examples(cfg: DictConfig) -> Any:
 def backtest(cfg: DictConfig, say: Say) -> None:
     """Forecast from several origins and keep what happened beside it."""
     files.check_writable(cfg.out)
-    if not isinstance(cfg.recalibrate, bool):
-        raise ConfigError(f"recalibrate={cfg.recalibrate!r} must be true or false.")
     model = estimator_of(cfg)
     static = None if cfg.static is None else files.read_table(cfg.static)
     data = files.read_table(cfg.data)

@@ -16,7 +16,6 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -33,6 +32,7 @@ from tslm.backbones.lexicon import HuggingFaceLexicon
 from tslm.backbones.padding import move, silence
 from tslm.errors import BackboneError, ConfigError
 from tslm.lexicon import Lexicon
+from tslm.seeding import seeded
 from tslm.types import Prompt, Tokens
 
 PROBE = (2, 5)  # sentences and tokens read at loading to see how the body behaves
@@ -368,12 +368,12 @@ def load(
     kept = depth if isinstance(depth, int) else None
     order = Order(name, kept, dtype or torch.float32, device or torch.device("cpu"))
     key = (order, str(source.folder), source.origin.fingerprint)
-    with _LOADING, torch.inference_mode(False):
-        backbone = _LOADED.get(key)
-        if backbone is None:
-            with torch.random.fork_rng(devices=[]):  # loading or sharing: the same draws follow
-                backbone = _LOADED[key] = _make(source, order)
-        _RECENT.append(backbone)
+    backbone = _LOADED.get(key)
+    if backbone is None:
+        with seeded(0):  # one thread makes it, and loading or sharing, the same draws follow
+            backbone = _LOADED.get(key) or _make(source, order)
+            _LOADED[key] = backbone
+    _RECENT.append(backbone)
     return backbone if freeze is None or isinstance(freeze, Strict) else _own(backbone, freeze)
 
 
@@ -416,7 +416,6 @@ def _is_here(device: torch.device) -> bool:
 
 _LOADED: WeakValueDictionary[tuple[Any, ...], HuggingFaceBackbone] = WeakValueDictionary()
 _RECENT: deque[HuggingFaceBackbone] = deque(maxlen=2)  # kept alive between two fits
-_LOADING = Lock()
 
 
 def _make(source: store.Source, order: Order) -> HuggingFaceBackbone:
