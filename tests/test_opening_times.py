@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from pandas.tseries.offsets import CustomBusinessDay
 
 from tslm import BaselineForecaster, Spec, TSLMForecaster
 from tslm.calendar import Calendar
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 FREQS = ["D Mon-Sat", "D Sun-Thu", "30min Mon-Fri 09:30-16:00", "MS-15"]
 
 
@@ -20,7 +22,6 @@ def frame(freq: str, rows: int = 350) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.sin(np.arange(rows)) + 5})
 
 
-@pytest.mark.filterwarnings("ignore:.*:UserWarning")
 @pytest.mark.parametrize(
     ("freq", "kind"),
     [*((freq, "baseline") for freq in FREQS), ("30min Mon-Fri 09:30-16:00", "tiny")],
@@ -48,3 +49,12 @@ def test_only_times_that_occur_are_forecast(freq: str, kind: str, tmp_path: Path
         assert backtest.ds.tolist() == expected
         assert backtest.cutoff.unique().tolist() == [df.ds.iloc[-9], df.ds.iloc[-6]]
         assert backtest.y.tolist() == df.y[[*range(342, 347), *range(345, 350)]].tolist()
+
+
+def test_a_weekmask_of_pandas_is_a_freq_of_an_estimator(tmp_path: Path) -> None:
+    six = CustomBusinessDay(weekmask="Mon Tue Wed Thu Fri Sat")
+    df = frame("D Mon-Sat", 12)
+    model = BaselineForecaster("last", h=3).set_params(freq=six).fit(df[:-3])
+    assert model.predict().ds.tolist() == df.ds[-3:].tolist()
+    model.save(tmp_path / "saved")
+    assert BaselineForecaster.load(tmp_path / "saved").calendar_.freq == "D Mon-Sat"

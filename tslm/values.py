@@ -25,14 +25,16 @@ def plain(value: Any) -> Any:
     import numpy as np
     import pandas as pd
 
+    from tslm.frequency import name_of
+
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, np.ndarray | pd.Index | pd.Series):
         return value.tolist()
-    if isinstance(value, pd.offsets.BaseOffset):
-        return value.freqstr
     if isinstance(value, pd.Timedelta):
-        return pd.tseries.frequencies.to_offset(value).freqstr
+        value = pd.tseries.frequencies.to_offset(value)
+    if isinstance(value, pd.offsets.BaseOffset):
+        return name_of(value)
     return value
 
 
