@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from utilsforecast.losses import mae
 
-from tslm import BaselineForecaster
-from tslm.data.frame import Columns
-from tslm.evaluation import evaluate
+from tslm import BaselineForecaster, DataError, evaluate, evaluation
 
 
 def days(n: int = 60) -> pd.DataFrame:
@@ -48,8 +47,10 @@ def test_columns_may_have_other_names_and_truth_may_be_missing(table: pd.DataFra
         holes.rename(columns=names),
         days().rename(columns=names),
         7,
-        Columns("shop", "day", "sold"),
         ["Last"],
+        id_col="shop",
+        time_col="day",
+        target_col="sold",
     )
     assert list(found.columns) == ["metric", "Last"]
     assert np.isfinite(found.Last).all()
@@ -83,3 +84,47 @@ def test_intervals_are_scored_by_pinball_loss_and_coverage() -> None:
     for quantile, end in names.items():
         assert np.allclose(quantiles[f"Last-{quantile}"], table[f"Last-{end}"])
     assert evaluate(quantiles, df).metric.tolist()[4:] == ["pinball"]
+
+
+def test_series_may_end_on_different_days() -> None:
+    df = days(80)
+    df = df[(df.unique_id == "a") | (df.ds < "2024-03-01")].reset_index(drop=True)
+    table = BaselineForecaster("last", h=4).cross_validation(df, n_windows=2, baselines=[])
+    found = evaluate(table, df, 7).set_index("metric").Last
+    expected = []
+    for cutoff, rows in table.groupby("cutoff"):
+        scaled = []
+        for name, own in rows.groupby("unique_id"):
+            history = df[(df.unique_id == name) & (df.ds <= cutoff)].y.to_numpy()
+            scale = np.abs(history[7:] - history[:-7]).mean()
+            scaled.append((own.y - own.Last).abs().mean() / scale)
+        expected.append(np.mean(scaled))
+    assert len(expected) == 4
+    assert found["mase"] == pytest.approx(np.mean(expected))
+    assert found["mae"] == pytest.approx(
+        table.assign(gap=(table.y - table.Last).abs()).groupby("cutoff").gap.mean().mean()
+    )
+
+
+def test_rows_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many origins there are: each loss is computed in one call."""
+    calls = []
+    monkeypatch.setattr(evaluation, "mae", lambda *a, **k: calls.append(1) or mae(*a, **k))
+    df = days(80)
+    table = BaselineForecaster("last", h=4).cross_validation(df, n_windows=10, baselines=[])
+    evaluate(table, df)
+    assert calls == [1]
+
+
+def test_frames_may_be_of_other_libraries_and_dates_text(table: pd.DataFrame) -> None:
+    pl = pytest.importorskip("polars", reason="polars is not installed")
+    expected = evaluate(table, days(), 7)
+    found = evaluate(pl.from_pandas(table), pl.from_pandas(days()), 7)
+    assert isinstance(found, pl.DataFrame)
+    pd.testing.assert_frame_equal(found.to_pandas(), expected)
+    text = table.astype({"ds": str, "cutoff": str})
+    pd.testing.assert_frame_equal(evaluate(text, days().astype({"ds": str}), 7), expected)
+    with pytest.raises(DataError, match="The backtest has no column 'cutoff'"):
+        evaluate(table.drop(columns="cutoff"), days())
+    with pytest.raises(DataError, match="same kind of time"):
+        evaluate(table, days().assign(ds=days().ds.dt.tz_localize("UTC")))

@@ -40,6 +40,23 @@ def test_what_comes_in_comes_out(df: pd.DataFrame, make: Any, kind: type) -> Non
     assert type(plain.predict()) is pd.DataFrame
 
 
+def test_types_of_ids_and_times_come_back(df: pd.DataFrame) -> None:
+    given = pl.from_pandas(df).with_columns(pl.col("ds").cast(pl.Date))
+    for kind in (pl.Enum(["b", "a"]), pl.Categorical()):
+        typed = given.with_columns(pl.col("unique_id").cast(kind))
+        model = BaselineForecaster("last", h=7).fit(typed)
+        assert model.predict().schema["unique_id"] == kind
+        assert model.predict().schema["ds"] == pl.Date
+        backtest = model.cross_validation(typed)
+        assert backtest.schema["cutoff"] == pl.Date
+        assert len(typed.join(backtest, on=["unique_id", "ds"])) == 7
+
+
+def test_a_batch_of_arrow_is_a_table(df: pd.DataFrame) -> None:
+    (batch,) = pa.Table.from_pandas(df).to_batches()
+    assert isinstance(BaselineForecaster("last", h=7).fit(batch).predict(batch), pa.Table)
+
+
 def test_the_language_model_reads_polars(df: pd.DataFrame) -> None:
     model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
     model.set_params(accelerator="cpu", val_size=0)

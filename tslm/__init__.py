@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tslm.baselines import BaselineForecaster as BaselineForecaster
     from tslm.classifier import TSLMClassifier as TSLMClassifier
+    from tslm.data.wide import to_long as to_long
     from tslm.errors import BackboneError as BackboneError
     from tslm.errors import ConfigError as ConfigError
     from tslm.errors import DataError as DataError
     from tslm.errors import NotFittedError as NotFittedError
     from tslm.errors import TslmError as TslmError
     from tslm.estimator import TSLMForecaster as TSLMForecaster
+    from tslm.evaluation import evaluate as evaluate
     from tslm.pretraining import LiPCoTPretrainer as LiPCoTPretrainer
     from tslm.regressor import TSLMWindowRegressor as TSLMWindowRegressor
     from tslm.spec import Spec as Spec
@@ -27,6 +29,8 @@ _HOME = {
     "TSLMClassifier": "classifier",
     "TSLMWindowRegressor": "regressor",
     "Spec": "spec",
+    "evaluate": "evaluation",
+    "to_long": "data.wide",
     "TslmError": "errors",
     "ConfigError": "errors",
     "DataError": "errors",

@@ -36,9 +36,10 @@ class BaselineForecaster(TrainedForecaster):
         context_length: steps read.
         freq: distance of rows, a pandas alias or a whole number; None infers it.
         season_length: steps of the main season; None takes the frequency's.
-        id_col: column of series ids.
-        time_col: column of times.
-        target_col: column of values.
+        id_col: column of series ids, or the list of columns that name a series together. A frame
+            without a column ``unique_id`` is one series, called like its target.
+        time_col: column of times. Where none is called "ds", the one column of dates.
+        target_col: column of values. Where none is called "y", the one column of numbers.
         futr_exog: columns of covariates known ahead, as of ``TSLMForecaster``.
         hist_exog: columns of covariates known up to the last row.
         static_exog: columns with one value a series.
@@ -90,7 +91,7 @@ class BaselineForecaster(TrainedForecaster):
         context_length: int | None = None,
         freq: str | int | None = None,
         season_length: int | None = None,
-        id_col: str = "unique_id",
+        id_col: str | list[str] | None = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
         futr_exog: list[str] | None = None,

@@ -36,7 +36,8 @@ usage: tslm VERB key=value ...
   config     settings, before anything runs   tslm config show | check fit data=sales.csv out=runs/a
 
 Tables are CSV or Parquet files with one row a series and time step: unique_id, ds (when) and y (how
-much); id_col=, time_col= and target_col= name other columns. h is how many steps to forecast.
+much); id_col=, time_col= and target_col= name other columns. Without an id there is one series.
+data=- and out=- are pipes. h is how many steps to forecast.
 tslm VERB --help lists the settings of a verb. -m runs every combination: -m h=12,24.
 Many shells want quotes around lists: 'level=[80,95]'.
 """
@@ -144,7 +145,7 @@ def _work(verb: str, words: list[str]) -> None:
     settings = [word for word in words if word not in ("-m", "--multirun")]
     if not many:
         cfg = complete(compose(f"verb/{verb}", settings))
-        _work_of(verb)(cfg, print)
+        _work_of(verb)(cfg, _teller(cfg.get("out")))
         return
     jobs = sweep(settings)
     found = [complete(compose(f"verb/{verb}", job)) for job in jobs]  # all, before the first runs
@@ -153,6 +154,15 @@ def _work(verb: str, words: list[str]) -> None:
         if cfg.get("out") is not None:
             cfg.out = _numbered(cfg.out, number)
         _work_of(verb)(cfg, print)
+
+
+def _teller(out: object) -> Callable[[str], None]:
+    """Where a verb tells of its work: the standard output, unless its result goes there."""
+    return _aside if out == "-" else print
+
+
+def _aside(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _work_of(verb: str) -> Callable[..., None]:
@@ -222,6 +232,8 @@ def _help(verb: str) -> None:
     own = _read(f"verb/{verb}.yaml")
     print(_settings(own))
     print("\n(??? must be given; null is chosen for you, or left out)")
+    if "/files" in own:
+        print(f"\n{_settings(_read('files.yaml'))}")
     if "/config" in own:
         print(f"\nSettings of all verbs that train:\n\n{_settings(_read('config.yaml'))}\n")
         print("Choices:\n")

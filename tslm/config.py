@@ -48,6 +48,7 @@ LANGUAGE = (
     "prompt",
     "rollout",
 )  # of which a baseline has none
+ROLES = ("id_col", "time_col", "target_col")
 CHOICES = "choices"  # beside the settings: the name of each part that was chosen
 ELSEWHERE = {  # what other libraries call it
     "dataset": "benchmark",
@@ -106,7 +107,7 @@ class RunConfig:
     pretrained: str | None
     prompt: str | None
     conformal: str | None
-    id_col: str
+    id_col: str | list[str]
     time_col: str
     target_col: str
     futr_exog: list[str] | None
@@ -565,9 +566,10 @@ def checked(cfg: DictConfig) -> DictConfig:
     depth = cfg.n_layers
     if not (depth in (None, "all") or (isinstance(depth, int) and depth >= 1)):
         raise ConfigError(f'n_layers={depth} must be a whole number of at least 1, or "all".')
-    for one, other in combinations(("id_col", "time_col", "target_col"), 2):
-        if cfg[one] == cfg[other]:
-            raise ConfigError(f"{one} and {other} both name {cfg[one]!r}. Name two columns.")
+    roles = [(key, name) for key in ROLES for name in listed(cfg[key]) or []]
+    for (one, name), (other, same) in combinations(roles, 2):
+        if name == same:
+            raise ConfigError(f"{one} and {other} both name {name!r}. Name two columns.")
     _check_options(cfg)
     return cfg
 

@@ -11,7 +11,6 @@ Estimated once and in closed form, not trained with an adapter: so all adapters,
 the baselines see the same windows, and so do calibration and the verdict.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +28,7 @@ from tslm.data.frame import Frame
 from tslm.data.panel import Lead, Panel
 from tslm.data.statics import by_series
 from tslm.data.windows import Windows
-from tslm.errors import DataError
+from tslm.errors import DataError, warn
 from tslm.nn.gate import share_kept
 from tslm.types import Task
 
@@ -278,11 +277,7 @@ class _Sample:
         given = torch.stack([weight @ part.gram @ weight for part in last])
         if share_kept(asked, given, CAUTION) > 0:
             return every.solve(best, caution)
-        warnings.warn(
-            "On the last training windows covariates are of no sure help: they are left out.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn("On the last training windows covariates are of no sure help: they are left out.")
         return np.zeros(len(weight))
 
     def _rule(self, index: Ints) -> int:

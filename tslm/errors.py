@@ -1,10 +1,16 @@
-"""What can go wrong, in the user's words."""
+"""Errors and warnings, in the user's words."""
 
+import os
+import sys
+import warnings
 from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
+
+_HERE = str(Path(__file__).parent) + os.sep
 
 
 class TslmError(Exception):
@@ -35,3 +41,14 @@ def naming(ids: Iterable[object], limit: int = 5) -> str:
     """Name up to ``limit`` ids in a message: ``'a', 'b' and more``."""
     first = [i.item() if isinstance(i, np.generic) else i for i in islice(ids, limit + 1)]
     return ", ".join(map(repr, first[:limit])) + " and more" * (len(first) > limit)
+
+
+def warn(message: str) -> None:
+    """Warn at the line of the user that called tslm, however many calls lie between."""
+    frame, depth, level = sys._getframe(), 1, 1
+    while (caller := frame.f_back) is not None:
+        depth += 1
+        if frame.f_code.co_filename.startswith(_HERE):
+            level = depth
+        frame = caller
+    warnings.warn(message, UserWarning, stacklevel=level)

@@ -1,6 +1,5 @@
 """The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -18,7 +17,7 @@ from tslm.assembly import ANY, assemble
 from tslm.baselines import COVARIATES, OWN, BaselineForecaster
 from tslm.config import configure, estimator_arguments, part_class
 from tslm.data.sentences import Sentence
-from tslm.errors import BackboneError, ConfigError
+from tslm.errors import BackboneError, ConfigError, warn
 from tslm.explanation import Explanation, explain
 from tslm.kinds import same_kind
 from tslm.longframe import positive
@@ -48,9 +47,10 @@ class TSLMForecaster(TrainedForecaster):
         context_length: steps read.
         freq: distance of rows, a pandas alias or a whole number; None infers it.
         season_length: steps of the main season; None takes the frequency's.
-        id_col: column of series ids.
-        time_col: column of times.
-        target_col: column of values.
+        id_col: column of series ids, or the list of columns that name a series together. A frame
+            without a column ``unique_id`` is one series, called like its target.
+        time_col: column of times. Where none is called "ds", the one column of dates.
+        target_col: column of values. Where none is called "y", the one column of numbers.
         futr_exog: columns of covariates known ahead, numbers or categories; ``predict`` needs
             them of the steps to forecast.
         hist_exog: columns of covariates known up to the last row.
@@ -128,7 +128,7 @@ class TSLMForecaster(TrainedForecaster):
         context_length: int | None = None,
         freq: str | int | None = None,
         season_length: int | None = None,
-        id_col: str = "unique_id",
+        id_col: str | list[str] | None = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
         futr_exog: list[str] | None = None,
@@ -253,11 +253,9 @@ class TSLMForecaster(TrainedForecaster):
         super().fit(df, static_df=static_df, val_df=val_df, warm_start=warm_start, folder=folder)
         part = self._part(self.config_)
         if self.prompt and not part.reads_text:
-            warnings.warn(
+            warn(
                 f"{part.__name__} says nothing to the language model in words: prompt has no "
-                "effect. Choose adapter=time_llm, or leave prompt out.",
-                UserWarning,
-                stacklevel=3,  # the caller of fit, which takes frames of any kind
+                "effect. Choose adapter=time_llm, or leave prompt out."
             )
         self.verdict_.warn()
         return self
@@ -315,10 +313,12 @@ class TSLMForecaster(TrainedForecaster):
             ConfigError: if a setting is impossible.
         """
         horizon = positive("h", self.h if h is None else h)
+        settled = self.addressed(df)
+        assert isinstance(settled, TSLMForecaster)
         rows = horizon * positive("n_windows", n_windows)
-        trial = held_out(self, df, rows, static_df=static_df, val_df=val_df)
+        trial = held_out(settled, df, rows, static_df=static_df, val_df=val_df)
         asked = budget if isinstance(budget, Budget) else Budget.of(budget)
-        self.ablation_ = self.compare(trial, [horizon], asked, say)
+        self.ablation_ = settled.compare(trial, [horizon], asked, say)
         return self.ablation_.frame
 
     def compare(
@@ -335,7 +335,7 @@ class TSLMForecaster(TrainedForecaster):
             if isinstance(found, Failure):
                 failed[found.arm.name] = found.reason
                 text = f"Arm {found.arm.name} failed and is left out: {found.reason}"
-                warnings.warn(text, UserWarning, stacklevel=2)
+                warn(text)
             else:
                 outcomes.append(found)
         return Ablation.of(

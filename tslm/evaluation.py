@@ -1,26 +1,33 @@
 """Errors of a backtest, in the units of the target: by utilsforecast, averaged over its origins."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from utilsforecast.evaluation import evaluate as utils_evaluate
-from utilsforecast.losses import coverage, mae, mase, mqloss, rmse, smape
+from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
 
-from tslm.data.frame import Columns
+from tslm.data.columns import Columns, check_covariates
+from tslm.data.roles import columns_of, found, identified
+from tslm.data.stamps import parse_times
+from tslm.errors import DataError
 from tslm.intervals import Beside
 from tslm.intervals import forecasts as shown
+from tslm.kinds import Kind, to_pandas
+
+KEY = "series and origin"  # the column that numbers them
 
 
 def evaluate(
-    table: pd.DataFrame,
-    df: pd.DataFrame,
+    table: Any,
+    df: Any,
     season_length: int = 1,
-    columns: Columns | None = None,
     models: Sequence[str] | None = None,
-) -> pd.DataFrame:
+    *,
+    id_col: str | Sequence[str] | None = "unique_id",
+    time_col: str = "ds",
+    target_col: str = "y",
+) -> Any:
     """MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
 
     Where there are intervals or quantiles beside them: also the ``pinball`` loss, averaged over all
@@ -30,67 +37,109 @@ def evaluate(
     origins at last. Steps without a truth do not count.
 
     Args:
-        table: what ``cross_validation`` gave.
+        table: what ``cross_validation`` gave, of any library of frames.
         df: the frame it was made from: MASE is in units of what repeating the season errs on the
             rows before each origin.
         season_length: steps of that season.
-        columns: what the columns are called.
         models: the forecast columns; None for all that are not the frame's own.
+        id_col: column of series ids, or several.
+        time_col: column of times.
+        target_col: column of values.
 
     Returns:
-        One row a metric, one column a forecast.
+        One row a metric, one column a forecast, as a frame of the library of ``table``.
+
+    Raises:
+        DataError: if a column is missing.
 
     Examples:
-        >>> from tslm import BaselineForecaster
-        >>> from tslm.evaluation import evaluate
+        >>> from tslm import BaselineForecaster, evaluate
         >>> from utilsforecast.data import generate_series
         >>> sales = generate_series(2, freq="D", min_length=200)
         >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales)
         >>> evaluate(backtest, sales, season_length=7).metric.tolist()
         ['mae', 'rmse', 'mase', 'smape']
     """
-    names = columns or Columns()
-    own = (names.id, names.time, names.target, "cutoff")
-    forecasts = list(models or shown(str(column) for column in table if column not in own))
-    metrics: list[Callable[..., Any]] = [mae, rmse, partial(mase, seasonality=season_length), smape]
-    beside = {name: Beside.of(name, map(str, table)) for name in forecasts}
-    parts, intervals = [], []
-    for cutoff, rows in table.dropna(subset=[names.target]).groupby("cutoff", sort=True):
-        known = df[df[names.time] <= cutoff].dropna(subset=[names.target])
-        rows = rows.drop(columns="cutoff")
-        intervals.append(_intervals(rows, beside, names))
-        parts.append(
-            utils_evaluate(
-                rows,
-                metrics=metrics,
-                models=forecasts,
-                train_df=known[[names.id, names.time, names.target]].sort_values(
-                    [names.id, names.time]
-                ),
-                id_col=names.id,
-                time_col=names.time,
-                target_col=names.target,
-                agg_fn="mean",
-            )
-        )
-    every = pd.concat(parts + [part for part in intervals if len(part)], ignore_index=True)
-    return every.groupby("metric", sort=False)[forecasts].mean().reset_index()
+    kind, truth = Kind.of(table), to_pandas(df)
+    names = found(truth, columns_of(id_col, time_col, target_col))
+    rows = _read(to_pandas(table), names, [names.target, "cutoff"], "The backtest")
+    history = _read(truth, names, [names.target], "The frame")
+    own = (names.id, *names.parts, names.time, names.target, "cutoff")
+    forecasts = list(models or shown(str(column) for column in rows if column not in own))
+    check_covariates(rows, forecasts, own, "The backtest")
+    rows[KEY] = rows.groupby([names.id, "cutoff"], sort=False).ngroup()
+    where = rows.drop_duplicates(KEY).set_index(KEY)[[names.id, "cutoff"]]
+    every = {
+        metric: part.groupby(where.cutoff).mean()
+        for metric, part in _measured(
+            rows, forecasts, names, _scale(history, where, names, season_length)
+        ).items()
+    }
+    result = pd.DataFrame({metric: part.mean() for metric, part in every.items()}).T
+    result = result[forecasts].rename_axis("metric").reset_index()
+    return result if kind is None else kind.back(result)
 
 
-def _intervals(rows: pd.DataFrame, beside: dict[str, Beside], names: Columns) -> pd.DataFrame:
-    """Pinball loss and coverage of one origin, averaged over series; a row a metric."""
-    scores: dict[str, dict[str, float]] = {}
-    columns: dict[str, Any] = {"id_col": names.id, "target_col": names.target}
-    for name, own in beside.items():
+def _measured(
+    rows: pd.DataFrame, forecasts: list[str], names: Columns, scale: pd.Series
+) -> dict[str, pd.DataFrame]:
+    """Each metric by series and origin."""
+    options: dict[str, Any] = {"id_col": KEY, "target_col": names.target}
+
+    def by_key(loss: Callable[..., Any], *args: Any) -> pd.DataFrame:
+        return pd.DataFrame(loss(rows.drop(columns="cutoff"), *args, **options)).set_index(KEY)
+
+    parts = {"mae": by_key(mae, forecasts), "rmse": by_key(rmse, forecasts)}
+    parts["mase"] = parts["mae"].div(scale.reindex(parts["mae"].index), axis=0)
+    parts["smape"] = by_key(smape, forecasts)
+    for name in forecasts:
+        own = Beside.of(name, map(str, rows.columns))
+        further = {}
         if own.quantiles:
             some = {name: list(own.quantiles.values())}
-            found = mqloss(rows, some, np.array(list(own.quantiles)), **columns)
-            scores.setdefault("pinball", {})[name] = float(found[name].mean())
+            further["pinball"] = by_key(mqloss, some, np.array(list(own.quantiles)))
         for level in own.levels:
             shown_level: Any = int(level) if level.is_integer() else level  # as in the column
-            found = coverage(rows, [name], shown_level, **columns)
-            scores.setdefault(f"coverage_{level:g}", {})[name] = float(found[name].mean())
-    return pd.DataFrame(
-        [{"metric": metric, **values} for metric, values in scores.items()],
-        columns=["metric", *beside],
+            further[f"coverage_{level:g}"] = by_key(coverage, [name], shown_level)
+        for metric, part in further.items():
+            parts[metric] = pd.concat([parts[metric], part], axis=1) if metric in parts else part
+    return {metric: part.reindex(columns=forecasts) for metric, part in parts.items()}
+
+
+def _scale(
+    history: pd.DataFrame, where: pd.DataFrame, names: Columns, season_length: int
+) -> pd.Series:
+    """What repeating the season errs on the rows up to each origin, for each series."""
+    try:
+        where = where.astype({"cutoff": history[names.time].dtype})
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"The backtest has origins of {where.cutoff.dtype}, and the frame times of "
+            f"{history[names.time].dtype}. Convert them to the same kind of time."
+        ) from error
+    history = history.sort_values(names.time, kind="stable")
+    series = history.groupby(names.id)[names.target]
+    gaps = (history[names.target] - series.shift(season_length)).abs()
+    groups = gaps.groupby(history[names.id])
+    sums, counts = gaps.fillna(0.0).groupby(history[names.id]).cumsum(), groups.cumcount()
+    seen = (counts + 1 - season_length).clip(lower=0)
+    history = history[[names.id, names.time]].assign(scale=sums / seen.where(seen > 0))
+    last = pd.merge_asof(
+        where.reset_index().sort_values("cutoff", kind="stable"),
+        history,
+        left_on="cutoff",
+        right_on=names.time,
+        by=names.id,
     )
+    return last.set_index(KEY)["scale"]
+
+
+def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.DataFrame:
+    """Rows with a truth, with times as times."""
+    if not isinstance(df, pd.DataFrame):
+        raise DataError(f"{title} is a {type(df).__name__}, not a frame.")
+    df = identified(df, names)
+    check_covariates(df, [names.id, names.time, *needed], title=title)
+    df = df.dropna(subset=[names.target]).reset_index(drop=True)
+    times = [name for name in (names.time, "cutoff") if name in (names.time, *needed)]
+    return df.assign(**{t: parse_times(df[t], t, names.writing).values.array for t in times})

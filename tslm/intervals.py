@@ -1,14 +1,13 @@
 """Levels, quantiles and samples: what a user asks for besides the point, and their columns."""
 
 import re
-import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from tslm.errors import ConfigError
+from tslm.errors import ConfigError, warn
 
 _ENDING = re.compile(r"(?P<forecast>.+)-(?P<kind>lo|hi|q|sample)-(?P<number>\d+(\.\d+)?)")
 
@@ -51,11 +50,9 @@ class Asked:
         shares: dict[str, float] = {}
         levels = _numbers("level", level, 100)
         if small := [value for value in levels if value < 1]:
-            warnings.warn(
+            warn(
                 f"level={small} are intervals of less than one percent. Levels are in percent: "
-                f"write level=[80] for 80 percent.",
-                UserWarning,
-                stacklevel=4,  # the caller of predict
+                f"write level=[80] for 80 percent."
             )
         for value in levels:
             outside = (100 - value) / 200

@@ -1,17 +1,54 @@
 """Frames of any kind in, the same kind out: polars and Arrow become pandas on the way."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
 
 import narwhals as nw
 import pandas as pd
+import pyarrow as pa
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+LABELS = (nw.Date, nw.Datetime, nw.Enum, nw.Categorical)  # types of ids and times
 BACK: dict[nw.Implementation, Callable[[Any], Any]] = {
     nw.Implementation.POLARS: lambda frame: frame.to_polars(),
     nw.Implementation.PYARROW: lambda frame: frame.to_arrow(),
 }
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The library of a frame, and the types its columns have there.
+
+    Args:
+        library: that made it.
+        types: of its columns.
+    """
+
+    library: nw.Implementation
+    types: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, value: Any) -> "Kind | None":
+        """The kind of a frame; None for all that is none."""
+        if isinstance(value, pd.DataFrame | pd.Series):
+            return cls(nw.Implementation.PANDAS)
+        frame = nw.from_native(_as_table(value), pass_through=True)
+        if not isinstance(frame, nw.DataFrame | nw.LazyFrame):
+            return None
+        return cls(frame.implementation, dict(frame.collect_schema()))
+
+    def back(self, value: Any) -> Any:
+        """A pandas frame as this kind, with the types that came in; anything else as it is."""
+        if not isinstance(value, pd.DataFrame) or self.library not in BACK:
+            return value
+        frame = nw.from_native(BACK[self.library](nw.from_native(value)))
+        times = {kind for kind in self.types.values() if isinstance(kind, nw.Date | nw.Datetime)}
+        known = self.types | ({"cutoff": times.pop()} if len(times) == 1 else {})
+        labels = {name: kind for name, kind in known.items() if isinstance(kind, LABELS)}
+        changed = [n for n, kind in frame.collect_schema().items() if labels.get(n, kind) != kind]
+        return frame.with_columns(nw.col(name).cast(labels[name]) for name in changed).to_native()
 
 
 def same_kind(method: Method) -> Method:
@@ -23,7 +60,7 @@ def same_kind(method: Method) -> Method:
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
         given = [*args, *kwargs.values()]
-        kind = next((found for value in given if (found := kind_of(value))), None)
+        kind = next((found for value in given if (found := Kind.of(value))), None)
         result = method(
             self,
             *(to_pandas(value) for value in args),
@@ -32,30 +69,32 @@ def same_kind(method: Method) -> Method:
         if result is self:
             self.kind_ = kind
             return result
-        return back(result, kind or vars(self).get("kind_"))
+        kind = kind or vars(self).get("kind_")
+        return result if kind is None else kind.back(result)
 
     return call  # type: ignore[return-value]
 
 
-def kind_of(value: Any) -> nw.Implementation | None:
-    """Which library's frame this is; None for all that is none."""
-    if isinstance(value, pd.DataFrame):
-        return nw.Implementation.PANDAS
-    frame = nw.from_native(value, pass_through=True)
-    return frame.implementation if isinstance(frame, nw.DataFrame | nw.LazyFrame) else None
-
-
 def to_pandas(value: Any) -> Any:
-    """A frame of another library as pandas; anything else as it is."""
-    if isinstance(value, pd.DataFrame) or kind_of(value) is None:
+    """A frame of another library, or one series of pandas, as a frame; anything else as it is."""
+    if isinstance(value, pd.DataFrame):
         return value
-    frame = nw.from_native(value)
+    if isinstance(value, pd.Series):
+        return _framed(value)
+    if Kind.of(value) is None:
+        return value
+    frame = nw.from_native(_as_table(value))
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     return eager.to_pandas()
 
 
-def back(value: Any, kind: nw.Implementation | None) -> Any:
-    """A pandas frame as the kind that came in; anything else as it is."""
-    if not isinstance(value, pd.DataFrame) or kind not in BACK:
-        return value
-    return BACK[kind](nw.from_native(value))
+def _as_table(value: Any) -> Any:
+    return pa.Table.from_batches([value]) if isinstance(value, pa.RecordBatch) else value
+
+
+def _framed(series: pd.Series) -> pd.DataFrame:
+    """One series as a frame; its index is time, and counts where it has no dates."""
+    frame = series.to_frame("y" if series.name is None else series.name)
+    if series.index.nlevels == 1 and pd.api.types.is_integer_dtype(series.index.dtype):
+        return frame.rename_axis(str(series.index.name or "ds")).reset_index()
+    return frame

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from einops import rearrange
 from jaxtyping import Float
+from pandas.api.types import is_numeric_dtype
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
@@ -25,13 +26,14 @@ from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.origins import all_origins, check_lengths, origins, steps_after
 from tslm.data.panel import Floats, Panel
+from tslm.data.roles import columns_of, found, told_apart
 from tslm.data.sentences import Sentence
 from tslm.data.stamps import Writing
 from tslm.data.statics import joined
 from tslm.data.windows import final_batches
 from tslm.effects import Effects
-from tslm.errors import ConfigError, DataError, NotFittedError
-from tslm.intervals import Asked
+from tslm.errors import ConfigError, DataError, NotFittedError, warn
+from tslm.intervals import Asked, forecasts
 from tslm.kinds import same_kind, to_pandas
 from tslm.types import Batch, Forecaster
 from tslm.values import LONGEST, plain
@@ -51,7 +53,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     h: int
     freq: str | int | None
     season_length: int | None
-    id_col: str
+    id_col: str | Sequence[str] | None
     time_col: str
     target_col: str
     missing: str
@@ -67,6 +69,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     calendar: bool
     random_state: int | None
 
+    columns_: Columns
     calendar_: Calendar
     effects_: Effects | None
     contexts_: Panel
@@ -141,10 +144,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         shown = None if examples is None else self._examples(examples, df, panel, asked)
         times, values = self._forecasts(panel, horizon, asked, shown)
         index = {
-            self.id_col: np.repeat(np.asarray(panel.ids), horizon),
-            self.time_col: self.calendar_.from_int(times),
+            "unique_id": np.repeat(np.asarray(panel.ids), horizon),
+            "ds": self.calendar_.from_int(times),
         }
-        return pd.DataFrame({**index, **_named(self.name, values, asked)})
+        return self.renamed(pd.DataFrame({**index, **_named(self.name, values, asked)}))
 
     @same_kind
     def cross_validation(
@@ -183,24 +186,26 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             and each baseline's.
         """
         asked = Asked.of(level, quantiles)
+        maker = self.addressed(df)
         horizon = positive("h", self.h if h is None else h)
         every = int(refit) if isinstance(refit, bool) or refit == 0 else positive("refit", refit)
-        frame = self.read(self.joined(df, static_df))
+        frame = maker.read(maker.joined(df, static_df))
         step = horizon if step_size is None else positive("step_size", step_size)
         named = [baselines] if isinstance(baselines, str) else baselines
-        rivals = {name: self.baseline(name) for name in named}
+        rivals = {name: maker.baseline(name) for name in named}
+        own = clone(maker).name
+        maker.check_names([own, *rivals])
         check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
-        own = clone(self).name
-        makers = {own: self, **rivals}
+        makers = {own: maker, **rivals}
         fitted: dict[str, LongFrameForecaster] = {}
         columns: dict[str, Floats]
         folds = []
         for fold, (cutoffs, known, truth) in enumerate(origins(frame, horizon, n_windows, step)):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
-                known = self.renamed(known)
+                known = maker.renamed(known)
                 if fold == 0 or (every and fold % every == 0):
-                    fitted = {name: clone(maker).fit(known) for name, maker in makers.items()}
+                    fitted = {name: clone(model).fit(known) for name, model in makers.items()}
                 elif recalibrate:
                     fitted = {name: model.recalibrate(known) for name, model in fitted.items()}
                 columns = {}
@@ -210,8 +215,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                         shown = model._examples(examples, known, panel, asked)
                     values = model._forecasts(panel, horizon, asked, shown)[1]
                     columns |= _named(name, values, asked)
-            truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
-            folds.append(self.renamed(truth).assign(**columns))
+            truth = truth[["unique_id", "ds", "y"]].merge(cutoffs, on="unique_id")
+            truth = truth[["unique_id", "ds", "cutoff", "y"]]
+            folds.append(maker.renamed(truth).assign(**columns))
         return pd.concat(folds, ignore_index=True)
 
     @same_kind
@@ -257,7 +263,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         for cutoffs, known, truth in all_origins(frame, horizon, step, self.context_length_):
             panel = self._known(self.renamed(known), horizon, truth)
             values = _named(self.name, self._forecasts(panel, horizon, asked)[1], asked)
-            truth = truth.merge(cutoffs, on="unique_id")[["unique_id", "ds", "cutoff", "y"]]
+            truth = truth[["unique_id", "ds", "y"]].merge(cutoffs, on="unique_id")
+            truth = truth[["unique_id", "ds", "cutoff", "y"]]
             folds.append(self.renamed(truth).assign(**values))
         return pd.concat(folds, ignore_index=True)
 
@@ -327,12 +334,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         from tslm.plotting import plot_forecasts
 
+        columns = self._columns() if df is None else found(df, self._columns())
         return plot_forecasts(
             df,
             forecasts,
             id_col=self.id_col,
-            time_col=self.time_col,
-            target_col=self.target_col,
+            time_col=columns.time,
+            target_col=columns.target,
             engine=engine,
         )
 
@@ -345,8 +353,60 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return html(type(self).__name__, params, defaults, vars(self).get("forecaster_"))
 
     def _columns(self) -> Columns:
+        """The columns of its frames: as ``fit`` found them, or as the parameters name them."""
+        return vars(self).get("columns_") or self._named()
+
+    def _named(self) -> Columns:
         writing = Writing(self.time_format, self.dayfirst, self.tz)
-        return Columns(self.id_col, self.time_col, self.target_col, writing)
+        return columns_of(self.id_col, self.time_col, self.target_col, writing)
+
+    def _found(self, df: Any) -> Columns:
+        """The columns of a frame, as the parameters name them, or as they are found."""
+        others = {*self._chosen().columns, *self._sentence().names}
+        return found(df, self._named(), others)
+
+    def with_known_ids(self, table: Any) -> Any:
+        """A table whose ids are text, with ids as ``fit`` has seen them, where they are numbers."""
+        name, ids = self._columns().id, self.contexts_.ids
+        if not isinstance(table, pd.DataFrame) or name not in table or not is_numeric_dtype(ids):
+            return table
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        if numbers.isna().any():
+            return table
+        return table.assign(**{name: numbers.astype(ids.dtype)})
+
+    def addressed(self, df: Any) -> "LongFrameForecaster":
+        """This one if its parameters name the columns of a frame, else a copy whose parameters do.
+
+        Raises:
+            DataError: if the columns cannot be told.
+        """
+        columns = self._found(df)
+        if (columns.time, columns.target) == (self.time_col, self.target_col):
+            return self
+        made: LongFrameForecaster = clone(self)
+        made.set_params(time_col=columns.time, target_col=columns.target)
+        return made
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Refuse names of forecasts that another column of their frame has.
+
+        Raises:
+            ConfigError: naming the clash.
+        """
+        columns = self._columns()
+        own = {"unique_id", "ds", "y", "cutoff", columns.id, columns.time, columns.target}
+        own |= set(columns.parts)
+        for name in names:
+            if name in own:
+                raise ConfigError(
+                    f"The forecast {name!r} is called like a column of ids, times, values or "
+                    "origins. Pass another alias, or rename that column."
+                )
+        if len(set(names)) < len(names) or forecasts(names) != list(names):
+            raise ConfigError(
+                f"Columns would clash among the forecasts {', '.join(names)}. Pass another alias."
+            )
 
     def read(self, df: pd.DataFrame, calendar: Calendar | None = None) -> Frame:
         """A user's frame, checked and on a regular grid.
@@ -380,7 +440,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self._check_fitted()
         horizon = positive("h", self.h if h is None else h)
         history = self._history(df, None)
-        return rows_ahead(history, self.calendar_, horizon, self._columns())
+        return self.renamed(rows_ahead(history, self.calendar_, horizon))
 
     def get_missing_future(
         self, futr_df: pd.DataFrame, df: pd.DataFrame | None = None, h: int | None = None
@@ -396,8 +456,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         history = self._history(df, None)
         time = steps_ahead(history, self.calendar_, len(rows) // len(history))
         names = self._chosen().future
-        found = looked_up(futr_df, names, history, time, self.calendar_, self._columns())
-        return missing_ahead(found, rows)
+        known = looked_up(futr_df, names, history, time, self.calendar_, self._columns())
+        return missing_ahead(known, rows)
 
     def _chosen(self) -> Chosen:
         """The covariates its parameters name.
@@ -429,12 +489,14 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             sentence, own = self._sentence(), self._columns()
             sentence.check([*df.columns, *static_df.columns], own)
             names += [name for name in sentence.columns(own) if name in static_df.columns]
-        return joined(df, static_df, self.id_col, list(dict.fromkeys(names)))
+        return joined(df, static_df, self._columns(), list(dict.fromkeys(names)))
 
     def _history(self, df: pd.DataFrame | None, static_df: pd.DataFrame | None) -> Panel:
         """The series to continue."""
         if df is not None:
-            return self._panel(self.joined(df, static_df))
+            panel = self._panel(self.joined(df, static_df))
+            self._check_seen(panel)
+            return panel
         if static_df is not None:
             raise ConfigError("static_df describes the series of df: pass both, or neither.")
         if not len(self.contexts_):
@@ -468,6 +530,17 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 "out, and choose rows of the forecast."
             )
         return panel.take(numbers)
+
+    def _check_seen(self, panel: Panel) -> None:
+        """Say so if ids are of another type than those of ``fit``, and so none was seen there."""
+        ids, known = panel.ids, self.contexts_.ids
+        alike = is_numeric_dtype(ids) == is_numeric_dtype(known)
+        if len(known) and not alike and not ids.isin(known).any():
+            warn(
+                f"No series of df was seen in fit: its ids are {ids.dtype}, such as "
+                f"{naming(ids[:1])}, and those of fit {known.dtype}, such as {naming(known[:1])}. "
+                "Each is taken for a new series. Convert the ids if they are the same."
+            )
 
     def _examples(
         self, examples: str | pd.DataFrame, df: pd.DataFrame | None, panel: Panel, asked: Asked
@@ -522,13 +595,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         if self.effects_ is None:
             return panel
         columns = self._columns()
-        rows = rows_ahead(panel, self.calendar_, horizon, columns)
+        rows = rows_ahead(panel, self.calendar_, horizon)
         time = steps_ahead(panel, self.calendar_, horizon)
-        found = pd.DataFrame(index=rows.index, columns=list(names), dtype=float)
+        known = pd.DataFrame(index=rows.index, columns=list(names), dtype=float)
         if futr_df is not None:
-            found = looked_up(futr_df, names, panel, time, self.calendar_, columns)
-        check_ahead(found, rows)
-        return self.effects_.ahead(panel, found, time, self.calendar_)
+            known = looked_up(futr_df, names, panel, time, self.calendar_, columns)
+        check_ahead(known, rows)
+        return self.effects_.ahead(panel, known, time, self.calendar_)
 
     @abstractmethod
     def baseline(self, name: str) -> "LongFrameForecaster":
@@ -536,8 +609,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def renamed(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of ours under the user's names."""
-        names = {"unique_id": self.id_col, "ds": self.time_col, "y": self.target_col}
-        return table.rename(columns=names)
+        columns = self._columns()
+        names = {"unique_id": columns.id, "ds": columns.time, "y": columns.target}
+        return told_apart(table.rename(columns=names), columns)
 
     def _forecasts(
         self,
@@ -596,11 +670,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         if found.kind == "cqr":
             source = "the model's own law, uncorrected"
         rows = ceil(ENOUGH / len(self.contexts_)) * self.h
-        warnings.warn(
+        warn(
             f"The validation rows hold {found.independent:.2g} horizons, so widths come from "
-            f"{source}. Longer series, or val_size={rows} or more, let errors tell them.",
-            UserWarning,
-            stacklevel=4,  # the caller of predict, which takes frames of any kind
+            f"{source}. Longer series, or val_size={rows} or more, let errors tell them."
         )
 
     def _prepare(self, time: torch.Tensor) -> None:

@@ -1,6 +1,5 @@
 """The whole method: normalise, lay out as tokens, read, decode, undo."""
 
-import warnings
 from collections.abc import Iterable, Sequence
 from copy import copy
 from typing import Literal, get_args
@@ -14,7 +13,7 @@ from tslm.adapters.base import Adapter
 from tslm.backbones.base import Backbone
 from tslm.decoders.base import Decoder
 from tslm.distribution import Distribution
-from tslm.errors import ConfigError
+from tslm.errors import ConfigError, warn
 from tslm.networks.base import Network
 from tslm.nn.anchors import anchors
 from tslm.nn.gate import share_kept
@@ -169,11 +168,9 @@ class ForecastModel(Network):
             share = share_kept(torch.cat(asked), torch.cat(given), self.decoder.caution)
             self.gate.fill_(share)
             if not share:
-                warnings.warn(
+                warn(
                     f"On {sum(map(len, asked))} validation windows no correction of "
-                    f"{type(self.base).__name__} is sure to help: forecasts are its own.",
-                    UserWarning,
-                    stacklevel=2,
+                    f"{type(self.base).__name__} is sure to help: forecasts are its own."
                 )
 
     @property

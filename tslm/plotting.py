@@ -1,15 +1,19 @@
 """Frames in, figures out: of matplotlib, or of plotly where it is installed."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from tslm.data.columns import Columns
+from tslm.data.columns import Columns, check_covariates
+from tslm.data.roles import columns_of, identified
+from tslm.data.stamps import parse_times
 from tslm.errors import ConfigError, DataError
 from tslm.intervals import Beside
 from tslm.intervals import forecasts as shown
@@ -37,7 +41,7 @@ def plot_forecasts(
     df: pd.DataFrame | None,
     forecasts: pd.DataFrame | None,
     *,
-    id_col: str = "unique_id",
+    id_col: str | Sequence[str] | None = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
     engine: str = "matplotlib",
@@ -48,9 +52,9 @@ def plot_forecasts(
     matplotlib alone).
 
     Args:
-        df: what happened; may reach into the time of the forecasts.
+        df: what happened; may reach into the time of the forecasts. Rows stand in any order.
         forecasts: what ``predict`` or ``cross_validation`` gave.
-        id_col: column of series ids.
+        id_col: column of series ids, or several; without it there is one series.
         time_col: column of times.
         target_col: column of values.
         engine: "matplotlib", or "plotly" for a figure to zoom into.
@@ -62,14 +66,16 @@ def plot_forecasts(
         DataError: if there is nothing to draw.
         ConfigError: if the engine is unknown or not installed.
     """
-    names, interactive = Columns(id_col, time_col, target_col), by_plotly(engine)
+    names, interactive = columns_of(id_col, time_col, target_col), by_plotly(engine)
+    df, forecasts = _drawable(df, names, [names.target]), _drawable(forecasts, names)
     frames = [frame for frame in (df, forecasts) if frame is not None]
     if not frames or frames[-1].empty:
         raise DataError("There is nothing to draw. Pass df, forecasts or both, with rows.")
-    ids = pd.unique(frames[-1][id_col])[:MOST]
-    ahead = None if forecasts is None else forecasts[forecasts[id_col].isin(ids)]
+    ids = pd.unique(frames[-1][names.id])[:MOST]
+    ahead = None if forecasts is None else forecasts[forecasts[names.id].isin(ids)]
     past = None if df is None else _recent(df, ahead, ids, names)
-    shown = [] if ahead is None else models(ahead, (id_col, time_col, target_col))
+    own = (names.id, *names.parts, names.time, names.target)
+    shown = [] if ahead is None else models(ahead, own)
     if interactive:
         from tslm import interactive as plotly
 
@@ -103,9 +109,26 @@ def plot_history(history: pd.DataFrame) -> Figure:
     return figure
 
 
+def _drawable(
+    frame: pd.DataFrame | None, names: Columns, further: Sequence[str] = ()
+) -> pd.DataFrame | None:
+    """A frame with ids in one column and times as times, series by series in their order.
+
+    Raises:
+        DataError: if it lacks a column.
+    """
+    if frame is None or not len(frame):
+        return frame
+    frame = identified(frame, names)
+    check_covariates(frame, [names.id, names.time, *further])
+    times = parse_times(frame[names.time], names.time).values
+    order = np.lexsort((times.rank(), pd.factorize(frame[names.id])[0]))
+    return frame.assign(**{names.time: times.array}).iloc[order]
+
+
 def _recent(df: pd.DataFrame, ahead: pd.DataFrame | None, ids: Any, names: Columns) -> pd.DataFrame:
-    """What happened, in the order of time, back to a few horizons before the forecasts."""
-    past = df[df[names.id].isin(ids)].sort_values([names.id, names.time])
+    """What happened, back to a few horizons before the forecasts."""
+    past = df[df[names.id].isin(ids)]
     if ahead is None:
         return past
     steps = past[names.id].map(ahead.groupby(names.id).size())

@@ -27,8 +27,9 @@ from tslm.backbones.huggingface import HuggingFaceBackbone
 from tslm.codecounts import Counts, DataSet, scored
 from tslm.codereader import CodeReader, portable
 from tslm.config import build, configure, part_class
-from tslm.data.frame import Columns, read_frame
+from tslm.data.frame import read_frame
 from tslm.data.panel import Panel
+from tslm.data.roles import columns_of, found
 from tslm.data.windows import RandomWindows, Windows
 from tslm.errors import ConfigError, NotFittedError
 from tslm.machine import Machine, run
@@ -230,7 +231,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         return cfg
 
     def _set(self, cfg: DictConfig, df: pd.DataFrame, body: Backbone) -> "DataSet":
-        columns = Columns(self.id_col, self.time_col, self.target_col)
+        columns = found(df, columns_of(self.id_col, self.time_col, self.target_col))
         frame = read_frame(df, columns, freq=self.freq, missing="mask", on_duplicate="raise")
         panel = Panel.from_frame(frame)
         season = self.season_length or frame.calendar.season_length

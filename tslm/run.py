@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tslm.checkpoints import LAST, belongs
 from tslm.data.panel import Panel
-from tslm.errors import ConfigError
+from tslm.errors import ConfigError, warn
 from tslm.files import write_json
 from tslm.machine import is_first
 
@@ -101,11 +100,7 @@ def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
 def _leave(checkpoint: Path, damaged: Path) -> None:
     """Say that a run cannot go on, and leave its checkpoint behind."""
     if is_first():
-        warnings.warn(
-            f"{damaged} is damaged or of another run: training starts anew.",
-            UserWarning,
-            stacklevel=2,
-        )
+        warn(f"{damaged} is damaged or of another run: training starts anew.")
         checkpoint.unlink(missing_ok=True)
 
 

@@ -9,7 +9,6 @@ averages are stable; ``method="selective"`` does not depend on the sampling rate
 and not English words; a warped filter is undone exactly, with its zeros.
 """
 
-import warnings
 from collections.abc import Iterator, Sequence
 from math import pi
 from pathlib import Path
@@ -25,7 +24,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 import tslm.saving as saving
 from tslm.codeplots import plot_codes, plot_spectra, plot_transitions
-from tslm.errors import ConfigError, DataError, NotFittedError
+from tslm.errors import ConfigError, DataError, NotFittedError, warn
 from tslm.nn.burg import Autoregression
 from tslm.nn.codebook import FLAT, SPECIAL, Codebook
 from tslm.nn.frames import Estimator, Frames
@@ -129,11 +128,9 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         shortest = min(map(len, frames))
         order = min(self.order, shortest // 4)
         if order < self.order:
-            warnings.warn(
+            warn(
                 f"order={self.order} needs frames of {4 * self.order} steps, and the shortest has "
-                f"{shortest}: order {order} is used.",
-                UserWarning,
-                stacklevel=2,
+                f"{shortest}: order {order} is used."
             )
         band = self.band
         if band is None and self.method == "selective":

@@ -33,8 +33,8 @@ from tslm.data.sentences import stored_sentences
 from tslm.data.times import spread, start_times
 from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
 from tslm.effects import CAUTION, Effects
-from tslm.errors import ConfigError, DataError
-from tslm.kinds import same_kind
+from tslm.errors import ConfigError, DataError, warn
+from tslm.kinds import Kind, same_kind
 from tslm.longframe import LongFrameForecaster, positive
 from tslm.machine import Machine, is_first
 from tslm.networks.base import Network
@@ -133,6 +133,8 @@ class TrainedForecaster(LongFrameForecaster):
         cfg = self._configure()
         cfg = self._as_before(cfg) if warm_start else cfg
         device = self._machine(cfg).device  # what this computer lacks is refused before the work
+        self.columns_ = self._found(df)
+        self.check_names([self._called(cfg)])
         df = self.joined(df, static_df)
         val_df = None if val_df is None else self.joined(val_df, static_df)
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
@@ -216,7 +218,9 @@ class TrainedForecaster(LongFrameForecaster):
             rows = rows.without_series()
             effects = None if effects is None else effects.without_series()
         stored = rows.to_arrays()
-        params = {name: saving.plain(value) for name, value in self.stored_params().items()}
+        named = {"time_col": self._columns().time, "target_col": self._columns().target}
+        params = self.stored_params() | named
+        params = {name: saving.plain(value) for name, value in params.items()}
         facts = {
             "kind": type(self).__name__,
             "params": params,
@@ -226,7 +230,7 @@ class TrainedForecaster(LongFrameForecaster):
             "ids": stored.ids,
             "about": rows.about,
             "report": None if report is None else report.to_dict(),
-            "frames": self.kind_ and self.kind_.value,
+            "frames": self.kind_ and self.kind_.library.value,
             "verdict": self.verdict_.to_dict(),
             "training": losses.stored(self.history_),
             "effects": None if effects is None else effects.to_dict(),
@@ -371,7 +375,8 @@ class TrainedForecaster(LongFrameForecaster):
             self.history_ = losses.read(facts.get("training"))
             report = facts.get("report")  # older ones have none
             self.report_ = None if report is None else Report.from_dict(report)
-            self.kind_ = facts.get("frames") and nw.Implementation(facts["frames"])
+            frames = facts.get("frames")
+            self.kind_ = frames and Kind(nw.Implementation(frames))
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, length
         self.forecaster_ = model.eval().to(device_of(cfg))
@@ -549,11 +554,9 @@ class TrainedForecaster(LongFrameForecaster):
             given.append(effect.double().square().nansum((1, 2)))
         share = share_kept(torch.cat(asked), torch.cat(given), CAUTION)
         if not share:
-            warnings.warn(
+            warn(
                 f"On validation windows what past covariates say does not help "
-                f"{self._called(cfg)}: it is left out.",
-                UserWarning,
-                stacklevel=4,
+                f"{self._called(cfg)}: it is left out."
             )
         return share
 

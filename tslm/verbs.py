@@ -15,7 +15,6 @@ from tslm.ablation.run import held_out
 from tslm.config import listed
 from tslm.data.benchmarks import load
 from tslm.data.competitions import is_competition
-from tslm.data.frame import Columns
 from tslm.errors import ConfigError, TslmError
 from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
 from tslm.evaluation import evaluate
@@ -28,7 +27,7 @@ def fit(cfg: DictConfig, say: Say) -> None:
     """Train a model on a file and save it."""
     out = Path(cfg.out)
     saving.check_free(out, cfg.overwrite)
-    data, beside = files.read_table(cfg.data), _beside(cfg)
+    data, beside = _read(cfg, cfg.data), _beside(cfg)
     model = estimator_of(cfg)
     with _unbegun(out / CHECKPOINTS):
         model.fit(data, **beside, folder=out / CHECKPOINTS)
@@ -58,7 +57,7 @@ def predict(cfg: DictConfig, say: Say) -> None:
     files.check_writable(cfg.out)
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
     data, futr, static = (
-        None if path is None else files.read_table(path)
+        model.with_known_ids(_read(cfg, path, model.id_col))
         for path in (cfg.data, cfg.futr, cfg.static)
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
@@ -70,25 +69,34 @@ def predict(cfg: DictConfig, say: Say) -> None:
         num_samples=cfg.num_samples,
         futr_df=futr,
         static_df=static,
-        examples=_examples(cfg),
+        examples=model.with_known_ids(_examples(cfg, model.id_col)),
     )
     files.write_table(forecast, cfg.out)
     if cfg.verbose:
         say(f"wrote {len(forecast)} rows to {cfg.out}")
 
 
-def _examples(cfg: DictConfig) -> Any:
+def _read(cfg: DictConfig, path: Any, id_col: Any = None) -> Any:
+    """A file of a verb, written as its settings say; ids are text there. None is no file."""
+    if path is None:
+        return None
+    dialect = files.Dialect.of(cfg.sep, cfg.decimal, cfg.encoding)
+    names = cfg.id_col if id_col is None else id_col
+    ids = [names] if isinstance(names, str) else list(names or ["unique_id"])
+    return files.read_table(path, dialect, ids)
+
+
+def _examples(cfg: DictConfig, id_col: Any = None) -> Any:
     """A word, or a file of series."""
-    in_file = cfg.examples is not None and cfg.examples.endswith(files.TABLES)
-    return files.read_table(cfg.examples) if in_file else cfg.examples
+    in_file = cfg.examples is not None and files.is_table(cfg.examples)
+    return _read(cfg, cfg.examples, id_col) if in_file else cfg.examples
 
 
 def backtest(cfg: DictConfig, say: Say) -> None:
     """Forecast from several origins and keep what happened beside it."""
     files.check_writable(cfg.out)
-    model = estimator_of(cfg)
-    static = None if cfg.static is None else files.read_table(cfg.static)
-    data = files.read_table(cfg.data)
+    static, data = (_read(cfg, path) for path in (cfg.static, cfg.data))
+    model = estimator_of(cfg).addressed(data)
     table = model.cross_validation(
         data,
         static_df=static,
@@ -104,8 +112,8 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     files.write_table(table, cfg.out)
     frame = model.read(model.joined(data, static))
     season = cfg.season_length or frame.calendar.season_length
-    columns = Columns(cfg.id_col, cfg.time_col, cfg.target_col)
-    errors = evaluate(table, model.renamed(frame.table), season, columns)
+    names = {name: getattr(model, name) for name in ("id_col", "time_col", "target_col")}
+    errors = evaluate(table, model.renamed(frame.table), season, **names)
     say(str(errors.to_string(index=False)))
     say(f"wrote {len(table)} rows to {cfg.out}")
 
@@ -147,8 +155,10 @@ def ablate(cfg: DictConfig, say: Say) -> None:
         trial = protocol.trial(data, cfg.stride)
     else:
         horizons = listed(cfg.horizons) or [cfg.h]
+        frame = _read(cfg, cfg.data)
+        model = model.addressed(frame)
         rows = max(horizons) * cfg.n_windows
-        trial = held_out(model, files.read_table(cfg.data), rows, **_beside(cfg))
+        trial = held_out(model, frame, rows, **_beside(cfg))
     budget = Budget.of(cfg.choices.budget, cfg.budget)
     ablation = model.compare(trial, horizons, budget, say)
     for answer in ablation.answers:
@@ -161,7 +171,7 @@ def ablate(cfg: DictConfig, say: Say) -> None:
 def _beside(cfg: DictConfig) -> dict[str, Any]:
     """The tables that come beside that of ``data``."""
     paths = {"static_df": cfg.static, "val_df": cfg.val_data}
-    return {name: None if path is None else files.read_table(path) for name, path in paths.items()}
+    return {name: _read(cfg, path) for name, path in paths.items()}
 
 
 def tune(cfg: DictConfig, say: Say) -> None:
@@ -171,7 +181,8 @@ def tune(cfg: DictConfig, say: Say) -> None:
     except ImportError as error:
         raise ConfigError("tune needs optuna: pip install 'tslm[tune]'.") from error
     files.check_writable(cfg.out, files.FOLDER)
-    model, data, out = estimator_of(cfg), files.read_table(cfg.data), Path(cfg.out)
+    data, out = _read(cfg, cfg.data), Path(cfg.out)
+    model = estimator_of(cfg).addressed(data)
     space = tuning.USUAL if cfg.space is None else OmegaConf.to_container(cfg.space)
     if not isinstance(space, Mapping):
         raise ConfigError(f"space={cfg.space} must name settings: space={{learning_rate: [1e-3]}}.")

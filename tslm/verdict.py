@@ -1,6 +1,5 @@
 """Does the trained model beat what needs no training? Asked on validation after every fit."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -12,6 +11,7 @@ from tslm.calendar import Ints
 from tslm.data.panel import Panel
 from tslm.data.times import spread
 from tslm.data.windows import Batches, Windows
+from tslm.errors import warn
 from tslm.scoring import score
 from tslm.types import Facts, Forecaster, Task
 
@@ -55,12 +55,10 @@ class Verdict:
     def warn(self) -> None:
         """Say so if a forecast that needs no training does better."""
         if self.best is not None and not self.entries[0].mse < self.best.mse:
-            warnings.warn(
+            warn(
                 f"On {self.windows} validation windows {self.entries[0].model} has MSE "
                 f"{self.entries[0].mse:.4f} and the untrained {self.best.model} "
-                f"{self.best.mse:.4f}: the language model does not help here. See verdict_.",
-                UserWarning,
-                stacklevel=4,  # the caller of fit, which takes frames of any kind
+                f"{self.best.mse:.4f}: the language model does not help here. See verdict_."
             )
 
     def to_dict(self) -> dict[str, object]:

@@ -15,23 +15,25 @@ TEXTS = {
     "alias",
     "backbone",
     "data",
+    "decimal",
+    "encoding",
     "examples",
     "fit_on",
     "futr",
     "holidays",
-    "id_col",
     "model",
     "out",
     "pretrained",
     "prompt",
     "repo",
     "revision",
+    "sep",
     "static",
     "target_col",
     "time_col",
     "val_data",
 }  # taken as typed; quotes around are taken off, ~/ is the home folder, null is nothing
-LISTS = {"baselines", "futr_exog", "hist_exog", "results", "static_exog"}  # of such texts
+LISTS = {"baselines", "futr_exog", "hist_exog", "id_col", "results", "static_exog"}  # of such texts
 SHOWN = 80  # letters of a word in a message
 KEY = re.compile(r"[A-Za-z_][\w.+-]*")
 MARKED = re.compile(r"(\+|~)budget\.arms\.[\w+-]+")  # arms come and go, settings do not

@@ -172,7 +172,7 @@ def test_columns_may_have_other_names() -> None:
     df = long().rename(columns={"unique_id": "shop", "ds": "day", "y": "sales"})
     got = read_frame(df, Columns("shop", "day", "sales"))
     assert list(got.table) == ["unique_id", "ds", "y"]
-    refuse(df, r"no column 'unique_id'; it has 'shop', 'day', 'sales'.* pass id_col=")
+    refuse(df, r"no column 'ds'; it has 'shop', 'day', 'sales'.* pass time_col=")
     refuse(long().rename(columns={"ds": "Ds"}), r"Did you mean time_col='Ds'\?")
 
 
@@ -195,7 +195,7 @@ def test_a_bad_cell_is_named(column: str, row: int, value: Any, message: str) ->
 
 @pytest.mark.parametrize(
     ("column", "values", "message"),
-    [("y", ["1", "x"] * 6, r"'y' holds '1' in row 0.*pd\.to_numeric"),
+    [("y", ["1", "x"] * 6, r"'y' holds 'x' in row 1.*pd\.to_numeric"),
      ("y", pd.date_range("2024", periods=12), r"target column \('y'\).*numeric.*astype\(float\)"),
      ("y", [1j] * 12, "complex"),
      ("y", [np.nan] * 6 + [1.0] * 6, "Series 'a' have no value at all"),

@@ -9,6 +9,7 @@ import pandas as pd
 from tslm.calendar import Calendar, Ints, naming
 from tslm.data.columns import Columns, check_covariates, parse_ids
 from tslm.data.panel import Panel
+from tslm.data.roles import identified
 from tslm.data.stamps import parse_times
 from tslm.errors import DataError
 
@@ -19,10 +20,10 @@ def steps_ahead(panel: Panel, calendar: Calendar, horizon: int) -> Ints:
     return calendar.future(last, horizon).ravel()
 
 
-def rows_ahead(panel: Panel, calendar: Calendar, horizon: int, columns: Columns) -> pd.DataFrame:
+def rows_ahead(panel: Panel, calendar: Calendar, horizon: int) -> pd.DataFrame:
     """A frame of ids and times of the next steps of each series."""
     times = calendar.from_int(steps_ahead(panel, calendar, horizon))
-    return pd.DataFrame({columns.id: np.asarray(panel.ids.repeat(horizon)), columns.time: times})
+    return pd.DataFrame({"unique_id": np.asarray(panel.ids.repeat(horizon)), "ds": times})
 
 
 def looked_up(
@@ -50,9 +51,7 @@ def looked_up(
     """
     if not isinstance(futr_df, pd.DataFrame):
         raise DataError(f"futr_df is a {type(futr_df).__name__}, not a pandas DataFrame.")
-    own = [name for name in (columns.id, columns.time) if name not in futr_df.columns]
-    if own and set(own) <= set(futr_df.index.names):
-        futr_df = futr_df.reset_index(level=own)
+    futr_df = identified(futr_df, columns)
     check_covariates(futr_df, [columns.id, columns.time], title="futr_df")
     own = [columns.id, columns.time, columns.target]
     check_covariates(futr_df, names, own, title="futr_df")

@@ -15,29 +15,36 @@ from utilsforecast.validation import validate_format
 from tslm.calendar import Ints, naming
 from tslm.data.stamps import Writing
 from tslm.errors import DataError
+from tslm.tables import is_numeral
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of the user's frame hold what, and the way times are written there."""
+    """The columns of a user's frame by what they hold, and the way times are written there.
+
+    Args:
+        id: of the id of a series.
+        time: of times.
+        target: of values.
+        writing: of times.
+        parts: columns that name a series together; ``id`` is then made of them.
+    """
 
     id: str = "unique_id"
     time: str = "ds"
     target: str = "y"
     writing: Writing = field(default_factory=Writing)
+    parts: tuple[str, ...] = ()
 
 
 def select(df: Any, columns: Columns, extra: Sequence[str] = ()) -> pd.DataFrame:
-    """The three columns and some more, out of the index where they are there."""
+    """The three columns and some more."""
     if not isinstance(df, pd.DataFrame):
         hint = "call .to_pandas() on it" if type(df).__module__.startswith("polars") else "make one"
         raise DataError(f"The data are a {type(df).__name__}, not a pandas DataFrame: {hint}.")
     wanted = [columns.id, columns.time, columns.target]
-    levels = [name for name in df.index.names if name in wanted and name not in df.columns]
-    if levels:
-        df = df.reset_index(level=levels)
     for argument, name in zip(("id_col", "time_col", "target_col"), wanted, strict=True):
         _check_column(df, argument, name)
     check_covariates(df, extra, wanted)
@@ -134,9 +141,13 @@ def _from_objects(y: pd.Series, column: str) -> Floats:
     absent = y.isna().to_numpy()
     wrong = np.array([not isinstance(value, (Real, Decimal)) for value in y]) & ~absent
     if wrong.any():
-        row = int(wrong.argmax())
+        odd = np.array([not is_numeral(value) for value in y], dtype=bool) & wrong
+        row = int((odd if odd.any() else wrong).argmax())
+        what = "which is no number. Correct this cell"
+        if not odd.any():
+            what = "a number as text. In a CSV file, say decimal=comma or decimal=point"
         raise DataError(
-            f"The target column {column!r} holds {y.iloc[row]!r} in row {row}, which is no number. "
-            "Convert the column with pd.to_numeric or .astype(float)."
+            f"The target column {column!r} holds {y.iloc[row]!r} in row {row}, {what}, or convert "
+            "the column with pd.to_numeric."
         )
     return np.asarray(y.mask(absent, np.nan), dtype=np.float64)

@@ -6,7 +6,6 @@ weeks and quarters, and drops the rows off the grid that we name.
 """
 
 import re
-import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -20,8 +19,9 @@ from utilsforecast.validation import validate_format
 from tslm.calendar import Calendar, Freq, Ints, chronological, naming
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import Floats, parse_ids, parse_target, select
+from tslm.data.roles import check_single, identified
 from tslm.data.stamps import parse_times
-from tslm.errors import ConfigError, DataError
+from tslm.errors import ConfigError, DataError, warn
 from tslm.frequency import DAY
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
@@ -113,7 +113,7 @@ def read_frame(
 
     Args:
         df: a pandas frame, one row per series and time, in any order; the id may be (part of)
-            the index.
+            the index; without an id the frame is one series.
         columns: what the columns are called.
         freq: pandas alias or integer step; read off the times if None.
         missing: what to do about gaps and missing values: leave NaN and warn once ("mask"),
@@ -133,7 +133,10 @@ def read_frame(
     _check_choice("missing", missing, get_args(Missing))
     _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
     others = list(dict.fromkeys([*extra, *words]))
-    raw = select(df, columns, others)
+    whole = identified(df, columns)
+    raw = select(whole, columns, others)
+    if on_duplicate == "raise":
+        check_single(df, whole, columns)
     codes, ids = parse_ids(raw[columns.id], columns.id)
     writing = columns.writing.beside(freq, calendar)
     ds = parse_times(raw[columns.time], columns.time, writing, codes)
@@ -397,11 +400,7 @@ def _lacking(extra: pd.DataFrame) -> dict[str, int]:
 def _announce(grid: _Rows, report: Report, missing: str) -> None:
     if report.covariates:
         counts = ", ".join(f"{name!r} in {n}" for name, n in report.covariates.items())
-        warnings.warn(
-            f"Covariates lack values, which count as ordinary ones: {counts} rows.",
-            UserWarning,
-            stacklevel=3,
-        )
+        warn(f"Covariates lack values, which count as ordinary ones: {counts} rows.")
     if not report.gaps + report.missing:
         return
     what = f"{report.gaps} rows of the grid and {report.missing} values"
@@ -411,10 +410,8 @@ def _announce(grid: _Rows, report: Report, missing: str) -> None:
             "missing='mask', 'interpolate' or 'ffill'."
         )
     if missing == "mask":
-        warnings.warn(
+        warn(
             f"The frame lacks {what}, which are masked; series {naming(report.worst)}"
             f"{'' if len(report.worst) < 5 else ' and perhaps more'}. "
-            "Silence this by filling them: missing='interpolate' or 'ffill'.",
-            UserWarning,
-            stacklevel=3,
+            "Silence this by filling them: missing='interpolate' or 'ffill'."
         )

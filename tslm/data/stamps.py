@@ -1,6 +1,5 @@
 """Times as people and programs write them, read as timestamps or as integers."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -12,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tslm.calendar import Calendar, Ints, chronological
-from tslm.errors import ConfigError, DataError
+from tslm.errors import ConfigError, DataError, warn
 
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[Any]  # integers or floats
@@ -214,12 +213,10 @@ class _Reader:
             stamps = read(True)
         zone = self.writing.tz or self.writing.zone
         if zone is None:
-            warnings.warn(
+            warn(
                 f"The time column {self.column!r} has changing offsets from UTC, as zones with "
                 "daylight saving have; it is read in UTC. Pass the zone for days and hours of the "
-                "place, for example tz='Europe/Berlin'.",
-                UserWarning,
-                stacklevel=2,
+                "place, for example tz='Europe/Berlin'."
             )
         return stamps.dt.tz_convert(zone or "UTC")
 
@@ -332,13 +329,11 @@ class _Reader:
                 "dates, or freq=1 to count them as they are"
             )
         if low >= _MANY:
-            warnings.warn(
+            warn(
                 f"The time column {self.column!r} holds integers from {low} to {high}. They are "
                 "counted as they are and have no season: pass season_length=, or if they are "
                 'dates, how they are written, for example time_format="%Y%m%d". freq=1 says that '
-                "they are a count, and silences this.",
-                UserWarning,
-                stacklevel=2,
+                "they are a count, and silences this."
             )
 
     def _whole(self, ds: pd.Series) -> Numbers:

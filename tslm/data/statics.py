@@ -8,17 +8,18 @@ import pandas as pd
 from pandas.api.types import is_complex_dtype, is_scalar
 
 from tslm.calendar import naming
-from tslm.data.columns import check_covariates
+from tslm.data.columns import Columns, check_covariates
+from tslm.data.roles import identified
 from tslm.errors import DataError
 
 
-def joined(df: Any, static_df: Any, id_col: str, names: Sequence[str]) -> pd.DataFrame:
+def joined(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> pd.DataFrame:
     """A frame with columns that another one has by series; those of the other win.
 
     Args:
         df: a long frame.
         static_df: one row a series.
-        id_col: the column of ids in both.
+        columns: of ids in both.
         names: columns to join.
 
     Raises:
@@ -28,16 +29,14 @@ def joined(df: Any, static_df: Any, id_col: str, names: Sequence[str]) -> pd.Dat
         raise DataError(f"static_df is a {type(static_df).__name__}, not a pandas DataFrame.")
     if not isinstance(df, pd.DataFrame):
         return df  # whoever reads it says so
-    if id_col not in static_df.columns and id_col in static_df.index.names:
-        static_df = static_df.reset_index(level=id_col)
+    static_df, id_col = identified(static_df, columns), columns.id
     check_covariates(static_df, [id_col], title="static_df")
     check_covariates(static_df, names, [id_col], title="static_df")
     if (twice := static_df[id_col].duplicated()).any():
         raise DataError(
             f"Series {naming(static_df[id_col][twice])} have several rows in static_df. Keep one."
         )
-    if id_col not in df.columns and id_col in df.index.names:
-        df = df.reset_index(level=id_col)
+    df = identified(df, columns)
     check_covariates(df, [id_col])
     table = static_df.set_index(id_col)[list(names)]
     if (absent := ~df[id_col].isin(table.index)).any():

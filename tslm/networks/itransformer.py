@@ -8,7 +8,6 @@ values are left out of the statistics and read as the mean, a channel without an
 read by the others, and windows that hardly move are divided by a floor.
 """
 
-import warnings
 from collections.abc import Iterable
 
 import torch
@@ -17,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tslm.calendar import Calendar
-from tslm.errors import ConfigError
+from tslm.errors import ConfigError, warn
 from tslm.networks.direct import DirectNetwork
 from tslm.nn.scale import Scale
 from tslm.types import Batch, Task
@@ -87,11 +86,9 @@ class ITransformer(DirectNetwork):
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         for batch in train:
             if batch.past.shape[2] == 1 and self.marks == "none":
-                warnings.warn(
+                warn(
                     "iTransformer reads channels together, and there is one: it is a small "
-                    "feed-forward network here.",
-                    UserWarning,
-                    stacklevel=2,
+                    "feed-forward network here."
                 )
             return
 
