@@ -61,7 +61,8 @@ weights.write_bytes(whole)
 # ## Sharing
 #
 # `tslm.hub.push(model, "me/sales")` uploads the folder to the Hugging Face hub with a card, and
-# `pull("me/sales", download=True)` gets it. Here the "hub" is a folder.
+# `pull("me/sales", download=True)` gets it. The repository is private, unless `private=False`;
+# `history=False` leaves the rows of the series at home. Here the "hub" is a folder.
 
 # %%
 HubModel(model).save_pretrained(home / "shared")

@@ -63,14 +63,14 @@ ARRAYS: list[Callable[[np.ndarray, Dice], np.ndarray]] = [
     lambda a, dice: (
         np.full_like(a, np.inf) if a.dtype.kind == "f" else a * 0 + np.iinfo(a.dtype).max
     ),
-    lambda a, dice: a * 1e30 if a.dtype.kind == "f" else a[::-1].copy(),
+    lambda a, dice: a * 1e30 if a.dtype.kind == "f" else np.atleast_1d(a)[::-1].copy(),
     lambda a, dice: a.astype(np.float16),
     lambda a, dice: a.astype(np.int8),
     lambda a, dice: a.ravel(),
     lambda a, dice: a[None],
-    lambda a, dice: a[..., :0],
-    lambda a, dice: a[:-1],
-    lambda a, dice: np.concatenate([a, a]) if a.ndim else a,
+    lambda a, dice: np.atleast_1d(a)[..., :0],
+    lambda a, dice: np.atleast_1d(a)[:-1],
+    lambda a, dice: np.concatenate([np.atleast_1d(a)] * 2),
     lambda a, dice: np.zeros((), a.dtype),
     lambda a, dice: dice.permutation(a) if a.ndim else a,
 ]

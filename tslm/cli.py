@@ -249,7 +249,7 @@ def _help(verb: str) -> None:
 def _read(name: str) -> str:
     from tslm.folders import conf_folder
 
-    return (conf_folder() / name).read_text()
+    return (conf_folder() / name).read_text("utf-8")
 
 
 def _settings(yaml: str) -> str:

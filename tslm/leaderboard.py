@@ -78,7 +78,7 @@ def _files(results: Sequence[str | Path]) -> Iterator[Path]:
 
 def _read(path: Path) -> list[dict[str, Any]]:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_bytes())
         if isinstance(content, dict):
             return [_arm(content, arm) for arm in content["arms"]]
         return [_record(record) for record in content]

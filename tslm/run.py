@@ -78,7 +78,7 @@ def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
     if not checkpoint.is_file():
         return None
     try:
-        note = json.loads((folder / NOTE).read_text())
+        note = json.loads((folder / NOTE).read_bytes())
         seed, known = int(note["seed"]), dict(note["settings"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         _leave(checkpoint, folder / NOTE)

@@ -44,7 +44,7 @@ class Findings:
             DataError: if it is missing or no such file.
         """
         try:
-            return cls.of(json.loads(Path(path).read_text()))
+            return cls.of(json.loads(Path(path).read_bytes()))
         except OSError as error:
             raise DataError(f"{path} cannot be read ({error.strerror}).") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
