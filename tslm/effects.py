@@ -225,6 +225,8 @@ class Effects:
             DataError: if they are such.
         """
         design = self.design
+        if design.chosen != chosen or design.names != (chosen.future, chosen.past, chosen.static):
+            raise DataError("The saved effects are of other covariates than the model has.")
         columns = (*design.future, *design.past, *design.static)
         row = {column.name: [column.usual] for column in columns}
         levels = {name: {"": (0.0, 1.0)} for name in design.numbers}
@@ -236,9 +238,7 @@ class Effects:
         for column in design.static:
             encoded(column, self.statics[column.name])
         fits = (
-            design.chosen == chosen
-            and design.names == (chosen.future, chosen.past, chosen.static)
-            and self.weight.shape == design.features(blocks)[0].shape
+            self.weight.shape == design.features(blocks)[0].shape
             and self.amplitude.shape == shape
             and all(len(pair) == 2 and pair[1] > 0 for pair in known)
             and all(np.isfinite(part).all() for part in (self.weight, self.amplitude, known))

@@ -191,6 +191,18 @@ def parameters(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, 
     return {name: _lively(value) for name, value in params.items()}
 
 
+def check_parameters(params: Mapping[str, Any], cfg: DictConfig) -> None:
+    """Refuse parameters of another type than the settings they mean.
+
+    Raises:
+        DataError: naming one.
+    """
+    for name, value in params.items():
+        meant = None if name in GROUPS else cfg.get(name)
+        if value is not None and meant is not None and value != meant:
+            raise DataError(f"{name}={value!r} is of another type than {meant!r}.")
+
+
 def _lively(value: Any) -> Any:
     return spec(value) if isinstance(value, dict) else value
 

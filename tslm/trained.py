@@ -277,6 +277,7 @@ class TrainedForecaster(LongFrameForecaster):
             raise ConfigError(f"A {cls.__name__} has no backbone. Leave backbone out.")
         with saving.damage(f"{path}: its settings"):
             model = cls(**saving.parameters(saved.facts, known))
+            saving.check_parameters(model.get_params(deep=False), model._configure())
             if backbone is not None:
                 model.set_params(backbone=str(backbone))
                 saved.facts["settled"]["values"]["backbone"] = str(backbone)

@@ -54,6 +54,11 @@ class Lead(NamedTuple):
         place = np.log2(np.arange(1, steps + 1)).clip(max=last)[:, None]
         return np.asarray((1 - np.abs(place - np.arange(np.ceil(last) + 1))).clip(0))
 
+    def fits(self, rows: int) -> bool:
+        """Whether it has an amplitude for each row and curve, each a number."""
+        curves = self.curves(self.horizon, 1).shape[1] if self.horizon > 0 else 0
+        return self.amplitude.shape == (rows, curves) and bool(self.amplitude.isfinite().all())
+
     def part(self, share: float) -> "Lead":
         """Only a share of it."""
         return self._replace(amplitude=self.amplitude * share)
@@ -292,7 +297,7 @@ class Panel:
             and (self.spread > 0).all()
             and not (self.values.abs() > _LARGE).any()
             and self.ids.is_unique
-            and (self.lead is None or len(self.lead.amplitude) == rows)
+            and (self.lead is None or self.lead.fits(rows))
         )
 
 
