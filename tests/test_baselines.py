@@ -1,5 +1,7 @@
 """Classical rules under the verbs of the estimator."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,3 +95,14 @@ def test_a_series_that_has_never_moved_goes_on_so_without_width(name: str) -> No
     assert (rows == 1000.1).all(axis=None)
     rest = found[found.unique_id != "still"]
     assert (rest.iloc[:, -1] > rest.iloc[:, -2]).all()
+    assert np.isfinite(rest.iloc[:, -1]).all()
+
+
+def test_an_exactly_seasonal_series_has_finite_intervals_and_is_saved(tmp_path: Path) -> None:
+    ds = pd.date_range("2024-01-01", periods=80, freq="D")
+    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.arange(80.0) % 7})
+    settings = {"h": 3, "max_steps": 2, "accelerator": "cpu", "random_state": 0, "verbose": 0}
+    model = BaselineForecaster("nlinear", **settings).fit(df)
+    model.save(tmp_path / "m")
+    again = BaselineForecaster.load(tmp_path / "m").predict(level=[80])
+    assert np.isfinite(again.drop(columns=["unique_id", "ds"])).all(axis=None)

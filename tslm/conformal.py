@@ -42,6 +42,7 @@ from tslm.types import Batch, Forecaster
 
 KINDS = ("residual", "cqr", "adaptive", "none")
 TAIL = (0.005, 0.01)
+_STILL = 1e-6  # changes below are rounding, where 1 is an ordinary spread
 GRID = (*TAIL, *(k / 40 for k in range(1, 40)), *(1 - share for share in reversed(TAIL)))
 VALUES = 2**18  # errors kept at most: fewer windows where the horizon is long
 PATHS = 100  # by which a law is carried beyond its reach
@@ -294,7 +295,7 @@ def stretch_of(
 ) -> Float[Tensor, " H"]:
     """By which a forecaster's errors are larger than past changes, at each step; at least 1.
 
-    It does not fall from one step to the next.
+    It does not fall from one step to the next. Windows that have not changed do not count.
 
     Args:
         forecaster: trained.
@@ -306,7 +307,8 @@ def stretch_of(
         h = batch.future.shape[1]
         point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
         scale, _ = spread_of_changes(batch.past, season_length, h)
-        ratios.append(_rows((batch.future - point) / scale))
+        ratio = (batch.future - point) / scale
+        ratios.append(_rows(torch.where(scale > _STILL, ratio, torch.nan)))
     h = max(part.shape[1] for part in ratios)
     found = torch.cat([pad(part, (0, h - part.shape[1]), value=torch.nan) for part in ratios])
     size = (found.double().square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
