@@ -58,6 +58,7 @@ class BaselineForecaster(TrainedForecaster):
         batch_size: windows per training batch.
         conformal: how intervals are calibrated on validation windows: "residual", "cqr",
             "adaptive" or "none", see ``tslm.conformal``; None is "residual".
+        floor: least value of forecasts, intervals and samples, see ``TSLMForecaster``.
         val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
         early_stopping_patience: looks at validation without progress before training stops.
         accelerator: as in Lightning.
@@ -110,6 +111,7 @@ class BaselineForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
+        floor: float | None = None,
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -148,6 +150,7 @@ class BaselineForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
+        self.floor = floor
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
@@ -161,6 +164,9 @@ class BaselineForecaster(TrainedForecaster):
         self.logger = logger
         self.callbacks = callbacks
         self.trainer_kwargs = trainer_kwargs
+
+    def _tell(self) -> None:
+        self.verdict_.warn("training it")
 
     def _configure(self) -> DictConfig:
         params = self.stored_params()

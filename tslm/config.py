@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from inspect import signature
 from itertools import combinations, product
+from math import isfinite
 from pathlib import Path
 from threading import Lock
 from typing import Any, get_type_hints
@@ -107,6 +108,7 @@ class RunConfig:
     pretrained: str | None
     prompt: str | None
     conformal: str | None
+    floor: float | None
     id_col: str | list[str]
     time_col: str
     target_col: str
@@ -559,6 +561,8 @@ def checked(cfg: DictConfig) -> DictConfig:
             raise ConfigError(f"{name}={cfg[name]} must be {bound}.")
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
+    if cfg.floor is not None and not isfinite(cfg.floor):
+        raise ConfigError(f"floor={cfg.floor} must be a number, such as floor=0, or null.")
     if not 0 < cfg.fraction <= 1:
         raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
     if cfg.scaler not in SCALERS:

@@ -75,6 +75,8 @@ class TSLMForecaster(TrainedForecaster):
         conformal: how intervals are calibrated on validation windows: "residual", "cqr",
             "adaptive" or "none", see ``tslm.conformal``; None is "none"
             where the decoder has a law, and "residual" otherwise.
+        floor: least value of forecasts, intervals and samples, in the units of ``target_col``: what
+            would lie below is put there. 0 keeps sales from going negative.
         val_size: last rows of each series kept for validation; None keeps a tenth of each (at
             least ``h`` and at most 10 ``h``), 0 none.
         early_stopping_patience: looks at validation without progress before training stops and
@@ -148,6 +150,7 @@ class TSLMForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
+        floor: float | None = None,
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -196,6 +199,7 @@ class TSLMForecaster(TrainedForecaster):
         self.batch_size = batch_size
         self.val_size = val_size
         self.conformal = conformal
+        self.floor = floor
         self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
@@ -257,7 +261,7 @@ class TSLMForecaster(TrainedForecaster):
                 f"{part.__name__} says nothing to the language model in words: prompt has no "
                 "effect. Choose adapter=time_llm, or leave prompt out."
             )
-        self.verdict_.warn()
+        self.verdict_.warn("the language model")
         return self
 
     @same_kind

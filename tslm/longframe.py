@@ -67,6 +67,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     static_exog: Sequence[str] | None
     holidays: str | None
     calendar: bool
+    floor: float | None
     random_state: int | None
 
     columns_: Columns
@@ -638,7 +639,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             ids = panel.ids[series.numpy()].tolist()
             found = torch.cat([ahead[None], self._outcomes(batch, ahead, ids, asked)])
             rows = rearrange(found, "n B H C -> (B C) n H")
-            columns.append(rearrange(panel.restore(rows, series), "S n H -> n (S H)"))
+            values = panel.restore(rows, series).clip(min=self.floor)
+            columns.append(rearrange(values, "S n H -> n (S H)"))
         return np.concatenate(times).ravel(), list(np.concatenate(columns, 1))
 
     def _outcomes(

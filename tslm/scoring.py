@@ -1,7 +1,7 @@
 """Errors of a forecaster over windows: every window, streamed, one roll-out for all horizons."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ class WindowErrors:
     """One row a window and channel: its series, the row of its first target, and its mean errors.
 
     Errors are means over the observed steps, in the units of the panel, so on the standardised
-    scale; a window without an observed step has NaN.
+    scale; a window without an observed step has NaN, and a forecast that is none is infinitely
+    wrong.
     """
 
     series: Int[ndarray, " n"]
@@ -31,6 +32,10 @@ class WindowErrors:
 
     def __len__(self) -> int:
         return len(self.mse)
+
+    def observed(self) -> "WindowErrors":
+        """Those of windows with an observed step."""
+        return WindowErrors(*(vars(self)[f.name][~np.isnan(self.mse)] for f in fields(self)))
 
     def means(self) -> tuple[float, float]:
         """MSE and MAE, averaged over windows."""
@@ -135,7 +140,8 @@ def _errors(
     index = torch.arange(len(windows))
     batch = windows.cut(index)
     ahead = forecaster.told(batch.about).forecast(batch.past, batch.time, horizon)
-    gap = (ahead - batch.future).double()
+    gap = torch.nan_to_num((ahead - batch.future).double(), nan=torch.inf)
+    gap = torch.where(batch.future.isnan(), torch.nan, gap)
     where = windows.members(index)
     return {
         shorter: WindowErrors(

@@ -170,6 +170,7 @@ class TrainedForecaster(LongFrameForecaster):
         self.contexts_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
+        self._tell()
         return self
 
     @same_kind
@@ -400,6 +401,9 @@ class TrainedForecaster(LongFrameForecaster):
         """Whether it reads all series together, which must then end together."""
         return self._joint(self._configure())
 
+    def _tell(self) -> None:
+        """Say after ``fit`` what a user should know of it; an empty hook."""
+
     def _begin(self, model: Forecaster) -> None:
         """Give a new model what it begins with; an empty hook."""
 
@@ -443,14 +447,18 @@ class TrainedForecaster(LongFrameForecaster):
         return np.diff(frame.offsets) - own_rows
 
     def rows_kept(self, frame: Frame) -> Ints:
-        """How many last rows of each series are kept for validation, by ``val_size``."""
-        lengths = np.diff(frame.offsets)
+        """How many last rows of each series are kept for validation, by ``val_size``.
+
+        They end with the last row that has a value; those after it are kept aside too.
+        """
+        lengths = np.diff(frame.offsets) - frame.unknown
         size, h = plain(self.val_size), positive("h", self.h)
         if size is not None:
-            return np.full(len(lengths), size)
-        kept = np.clip(lengths // 10, h, 10 * h)
-        kept[lengths - kept < 2 * h] = 0
-        return kept
+            kept = np.full(len(lengths), size)
+        else:
+            kept = np.clip(lengths // 10, h, 10 * h)
+            kept[lengths - kept < 2 * h] = 0
+        return np.asarray(np.where(kept > 0, kept + frame.unknown, 0))
 
     def _learn(
         self,

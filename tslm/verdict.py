@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from math import inf, isfinite
 from typing import Any
 
 import pandas as pd
@@ -52,29 +53,43 @@ class Verdict:
         names = [field.name for field in fields(Entry)]
         return pd.DataFrame([asdict(entry) for entry in self.entries], columns=names)
 
-    def warn(self) -> None:
-        """Say so if a forecast that needs no training does better."""
+    def warn(self, what: str) -> None:
+        """Say so if a forecast that needs no training does better.
+
+        Args:
+            what: it is that does not help then.
+        """
         if self.best is not None and not self.entries[0].mse < self.best.mse:
             warn(
                 f"On {self.windows} validation windows {self.entries[0].model} has MSE "
                 f"{self.entries[0].mse:.4f} and the untrained {self.best.model} "
-                f"{self.best.mse:.4f}: the language model does not help here. See verdict_."
+                f"{self.best.mse:.4f}: {what} does not help here. See verdict_."
             )
 
     def to_dict(self) -> dict[str, object]:
-        """Everything, ready for JSON."""
-        entries = [asdict(entry) for entry in self.entries]
+        """Everything, ready for JSON, which has no infinite numbers: None stands for these."""
+        entries = [
+            {"model": e.model, "mse": _finite(e.mse), "mae": _finite(e.mae)} for e in self.entries
+        ]
         return {"windows": self.windows, "entries": entries, "kept": self.kept}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Verdict":
         """The inverse of ``to_dict``."""
         entries = [
-            Entry(str(entry["model"]), float(entry["mse"]), float(entry["mae"]))
+            Entry(str(entry["model"]), *(_number(entry[error]) for error in ("mse", "mae")))
             for entry in stored["entries"]
         ]
         kept = stored.get("kept")  # older ones do not say
         return cls(int(stored["windows"]), entries, None if kept is None else float(kept))
+
+
+def _finite(error: float) -> float | None:
+    return error if isfinite(error) else None
+
+
+def _number(stored: Any) -> float:
+    return inf if stored is None else float(stored)
 
 
 def judge(
@@ -104,7 +119,7 @@ def judge(
             stop=panel.lengths,
             look_back=reach,
             limit=limit,
-        )[task.horizon]
+        )[task.horizon].observed()
         if not len(errors):
             return Verdict(0, [], model.kept)
         entries.append((len(errors), Entry(title, *errors.means())))

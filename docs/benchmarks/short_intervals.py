@@ -26,7 +26,7 @@ from tslm.data.competitions import load
 
 H, SEASON = 12, 12
 LEVELS = (80, 95)
-ROWS = (5, 10, 20, 50, 105)
+ROWS = (5, 10, 20, 50, 105, 300)
 KINDS = ("walk", "ar", "season")
 
 

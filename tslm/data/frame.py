@@ -96,6 +96,13 @@ class Frame:
         starts = np.flatnonzero(np.diff(codes, prepend=-1))
         return np.append(starts, len(codes)).astype(np.int64)
 
+    @cached_property
+    def unknown(self) -> Ints:
+        """How many rows of each series follow its last value."""
+        known = np.flatnonzero(~self.table["y"].isna().to_numpy())
+        last = known[np.searchsorted(known, self.offsets[1:]) - 1]
+        return self.offsets[1:] - 1 - last
+
 
 def read_frame(
     df: Any,
@@ -151,7 +158,9 @@ def read_frame(
     beside = _beside(found, grid, raw[others], on_duplicate)
     report = replace(report, covariates=_lacking(raw[list(extra)]))
     _announce(grid, report, missing)
-    return grid.completed(missing).frame(report, beside)
+    frame = grid.completed(missing).frame(report, beside)
+    _announce_end(frame)
+    return frame
 
 
 @dataclass(frozen=True)
@@ -415,3 +424,19 @@ def _announce(grid: _Rows, report: Report, missing: str) -> None:
             f"{'' if len(report.worst) < 5 else ' and perhaps more'}. "
             "Silence this by filling them: missing='interpolate' or 'ffill'."
         )
+
+
+def _announce_end(frame: Frame) -> None:
+    """Say where forecasts of series begin that end in rows without a value."""
+    if not (short := frame.unknown > 0).any():
+        return
+    longest = int(frame.unknown.argmax())
+    last = frame.calendar.to_int(frame.table["ds"].iloc[[frame.offsets[longest + 1] - 1]])
+    begin = frame.calendar.from_int(frame.calendar.future(last, 1)[0])[0]
+    warnings.warn(
+        f"Series {naming(frame.ids[short])} end in rows without a value, {frame.unknown[longest]} "
+        f"in {naming([frame.ids[longest]])}. Forecasts begin after the last row, there at {begin}. "
+        "Drop these rows to have them forecast.",
+        UserWarning,
+        stacklevel=3,
+    )
