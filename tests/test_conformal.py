@@ -257,13 +257,17 @@ def test_a_forecaster_further_off_than_past_changes_has_wider_intervals() -> Non
     assert torch.equal(stretch_of(Zero(), [], SEASON), torch.ones(1))
 
 
-def test_a_law_without_validation_windows_is_as_it_is_and_has_paths() -> None:
+def test_a_law_without_validation_windows_is_as_it_is_or_no_narrower_than_changes() -> None:
     model, new = Narrow(), noise(1)
-    for kind in ("none", "cqr"):
-        found = Calibration.fit(kind, model, [], SEASON, H, 0.0)
-        law = model.distribution(new.past, new.time, H).quantile(SHARES)
-        assert_allclose(quantiles(found, new, forecaster=model), law, atol=1e-4)
-        assert torch.isfinite(paths(found, new, 3, forecaster=model)).all()
+    law = model.distribution(new.past, new.time, H).quantile(SHARES)
+    plain, wide, changes = (
+        Calibration.fit(kind, model, [], SEASON, H, 0.0) for kind in ("none", "cqr", "residual")
+    )
+    assert_allclose(quantiles(plain, new, forecaster=model), law, atol=1e-4)
+    outer = quantiles(wide, new, forecaster=model)
+    assert_allclose(outer, quantiles(changes, new), atol=1e-4)  # which are wider than that law
+    assert (outer[4] > law[4]).all()
+    assert torch.isfinite(paths(plain, new, 3, forecaster=model)).all()
 
 
 def test_points_alone_are_no_law() -> None:

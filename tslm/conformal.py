@@ -11,8 +11,8 @@ it is.
 Windows overlap, so what counts is how many horizons their rows hold: n of them tell of shares from
 1 / (n + 1) on. Shares further out are widened as those of Student's t with n degrees of freedom.
 Fewer than ``ENOUGH`` tell nothing: then the law is that of past changes of each series
-(``tslm.changes``), stretched where the forecaster has been further off than these; under ``cqr`` it
-is the forecaster's own.
+(``tslm.changes``), stretched where the forecaster has been further off than these; under ``cqr``,
+and where nobody chose, the forecaster's own law counts where it is wider.
 
 Departures: windows overlap, so that the promise holds but nearly; errors are in units of how much a
 window moves, where that does better on one half of the validation windows by the other.
@@ -51,7 +51,7 @@ RATE = 0.03  # by which adaptive shares move when a horizon of steps has passed,
 ROUNDS = 16  # how often they see new errors
 FEW = 20  # windows below which none are left to choose a unit by
 WINDOWS = 1024  # rolled at once
-ENOUGH = 2  # horizons of validation rows below which nothing is learnt from their errors
+ENOUGH = 4  # horizons of validation rows below which nothing is learnt from their errors
 
 
 @dataclass(frozen=True)
@@ -184,12 +184,13 @@ class Calibration:
             values = law.quantile(_grid())
             if self.learnt:
                 values = self._widened(values + self._steps(horizon)[:, None, :, None])
+            else:
+                values = _outer(values, self._changes(past, point))
         elif self.learnt:
             unit = roughness(past, self.season_length, horizon, self.unit)
             values = self._widened(point + self._steps(horizon)[:, None, :, None] * unit)
         else:
-            stretch = self.stretch[torch.arange(horizon).clamp(max=len(self.stretch) - 1)]
-            values = quantiles_of_changes(past, self.season_length, point, stretch, _grid())
+            values = self._changes(past, point)
         values = values.sort(0).values  # Chernozhukov et al., 2010: no worse, and never crossing
         return at_shares(rearrange(values, "G B H C -> B H C G"), GRID)
 
@@ -212,6 +213,12 @@ class Calibration:
             return _rolled(forecaster, past, time, horizon, self.template, keys, count, seed)
         law = self.distribution(forecaster, past, time, point, keys)
         return law.at(_shares(self.template, seed, keys, count, past.shape[2], horizon).to(point))
+
+    def _changes(
+        self, past: Float[Tensor, "B L C"], point: Float[Tensor, "B H C"]
+    ) -> Float[Tensor, "G B H C"]:
+        stretch = self.stretch[torch.arange(point.shape[1]).clamp(max=len(self.stretch) - 1)]
+        return quantiles_of_changes(past, self.season_length, point, stretch, _grid())
 
     def _widened(self, values: Float[Tensor, "G B H C"]) -> Float[Tensor, "G B H C"]:
         """The same at shares of which windows tell, and the others as far out as they may be."""
@@ -328,6 +335,15 @@ def check(kind: str, forecaster: Forecaster) -> None:
             f"conformal=cqr corrects the quantiles of a law, and {type(forecaster).__name__} gives "
             "points only. Set decoder=quantile, student_t or mixture, or conformal=residual."
         )
+
+
+def _outer(
+    one: Float[Tensor, "G B H C"], other: Float[Tensor, "G B H C"]
+) -> Float[Tensor, "G B H C"]:
+    """The wider one of two laws at each share; the median is that of the first."""
+    share = _grid()[:, None, None, None]
+    wider = torch.where(share < 0.5, torch.minimum(one, other), torch.maximum(one, other))
+    return torch.where(share == 0.5, one, wider)
 
 
 def wanted(kind: str, forecaster: Forecaster, h: int) -> int:

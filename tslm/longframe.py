@@ -670,7 +670,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return
         source = "past changes of each series"
         if found.kind == "cqr":
-            source = "the model's own law, uncorrected"
+            source += " and the model's own law"
         rows = ceil(ENOUGH / len(self.contexts_)) * self.h
         warn(
             f"The validation rows hold {found.independent:.2g} horizons, so widths come from "

@@ -154,15 +154,14 @@ class TrainedForecaster(LongFrameForecaster):
             seeded(run.seed),
         ):
             model = self._assemble(cfg, task)
-            kind = cfg.conformal or ("none" if self._trusts_law(model) else "residual")
-            check(kind, model)
+            check(self._kind(cfg, model), model)
             self._begin(model)
             start = trained_state(self.forecaster_) if warm_start else {}
             history = self._learn(cfg, model, panel, shown, split, run, start)
             if effects is not None and panel.lead is not None:
                 share = self._share_led(cfg, model, panel, split)
                 effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
-            self.calibration_ = self._calibrated(kind, cfg, model, panel, split, season)
+            self.calibration_ = self._calibrated(cfg, model, panel, split, season)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
         self.forecaster_ = model.to(device)
@@ -190,7 +189,7 @@ class TrainedForecaster(LongFrameForecaster):
         self._check_fitted()
         frame = self.read(self.joined(df, static_df), self.calendar_)
         frame, split = _split(frame, self.rows_kept(frame), self.forecaster_.joint)
-        parts = (self.calibration_.kind, self.config_, self.forecaster_, self.panel_of(frame))
+        parts = (self.config_, self.forecaster_, self.panel_of(frame))
         learnt = self._calibrated(*parts, split, self.task_.season_length)
         if self.calibration_.learnt and not learnt.learnt:
             raise DataError(
@@ -504,14 +503,12 @@ class TrainedForecaster(LongFrameForecaster):
         model.calibrate(Batches(val, looked_at))
         return history
 
+    def _kind(self, cfg: DictConfig, model: Forecaster) -> str:
+        """How intervals are calibrated."""
+        return cfg.conformal or ("none" if self._trusts_law(model) else "residual")
+
     def _calibrated(
-        self,
-        kind: str,
-        cfg: DictConfig,
-        model: Forecaster,
-        panel: Panel,
-        split: Ints,
-        season_length: int,
+        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, season_length: int
     ) -> Calibration:
         """What the rows from ``split`` on tell of the errors of a trained forecaster.
 
@@ -519,6 +516,7 @@ class TrainedForecaster(LongFrameForecaster):
         past changes: at most half of the rows ahead, and half of that, and so on, so that there are
         long contexts among them.
         """
+        kind = self._kind(cfg, model)
         limit, h = wanted(kind, model, cfg.h), int(cfg.h)
         kept = _observed_from(panel, split, h) / h
         if kept >= ENOUGH:
@@ -531,6 +529,10 @@ class TrainedForecaster(LongFrameForecaster):
             self._seen(cfg, model, panel, panel.lengths - 2 * n, n, min(limit, FEW)) for n in steps
         ]
         stretch = stretch_of(model, chain.from_iterable(some), season_length)
+        if (
+            cfg.conformal is None and kind == "none"
+        ):  # nothing has shown that the law can be trusted
+            kind = "cqr"
         return Calibration.of_changes(kind, season_length, h, kept, stretch)
 
     def _seen(
