@@ -89,8 +89,9 @@ def test_every_baseline_has_honest_intervals_from_a_few_rows(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("adapter", "law"),
-    [*((name, "point") for name in choices("adapter")), ("lipcot", "mixture")]
-    + [("autotimes", law) for law in choices("law") if law != "point"],
+    [("autotimes", law) for law in choices("law")]
+    + [pytest.param(name, "mixture", marks=pytest.mark.slow) for name in choices("adapter")]
+    + [pytest.param(name, "point", marks=pytest.mark.slow) for name in choices("adapter")],
 )
 def test_every_adapter_and_law_has_honest_intervals_from_a_few_rows(adapter: str, law: str) -> None:
     model = TSLMForecaster(adapter=adapter, decoder=law, backbone="tiny", **SHARED).fit(days(8, 5))
@@ -116,12 +117,19 @@ def test_backtests_of_a_few_rows_have_intervals_for_all() -> None:
 
 def test_the_command_line_gives_them_too(tmp_path: Path) -> None:
     days(8).to_csv(tmp_path / "a.csv", index=False)
-    main(["fit", f"data={tmp_path}/a.csv", f"out={tmp_path}/m", "model=last", "h=3", "floor=49"])
+    made = f"data={tmp_path}/a.csv", f"out={tmp_path}/m"
+    run(["fit", *made, "model=last", "h=3", "floor=49"])
     asked = "level=[80]", "num_samples=2", f"out={tmp_path}/f.csv"
-    main(["predict", f"model={tmp_path}/m", f"data={tmp_path}/a.csv", *asked])
+    run(["predict", f"model={tmp_path}/m", f"data={tmp_path}/a.csv", *asked])
     found = pd.read_csv(tmp_path / "f.csv")
     assert (found["Last-hi-80"] > found["Last-lo-80"]).all()
     assert found["Last-lo-80"].min() == 49
+
+
+def run(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 0
 
 
 def test_widths_of_past_changes_grow_and_follow_each_series() -> None:
