@@ -433,10 +433,8 @@ def _announce_end(frame: Frame) -> None:
     longest = int(frame.unknown.argmax())
     last = frame.calendar.to_int(frame.table["ds"].iloc[[frame.offsets[longest + 1] - 1]])
     begin = frame.calendar.from_int(frame.calendar.future(last, 1)[0])[0]
-    warnings.warn(
+    warn(
         f"Series {naming(frame.ids[short])} end in rows without a value, {frame.unknown[longest]} "
         f"in {naming([frame.ids[longest]])}. Forecasts begin after the last row, there at {begin}. "
-        "Drop these rows to have them forecast.",
-        UserWarning,
-        stacklevel=3,
+        "Drop these rows to have them forecast."
     )
