@@ -639,7 +639,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             ids = panel.ids[series.numpy()].tolist()
             found = torch.cat([ahead[None], self._outcomes(batch, ahead, ids, asked)])
             rows = rearrange(found, "n B H C -> (B C) n H")
-            values = panel.restore(rows, series).clip(min=self.floor)
+            values = panel.restore(rows, series).clip(-np.inf if self.floor is None else self.floor)
             columns.append(rearrange(values, "S n H -> n (S H)"))
         return np.concatenate(times).ravel(), list(np.concatenate(columns, 1))
 
