@@ -112,12 +112,8 @@ def assembled(adapter: Any = "autotimes", **values: Any) -> ForecastModel:
 
 
 @pytest.mark.parametrize("kind", sorted(controls()))
-@pytest.mark.parametrize("first", ["load", "control"])
-def test_every_control_is_where_the_model_is(
-    kind: str, first: str, away: Pretended, walks: Any
-) -> None:
-    if first == "load":  # the shared body is elsewhere already
-        load("tiny", device=AWAY)
+def test_every_control_is_where_the_model_is(kind: str, away: Pretended, walks: Any) -> None:
+    load("tiny", device=AWAY)  # the shared body is elsewhere already
     batch: Batch = walks(context=24)
     model = assembled(Spec("autotimes", patch_len=H), backbone=f"{kind}:tiny", context_length=24)
     here = model.forecast(batch.past, batch.time, 2 * H)

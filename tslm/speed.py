@@ -21,7 +21,7 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
-from tslm.assembly import assemble, settle
+from tslm.assembly import assemble, device_of, settle
 from tslm.backbones.base import Backbone
 from tslm.backbones.lexicon import HuggingFaceLexicon
 from tslm.model import ForecastModel
@@ -43,7 +43,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     with torch.random.fork_rng():
         torch.manual_seed(cfg.random_state or 0)
         model = assemble(cfg, task)
-        batch = _batch(cfg, model)
+        batch = _batch(cfg, model.to(device_of(cfg)))
     result = _training(cfg, model, batch)
     result |= _inference(cfg, model, batch)
     if model.adapter.layout.grows:
@@ -81,7 +81,8 @@ ON_CPU = {  # what PyTorch counts on accelerators alone
 
 def product_rate() -> float:
     """GFLOP/s of a large matrix product, now."""
-    a, b = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE)
+    here = torch.accelerator.current_accelerator() or torch.device("cpu")
+    a, b = torch.randn(SIDE, SIDE).to(here), torch.randn(SIDE, SIDE).to(here)
     return 2 * SIDE**3 / _seconds(lambda: a @ b) / 1e9
 
 
@@ -210,8 +211,9 @@ def _reading(cfg: DictConfig, lexicon: HuggingFaceLexicon) -> dict[str, Any]:
 @torch.no_grad()
 def _read_plainly(lexicon: HuggingFaceLexicon, ids: list[list[int]]) -> Tensor:
     """What anyone would write: equal lengths, batches of 64, the last position."""
+    here = next(lexicon.body.parameters()).device
     rows = [
-        lexicon.body(input_ids=torch.tensor(ids[i : i + 64]), use_cache=False)[0][:, -1]
+        lexicon.body(input_ids=torch.tensor(ids[i : i + 64]).to(here), use_cache=False)[0][:, -1]
         for i in range(0, len(ids), 64)
     ]
     return torch.cat(rows)
@@ -223,12 +225,15 @@ def _batch(cfg: DictConfig, model: ForecastModel) -> Batch:
     walk = torch.randn(cfg.batch_size, cfg.context_length + ahead, 1).cumsum(1)
     time = (torch.arange(walk.shape[1]) * 3600).expand(cfg.batch_size, -1)
     model.prepare(torch.unique(time))
+    walk, time = (part.to(next(model.parameters()).device) for part in (walk, time))
     return Batch(walk[:, : cfg.context_length], walk[:, cfg.context_length :], time)
 
 
 def _seconds(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     work()
+    if torch.accelerator.is_available():  # which works on by itself
+        torch.accelerator.synchronize()
     return time.perf_counter() - began
 
 
