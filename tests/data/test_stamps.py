@@ -183,6 +183,8 @@ def test_a_format_that_is_none_or_does_not_fit_is_named() -> None:
            time_format="%d.%m.%Y")  # fmt: skip
     refuse([10**14, 10**15], "which are no dates by time_format='s'", time_format="s")
     refuse([10**14, 10**15], "which are no dates by time_format='excel'", time_format="excel")
+    refuse(["2024-01-01"] * 2, "time_format='%Q' is no format", time_format="%Q")
+    refuse([10**12, 2024], "no dates by time_format='s'", time_format="s", tz="Europe/Berlin")
     refuse(["1", "x"], "'x' in row 1, which is not a number", time_format="ms")
 
 

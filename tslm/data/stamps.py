@@ -372,6 +372,8 @@ class _Reader:
             return pd.Series(_excel(values))
         if form in PER_SECOND:
             unit: Any = form
+            if np.abs(values).max() > 10**10 * PER_SECOND[form]:  # years 1653 to 2286
+                raise OverflowError
             stamps = pd.DatetimeIndex(pd.to_datetime(values, unit=unit, utc=True))
             zone = self.writing.tz or self.writing.zone
             return pd.Series(stamps.tz_convert(zone) if zone else stamps.tz_localize(None))
@@ -411,7 +413,12 @@ def check_zone(tz: str) -> None:
 
 
 def _check_format(form: str | None) -> None:
-    if not isinstance(form, str) or "%" not in form:
+    try:
+        known = isinstance(form, str) and "%" in form
+        pd.to_datetime(["1"], format=form if known else None, errors="coerce")
+    except ValueError:
+        known = False
+    if not known:
         raise ConfigError(
             f'time_format={form!r} is no format of times. Pass one such as "%d/%m/%Y %H:%M", or '
             f"one of {', '.join(_NUMBERS)} for numbers."
