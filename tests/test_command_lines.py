@@ -23,6 +23,7 @@ RIGHT = [
     f"{CHECK} out=true",
     f"{CHECK} val_data=[a]",
     f"{CHECK} freq=1",
+    f"{CHECK} time_format=%d.%m.%Y,%H:%M tz=Europe/Berlin sep=; decimal=,",
     f"{CHECK} freq=15min",
     f"{CHECK} futr_exog=[größe,x]",
     f"{CHECK} futr_exog=temp",

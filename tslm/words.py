@@ -31,6 +31,8 @@ TEXTS = {
     "static",
     "target_col",
     "time_col",
+    "time_format",
+    "tz",
     "val_data",
 }  # taken as typed; quotes around are taken off, ~/ is the home folder, null is nothing
 LISTS = {"baselines", "futr_exog", "hist_exog", "id_col", "results", "static_exog"}  # of such texts
