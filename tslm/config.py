@@ -68,6 +68,7 @@ COUNTS = {
     "stride",
     "rounds",
     "rollout_steps",
+    "top",
 }  # of some verbs
 TYPES: dict[str, Any] = {  # of settings that only some verbs have
     "refit": bool | int,
@@ -77,7 +78,17 @@ TYPES: dict[str, Any] = {  # of settings that only some verbs have
     "horizons": int | list[int] | None,
     "seeds": int | list[int],
 }
-READ = {"data", "val_data", "static", "futr", "examples", "model", "results", "ablation"}  # files
+READ = {
+    "data",
+    "forecasts",
+    "val_data",
+    "static",
+    "futr",
+    "examples",
+    "model",
+    "results",
+    "ablation",
+}  # files
 SCALERS = ("fraction", "train")
 FLAGS = {"overwrite", "download", "private", "history"}
 RANGES = {
@@ -142,6 +153,14 @@ class RunConfig:
 def choices(group: str) -> list[str]:
     """Names a config group offers."""
     return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
+
+
+def described(group: str, name: str) -> str:
+    """What the file of a choice says of it: its first comment."""
+    path = find(group, name)
+    lines = [] if path is None else path.read_text(encoding="utf-8").splitlines()
+    said = [line.removeprefix("# ") for line in lines if line.startswith("# ")]
+    return next((line for line in said if not line.startswith("@package")), "")
 
 
 def with_law(words: Sequence[Word]) -> list[Word]:

@@ -428,8 +428,12 @@ def estimator_of(cfg: DictConfig) -> TrainedForecaster:
 
 
 def load_estimator(
-    path: str | Path, *, backbone: str | Path | None = None, download: bool = False
+    path: str | Path,
+    *,
+    device: str | None = None,
+    backbone: str | Path | None = None,
+    download: bool = False,
 ) -> TrainedForecaster:
     """Read a saved folder, whichever estimator it holds; see ``TrainedForecaster.load``."""
     kind = BaselineForecaster if saving.kind(path) == "BaselineForecaster" else TSLMForecaster
-    return kind.load(path, backbone=backbone, download=download)
+    return kind.load(path, device=device, backbone=backbone, download=download)

@@ -37,9 +37,10 @@ def evaluate(
     origins at last. Steps without a truth do not count.
 
     Args:
-        table: what ``cross_validation`` gave, of any library of frames.
-        df: the frame it was made from: MASE is in units of what repeating the season errs on the
-            rows before each origin.
+        table: what ``cross_validation`` gave, of any library of frames; or what ``predict`` gave,
+            whose rows have come in since.
+        df: the frame it was made from, or a newer one with the truth: MASE is in units of what
+            repeating the season errs on the rows before each origin.
         season_length: steps of that season.
         models: the forecast columns; None for all that are not the frame's own.
         id_col: column of series ids, or several.
@@ -50,7 +51,7 @@ def evaluate(
         One row a metric, one column a forecast, as a frame of the library of ``table``.
 
     Raises:
-        DataError: if a column is missing.
+        DataError: if a column is missing, or nothing is known yet of what was forecast.
 
     Examples:
         >>> from tslm import BaselineForecaster, evaluate
@@ -62,8 +63,11 @@ def evaluate(
     """
     kind, truth = Kind.of(table), to_pandas(df)
     names = found(truth, columns_of(id_col, time_col, target_col))
-    rows = _read(to_pandas(table), names, [names.target, "cutoff"], "The backtest")
     history = _read(truth, names, [names.target], "The frame")
+    rows = to_pandas(table)
+    if isinstance(rows, pd.DataFrame) and not {"cutoff", names.target} & set(rows):
+        rows = _beside_truth(_read(rows, names, [], "The forecast"), history, names)
+    rows = _read(rows, names, [names.target, "cutoff"], "The backtest")
     own = (names.id, *names.parts, names.time, names.target, "cutoff")
     forecasts = list(models or shown(str(column) for column in rows if column not in own))
     check_covariates(rows, forecasts, own, "The backtest")
@@ -134,12 +138,33 @@ def _scale(
     return last.set_index(KEY)["scale"]
 
 
+def _beside_truth(rows: pd.DataFrame, history: pd.DataFrame, names: Columns) -> pd.DataFrame:
+    """Forecasts with what came of them, and with the last row before them as their origin.
+
+    Raises:
+        DataError: if nothing has come of them yet, or no row before them is known.
+    """
+    key = [names.id, names.time]
+    first = rows.groupby(names.id)[names.time].min()
+    before = history[history[names.time] < history[names.id].map(first)]
+    cutoff = before.groupby(names.id)[names.time].max().rename("cutoff")
+    both = rows.merge(history[[*key, names.target]], on=key).join(cutoff, on=names.id, how="inner")
+    if both.empty:
+        raise DataError(
+            "The frame holds no row that was forecast, with rows of its series before it. Give the "
+            "frame that these forecasts continue, with the rows that have come in since."
+        )
+    return both
+
+
 def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.DataFrame:
     """Rows with a truth, with times as times."""
     if not isinstance(df, pd.DataFrame):
         raise DataError(f"{title} is a {type(df).__name__}, not a frame.")
     df = identified(df, names)
     check_covariates(df, [names.id, names.time, *needed], title=title)
-    df = df.dropna(subset=[names.target]).reset_index(drop=True)
+    if names.target in needed:
+        df = df.dropna(subset=[names.target])
+    df = df.reset_index(drop=True)
     times = [name for name in (names.time, "cutoff") if name in (names.time, *needed)]
     return df.assign(**{t: parse_times(df[t], t, names.writing).values.array for t in times})

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from omegaconf import DictConfig
 
 from tslm.drafts import beside, place
 from tslm.errors import ConfigError, DataError
@@ -75,6 +76,28 @@ def read_table(
     except _BROKEN as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise DataError(f"{title} cannot be read as a table: {reason}") from error
+
+
+def read(cfg: DictConfig, path: Any, id_col: Any = None) -> Any:
+    """A file of a verb, written as its settings say; ids are text there. None is no file."""
+    if path is None:
+        return None
+    dialect = Dialect.of(cfg.sep, cfg.decimal, cfg.encoding)
+    names = cfg.id_col if id_col is None else id_col
+    ids = [names] if isinstance(names, str) else list(names or ["unique_id"])
+    return read_table(path, dialect, ids)
+
+
+def write_picture(figure: Any, path: str | Path) -> None:
+    """Write a figure of matplotlib, or one of plotly as a page of its own."""
+
+    def write(draft: Path) -> None:
+        if draft.suffix == ".html":
+            figure.write_html(draft)
+        else:
+            figure.savefig(draft, dpi=110)
+
+    _write(Path(path), write)
 
 
 def write_table(table: pd.DataFrame, path: str | Path) -> None:

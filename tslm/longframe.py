@@ -376,6 +376,11 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             return table
         return table.assign(**{name: numbers.astype(ids.dtype)})
 
+    def known_ids(self, ids: Sequence[str]) -> list[Any]:
+        """Ids that were typed, as ``fit`` has seen them."""
+        name = self._columns().id
+        return list(self.with_known_ids(pd.DataFrame({name: list(ids)}))[name])
+
     def addressed(self, df: Any) -> "LongFrameForecaster":
         """This one if its parameters name the columns of a frame, else a copy whose parameters do.
 

@@ -17,7 +17,8 @@ from tslm.data.benchmarks import load
 from tslm.data.competitions import is_competition
 from tslm.errors import ConfigError, TslmError
 from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
-from tslm.evaluation import evaluate
+from tslm.evaluation import evaluate as errors_of
+from tslm.resultverbs import evaluate, explain, plot, recalibrate
 from tslm.saving import CHECKPOINTS
 
 Say = Callable[[str], None]
@@ -27,7 +28,7 @@ def fit(cfg: DictConfig, say: Say) -> None:
     """Train a model on a file and save it."""
     out = Path(cfg.out)
     saving.check_free(out, cfg.overwrite)
-    data, beside = _read(cfg, cfg.data), _beside(cfg)
+    data, beside = files.read(cfg, cfg.data), _beside(cfg)
     model = estimator_of(cfg)
     with _unbegun(out / CHECKPOINTS):
         model.fit(data, **beside, folder=out / CHECKPOINTS)
@@ -55,14 +56,17 @@ def _unbegun(folder: Path) -> Iterator[None]:
 def predict(cfg: DictConfig, say: Say) -> None:
     """Forecast with a saved model."""
     files.check_writable(cfg.out)
-    model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
+    model = load_estimator(
+        cfg.model, device=cfg.device, backbone=cfg.backbone, download=cfg.download
+    )
     data, futr, static = (
-        model.with_known_ids(_read(cfg, path, model.id_col))
+        model.with_known_ids(files.read(cfg, path, model.id_col))
         for path in (cfg.data, cfg.futr, cfg.static)
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(
         data,
+        ids=None if cfg.ids is None else model.known_ids(listed(cfg.ids) or []),
         h=cfg.h,
         level=level,
         quantiles=quantiles,
@@ -76,26 +80,16 @@ def predict(cfg: DictConfig, say: Say) -> None:
         say(f"wrote {len(forecast)} rows to {cfg.out}")
 
 
-def _read(cfg: DictConfig, path: Any, id_col: Any = None) -> Any:
-    """A file of a verb, written as its settings say; ids are text there. None is no file."""
-    if path is None:
-        return None
-    dialect = files.Dialect.of(cfg.sep, cfg.decimal, cfg.encoding)
-    names = cfg.id_col if id_col is None else id_col
-    ids = [names] if isinstance(names, str) else list(names or ["unique_id"])
-    return files.read_table(path, dialect, ids)
-
-
 def _examples(cfg: DictConfig, id_col: Any = None) -> Any:
     """A word, or a file of series."""
     in_file = cfg.examples is not None and files.is_table(cfg.examples)
-    return _read(cfg, cfg.examples, id_col) if in_file else cfg.examples
+    return files.read(cfg, cfg.examples, id_col) if in_file else cfg.examples
 
 
 def backtest(cfg: DictConfig, say: Say) -> None:
     """Forecast from several origins and keep what happened beside it."""
     files.check_writable(cfg.out)
-    static, data = (_read(cfg, path) for path in (cfg.static, cfg.data))
+    static, data = (files.read(cfg, path) for path in (cfg.static, cfg.data))
     model = estimator_of(cfg).addressed(data)
     table = model.cross_validation(
         data,
@@ -113,7 +107,7 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     frame = model.read(model.joined(data, static))
     season = cfg.season_length or frame.calendar.season_length
     names = {name: getattr(model, name) for name in ("id_col", "time_col", "target_col")}
-    errors = evaluate(table, model.renamed(frame.table), season, **names)
+    errors = errors_of(table, model.renamed(frame.table), season, **names)
     say(str(errors.to_string(index=False)))
     say(f"wrote {len(table)} rows to {cfg.out}")
 
@@ -155,7 +149,7 @@ def ablate(cfg: DictConfig, say: Say) -> None:
         trial = protocol.trial(data, cfg.stride)
     else:
         horizons = listed(cfg.horizons) or [cfg.h]
-        frame = _read(cfg, cfg.data)
+        frame = files.read(cfg, cfg.data)
         model = model.addressed(frame)
         rows = max(horizons) * cfg.n_windows
         trial = held_out(model, frame, rows, **_beside(cfg))
@@ -171,7 +165,7 @@ def ablate(cfg: DictConfig, say: Say) -> None:
 def _beside(cfg: DictConfig) -> dict[str, Any]:
     """The tables that come beside that of ``data``."""
     paths = {"static_df": cfg.static, "val_df": cfg.val_data}
-    return {name: _read(cfg, path) for name, path in paths.items()}
+    return {name: files.read(cfg, path) for name, path in paths.items()}
 
 
 def tune(cfg: DictConfig, say: Say) -> None:
@@ -181,7 +175,7 @@ def tune(cfg: DictConfig, say: Say) -> None:
     except ImportError as error:
         raise ConfigError("tune needs optuna: pip install 'tslm[tune]'.") from error
     files.check_writable(cfg.out, files.FOLDER)
-    data, out = _read(cfg, cfg.data), Path(cfg.out)
+    data, out = files.read(cfg, cfg.data), Path(cfg.out)
     model = estimator_of(cfg).addressed(data)
     space = tuning.USUAL if cfg.space is None else OmegaConf.to_container(cfg.space)
     if not isinstance(space, Mapping):
@@ -277,6 +271,10 @@ VERBS: dict[str, Callable[[DictConfig, Say], None]] = {
     "tune": tune,
     "push": push,
     "pull": pull,
+    "evaluate": evaluate,
+    "plot": plot,
+    "explain": explain,
+    "recalibrate": recalibrate,
     "table": table,
     "speed": measure_speed,
     "demo": demo,

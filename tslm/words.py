@@ -19,6 +19,7 @@ TEXTS = {
     "encoding",
     "examples",
     "fit_on",
+    "forecasts",
     "futr",
     "holidays",
     "model",
@@ -28,6 +29,7 @@ TEXTS = {
     "repo",
     "revision",
     "sep",
+    "series",
     "static",
     "target_col",
     "time_col",
@@ -35,7 +37,15 @@ TEXTS = {
     "tz",
     "val_data",
 }  # taken as typed; quotes around are taken off, ~/ is the home folder, null is nothing
-LISTS = {"baselines", "futr_exog", "hist_exog", "id_col", "results", "static_exog"}  # of such texts
+LISTS = {
+    "baselines",
+    "futr_exog",
+    "hist_exog",
+    "id_col",
+    "ids",
+    "results",
+    "static_exog",
+}  # of such texts
 SHOWN = 80  # letters of a word in a message
 KEY = re.compile(r"[A-Za-z_][\w.+-]*")
 MARKED = re.compile(r"(\+|~)budget\.arms\.[\w+-]+")  # arms come and go, settings do not
