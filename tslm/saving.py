@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import safetensors.numpy
 import safetensors.torch
-import torch
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch import Tensor, nn
 from torch.nn.modules.module import (
@@ -136,12 +135,6 @@ def read(path: str | Path) -> Saved:
     with damage(str(folder)):
         weights = safetensors.torch.load_file(folder / WEIGHTS)
         history = safetensors.numpy.load_file(folder / HISTORY)
-    for name, tensor in weights.items():
-        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
-            raise DataError(
-                f"{folder / WEIGHTS} is damaged: {name} holds numbers that are not finite. Save "
-                "the model again."
-            )
     facts = {key: value for key, value in facts.items() if key not in HEAD}
     return Saved(facts, weights, history)
 
@@ -235,7 +228,7 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     """Give a model its trained weights.
 
     Raises:
-        DataError: if a tensor is missing, unknown or of another shape.
+        DataError: if a tensor is missing, unknown, of another shape or not finite.
     """
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     strange = [name for name, t in weights.items() if wanted.get(name) != t.shape]
@@ -244,6 +237,8 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         raise DataError(
             f"The saved weights do not fit the model: {', '.join((strange + lacking)[:5])}."
         )
+    if wild := [name for name, tensor in weights.items() if not bool(tensor.isfinite().all())]:
+        raise DataError(f"The saved weights hold numbers that are not finite: {', '.join(wild)}.")
     model.load_state_dict(dict(weights), strict=False)
 
 
