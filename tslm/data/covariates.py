@@ -363,10 +363,11 @@ def as_texts(name: str, values: pd.Series) -> npt.NDArray[np.object_]:
             f"The covariate {name!r} holds {kind} values. Covariates are numbers or categories: "
             "convert it."
         )
-    texts = values.astype(object)
-    absent = texts.isna().to_numpy()
-    found = np.array([_text(value) for value in texts], dtype=object)
-    found[absent] = None
+    place, distinct = pd.factorize(values)
+    if values.dtype == object and kind != "string":  # True and 1 are equal, and other categories
+        place, distinct = np.arange(len(values)), pd.Index(values)
+    found = np.array([_text(value) for value in distinct] + [None], dtype=object)[place]
+    found[values.isna().to_numpy()] = None
     return found
 
 
@@ -402,6 +403,12 @@ def clock(calendar: Calendar, time: Ints, season: int) -> tuple[Floats, Floats]:
         time: in integers.
         season: steps of the main season.
     """
+    place, distinct = pd.factorize(time)  # series share their times
+    short, every = _clock(calendar, distinct, season)
+    return short[place], every[place]
+
+
+def _clock(calendar: Calendar, time: Ints, season: int) -> tuple[Floats, Floats]:
     if not calendar.dated:
         turns = time / (calendar.step * season)
         short = _waves(turns, min(3, season // 2))

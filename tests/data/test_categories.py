@@ -1,0 +1,24 @@
+"""Categories as text, read once each."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tslm.data import covariates
+from tslm.data.covariates import as_texts
+
+
+def test_each_category_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Any] = []
+    monkeypatch.setattr(covariates, "_text", lambda value: read.append(value) or str(value))
+    for dtype in ("str", "object", "category"):
+        found = as_texts("sky", pd.Series(["sun", "rain", None] * 100, dtype=dtype))
+        assert found[:3].tolist() == ["sun", "rain", None]
+    assert len(read) == 3 * 2
+
+
+def test_equal_values_of_two_types_are_two_categories() -> None:
+    values = pd.Series([True, 1, None, "1", np.float64(1.0)], dtype=object)
+    assert as_texts("sky", values).tolist() == ["True", "1", None, "1", "1.0"]
