@@ -124,6 +124,17 @@ def test_every_control_is_where_the_model_is(kind: str, away: Pretended, walks: 
     torch.testing.assert_close(there, here)
 
 
+@pytest.mark.parametrize("kind", ["spectral", "vocabulary", "words"])
+def test_words_come_from_a_body_that_is_elsewhere(kind: str, away: Pretended, walks: Any) -> None:
+    batch: Batch = walks(context=24)
+    spec = Spec("time_llm", prototypes=kind, n_prototypes=8, prompt="none")
+    model = assembled(spec, context_length=24)
+    assert place(away, model.adapter) == {HOME}
+    assert away.is_away(model.backbone.lexicon.words)
+    model.loss(batch).backward()
+    model.forecast(batch.past, batch.time, H)
+
+
 @pytest.fixture(scope="module")
 def fitted(away: Pretended) -> TSLMForecaster:
     """A forecaster that was fitted elsewhere."""
