@@ -111,7 +111,7 @@ class BaselineForecaster(TrainedForecaster):
         batch_size: int | None = None,
         val_size: int | None = None,
         conformal: str | None = None,
-        floor: float | None = None,
+        floor: float | int | None = None,
         early_stopping_patience: int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
