@@ -1,6 +1,7 @@
 """In-context forecasting: which rows stand in front of a context, and which never do."""
 
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from sklearn.base import clone
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 from tslm.calendar import Calendar
+from tslm.data import examples
 from tslm.data.competitions import Competition
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, read_frame
@@ -23,7 +26,9 @@ from tslm.data.windows import final_contexts
 F = 4
 CONTEXT, ROOM = 3 * F, 2 * F
 
-pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:On .* validation windows", "ignore:The validation rows hold"
+)
 
 
 def frame(lengths: dict[str, int], seed: int = 0) -> pd.DataFrame:
@@ -37,6 +42,18 @@ def frame(lengths: dict[str, int], seed: int = 0) -> pd.DataFrame:
 
 def panel(df: pd.DataFrame) -> Panel:
     return Panel.from_frame(read_frame(df, Columns(), freq=1))
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations of torch."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        self.count += 1
+        return function(*args, **(kwargs or {}))
 
 
 def series(of: Panel, number: int) -> torch.Tensor:
@@ -153,6 +170,51 @@ def test_no_example_is_of_the_context_or_of_what_follows(seed: int, cut: int) ->
         assert found.time[0].max() < cut - F
     own = Examples.similar(query, ROOM, CONTEXT)
     assert own.time.max() < cut - F
+
+
+def walked(query: Panel, library: Panel) -> list[int]:
+    """The nearest allowed stretch of each context, one pair after another."""
+
+    def shape(part: torch.Tensor) -> torch.Tensor:
+        part = part - part.mean()
+        return part / part.square().mean().sqrt().clamp(min=0.1)
+
+    rows = []
+    for number, name in enumerate(query.ids):
+        recent = series(query, number)[-F:]
+        begin = int(query.time[query.offsets[number + 1] - F])
+        gaps = {
+            row: float((shape(library.values[row : row + F]) - shape(recent)).norm())
+            for other, (start, stop) in enumerate(pairwise(library.offsets.tolist()))
+            for row in range(start, stop - ROOM + 1)
+            if library.ids[other] != name or library.time[row + ROOM - 1] < begin
+        }
+        rows.append(min(gaps, key=gaps.__getitem__))
+    return rows
+
+
+def test_a_library_is_searched_as_by_walking_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    query = panel(frame({"a": 30, "b": 17, "c": 25}))
+    library = panel(frame({"a": 60, "x": 9, "short": 3, "c": 40, "y": 23}, seed=1))
+    begun = library.time[torch.tensor(walked(query, library))[:, None] + torch.arange(ROOM)]
+    for stretches, queries in ((1000, 1000), (7, 2)):  # the chunks change nothing
+        monkeypatch.setattr(examples, "STRETCHES", stretches)
+        monkeypatch.setattr(examples, "QUERIES", queries)
+        assert torch.equal(Examples.given(query, library, ROOM, CONTEXT).time, begun)
+
+
+@pytest.mark.parametrize("source", ["similar", "given"])
+def test_a_search_takes_as_many_operations_for_many_series_as_for_few(source: str) -> None:
+    counts = []
+    for many in (3, 60):
+        query = panel(frame({f"{i:02d}": 30 for i in range(many)}))
+        with Operations() as operations:
+            if source == "given":
+                Examples.given(query, query, ROOM, CONTEXT)
+            else:
+                Examples.similar(query, ROOM, CONTEXT)
+        counts.append(operations.count)
+    assert counts[0] == counts[1]
 
 
 def test_a_given_stretch_is_scaled_to_the_context_and_shown(model: TSLMForecaster) -> None:

@@ -15,13 +15,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.calendar import Ints, naming
+from tslm.calendar import naming
 from tslm.data.panel import Panel
 from tslm.errors import ConfigError, DataError
 from tslm.types import Batch
 
 FLOOR = 0.1  # least spread a stretch is compared by, as adapters have it
-QUERIES = 256  # series whose contexts are compared at once
+QUERIES, STRETCHES = 256, 2**14  # contexts and stretches that are compared at once
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,18 @@ class Examples:
             DataError: if a series has no row besides a context.
         """
         _check_lengths(panel, context_length)
-        recent = context_length - room
-        shapes = _recent(panel, recent)
-        found = [
-            _nearest(shapes.of(i), panel, i, panel.lengths[i : i + 1] - recent, room)
-            for i in range(len(panel))
-        ]
-        return cls._of(shapes, panel, _Match(*map(torch.cat, zip(*found, strict=True))), room)
+        shapes = _recent(panel, context_length - room)
+        rows = _starts(panel, context_length)
+        series = _series(panel)[rows]
+        distance = torch.cat(
+            [
+                (_begun(panel, some, shapes).values - shapes.values[own]).norm(dim=1)
+                for some, own in zip(rows.split(STRETCHES), series.split(STRETCHES), strict=True)
+            ]
+        )
+        order = np.lexsort((distance.numpy(), series.numpy()))  # the first of the nearest
+        first = order[np.searchsorted(series.numpy(), np.arange(len(panel)))]
+        return cls._of(shapes, panel, rows[first], room)
 
     @classmethod
     def given(cls, panel: Panel, library: Panel, room: int, context_length: int) -> "Examples":
@@ -103,15 +108,12 @@ class Examples:
         """
         recent = context_length - room
         shapes = _recent(panel, recent)
-        best = _Match.none(len(panel))
-        for number, name in enumerate(library.ids.tolist()):
-            stops = np.full(len(panel), library.lengths[number])
-            for i in np.flatnonzero(panel.ids == name):
-                begin = panel.time[max(panel.offsets[i + 1] - recent, panel.offsets[i])]
-                own = library.time[library.offsets[number] : library.offsets[number + 1]]
-                stops[i] = torch.searchsorted(own, begin)
-            best = best.better(_nearest(shapes, library, number, stops, room))
-        if (without := torch.isinf(best.distance).numpy()).any():
+        rows = _starts(library, room)
+        begin = panel.time[np.maximum(panel.offsets[1:] - recent, panel.offsets[:-1])]
+        same = torch.from_numpy(panel.ids.get_indexer(library.ids))[_series(library)[rows]]
+        barred = torch.where(library.time[rows + room - 1] >= begin[same], same, -1)
+        best, distance = _nearest(shapes, library, rows, barred)
+        if (without := torch.isinf(distance).numpy()).any():
             raise DataError(
                 f"examples have no {room} rows in a row that could stand before the contexts of "
                 f"series {naming(panel.ids[without])}; rows of the same id count only before the "
@@ -120,11 +122,16 @@ class Examples:
         return cls._of(shapes, library, best, room)
 
     @classmethod
-    def _of(cls, shapes: "_Shapes", library: Panel, match: "_Match", room: int) -> "Examples":
+    def _of(
+        cls, shapes: "_Shapes", library: Panel, begins: Int[Tensor, " n"], room: int
+    ) -> "Examples":
         """Stretches at the level, and with the spread, of the contexts they resemble."""
-        rows = match.row[:, None] + torch.arange(room)
-        level, spread = (part[:, None] for part in (shapes.level, shapes.spread))
-        values = (library.values[rows] - match.level[:, None]) / match.spread[:, None]
+        rows = begins[:, None] + torch.arange(room)
+        found = _begun(library, begins, shapes)
+        level, spread, own_level, own_spread = (
+            part[:, None] for part in (shapes.level, shapes.spread, found.level, found.spread)
+        )
+        values = (library.values[rows] - own_level) / own_spread
         return cls(values * spread + level, library.time[rows])
 
     def before(self, batch: Batch, series: Int[Tensor, " B"]) -> Batch:
@@ -150,27 +157,6 @@ class _Shapes(NamedTuple):
         spread = (rest.square().sum(1) / seen).sqrt().clamp(min=FLOOR)
         return cls(rest / spread[:, None], level, spread)
 
-    def of(self, number: int) -> "_Shapes":
-        return _Shapes(*(part[number : number + 1] for part in self))
-
-
-class _Match(NamedTuple):
-    """Where the nearest stretch of each context begins, how far it is, its level and spread."""
-
-    distance: Float[Tensor, " n"]
-    row: Int[Tensor, " n"]
-    level: Float[Tensor, " n"]
-    spread: Float[Tensor, " n"]
-
-    @classmethod
-    def none(cls, size: int) -> "_Match":
-        blank = torch.zeros(size)
-        return cls(blank + torch.inf, blank.long(), blank, blank + 1)
-
-    def better(self, other: "_Match") -> "_Match":
-        nearer = other.distance < self.distance
-        return _Match(*(torch.where(nearer, b, a) for a, b in zip(self, other, strict=True)))
-
 
 def _recent(panel: Panel, recent: int) -> _Shapes:
     """The last rows of every series; a shorter one is padded."""
@@ -180,34 +166,49 @@ def _recent(panel: Panel, recent: int) -> _Shapes:
     return _Shapes.read(torch.where(inside, panel.values[rows.clamp(min=0)], torch.nan))
 
 
-def _nearest(shapes: _Shapes, library: Panel, number: int, stops: Ints, room: int) -> _Match:
-    """In one series of a library, which stretch of ``room`` rows begins most like each context.
+def _series(panel: Panel) -> Int[Tensor, " T"]:
+    """The number of the series of each row."""
+    return torch.from_numpy(np.repeat(np.arange(len(panel)), panel.lengths))
+
+
+def _starts(panel: Panel, length: int) -> Int[Tensor, " m"]:
+    """Rows with which a stretch of ``length`` rows of one series begins."""
+    ends = torch.from_numpy(np.repeat(panel.offsets[1:], panel.lengths))
+    return (torch.arange(len(ends)) + length <= ends).nonzero()[:, 0]
+
+
+def _begun(library: Panel, begins: Int[Tensor, " m"], like: _Shapes) -> _Shapes:
+    """The first rows of some stretches, as many as contexts have."""
+    return _Shapes.read(library.values[begins[:, None] + torch.arange(like.values.shape[1])])
+
+
+def _nearest(
+    shapes: _Shapes, library: Panel, rows: Int[Tensor, " m"], barred: Int[Tensor, " m"]
+) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
+    """Find the stretch of a library that begins most like each context, and how far it is.
 
     Args:
         shapes: of the contexts.
         library: what to look in.
-        number: of the series in it.
-        stops: row of the series, for each context, before which a stretch must end.
-        room: its rows.
+        rows: with which its stretches begin.
+        barred: the number of the one context that must not see a stretch; -1 if all may.
     """
-    start, stop = library.offsets[number : number + 2].tolist()
-    if stop - start < room:
-        return _Match.none(len(stops))
-    rows = library.values[start:stop].unfold(0, room, 1)[:, : shapes.values.shape[1]]
-    found = _Shapes.read(rows)
-    end = torch.arange(room, room + len(rows))
-    nearest, row = [], []
-    limits = torch.from_numpy(np.asarray(stops))
-    for contexts, limit in zip(shapes.values.split(QUERIES), limits.split(QUERIES), strict=True):
-        distance = torch.cdist(
-            contexts, found.values, compute_mode="donot_use_mm_for_euclid_dist"
-        )  # the same bits however many are compared
-        distance[end > limit[:, None]] = torch.inf
-        least = distance.min(1)
-        nearest.append(least.values)
-        row.append(least.indices)
-    best = torch.cat(row)
-    return _Match(torch.cat(nearest), start + best, found.level[best], found.spread[best])
+    least = torch.full((len(shapes.values),), torch.inf)
+    best = torch.zeros(len(least), dtype=torch.long)
+    for part in torch.arange(len(rows)).split(STRETCHES) if len(rows) else ():
+        some, closed = rows[part], barred[part]
+        found = _begun(library, some, shapes)
+        for few in torch.arange(len(least)).split(QUERIES):
+            distance = torch.cdist(
+                shapes.values[few], found.values, compute_mode="donot_use_mm_for_euclid_dist"
+            )  # the same bits however many are compared
+            own = torch.isin(closed, few).nonzero()[:, 0]
+            distance[closed[own] - few[0], own] = torch.inf
+            near = distance.min(1)
+            nearer = near.values < least[few]
+            least[few] = torch.where(nearer, near.values, least[few])
+            best[few] = torch.where(nearer, some[near.indices], best[few])
+    return best, least
 
 
 def _check_lengths(panel: Panel, context_length: int) -> None:
