@@ -134,11 +134,7 @@ class Effects:
 
     def _known(self, blocks: Blocks) -> Floats:
         """Effect of covariates known ahead on each row."""
-        parts = [
-            self.design.features(Blocks(*(block[rows] for block in blocks))) @ self.weight
-            for rows in _slices(len(blocks.known), max(VALUES // max(len(self.weight), 1), 1))
-        ]
-        return np.concatenate(parts) if parts else np.empty(0)
+        return self.design.effect(blocks, self.weight)
 
     def _blocks(self, table: pd.DataFrame, panel: Panel, calendar: Calendar) -> Blocks:
         levels = self.design.levels_of(table)

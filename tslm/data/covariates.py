@@ -266,24 +266,40 @@ class Design:
         return {name: own_levels(table, name) | dict(self.levels[name]) for name in self.numbers}
 
     def features(self, blocks: Blocks) -> Floats:
-        """What the effect is linear in: columns, and their products with cycles and statics."""
-        return np.concatenate([part for part, _ in self._parts(blocks)], 1)
+        """Columns that the effect is linear in, and their products with cycles and statics."""
+        return np.concatenate([_products(one, other) for one, other, _ in self._factors(blocks)], 1)
+
+    def effect(self, blocks: Blocks, weight: Floats) -> Floats:
+        """The features times their weights, row by row, without any product being made."""
+        effect, first = np.zeros(len(blocks.known)), 0
+        for one, other, _ in self._factors(blocks):
+            shape = one.shape[1], 1 if other is None else other.shape[1]
+            own = weight[first : first + shape[0] * shape[1]].reshape(shape)
+            first += own.size
+            rows = one @ own
+            effect += rows[:, 0] if other is None else np.einsum("rk,rk->r", rows, other)
+        return effect
 
     def caution(self, blocks: Blocks) -> Floats:
         """How much more than a plain column each feature must explain."""
-        return np.concatenate([np.full(part.shape[1], much) for part, much in self._parts(blocks)])
-
-    def _parts(self, blocks: Blocks) -> list[tuple[Floats, float]]:
-        known, day, cycles, static, _ = blocks
         parts = [
-            (known, 1.0),
-            (_products(known, day), PRODUCT),
-            (_products(static, known), PRODUCT),
-            (_products(static, cycles), 1.0),
+            np.full(one.shape[1] * (1 if other is None else other.shape[1]), much)
+            for one, other, much in self._factors(blocks)
+        ]
+        return np.concatenate(parts)
+
+    def _factors(self, blocks: Blocks) -> list[tuple[Floats, Floats | None, float]]:
+        """Pairs of columns whose products are features, and their caution; None is one column."""
+        known, day, cycles, static, _ = blocks
+        factors: list[tuple[Floats, Floats | None, float]] = [
+            (known, None, 1.0),
+            (known, day, PRODUCT),
+            (static, known, PRODUCT),
+            (static, cycles, 1.0),
         ]
         if self.chosen.calendar:
-            parts += [(cycles, 1.0), (_products(day, day), PRODUCT)]
-        return parts
+            factors += [(cycles, None, 1.0), (day, day, PRODUCT)]
+        return factors
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but ``levels``, ready for JSON."""
@@ -430,7 +446,9 @@ def _waves(turns: Floats, harmonics: int) -> Floats:
     return np.concatenate([np.sin(angles), np.cos(angles)], 1)
 
 
-def _products(one: Floats, other: Floats) -> Floats:
+def _products(one: Floats, other: Floats | None) -> Floats:
+    if other is None:
+        return one
     return np.asarray((one[:, :, None] * other[:, None, :]).reshape(len(one), -1))
 
 
