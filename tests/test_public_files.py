@@ -328,11 +328,11 @@ class TestPipes:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("cut.csv.gz", gzip.compress(b"ds,y\n2024-01-01,1\n" * 999, mtime=0)[:60], "cannot be read"),
+        ("cut.csv.gz", gzip.compress(b"ds,y\n2024-01-01,1\n" * 99, mtime=0)[:60], "cannot be read"),
         ("x.csv.zip", b"PK\x03\x04 no archive", "cannot be read"),
         ("x.parquet", b"PAR1 no table", "cannot be read"),
         ("nul.csv", b"\0" * 100_000, "so it is no text"),
-        ("x.xlsx", b"PK\x03\x04", "is an Excel file|cannot be read"),
+        ("x.xlsx", b"PK\x03\x04", "x.xlsx "),  # whether openpyxl is here or not
     ],
 )
 def test_a_broken_file_is_refused_in_a_line(
