@@ -5,10 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from torch import Tensor
 
 from tslm import ConfigError, DataError, NotFittedError, Spec, TSLMWindowRegressor
+from tslm.model import ForecastModel
 
 FAST: dict[str, Any] = {"backbone": "tiny", "accelerator": "cpu", "random_state": 0}
 
@@ -42,12 +45,32 @@ def test_a_single_step_gives_a_flat_forecast() -> None:
     assert model.fit(X, y).predict(X).shape == (40, 1)
 
 
-def test_company_changes_no_bit_of_a_forecast() -> None:
+def test_a_forecast_does_not_depend_on_company() -> None:
     X, y = waves()
     model = TSLMWindowRegressor(max_steps=2, **FAST).fit(X, y)
     together = model.predict(X)
-    assert np.array_equal(model.predict(X[37:38]), together[37:38])
-    assert np.array_equal(model.predict(X[::-1]), together[::-1])
+    assert_allclose(model.predict(X[37:38]), together[37:38], rtol=1e-6)
+    assert_allclose(model.predict(X[::-1]), together[::-1], rtol=1e-6)
+
+
+def test_many_windows_are_forecast_in_few_calls_and_one_in_a_small_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, y = waves(1100)
+    model = TSLMWindowRegressor(adapter="autotimes", max_steps=2, **FAST).fit(X, y)
+    sizes, forecast = [], ForecastModel.forecast
+
+    def counted(self: ForecastModel, past: Tensor, *others: Any) -> Tensor:
+        sizes.append(len(past))
+        return forecast(self, past, *others)
+
+    monkeypatch.setattr(ForecastModel, "forecast", counted)
+    together = model.predict(X)
+    assert sizes == [512, 512, 80]
+    for first, size in ((0, 1), (1090, 2), (3, 17), (1000, 100)):
+        few = model.predict(X[first : first + size])
+        assert_allclose(few, together[first : first + size], rtol=1e-6)
+        assert sizes.pop() < size + 16
 
 
 def test_missing_values_are_left_out() -> None:

@@ -28,7 +28,7 @@ from tslm.spec import Spec, nested
 from tslm.training import train
 from tslm.types import Facts
 
-CHUNK = 16  # windows forecast at once: always as many, so that company changes no bit
+ROUND = 16  # windows are forecast in multiples: products of fewer rows may add in another order
 _STEPS = Calendar("1", dated=False)
 
 
@@ -150,7 +150,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         if not hasattr(self, "forecaster_"):
             raise NotFittedError("This TSLMWindowRegressor is not fitted yet. Call fit(X, y).")
         (past,) = self._validated(X)
-        horizon, empty = self.n_outputs_, -len(past) % CHUNK
+        horizon, empty = self.n_outputs_, -len(past) % ROUND
         full = np.concatenate([past, past[:1].repeat(empty, 0)])
         windows = self._windows(full, np.empty((len(full), 0)), 0)
         time = torch.arange(past.shape[1] + horizon)
@@ -158,7 +158,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             self.forecaster_.forecast(batch.past, time.expand(len(batch.past), -1), horizon)[
                 :, :, 0
             ]
-            for batch in Batches(windows, batch_size=CHUNK)
+            for batch in Batches(windows)
         ]
         ahead = torch.cat(parts)[: len(past)].double().numpy() * self._spread + self._loc
         return ahead[:, 0] if self._single else ahead
