@@ -13,7 +13,9 @@ import pytest
 
 from tslm import TSLMForecaster, __version__
 from tslm.cli import HELP, VERBS, main
+from tslm.folders import conf_folder
 
+CONF = conf_folder()
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 FAST = ["backbone=tiny", "max_steps=3", "accelerator=cpu", "h=6", "random_state=0", "verbose=0"]
 
@@ -202,7 +204,7 @@ class TestWork:
         before = Path("m/model.json").read_bytes()
         done = tslm("fit", *words, "alias=new")
         assert (done.code, done.out) == (2, "")
-        assert "out=m holds a model already" in done.err
+        assert "m holds a saved model already" in done.err
         assert Path("m/model.json").read_bytes() == before
         done = tslm("fit", *words, "alias=new", "overwrite=true")
         assert done.code == 0, done.err
@@ -256,7 +258,7 @@ class TestHelp:
         assert first.endswith(".")
         assert "??? must be given" in done.out
         assert ("repo:" if verb == "push" else "out:") in done.out
-        if verb not in ("predict", "table", "push", "pull"):
+        if "/config" in (CONF / "verb" / f"{verb}.yaml").read_text():
             assert "max_steps:" in done.out
             assert "adapter= autotimes" in done.out
 
@@ -347,7 +349,7 @@ class TestWrong:
             ("unique_id,ds,y\n", "empty"),
             ("unique_id,ds,y\na,2024-01-01,high\n", "y"),
             ("unique_id,ds,y\na,someday,1\nb,never,2\n", "ds"),
-            ("shop,ds,y\na,2024-01-01,1\n", "unique_id"),
+            ("shop,ds,y\n" + 3 * "a,2024-01-01,1\nb,2024-01-02,2\n", "id_col=shop"),
         ],
     )
     def test_data_that_cannot_be_used_end_with_two_and_say_why(
@@ -362,7 +364,12 @@ class TestWrong:
     def test_files_that_are_no_tables_are_refused(self, tslm: Any, tmp_path: Path) -> None:
         (tmp_path / "x.parquet").write_text("words")
         (tmp_path / "x.xlsx").write_text("words")
-        for name, message in (("x.parquet", "cannot be read"), ("x.xlsx", "must be a table")):
+        (tmp_path / "x.doc").write_text("words")
+        for name, message in (
+            ("x.parquet", "cannot be read"),
+            ("x.xlsx", "x.xlsx "),
+            ("x.doc", "must be a table"),
+        ):
             done = tslm("backtest", f"data={tmp_path}/{name}", "model=last", "out=cv.csv")
             assert (done.code, message in done.err) == (2, True)
 

@@ -297,7 +297,7 @@ class TestWriting:
         self, model: TSLMForecaster, saved: Path
     ) -> None:
         before = (saved / "model.json").read_bytes()
-        with pytest.raises(ConfigError, match=r"exists already.*overwrite=True"):
+        with pytest.raises(ConfigError, match=r"holds a saved model already.*overwrite=True"):
             model.save(saved)
         assert (saved / "model.json").read_bytes() == before
         TSLMForecaster.load(saved)
@@ -374,7 +374,7 @@ class TestWriting:
     ) -> None:
         (saved.parent / "photos").mkdir()
         (saved.parent / "photos" / "cat.jpg").touch()
-        refusals = {"photos": "is not a saved model", "model": "exists already"}
+        refusals = {"photos": "is not a saved model", "model": "holds a saved model already"}
         for name, said in refusals.items():
             with pytest.raises(SystemExit, match="2"):
                 main([*verb.split(), f"out={saved.parent / name}"])

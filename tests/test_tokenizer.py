@@ -164,7 +164,7 @@ class TestSaving:
 
     def test_nothing_is_overwritten_unasked(self, tmp_path: Path) -> None:
         fitted().save(tmp_path / "book")
-        with pytest.raises(ConfigError, match="exists already"):
+        with pytest.raises(ConfigError, match="holds a saved model already"):
             fitted().save(tmp_path / "book")
         fitted().save(tmp_path / "book", overwrite=True)
 

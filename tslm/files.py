@@ -5,8 +5,8 @@ import gzip
 import io
 import json
 import lzma
-import os
 import sys
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
@@ -151,8 +151,15 @@ def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
         raise ConfigError(f"out={path} must end in {_shown(endings)}.")
     taken = file.is_file() if endings == FOLDER else file.is_dir()
     nearest = next(folder for folder in file.absolute().parents if folder.exists())
-    if taken or not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise ConfigError(f"out={path} cannot be written. Give another path.")
+    try:
+        if taken or not nearest.is_dir():
+            raise NotADirectoryError
+        tempfile.TemporaryDirectory(
+            dir=nearest, prefix=".tslm-"
+        ).cleanup()  # rights do not tell all
+    except OSError as error:
+        why = f": {error.strerror}" if error.strerror else ""
+        raise ConfigError(f"out={path} cannot be written{why}. Give another path.") from error
 
 
 def _check_ending(file: Path, title: str, endings: tuple[str, ...]) -> None:

@@ -97,7 +97,9 @@ def check_free(path: str | Path, overwrite: bool = False) -> None:
             f"{path} is not a saved model, so it is not overwritten. Give another path."
         )
     if not overwrite:
-        raise ConfigError(f"{path} exists already. Give another path, or overwrite=True.")
+        raise ConfigError(
+            f"{path} holds a saved model already. Give another path, or overwrite=True."
+        )
 
 
 def read(path: str | Path) -> Saved:
