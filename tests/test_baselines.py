@@ -40,6 +40,17 @@ def test_the_seasonal_naive_repeats_the_last_week() -> None:
     assert_allclose(ahead.SeasonalNaive, np.tile(week, 2).ravel(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["last", "seasonal_naive"])
+def test_what_a_rule_repeats_is_what_was_read(name: str) -> None:
+    df = days()
+    df["y"] = df.y.round(2)
+    ahead = BaselineForecaster(name, h=7, alias="rule").fit(df).predict()
+    last = df.groupby("unique_id").tail(7)
+    if name == "last":
+        last = last.assign(y=last.groupby("unique_id").y.transform("last"))
+    assert ahead.rule.tolist() == last.y.tolist()
+
+
 def test_the_season_and_the_reach_can_be_set() -> None:
     df = days()
     ahead = BaselineForecaster(h=3, season_length=2, alias="naive").fit(df).predict()
@@ -81,6 +92,7 @@ def test_an_unknown_rule_is_refused_by_fit_with_the_nearest() -> None:
         model.fit(days())
 
 
+@pytest.mark.filterwarnings("ignore:On .* validation windows")
 @pytest.mark.parametrize("name", ["profile_ar", "dlinear"])
 def test_a_series_that_has_never_moved_goes_on_so_without_width(name: str) -> None:
     dice = np.random.default_rng(0)

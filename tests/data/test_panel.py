@@ -106,3 +106,28 @@ def test_a_series_that_has_never_moved_is_restored_to_its_level(level: float) ->
     later = Panel.from_frame(frame({"a": [level] * 6 + [2 * level + 1]}), stats=panel.stats)
     assert not later.still.any()
     assert not replace(panel, values=panel.values * torch.nan).still.any()  # nothing is known
+
+
+def test_short_decimals_come_back_as_they_were_read() -> None:
+    dice = np.random.default_rng(0)
+    numbers = {
+        "counts": dice.poisson(60, 400).astype(float),
+        "prices": (dice.lognormal(3, 0.4, 400)).round(2),
+        "loads": dice.normal(41_000, 900, 400).round(1),
+        "people": dice.normal(3e8, 1e6, 400).round(-3),
+        "drops": dice.normal(3e-7, 1e-7, 400).round(9),
+    }
+    read = frame({name: values.tolist() for name, values in numbers.items()})
+    panel = Panel.from_frame(read)
+    series = np.repeat(np.arange(len(panel)), panel.lengths)
+    assert panel.restore(panel.values[:, None], series)[:, 0].tolist() == read.table.y.tolist()
+
+
+def test_other_values_keep_their_order_and_move_no_further_than_fp32_rounds() -> None:
+    panel = Panel.from_frame(frame({"a": [17.0, 29.0, 38.0, 79.0]}))
+    z = np.linspace(-3, 3, 100_001)[None]
+    y = panel.restore(z, np.zeros(1, dtype=int))
+    assert (np.diff(y) >= 0).all()
+    exact = z * panel.spread + panel.loc
+    assert np.abs(y - exact).max() <= 2.0**-22 * panel.spread
+    assert (y != exact).mean() <= 1 / 8

@@ -25,6 +25,7 @@ _ID_TYPE = re.compile(  # of the columns that frames have as ids; not one that n
     r"object|str|category|bool|boolean|(u?int|U?Int|[fF]loat)\d+|"
     r"(large_)?string(\[\w+\])?|(u?int\d+|bool|float|double)\[pyarrow\]"
 )
+_ROUNDED = 2.0**-22  # a value less than eight spreads from its level has moved no further in fp32
 _CONSTANT = 1e-12  # spread relative to level below which a series counts as constant
 
 
@@ -176,17 +177,20 @@ class Panel:
 
         Returns:
             Values in the units of ``y``; the largest numbers there are where they would lie
-            beyond. Of a series that has never moved they are its level.
+            beyond. Of a series that has never moved they are its level. A value as near to a short
+            decimal as fp32 can hold it is that decimal, so 79 comes back as 79.
         """
         z = np.asarray(values, dtype=np.float64)
         rows = np.asarray(series)
         if self.ahead is not None:
             effect = self.ahead[rows].numpy().astype(np.float64)
             z = z + effect.reshape(len(rows), *(1,) * (z.ndim - 2), -1)
-        z = np.where(self.still[rows].reshape(len(rows), *(1,) * (z.ndim - 1)), 0.0, z)
         shape = (len(rows),) + (1,) * (z.ndim - 1)
-        with np.errstate(over="ignore"):
-            y = z * self.spread[rows].reshape(shape) + self.loc[rows].reshape(shape)
+        still, loc, spread = (
+            part[rows].reshape(shape) for part in (self.still, self.loc, self.spread)
+        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = np.where(still, loc, _as_written(z * spread + loc, spread))
         return y.clip(-LARGEST, LARGEST)
 
     def take(self, series: Ints) -> "Panel":
@@ -346,6 +350,18 @@ def _standardised(
             "standardised by. Rescale them, or fit the model on them."
         )
     return values
+
+
+def _as_written(y: Floats, spread: Floats) -> Floats:
+    """Values as near to a short decimal as fp32 can hold them are that decimal; others stay.
+
+    All values of a series take the same decimals and the same distance, so their order stays.
+    """
+    moved = _ROUNDED * spread
+    digits = np.floor(-np.log10(16 * moved))  # chance alone brings one value in eight so near
+    up, down = 10.0 ** digits.clip(0, 22), 10.0 ** (-digits).clip(0, 22)  # both exact
+    short = np.rint(y * up / down) * down / up
+    return np.where((np.abs(short - y) <= moved) & (np.abs(digits) <= 22), short, y)
 
 
 def _steps(time: Ints, offsets: Ints, frame: Frame) -> Ints:
