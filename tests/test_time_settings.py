@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tslm import BaselineForecaster
+from tslm import BaselineForecaster, evaluate
 from tslm.cli import main
+from tslm.plotting import plot_forecasts
 
 HOURS = pd.date_range("2023-03-20", periods=24 * 12, freq="h", tz="Europe/Berlin")
 
@@ -87,3 +88,41 @@ def test_a_setting_of_times_that_is_none_is_refused_by_name() -> None:
     for options, words in wrong:
         with pytest.raises(ValueError, match=words):
             naive().set_params(**options).fit(df)
+
+
+@pytest.mark.parametrize(
+    ("ds", "options"),
+    [(HOURS.astype(str), {"tz": "Europe/Berlin"}),
+     (HOURS.astype(str), {}),
+     (HOURS.strftime("%d|%m|%y %H:%M"), {"tz": "Europe/Berlin", "time_format": "%d|%m|%y %H:%M"}),
+     (pd.date_range("2023-01-01", periods=12).strftime("%d/%m/%Y"), {"dayfirst": True})],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*changing offsets")
+def test_errors_and_pictures_read_times_as_fit_does(
+    ds: Any, options: dict[str, Any], tmp_path: Path
+) -> None:
+    df = frame(ds)
+    ahead = naive(**options).fit(df[:-2]).predict()
+    ahead.to_csv(tmp_path / "ahead.csv", index=False)
+    df.to_csv(tmp_path / "data.csv", index=False)
+    truth = np.abs(df.y.to_numpy()[-2:] - df.y.to_numpy()[-3]).mean()
+    for table in (ahead, pd.read_csv(tmp_path / "ahead.csv")):
+        assert evaluate(table, df, **options).Last[0] == pytest.approx(truth)
+        axes = plot_forecasts(df, table, **options).axes[0]
+        past, future = (line.get_xdata() for line in axes.lines)
+        assert list(past[-2:]) == list(future)
+    files = [f"data={tmp_path / 'data.csv'}", f"forecasts={tmp_path / 'ahead.csv'}"]
+    words = [
+        f"{name}={str(value).lower() if value is True else value}"
+        for name, value in options.items()
+    ]
+    assert code("evaluate", *files, *words, f"out={tmp_path / 'errors.csv'}") == 0
+    assert pd.read_csv(tmp_path / "errors.csv").Last[0] == pytest.approx(truth)
+    assert code("plot", *files, *words, f"out={tmp_path / 'p.svg'}") == 0
+
+
+def test_a_model_draws_an_ambiguous_frame_as_fit_read_its_own() -> None:
+    days = pd.date_range("2023-01-01", periods=60)
+    model = naive().fit(frame(days.strftime("%d/%m/%Y")))
+    line = model.plot(frame(days[:9].strftime("%d/%m/%Y"))).axes[0].lines[0]
+    assert list(line.get_xdata()) == list(days[:9])

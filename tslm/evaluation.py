@@ -1,6 +1,7 @@
 """Errors of a backtest, in the units of the target: by utilsforecast, averaged over its origins."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
 
 from tslm.data.columns import Columns, check_covariates
 from tslm.data.roles import columns_of, found, identified
-from tslm.data.stamps import parse_times
+from tslm.data.stamps import Writing
 from tslm.errors import DataError
 from tslm.intervals import Beside
 from tslm.intervals import forecasts as shown
@@ -27,6 +28,9 @@ def evaluate(
     id_col: str | Sequence[str] | None = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
+    time_format: str | None = None,
+    dayfirst: bool | None = None,
+    tz: str | None = None,
 ) -> Any:
     """MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
 
@@ -46,6 +50,10 @@ def evaluate(
         id_col: column of series ids, or several.
         time_col: column of times.
         target_col: column of values.
+        time_format: the way times of ``df`` are written, see ``TSLMForecaster``; those of forecasts
+            are timestamps, or text as ``tslm`` writes it.
+        dayfirst: whether the day comes before the month; None finds out.
+        tz: time zone in which times are read; None keeps that of the frame.
 
     Returns:
         One row a metric, one column a forecast, as a frame of the library of ``table``.
@@ -62,8 +70,10 @@ def evaluate(
         ['mae', 'rmse', 'mase', 'smape']
     """
     kind, truth = Kind.of(table), to_pandas(df)
-    names = found(truth, columns_of(id_col, time_col, target_col))
+    writing = Writing(time_format, dayfirst, tz)
+    names = found(truth, columns_of(id_col, time_col, target_col, writing))
     history = _read(truth, names, [names.target], "The frame")
+    names = names.ahead(history[names.time])
     rows = to_pandas(table)
     if isinstance(rows, pd.DataFrame) and not {"cutoff", names.target} & set(rows):
         rows = _beside_truth(_read(rows, names, [], "The forecast"), history, names)
@@ -167,4 +177,5 @@ def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.Data
         df = df.dropna(subset=[names.target])
     df = df.reset_index(drop=True)
     times = [name for name in (names.time, "cutoff") if name in (names.time, *needed)]
-    return df.assign(**{t: parse_times(df[t], t, names.writing).values.array for t in times})
+    read = {name: replace(names, time=name).times(df).array for name in times}
+    return df.assign(**read)

@@ -333,17 +333,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             DataError: if there is nothing to draw.
             ConfigError: if the engine is unknown or not installed.
         """
-        from tslm.plotting import plot_forecasts
+        from tslm.plotting import drawn
 
         columns = self._columns() if df is None else found(df, self._columns())
-        return plot_forecasts(
-            df,
-            forecasts,
-            id_col=self.id_col,
-            time_col=columns.time,
-            target_col=columns.target,
-            engine=engine,
-        )
+        if calendar := vars(self).get("calendar_"):
+            columns = replace(columns, writing=columns.writing.beside(None, calendar))
+        return drawn(df, forecasts, columns, engine)
 
     def _html_repr(self) -> str:  # the hook scikit-learn has
         """What a notebook shows: settings, and weights frozen and trained."""

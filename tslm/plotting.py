@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from tslm.data.columns import Columns, check_covariates
 from tslm.data.roles import columns_of, identified
-from tslm.data.stamps import parse_times
+from tslm.data.stamps import Writing
 from tslm.errors import ConfigError, DataError
 from tslm.intervals import Beside
 from tslm.intervals import forecasts as shown
@@ -44,6 +44,9 @@ def plot_forecasts(
     id_col: str | Sequence[str] | None = "unique_id",
     time_col: str = "ds",
     target_col: str = "y",
+    time_format: str | None = None,
+    dayfirst: bool | None = None,
+    tz: str | None = None,
     engine: str = "matplotlib",
 ) -> Any:
     """Draw the end of each series and its forecasts, one panel a series, eight at most.
@@ -57,6 +60,10 @@ def plot_forecasts(
         id_col: column of series ids, or several; without it there is one series.
         time_col: column of times.
         target_col: column of values.
+        time_format: the way times of ``df`` are written, see ``TSLMForecaster``; those of forecasts
+            are timestamps, or text as ``tslm`` writes it.
+        dayfirst: whether the day comes before the month; None finds out.
+        tz: time zone in which times are read; None keeps that of the frame.
         engine: "matplotlib", or "plotly" for a figure to zoom into.
 
     Returns:
@@ -66,8 +73,19 @@ def plot_forecasts(
         DataError: if there is nothing to draw.
         ConfigError: if the engine is unknown or not installed.
     """
-    names, interactive = columns_of(id_col, time_col, target_col), by_plotly(engine)
-    df, forecasts = _drawable(df, names, [names.target]), _drawable(forecasts, names)
+    writing = Writing(time_format, dayfirst, tz)
+    return drawn(df, forecasts, columns_of(id_col, time_col, target_col, writing), engine)
+
+
+def drawn(
+    df: pd.DataFrame | None, forecasts: pd.DataFrame | None, names: Columns, engine: str
+) -> Any:
+    """Draw as ``plot_forecasts`` does, with the columns of an estimator."""
+    interactive = by_plotly(engine)
+    df = _drawable(df, names, [names.target])
+    forecasts = _drawable(
+        forecasts, names.ahead(None if df is None or df.empty else df[names.time])
+    )
     frames = [frame for frame in (df, forecasts) if frame is not None]
     if not frames or frames[-1].empty:
         raise DataError("There is nothing to draw. Pass df, forecasts or both, with rows.")
@@ -121,7 +139,7 @@ def _drawable(
         return frame
     frame = identified(frame, names)
     check_covariates(frame, [names.id, names.time, *further])
-    times = parse_times(frame[names.time], names.time).values
+    times = names.times(frame)
     order = np.lexsort((times.rank(), pd.factorize(frame[names.id])[0]))
     return frame.assign(**{names.time: times.array}).iloc[order]
 

@@ -15,8 +15,8 @@ from tslm.plotting import plot_forecasts
 
 Say = Callable[[str], None]
 PICTURES = (".png", ".svg", ".pdf", ".html")
-COLUMNS = ("id_col", "time_col", "target_col")
-READING = (*COLUMNS, "freq", "on_duplicate", "time_format", "dayfirst", "tz")  # of a frame
+COLUMNS = ("id_col", "time_col", "target_col", "time_format", "dayfirst", "tz")
+READING = (*COLUMNS, "freq", "on_duplicate")  # of a frame
 
 
 def evaluate(cfg: DictConfig, say: Say) -> None:

@@ -1,7 +1,7 @@
 """The three columns of a user's frame, one at a time: found, checked and parsed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from difflib import get_close_matches
 from numbers import Real
@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 from utilsforecast.validation import validate_format
 
-from tslm.calendar import Ints, naming
-from tslm.data.stamps import Writing
+from tslm.calendar import Calendar, Ints, naming
+from tslm.data.stamps import Writing, parse_times
 from tslm.errors import DataError
 from tslm.tables import is_numeral
 
@@ -37,6 +37,22 @@ class Columns:
     target: str = "y"
     writing: Writing = field(default_factory=Writing)
     parts: tuple[str, ...] = ()
+
+    def times(self, df: pd.DataFrame) -> pd.Series:
+        """The times of a frame with one column of ids."""
+        codes = pd.factorize(df[self.id])[0]
+        return parse_times(df[self.time], self.time, self.writing, codes).values
+
+    def ahead(self, times: pd.Series | None) -> "Columns":
+        """The columns of forecasts, whose times are as ``tslm`` writes them.
+
+        Args:
+            times: of the frame they continue, as they were read.
+        """
+        writing = replace(self.writing, time_format=None)
+        if times is not None:
+            writing = writing.beside(None, Calendar.clock(times))
+        return replace(self, writing=writing)
 
 
 def select(df: Any, columns: Columns, extra: Sequence[str] = ()) -> pd.DataFrame:
