@@ -349,7 +349,10 @@ class TestWrong:
             ("unique_id,ds,y\n", "empty"),
             ("unique_id,ds,y\na,2024-01-01,high\n", "y"),
             ("unique_id,ds,y\na,someday,1\nb,never,2\n", "ds"),
-            ("shop,ds,y\n" + 3 * "a,2024-01-01,1\nb,2024-01-02,2\n", "id_col=shop"),
+            (
+                "shop,ds,y\n" + "".join(f"{s},2024-01-0{d},1\n" for s in "ab" for d in "123"),
+                "=shop",
+            ),
         ],
     )
     def test_data_that_cannot_be_used_end_with_two_and_say_why(
