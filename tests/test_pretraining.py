@@ -163,6 +163,20 @@ def test_codes_that_follow_a_rule_are_learnt() -> None:
     assert table.accuracy["model"] > 0.8
 
 
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [("%d/%m/%Y %H:%M", {"dayfirst": True}), ("%d|%m|%y %H", {"time_format": "%d|%m|%y %H"})],
+)
+def test_sets_are_read_as_their_times_are_written(written: str, options: dict[str, Any]) -> None:
+    df = frame(600, series=1)
+    text = df.assign(ds=df.ds.dt.strftime(written))
+    scores = [
+        LiPCoTPretrainer(**FAST | {"max_steps": 1}, **given).fit(part).score(part)
+        for part, given in [(df, {}), (text, options)]
+    ]
+    pd.testing.assert_frame_equal(*scores)
+
+
 def test_one_codebook_serves_sets_of_several_rates_and_its_embedding_learns_from_all() -> None:
     adapter = Spec("lipcot", n_codes=4, order=6, band=12.0)
     options = {**FAST, "adapter": adapter, "context_length": None, "max_steps": 4}

@@ -30,6 +30,7 @@ from tslm.config import build, configure, part_class
 from tslm.data.frame import read_frame
 from tslm.data.panel import Panel
 from tslm.data.roles import columns_of, found
+from tslm.data.stamps import Writing
 from tslm.data.windows import RandomWindows, Windows
 from tslm.errors import ConfigError, NotFittedError
 from tslm.machine import Machine, run
@@ -63,6 +64,9 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         id_col: column of series ids.
         time_col: column of times.
         target_col: column of values.
+        time_format: the way times are written, as the next two of ``TSLMForecaster``.
+        dayfirst: whether the day comes before the month; None finds out.
+        tz: time zone in which times are read; None keeps that of a frame.
         max_steps: training batches.
         learning_rate: the highest rate; None is the adapter's.
         batch_size: sentences of a batch; each batch is of one set, all sets in turn.
@@ -105,6 +109,9 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         id_col: str = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
+        time_format: str | None = None,
+        dayfirst: bool | None = None,
+        tz: str | None = None,
         max_steps: int = 1000,
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -124,6 +131,9 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         self.id_col = id_col
         self.time_col = time_col
         self.target_col = target_col
+        self.time_format = time_format
+        self.dayfirst = dayfirst
+        self.tz = tz
         self.max_steps = max_steps
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -231,7 +241,8 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         return cfg
 
     def _set(self, cfg: DictConfig, df: pd.DataFrame, body: Backbone) -> "DataSet":
-        columns = found(df, columns_of(self.id_col, self.time_col, self.target_col))
+        writing = Writing(self.time_format, self.dayfirst, self.tz)
+        columns = found(df, columns_of(self.id_col, self.time_col, self.target_col, writing))
         frame = read_frame(df, columns, freq=self.freq, missing="mask", on_duplicate="raise")
         panel = Panel.from_frame(frame)
         season = self.season_length or frame.calendar.season_length
