@@ -56,6 +56,14 @@ def test_columns_may_have_other_names_and_truth_may_be_missing(table: pd.DataFra
     assert np.isfinite(found.Last).all()
 
 
+def test_ids_may_be_categories_in_either_table(table: pd.DataFrame) -> None:
+    df = days()
+    plain = evaluate(table, df)
+    for one, other in ((table, df.astype({"unique_id": "category"})),
+                       (table.astype({"unique_id": "category"}), df)):  # fmt: skip
+        pd.testing.assert_frame_equal(evaluate(one, other), plain)
+
+
 def test_rows_after_an_origin_do_not_scale_it(table: pd.DataFrame) -> None:
     df = days()
     loud = df.assign(y=df.y.where(df.ds <= table.cutoff.max(), 1e6))

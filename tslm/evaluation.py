@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
 
-from tslm.data.columns import Columns, check_covariates
+from tslm.data.columns import Columns, check_covariates, plain_ids
 from tslm.data.roles import columns_of, found, identified
 from tslm.data.stamps import Writing
 from tslm.errors import DataError
@@ -175,7 +175,7 @@ def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.Data
     check_covariates(df, [names.id, names.time, *needed], title=title)
     if names.target in needed:
         df = df.dropna(subset=[names.target])
-    df = df.reset_index(drop=True)
+    df = df.reset_index(drop=True).assign(**{names.id: plain_ids(df[names.id]).array})
     times = [name for name in (names.time, "cutoff") if name in (names.time, *needed)]
     read = {name: replace(names, time=name).times(df).array for name in times}
     return df.assign(**read)

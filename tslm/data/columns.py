@@ -112,6 +112,12 @@ def _check_column(df: pd.DataFrame, argument: str, name: str) -> None:
     )
 
 
+def plain_ids(ids: pd.Series) -> pd.Series:
+    """Ids that are categories as the values these stand for."""
+    categories = isinstance(ids.dtype, pd.CategoricalDtype)
+    return ids.astype(ids.cat.categories.dtype) if categories else ids
+
+
 def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
     """Number the series in the order of their sorted ids."""
     if (absent := ids.isna().to_numpy()).any():
@@ -119,9 +125,7 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
             f"The id column {column!r} is missing in {absent.sum()} rows, the first of them row "
             f"{absent.argmax()}. Fill it in or drop these rows."
         )
-    if isinstance(ids.dtype, pd.CategoricalDtype):
-        ids = ids.astype(ids.cat.categories.dtype)
-    codes, unique = pd.factorize(ids)
+    codes, unique = pd.factorize(plain_ids(ids))
     names = pd.Index(unique)
     kind = pd.api.types.infer_dtype(names)
     if kind not in ("string", "integer", "floating", "boolean", "mixed-integer"):
