@@ -298,7 +298,7 @@ class TestWrong:
             (["fti"], r"fti is not a verb. Did you mean fit\? tslm --help"),
             (["xyzzy"], "xyzzy is not a verb. tslm --help"),
             (["ablate", "out=a.json"], "either benchmark=NAME or data=FILE"),
-            (["fit", "out=m"], "data is not given. Add data=... to the command"),
+            (["fit", "out=m"], "data is not given. Add data=sales.csv to the command"),
             (["fit", "data=d.csv"], "out is not given"),
             (["predict"], "model is not given"),
             (["fit", "data=d.csv", "out=m", "max_step=3"], "did you mean max_steps?"),

@@ -244,7 +244,7 @@ class TestWords:
             compose("verb/table", ["backbone=tiny"])
 
     def test_what_is_missing_is_named(self) -> None:
-        with pytest.raises(ConfigError, match=r"data is not given. Add data=\.\.\."):
+        with pytest.raises(ConfigError, match=r"data is not given. Add data=sales\.csv"):
             complete(compose("verb/fit", ["out=x"]))
 
     @pytest.mark.parametrize(

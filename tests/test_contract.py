@@ -482,7 +482,7 @@ def test_a_fifth_of_the_context_missing_moves_a_forecast_little(trained: TSLMFor
     known = {f"w{end}": y[end - 14 * DAY : end] for end in CUTS}
     holed = {name: np.where(dice.random(len(v)) < 0.2, np.nan, v) for name, v in known.items()}
     whole = ahead_of(trained, series(**known))
-    with pytest.warns(UserWarning, match="which are masked") as said:
+    with pytest.warns(UserWarning, match="The frame lacks") as said:
         ahead = ahead_of(trained, series(**holed))
     assert len(said) == 1
     spread = np.array([values.std() for values in known.values()])[:, None]
@@ -519,7 +519,8 @@ def test_hard_series_are_learnt_from_and_their_gaps_counted(name: str) -> None:
     assert (model.report_.missing, model.report_.gaps) == (absent, gaps)
     assert model.report_.worst.keys() == {"holed", "zero"}
     (lacks,) = [str(entry.message) for entry in said if "lacks" in str(entry.message)]
-    assert f"{gaps} rows of the grid and {absent} values" in lacks
+    assert f"{gaps} rows between" in lacks
+    assert f"a value in {absent} rows" in lacks
     assert "series 'holed', 'zero'" in lacks
     ahead = model.predict()
     assert np.isfinite(ahead[model.name]).all()

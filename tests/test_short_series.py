@@ -19,7 +19,7 @@ from tslm.verdict import Entry, Verdict
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:On .* validation windows",
-    "ignore:The validation rows hold",
+    "ignore:The validation rows are",
     "ignore:iTransformer reads",
     "ignore:The frame lacks",
 )

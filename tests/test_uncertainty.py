@@ -188,7 +188,7 @@ class TestPromises:
 
     def test_where_widths_come_from_is_said_if_no_errors_tell(self) -> None:
         model = BaselineForecaster("last", h=H, val_size=0).fit(waves())
-        text = "hold 0 horizons, so widths come from past changes of each series. .* val_size=8 or"
+        text = "are 0 times as long as h, .* from past changes of each series. .* val_size=8 or"
         with pytest.warns(UserWarning, match=text):
             model.predict(level=[80])
         model = BaselineForecaster("profile_ar", h=H, val_size=0, conformal="cqr").fit(waves())

@@ -195,4 +195,7 @@ class BaselineForecaster(TrainedForecaster):
     def baseline(self, name: str) -> TrainedForecaster:
         params = self.get_params(deep=False)
         plain = {key: value for key, value in params.items() if key not in (*OWN, *COVARIATES)}
-        return BaselineForecaster(**{**plain, "model": name})
+        other = BaselineForecaster(**{**plain, "model": name})
+        plainly = not Spec.of(self.model).options and self.alias is None
+        same = plainly and all(params[key] == getattr(other, key) for key in COVARIATES)
+        return self if same and self.name == other.name else other

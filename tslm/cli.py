@@ -65,6 +65,7 @@ VERBS = (
     "speed",
     "demo",
 )
+MEANT = {"train": "fit", "forecast": "predict", "version": "--version", "cv": "backtest"}
 OTHERS = ("backbone", "config", "completion")
 QUIET = ("-q", "--quiet")
 INTERRUPTED, TERMINATED = 130, 143  # as a shell has them, of Ctrl-C and of SIGTERM
@@ -143,7 +144,8 @@ def _dispatch(verb: str, words: list[str]) -> None:
     if words == ["list"] and _list(verb):
         return None
     if verb not in VERBS:
-        nearest = get_close_matches(verb, (*VERBS, *OTHERS), n=1)
+        known = (*VERBS, *OTHERS)
+        nearest = [MEANT[verb]] if verb in MEANT else get_close_matches(verb, known, n=1)
         hint = f"Did you mean {nearest[0]}? " if nearest else ""
         raise ConfigError(f"{verb} is not a verb. {hint}tslm --help lists them.")
     if asked:

@@ -90,6 +90,7 @@ READ = {
     "ablation",
 }  # files
 SCALERS = ("fraction", "train")
+EXAMPLES = {"data": "sales.csv", "model": "runs/a", "repo": "me/sales"}  # of what must be given
 FLAGS = {"overwrite", "download", "private", "history"}
 RANGES = {
     "h": (1, LONGEST),
@@ -322,7 +323,7 @@ def _value(word: Word) -> Any:
         ) from error
     raise ConfigError(
         f"{word.shown} names several values; -m runs each of them, and brackets "
-        f"make a list: {word.key}=[...]."
+        f"make a list: '{word.key}=[{word.value}]'."
     )
 
 
@@ -414,7 +415,8 @@ def complete(cfg: DictConfig) -> DictConfig:
         ConfigError: naming what is missing or wrong.
     """
     if missing := sorted(OmegaConf.missing_keys(cfg)):
-        raise ConfigError(f"{missing[0]} is not given. Add {missing[0]}=... to the command.")
+        example = EXAMPLES.get(missing[0], "...")
+        raise ConfigError(f"{missing[0]} is not given. Add {missing[0]}={example} to the command.")
     _check_own(cfg)
     return checked(cfg) if "max_steps" in cfg else cfg
 

@@ -166,7 +166,8 @@ def frequency(text: str) -> Frequency:
         ConfigError: if it is none, with the nearest.
     """
     alias, *opening = text.replace(", ", ",").split()
-    if alias[:3].upper() in WEEKDAYS and not re.fullmatch(r"[A-Z]", alias[3:4]):
+    begins = alias[:3].upper() in WEEKDAYS and not re.fullmatch(r"[A-Z]", alias[3:4])
+    if begins and alias.lower() not in _NEW:  # "monthly" is no Monday
         alias, opening = "D", text.replace(", ", ",").split()
     if opening:
         return _opening(text, alias, opening)

@@ -193,7 +193,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         frame = maker.read(maker.joined(df, static_df))
         step = horizon if step_size is None else positive("step_size", step_size)
         named = [baselines] if isinstance(baselines, str) else baselines
-        rivals = {name: maker.baseline(name) for name in named}
+        beside = {name: maker.baseline(name) for name in named}
+        rivals = {name: rival for name, rival in beside.items() if rival is not maker}
         own = clone(maker).name
         maker.check_names([own, *rivals])
         check_lengths(frame, horizon + step * (positive("n_windows", n_windows) - 1))
@@ -606,7 +607,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     @abstractmethod
     def baseline(self, name: str) -> "LongFrameForecaster":
-        """A baseline with the same task, to stand beside in a backtest."""
+        """A baseline with the same task, to stand beside in a backtest; or self, if it is that."""
 
     def renamed(self, table: pd.DataFrame) -> pd.DataFrame:
         """A table of ours under the user's names."""
@@ -673,8 +674,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             source += " and the model's own law"
         rows = ceil(ENOUGH / len(self.contexts_)) * self.h
         warn(
-            f"The validation rows hold {found.independent:.2g} horizons, so widths come from "
-            f"{source}. Longer series, or val_size={rows} or more, let errors tell them."
+            f"The validation rows are {found.independent:.2g} times as long as h, too few to "
+            f"measure how wide intervals must be. Their width comes from {source}. Give longer "
+            f"series, or val_size={rows} or more, to have it measured."
         )
 
     def _prepare(self, time: torch.Tensor) -> None:

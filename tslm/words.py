@@ -77,8 +77,8 @@ class Word:
             return cls(key, value)
         if not equals or not KEY.fullmatch(key.lstrip("+~")):
             raise ConfigError(
-                f"{word} is not a setting. Settings are key=value, such as h=28, without dashes "
-                "and without spaces around =."
+                f"{word} is not a setting.{_meant(word)} Settings are key=value, such as h=28, "
+                "without dashes and without spaces around =."
             )
         return cls(key, value)
 
@@ -133,6 +133,17 @@ def split(words: Sequence[str]) -> list[Word]:
             )
         found[word.key] = word
     return list(found.values())
+
+
+def _meant(word: str) -> str:
+    """What was meant by a word that is no setting, as a sentence, if that can be told."""
+    plain = word.lstrip("-")
+    if "=" not in plain and plain.lower().endswith((".csv", ".tsv", ".parquet", ".xlsx")):
+        return f" Did you mean data={plain}?"
+    key, equals, value = plain.partition("=")
+    if word.startswith("-") and KEY.fullmatch(key):
+        return f" Did you mean {key}={value if equals else '...'}?"
+    return ""
 
 
 def pieces(value: str) -> list[str]:

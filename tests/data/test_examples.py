@@ -27,7 +27,7 @@ F = 4
 CONTEXT, ROOM = 3 * F, 2 * F
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:On .* validation windows", "ignore:The validation rows hold"
+    "ignore:On .* validation windows", "ignore:The validation rows are"
 )
 
 

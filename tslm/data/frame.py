@@ -412,7 +412,9 @@ def _announce(grid: _Rows, report: Report, missing: str) -> None:
         warn(f"Covariates lack values, which count as ordinary ones: {counts} rows.")
     if not report.gaps + report.missing:
         return
-    what = f"{report.gaps} rows of the grid and {report.missing} values"
+    rows = f"{report.gaps} rows between the first and the last of their series"
+    values = f"a value in {report.missing} rows"
+    what = " and ".join([*([rows] if report.gaps else []), *([values] if report.missing else [])])
     if missing == "raise":
         raise DataError(
             f"The frame lacks {what}: series {grid.places(np.isnan(grid.y))}. Complete it, or pass "
@@ -420,9 +422,9 @@ def _announce(grid: _Rows, report: Report, missing: str) -> None:
         )
     if missing == "mask":
         warn(
-            f"The frame lacks {what}, which are masked; series {naming(report.worst)}"
-            f"{'' if len(report.worst) < 5 else ' and perhaps more'}. "
-            "Silence this by filling them: missing='interpolate' or 'ffill'."
+            f"The frame lacks {what}: series {naming(report.worst)}"
+            f"{'' if len(report.worst) < 5 else ' and perhaps more'}. These are left out of "
+            "training and errors. To fill them, say missing=interpolate or missing=ffill."
         )
 
 

@@ -14,10 +14,11 @@ from pandas.api.types import is_datetime64_any_dtype
 from tslm.calendar import naming
 from tslm.data.columns import Columns
 from tslm.data.stamps import Writing, parse_times
-from tslm.errors import ConfigError, DataError
+from tslm.errors import ConfigError, DataError, warn
 
 USUAL = Columns()
 SOME = 50  # different texts that tell whether a column holds dates
+_OF_SHELLS = frozenset(" '&;|<>()*?#~`!{}[]")  # signs that a shell reads
 FEW = 0.5  # share of the rows below which the values of a column may be ids
 
 
@@ -75,6 +76,8 @@ def found(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     values = [name for name in numeric(df[free]) if name not in times]
     if not lacks_target:
         values = [columns.target]
+    if lacks_time and free == values and len(values) == 1:
+        return replace(columns, target=values[0])  # its rows are counted
     if len(times) != 1 or len(values) != 1:
         raise DataError(_unclear(df, lacks_time, lacks_target, times, values, free))
     return replace(columns, time=times[0], target=values[0])
@@ -101,7 +104,7 @@ def opened(df: pd.DataFrame, columns: Columns) -> pd.DataFrame:
 
 
 def identified(df: Any, columns: Columns) -> Any:
-    """A frame with one column of ids.
+    """A frame with one column of ids, and one of times: of row numbers where there is no other.
 
     Several columns that name a series together become one. Where no column names series, there is
     one series, called like the target.
@@ -118,6 +121,20 @@ def identified(df: Any, columns: Columns) -> Any:
             f"{df.columns[0]!r}. Give each one name: df.columns = df.columns.map('_'.join)."
         )
     df = opened(df, columns)
+    df = _with_ids(df, columns)
+    others = [n for n in df if n not in (columns.id, *columns.parts, columns.target)]
+    if columns.time != USUAL.time or columns.target not in df:
+        return df
+    if any(not _counts_rows(df[name]) for name in others):
+        return df
+    warn(
+        "The frame has no column of times, so its rows are counted: 0, 1, 2 ... If a pattern "
+        "comes again after some rows, say season_length=."
+    )
+    return df.assign(**{columns.time: df.groupby(columns.id, dropna=False).cumcount()})
+
+
+def _with_ids(df: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     if columns.parts:
         return df.assign(**{columns.id: _joined(df, columns.parts)})
     if columns.id == USUAL.id and columns.id not in df.columns:
@@ -173,9 +190,15 @@ def _telling_apart(df: pd.DataFrame, time: Any, own: Collection[Any]) -> list[st
     ways = [[[name] for name in few], [list(pair) for pair in combinations(few, 2)]]
     for names in ways:
         if apart := [way for way in names if not df[[*way, time]].duplicated().any()]:
-            shown = [", ".join(map(str, way)) for way in apart[:3]]
-            return [f"id_col=[{w}]" if "," in w else f"id_col={w}" for w in shown]
+            return [_typed("id_col", way) for way in apart[:3]]
     return []
+
+
+def _typed(setting: str, names: Sequence[Any]) -> str:
+    """A setting as one word of a command line: in quotes where a shell would split or read it."""
+    value = ",".join(map(str, names))
+    word = f"{setting}={value}" if len(names) == 1 else f"{setting}=[{value}]"
+    return word if len(names) == 1 and not set(word) & _OF_SHELLS else f'"{word}"'
 
 
 def _joined(df: pd.DataFrame, parts: Sequence[str]) -> Any:
@@ -257,12 +280,12 @@ def _unclear(
     if lacks_time:
         text += f" Columns of dates: {naming(times, 20) or 'none'}."
         whole = [n for n in free if pd.api.types.is_integer_dtype(df[n].dtype)]
-        words.append(f"time_col={[*times, *whole, 'NAME'][0]}")
+        words.append(_typed("time_col", [*times, *whole, "NAME"][:1]))
     if lacks_target:
-        others = [name for name in values if f"time_col={name}" not in words]
+        others = [name for name in values if _typed("time_col", [name]) not in words]
         text += f" Columns of numbers: {naming(others, 20) or 'none'}."
-        words.append(f"target_col={[*others, 'NAME'][0]}")
-        several = len(others) > 1 and not words[0].startswith("id_col")
+        words.append(_typed("target_col", [*others, "NAME"][:1]))
+        several = len(others) > 1 and not words[0].lstrip('"').startswith("id_col")
     text += f" Say what you mean: {' '.join(words)}."
     if lacks_time and not times:
         text += " Rows without times can be counted: df.assign(ds=range(len(df)))."
