@@ -198,7 +198,7 @@ class TestPromises:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             model.predict(level=[70])
-            BaselineForecaster("last", h=H, val_size=H).fit(waves()).predict(level=[95])
+            BaselineForecaster("last", h=H, val_size=2 * H).fit(waves()).predict(level=[95])
 
 
 class TestRecalibration:

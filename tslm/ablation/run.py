@@ -295,7 +295,7 @@ def _part(
 def _maker(model: TrainedForecaster, arm: Arm) -> TrainedForecaster:
     """The estimator of an arm."""
     if arm.model is not None:
-        return model.baseline(arm.model)
+        return clone(model.baseline(arm.model))
     params = model.get_params(deep=False)
     changed = arm.params(params["backbone"], Spec.of(params["adapter"]))
     return clone(model).set_params(**changed)
