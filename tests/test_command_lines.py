@@ -199,7 +199,7 @@ WRONG = {
     f"{LAST} quantiles=[2]": "quantiles",
     f"{PREDICT} h=0": "m is not a saved tslm model",
     f"{PREDICT} num_samples=0": "num_samples=0 must be",
-    f"{PREDICT} lr=3": "lr is not a setting: known: model",
+    f"{PREDICT} lr=3": "lr is not a setting: known: sep",
     f"{PREDICT} download=x": "download=x must be",
 }
 

@@ -104,7 +104,9 @@ def test_naive2_of_what_has_no_season_is_the_last_value() -> None:
 
 def records(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[dict[str, Any]]:
     monkeypatch.setattr("tslm.competition.load", lambda _: small())
-    base = ["benchmark=m4_hourly", "backbone=tiny", "max_steps=3", "accelerator=cpu", "verbose=0"]
+    base = ["benchmark=m4_hourly", "max_steps=3", "accelerator=cpu", "verbose=0"]
+    if not any(word.startswith("model=") for word in words):
+        base.append("backbone=tiny")
     return list(run(complete(compose("verb/benchmark", [*base, *words]))))
 
 

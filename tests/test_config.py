@@ -168,7 +168,7 @@ class TestFiles:
     @pytest.mark.parametrize("name", FILES, ids=str)
     def test_every_yaml_composes(self, name: Path) -> None:
         group = name.parts[0]
-        if group in ("config", "files", "verb"):
+        if group in ("columns", "config", "files", "verb"):
             compose(str(name))
         elif group == "backbone":
             assert name.name in controls() or cards()[name.name].name == name.name

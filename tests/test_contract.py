@@ -484,7 +484,7 @@ def test_a_fifth_of_the_context_missing_moves_a_forecast_little(trained: TSLMFor
     whole = ahead_of(trained, series(**known))
     with pytest.warns(UserWarning, match="The frame lacks") as said:
         ahead = ahead_of(trained, series(**holed))
-    assert len(said) == 1
+    assert len([warning for warning in said if "The frame lacks" in str(warning.message)]) == 1
     spread = np.array([values.std() for values in known.values()])[:, None]
     truth = np.stack([y[end : end + DAY] for end in CUTS])
     moved, error, before = (

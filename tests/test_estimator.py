@@ -149,7 +149,7 @@ class TestParameters:
             ({"h": 0}, "h=0 must be at least 1"),
             ({"learning_rate": -1.0}, "learning_rate=-1.0 must be above 0"),
             ({"batch_size": 0}, "batch_size=0"),
-            ({"val_size": -1}, "val_size=-1 must not be negative"),
+            ({"val_size": -1}, "val_size=-1 must be at least 0"),
             ({"missing": "drop"}, "missing='drop' is unknown"),
             ({"precision": "int8"}, "precision=int8 is unknown"),
             ({"context_length": 25}, "25 is not a multiple of patch_len 8"),
@@ -430,7 +430,7 @@ class TestTraining:
         verdict = Verdict(10, [Entry("AutoTimes", mse, 0.1), *rivals])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            verdict.warn()
+            verdict.warn("the language model")
         said = [str(w.message) for w in caught]
         assert len(said) == loses
         assert all("untrained profile_ar 0.7000: the language model does not" in w for w in said)

@@ -42,16 +42,24 @@ def frame(rows: int = 600, freq: str = "h", series: int = 2, seed: int = 0) -> p
     return pd.DataFrame({"unique_id": np.repeat(ids, rows), "ds": [*ds] * series, "y": y.ravel()})
 
 
-def turns(rows: int = 24 * 120) -> pd.DataFrame:
-    """Days that go smooth, rough, quick, smooth ... without end: what comes next is certain."""
+DAYS = 6
+
+
+def turns(series: int = 60) -> pd.DataFrame:
+    """Days that go smooth, rough, quick, smooth ...: what comes next is certain.
+
+    Each series is as long as one context, so that frames are days.
+    """
     dice, days = np.random.default_rng(0), []
-    for day in range(rows // 24):
-        noise, a = dice.normal(size=24), (0.9, 0.0, -0.9)[day % 3]
+    for day in range(series * DAYS):
+        noise, a = dice.normal(size=24), (0.9, 0.0, -0.9)[(day + day // DAYS) % 3]
         for t in range(1, 24):
             noise[t] += a * noise[t - 1]
         days.append(noise)
-    ds = pd.date_range("2024-01-01", periods=rows, freq="h")
-    return pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.concatenate(days)})
+    ds = pd.date_range("2024-01-01", periods=24 * DAYS, freq="h")
+    ids = [f"{number:02d}" for number in range(series)]
+    index = pd.MultiIndex.from_product([ids, ds], names=["unique_id", "ds"])
+    return pd.DataFrame({"y": np.concatenate(days)}, index=index).reset_index()
 
 
 @pytest.fixture
@@ -153,6 +161,7 @@ def test_the_next_code_is_guessed_from_earlier_frames_alone(
 
 def test_codes_that_follow_a_rule_are_learnt() -> None:
     options = {**FAST, "max_steps": 250, "learning_rate": 1e-2, "season_length": 1}
+    options["context_length"] = 24 * DAYS
     options["adapter"] = Spec("lipcot", n_codes=3, order=2, frame_length=24, calendar=False)
     model = LiPCoTPretrainer(**options).fit(turns())
     table = model.score(turns()).set_index("predictor")

@@ -78,8 +78,8 @@ def test_verbose_decides(verbose: int, capsys: pytest.CaptureFixture[str]) -> No
     shared = {key: FAST[key] for key in ("backbone", "accelerator")}
     LiPCoTPretrainer(adapter=adapter, max_steps=2, verbose=verbose, **shared).fit([frame()])
     shown = capsys.readouterr()
-    assert shown.out.count("2/2") == 2 * verbose
-    assert not shown.err
+    assert shown.err.count("2/2") == 2 * verbose
+    assert not shown.out
 
 
 def test_a_notebook_is_not_flooded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +87,7 @@ def test_a_notebook_is_not_flooded(tmp_path: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    texts = [part.text for part in notebook.cells[0].outputs if part.get("name") == "stdout"]
+    texts = [part.text for part in notebook.cells[0].outputs if part.get("name") == "stderr"]
     shown = looks("".join(texts))
     assert 0 < len(shown) < 30
     assert "60/60" in shown[-1]

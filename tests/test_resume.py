@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from filelock import FileLock
@@ -180,9 +181,10 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_works_again_afterwards(
 @pytest.mark.filterwarnings("ignore:The frame lacks")
 def test_validation_rows_without_a_value_cannot_stop_a_run() -> None:
     frame = series().assign(y=lambda table: table.y.astype(float))
-    frame.loc[frame.ds >= 100, "y"] = None
+    later = frame[frame.ds >= 100].assign(y=np.nan)
+    model = forecaster(max_steps=4, early_stopping_patience=2)
     with pytest.raises(ConfigError, match="needs observed values in the validation rows"):
-        forecaster(max_steps=4, early_stopping_patience=2).fit(frame)
+        model.fit(frame[frame.ds < 100], val_df=later)
 
 
 def test_a_model_that_forecasts_no_numbers_takes_no_place_from_good_weights(

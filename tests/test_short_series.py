@@ -172,13 +172,15 @@ class TestFloor:
             BaselineForecaster("last", floor=float("nan")).fit(days(9))
 
 
-class TestRowsWithoutValue:
-    @pytest.fixture(scope="class")
-    def df(self) -> pd.DataFrame:
-        df = days(60)
-        df.loc[df.index[-14:], "y"] = np.nan
-        return df
+@pytest.fixture
+def df() -> pd.DataFrame:
+    """Sixty days, the last fourteen without a value."""
+    df = days(60)
+    df.loc[df.index[-14:], "y"] = np.nan
+    return df
 
+
+class TestRowsWithoutValue:
     def test_validation_is_on_the_last_rows_with_a_value(self, df: pd.DataFrame) -> None:
         with pytest.warns(UserWarning, match="end in rows without a value, 14 in 's0'") as said:
             model = BaselineForecaster("dlinear", **SHARED).fit(df)

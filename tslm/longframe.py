@@ -672,7 +672,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         source = "past changes of each series"
         if found.kind == "cqr":
             source += " and the model's own law"
-        rows = ceil(ENOUGH / len(self.contexts_)) * self.h
+        rows = ceil(ENOUGH / max(len(self.contexts_), 1)) * self.h
         warn(
             f"The validation rows are {found.independent:.2g} times as long as h, too few to "
             f"measure how wide intervals must be. Their width comes from {source}. Give longer "

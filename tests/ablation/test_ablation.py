@@ -250,9 +250,7 @@ def test_the_command_line_asks_on_a_benchmark_or_a_file(
             main(["ablate", *words, *fixed, *arms])
         return int(str(end.value.code))
 
-    assert (
-        tslm("benchmark=ili", "stride=9", "h=24", "context_length=48", "adapter.patch_len=12") == 0
-    )
+    assert tslm("benchmark=ili", "stride=9", "context_length=48", "adapter.patch_len=12") == 0
     stored = json.loads(out.read_text())
     assert stored["data"] == "national_illness"
     assert {row["horizon"] for row in stored["arms"]} == {24}
