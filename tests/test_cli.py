@@ -309,7 +309,7 @@ class TestWrong:
             (["fit", "data=d.csv", "out=m", "h=soon"], "h='soon'"),
             (["fit", "data=SALES", "out=m", "base=profil"], "Did you mean profile"),
             (["fit", "data=d.csv", "out=m", "h"], "h is not a setting. Settings are key=value"),
-            (["fit", "--data=d.csv", "out=m"], "--data=d.csv is not a setting. Settings are key"),
+            (["fit", "--data=d.csv", "out=m"], "Did you mean data=d.csv? Settings are"),
             (["fit", "data", "=", "d.csv"], "without spaces around ="),
             (["fit", "data=d.csv", "out=m", "adaptor=s2ip"], "did you mean adapter?"),
             (["fit", "data=d.csv", "out=m", "horizon=3"], "did you mean h?"),

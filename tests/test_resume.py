@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock
 from test_training import forecaster, series
 
-from tslm import ConfigError
+from tslm import ConfigError, DataError
 from tslm.checkpoints import LAST, read
 from tslm.data.windows import RandomWindows
 from tslm.run import LOCK
@@ -183,7 +183,7 @@ def test_validation_rows_without_a_value_cannot_stop_a_run() -> None:
     frame = series().assign(y=lambda table: table.y.astype(float))
     later = frame[frame.ds >= 100].assign(y=np.nan)
     model = forecaster(max_steps=4, early_stopping_patience=2)
-    with pytest.raises(ConfigError, match="needs observed values in the validation rows"):
+    with pytest.raises(DataError, match="have no value at all, only missing ones"):
         model.fit(frame[frame.ds < 100], val_df=later)
 
 
