@@ -83,3 +83,22 @@ def test_likely_slips_are_answered_by_what_was_meant(
     words: list[str], hint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert hint in said(capsys, *words)
+
+
+def test_a_fit_that_nothing_can_judge_says_so() -> None:
+    ds = pd.date_range("2024-01-01", periods=60, freq="D")
+    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.arange(60.0) % 7})
+    settings = {"h": 25, "max_steps": 1, "accelerator": "cpu", "verbose": 0}
+    with pytest.warns(UserWarning, match="No series has room for validation rows"):
+        BaselineForecaster("nlinear", **settings).fit(df)
+
+
+def test_a_saved_model_is_no_choice_of_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    df = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=60), "y": 1.0})
+    df.to_csv("d.csv", index=False)
+    BaselineForecaster("last", h=2).fit(df).save("m")
+    words = ("backtest", "data=d.csv", "model=m", "h=2", "out=cv.csv")
+    assert "m is a saved model, which predict, explain and recalibrate read" in said(capsys, *words)

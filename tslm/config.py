@@ -474,6 +474,11 @@ def unknown_choice(group: str, name: str) -> str:
     offered = choices(group) + (choices("law") if group == "decoder" else [])
     nearest = get_close_matches(_plainly(name), offered, n=1)
     hint = f"Did you mean {nearest[0]}? " if nearest else ""
+    if group == "model" and (Path(name).expanduser() / "model.json").is_file():
+        hint = (
+            f"{name} is a saved model, which predict, explain and recalibrate read; this verb fits "
+            "anew, with the settings you give. "
+        )
     return f"{group}={name} is unknown. {hint}Choose one of {', '.join(offered)}."
 
 

@@ -169,6 +169,11 @@ class TrainedForecaster(LongFrameForecaster):
         self.contexts_ = panel.tail(self.context_length_)
         trained = bool(trained_weights(model))
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
+        if trained and not self.verdict_.windows and self.val_size != 0:
+            warn(
+                "No series has room for validation rows, so nothing tells whether training helps "
+                "here. Give longer series or a smaller h."
+            )
         self._tell()
         return self
 

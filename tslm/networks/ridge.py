@@ -12,6 +12,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tslm.exact import exactly
 from tslm.networks.direct import DirectNetwork
 from tslm.nn.classical import last_observed, profile, repeat_season
 from tslm.types import Batch, Task
@@ -54,13 +55,13 @@ class Ridge(DirectNetwork):
     @torch.no_grad()
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         size, steps = self.weight.shape
-        gram = self.weight.new_zeros(size, size, dtype=torch.float64)
+        gram = exactly(self.weight.new_zeros(size, size))
         cross = gram.new_zeros(size, steps)
         windows = 0
         for batch in train:
             rest, target = self._pair(batch)
-            gram += (rest.T @ rest).double()
-            cross += (rest.T @ target).double()
+            gram += exactly(rest.T @ rest)
+            cross += exactly(rest.T @ target)
             windows += len(rest)
         values, vectors = torch.linalg.eigh(gram)
         turned = vectors.T @ cross
@@ -81,7 +82,7 @@ class Ridge(DirectNetwork):
             rest, target = self._pair(batch)
             for penalty, weight in solutions.items():
                 gap = (rest @ weight.to(rest))[:, : target.shape[1]] - target
-                errors[penalty] += float(gap.double().square().sum())
+                errors[penalty] += float(exactly(gap).square().sum())
         if not any(errors.values()):
             return min(solutions.items(), key=lambda item: abs(item[0] - DEFAULT))[1]
         return solutions[min(errors, key=lambda penalty: errors[penalty])]
