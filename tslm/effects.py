@@ -66,7 +66,7 @@ class Effects:
     @classmethod
     def learn(
         cls, chosen: Chosen, frame: Frame, panel: Panel, split: Ints, task: Task
-    ) -> "Effects":
+    ) -> tuple["Effects", Panel]:
         """Estimate effects from training rows.
 
         Args:
@@ -75,6 +75,9 @@ class Effects:
             panel: the same rows, standardised.
             split: first row of each series that training may not see.
             task: gives L, H and the season.
+
+        Returns:
+            The effects, and the panel with them applied.
         """
         rows = np.arange(len(frame.table)) - frame.offsets[:-1].repeat(panel.lengths)
         training = frame.table[rows < split.repeat(panel.lengths)]
@@ -88,7 +91,10 @@ class Effects:
             task.context_length,
             by_series(frame.table, chosen.static),
         )
-        return effects._estimated(frame, panel, split, task)
+        blocks = effects._blocks(frame.table, panel, frame.calendar)
+        summaries = effects._summaries(blocks.past, panel.offsets)
+        effects = effects._estimated(blocks, summaries, panel, split, task)
+        return effects, effects._less(panel, frame, blocks, summaries)
 
     def applied(self, panel: Panel, frame: Frame) -> Panel:
         """A panel less what covariates known ahead explain; the others lead its future.
@@ -97,10 +103,12 @@ class Effects:
         static covariates.
         """
         blocks = self._blocks(frame.table, panel, frame.calendar)
+        return self._less(panel, frame, blocks, self._summaries(blocks.past, panel.offsets))
+
+    def _less(self, panel: Panel, frame: Frame, blocks: Blocks, summaries: Floats) -> Panel:
         less = panel.values - torch.from_numpy(self._known(blocks)).to(panel.values)
         lead = None
         if self.design.past:
-            summaries = self._summaries(blocks.past, panel.offsets)
             lead = Lead(torch.from_numpy(summaries @ self.amplitude).to(less), self.horizon)
         statics = by_series(frame.table, self.design.chosen.static)
         ordinary = self.design.levels_of(frame.table)
@@ -144,13 +152,15 @@ class Effects:
 
     def _summaries(self, past: Floats, offsets: Ints) -> Floats:
         """Means of the last 1, 2, 4, 8 ... rows, less that of the reach, for each row."""
+        if not past.shape[1]:
+            return past
         whole = _running_mean(past, offsets, self.reach)
         sizes = [2**k for k in range(max(int(np.log2(self.reach)), 1))]
         return np.concatenate([_running_mean(past, offsets, n) - whole for n in sizes], 1)
 
-    def _estimated(self, frame: Frame, panel: Panel, split: Ints, task: Task) -> "Effects":
-        blocks = self._blocks(frame.table, panel, frame.calendar)
-        summaries = self._summaries(blocks.past, panel.offsets)
+    def _estimated(
+        self, blocks: Blocks, summaries: Floats, panel: Panel, split: Ints, task: Task
+    ) -> "Effects":
         n_known = self.design.features(Blocks(*(block[:1] for block in blocks))).shape[1]
         curves = Lead.curves(self.horizon, 1).shape[1]
         size = n_known + summaries.shape[1] * curves

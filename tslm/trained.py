@@ -147,8 +147,9 @@ class TrainedForecaster(LongFrameForecaster):
         shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
         panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
         panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
-        effects = Effects.learn(chosen, frame, panel, shown, task) if chosen else None
-        panel = panel if effects is None else effects.applied(panel, frame)
+        effects = None
+        if chosen:
+            effects, panel = Effects.learn(chosen, frame, panel, shown, task)
         with (
             Run.begin(cfg, panel, None if folder is None else Path(folder)) as run,
             seeded(run.seed),
