@@ -112,10 +112,11 @@ def test_gaps_short_series_and_constants_give_finite_forecasts(model: BaselineFo
 
 def test_the_future_never_changes_a_forecast(model: BaselineForecaster) -> None:
     df, cut = waves(), pd.Timestamp("2024-01-06")
+    beside = "last" if model.name == "Mean" else "mean"  # no model stands beside itself
     loud = df.assign(y=df.y.where(df.ds < cut, 1000 - 50 * df.y))
     tables = [
         forecaster(Spec.of(model.model).name).cross_validation(
-            frame, n_windows=4, step_size=12, refit=2, baselines=["mean"]
+            frame, n_windows=4, step_size=12, refit=2, baselines=[beside]
         )
         for frame in (df, loud)
     ]

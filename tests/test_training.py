@@ -218,7 +218,7 @@ def refused(message, **options):
 
 refused("h='eight'", h="eight")
 refused("rollout 'fast' is unknown. Choose cached or sliding", rollout="fast")
-refused("schedule 'step' is unknown", trainer=Spec("one_cycle", schedule="step"))
+refused("trainer.schedule='step' must be one", trainer=Spec("one_cycle", schedule="step"))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     model = forecaster(max_steps=1, learning_rate=1.0).fit(series())

@@ -287,8 +287,9 @@ def _checked(model: TrainedForecaster, name: str, choices: Any) -> Any:
 
 
 def _check_range(name: str, span: Mapping[str, Any]) -> None:
-    for key in RANGE & set(span) - {"log"}:
-        value = span[key]
+    for key, value in span.items():  # in the order they were typed
+        if key == "log":
+            continue
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not math.isfinite(value):
             raise ConfigError(f"space.{name}: {key} {value!r} must be a number.")

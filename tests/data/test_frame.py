@@ -94,7 +94,9 @@ def test_missing_values_are_filled_within_their_series(missing: str, filled: lis
 def test_one_warning_names_series_with_gaps_and_none_comes_without() -> None:
     df = long()
     df.loc[8, "y"] = np.nan
-    with pytest.warns(UserWarning, match=r"1 rows of the grid and 1 values.*series 'a', 'b'") as w:
+    with pytest.warns(
+        UserWarning, match=r"lacks 1 rows .* a value in 1 rows: series 'a', 'b'"
+    ) as w:
         read(without(df, 2))
     assert len(w) == 1
     with warnings.catch_warnings():

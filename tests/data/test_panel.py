@@ -26,7 +26,7 @@ def test_each_series_is_standardised_by_its_own_population() -> None:
 
 
 def test_statistics_see_the_fitting_span_only_and_skip_missing_values() -> None:
-    with pytest.warns(UserWarning, match="masked"):
+    with pytest.warns(UserWarning, match="left out of training and errors"):
         read = frame({"a": [1, np.nan, 3, 1e9], "b": [np.nan, 5, 7, 9]})
     panel = Panel.from_frame(read, until=np.array([3, 1]))
     assert panel.loc.tolist() == [2, 7]  # nothing of b is seen in its one row: all of it counts
