@@ -102,3 +102,10 @@ def test_a_saved_model_is_no_choice_of_model(
     BaselineForecaster("last", h=2).fit(df).save("m")
     words = ("backtest", "data=d.csv", "model=m", "h=2", "out=cv.csv")
     assert "m is a saved model, which predict, explain and recalibrate read" in said(capsys, *words)
+
+
+@pytest.mark.parametrize("name", ["Date", "year", " Time "])
+def test_a_column_called_like_a_time_is_never_forecast(name: str) -> None:
+    df = pd.DataFrame({"unique_id": 5 * ["a"] + 5 * ["b"], name: 2 * [3, 8, 13, 18, 23]})
+    with pytest.raises(DataError, match="column"):
+        BaselineForecaster("last", h=2).fit(df)

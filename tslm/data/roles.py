@@ -19,6 +19,7 @@ from tslm.errors import ConfigError, DataError, warn
 USUAL = Columns()
 SOME = 50  # different texts that tell whether a column holds dates
 _OF_SHELLS = frozenset(" '&;|<>()*?#~`!{}[]")  # signs that a shell reads
+TIMES = {"date", "datetime", "day", "month", "quarter", "time", "timestamp", "week", "year"}
 FEW = 0.5  # share of the rows below which the values of a column may be ids
 
 
@@ -76,7 +77,8 @@ def found(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     values = [name for name in numeric(df[free]) if name not in times]
     if not lacks_target:
         values = [columns.target]
-    if lacks_time and free == values and len(values) == 1:
+    alone = len(values) == 1 and str(values[0]).strip().lower() not in TIMES
+    if lacks_time and free == values and alone:
         return replace(columns, target=values[0])  # its rows are counted
     if len(times) != 1 or len(values) != 1:
         raise DataError(_unclear(df, lacks_time, lacks_target, times, values, free))
