@@ -242,6 +242,10 @@ def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
 def check(df: pd.DataFrame, ahead: pd.DataFrame, past: bool = False) -> None:
     """Finite, the right ids, the right number of rows, times that go on (or are known ones)."""
     df, ahead = (part.rename(columns={"Date": "ds"}) for part in (df, ahead))  # found by its role
+    if "unique_id" not in df:  # one series, called like its values
+        df = df.assign(unique_id="y")
+    if "ds" not in df:  # its rows are counted
+        df = df.assign(ds=df.groupby("unique_id", observed=True).cumcount())
     assert np.isfinite(ahead.iloc[:, -1].to_numpy(dtype=float)).all(), "not finite"
     sizes = ahead.groupby("unique_id", sort=False, observed=True).size()
     assert set(sizes.index) == set(df.unique_id.dropna().unique()), "other ids"
