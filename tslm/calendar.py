@@ -15,7 +15,7 @@ import pandas as pd
 
 from tslm.errors import ConfigError, DataError
 from tslm.errors import naming as naming
-from tslm.frequency import DAY, Frequency, frequency, name_of
+from tslm.frequency import DAY, Frequency, frequency, grid_of, name_of
 from tslm.frequency import Ints as Ints
 from tslm.spacing import Spacing, from_any_day
 
@@ -47,6 +47,8 @@ class Calendar:
         dated: whether times are timestamps.
         unit: resolution of the user's timestamps ("s", "ms", "us" or "ns").
         dayfirst: the order of day and month, where it was read off the user's text.
+        phase: the rest of counts that rows are put on, each at the step it lies in; None leaves
+            rows where they are.
     """
 
     freq: str
@@ -54,6 +56,7 @@ class Calendar:
     dated: bool = True
     unit: str = "ns"
     dayfirst: bool | None = None
+    phase: int | None = None
 
     @classmethod
     def infer(cls, ds: pd.Series, ids: pd.Series, freq: Freq | None = None) -> "Calendar":
@@ -97,6 +100,42 @@ class Calendar:
             return replace(self, freq=from_any_day(name, wall) if self.dated else name)
         spacing = Spacing(times, wall, codes, names)
         return replace(self, freq=spacing.freq() if self.dated else spacing.step())
+
+    def resampling(self, freq: str | pd.offsets.BaseOffset, first: int) -> "Calendar":
+        """This clock with a grid that rows are put on, from the midnight before a time.
+
+        Args:
+            freq: its steps.
+            first: the earliest time of all series, in integers.
+
+        Raises:
+            DataError: for integer time.
+            ConfigError: if ``freq`` is no frequency.
+        """
+        name = grid_of(freq)
+        if not self.dated:
+            raise DataError(
+                f"resample={freq!r} puts rows on a grid of dates, but the time column holds "
+                "integers. Leave resample out, or say which dates they are, for example "
+                'time_format="%Y%m%d" or "s".'
+            )
+        made, day = replace(self, freq=name), np.array([first])
+        start = made.frequency.place(made._nominal(day))
+        if made._physical:
+            start = made._from_wall(start)
+        return replace(made, phase=int(start[0]) % made.step)
+
+    def settled(self, values: Ints) -> Ints:
+        """The step that each time lies in; the time itself where none does, or rows stay."""
+        if self.phase is None:
+            return values
+        if self._physical:
+            return values - (values - self.phase) % self.step
+        wall = self._nominal(values)
+        place = self.frequency.place(wall)
+        rest = (place - self.phase) % self.step
+        whole = place + (-rest % self.step if self.frequency.ends else -rest)
+        return np.where(self.frequency.open(wall), self.uncount(whole), values)
 
     def to_int(self, ds: pd.Series | pd.Index) -> Ints:
         """Unix seconds (UTC) of timestamps, or the integers themselves."""
@@ -222,6 +261,7 @@ class Calendar:
             and isinstance(found.dated, bool)
             and found.dayfirst in (None, False, True)
             and found.unit in ("s", "ms", "us", "ns")
+            and (found.phase is None or (type(found.phase) is int and found.dated))
             and (found.tz is None or (found.dated and not found.tz.startswith("dateutil")))
         )
         if not fits:

@@ -132,6 +132,7 @@ class RunConfig:
     time_format: str | None
     dayfirst: bool | None
     tz: str | None
+    resample: str | None
     holidays: str | None
     calendar: bool
     max_steps: int
@@ -359,7 +360,7 @@ def _overruled(cfg: DictConfig, primary: str) -> dict[str, str]:
     if content is None:
         return found
     found.pop("stride", None)
-    found |= dict.fromkeys(("freq",), "the benchmark says it, so leave it out")
+    found |= dict.fromkeys(("freq", "resample"), "the benchmark says it, so leave it out")
     if "horizons" in cfg:
         found["h"] = "name the horizons that are scored, such as horizons=[96]"
     if "n_windows" in cfg:
@@ -600,6 +601,10 @@ def checked(cfg: DictConfig) -> DictConfig:
     for (one, name), (other, same) in combinations(roles, 2):
         if name == same:
             raise ConfigError(f"{one} and {other} both name {name!r}. Name two columns.")
+    if not (cfg.freq is None and cfg.resample is None):
+        from tslm.frequency import check_steps  # pandas is slow to import
+
+        check_steps(cfg.freq, cfg.resample)
     _check_options(cfg)
     return cfg
 

@@ -66,6 +66,9 @@ class TSLMForecaster(TrainedForecaster):
         dayfirst: whether the day comes before the month; None finds out, and asks where it cannot.
         tz: time zone in which times are read, such as "Europe/Berlin"; times without one are local
             there. None keeps the frame's, and reads text of changing offsets in UTC.
+        resample: steps of a grid that rows are put on, such as "h" or "MS", where times jitter or
+            rows come as they come: numbers of one step are averaged, of categories the last one
+            is taken, and a step without rows is missing. None leaves rows where they are.
         holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
         calendar: whether the time of day, of the week and of the year count by themselves.
         max_steps: training batches.
@@ -142,6 +145,7 @@ class TSLMForecaster(TrainedForecaster):
         time_format: str | None = None,
         dayfirst: bool | None = None,
         tz: str | None = None,
+        resample: str | None = None,
         holidays: str | None = None,
         calendar: bool = False,
         max_steps: int = 1000,
@@ -191,6 +195,7 @@ class TSLMForecaster(TrainedForecaster):
         self.time_format = time_format
         self.dayfirst = dayfirst
         self.tz = tz
+        self.resample = resample
         self.holidays = holidays
         self.calendar = calendar
         self.max_steps = max_steps

@@ -1,5 +1,6 @@
 """Errors of a backtest, in the units of the target: by utilsforecast, averaged over its origins."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,8 @@ import pandas as pd
 from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
 
 from tslm.data.columns import Columns, check_covariates, plain_ids
-from tslm.data.roles import columns_of, found, identified
+from tslm.data.frame import read_frame
+from tslm.data.roles import columns_of, found, identified, told_apart
 from tslm.data.stamps import Writing
 from tslm.errors import DataError
 from tslm.intervals import Beside
@@ -31,6 +33,7 @@ def evaluate(
     time_format: str | None = None,
     dayfirst: bool | None = None,
     tz: str | None = None,
+    resample: str | None = None,
 ) -> Any:
     """MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
 
@@ -54,6 +57,7 @@ def evaluate(
             are timestamps, or text as ``tslm`` writes it.
         dayfirst: whether the day comes before the month; None finds out.
         tz: time zone in which times are read; None keeps that of the frame.
+        resample: the grid that rows of ``df`` are put on, as the forecaster has it.
 
     Returns:
         One row a metric, one column a forecast, as a frame of the library of ``table``.
@@ -72,6 +76,8 @@ def evaluate(
     kind, truth = Kind.of(table), to_pandas(df)
     writing = Writing(time_format, dayfirst, tz)
     names = found(truth, columns_of(id_col, time_col, target_col, writing))
+    if resample is not None:
+        truth, names = _on_grid(truth, names, resample)
     history = _read(truth, names, [names.target], "The frame")
     names = names.ahead(history[names.time])
     rows = to_pandas(table)
@@ -92,6 +98,15 @@ def evaluate(
     result = pd.DataFrame({metric: part.mean() for metric, part in every.items()}).T
     result = result[forecasts].rename_axis("metric").reset_index()
     return result if kind is None else kind.back(result)
+
+
+def _on_grid(df: Any, names: Columns, resample: str) -> tuple[pd.DataFrame, Columns]:
+    """Rows on a grid, and their columns, with times as they were read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of gaps, which were said in fit
+        table = read_frame(df, names, resample=resample).table
+    table = table.rename(columns={"unique_id": names.id, "ds": names.time, "y": names.target})
+    return told_apart(table, names), names.ahead(table[names.time])
 
 
 def _measured(

@@ -27,6 +27,7 @@ WEEK = 7 * DAY
 MONDAY = 4 * DAY  # 1970-01-05
 WEEKDAYS = ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]
 _LAST = 2500  # the year in which calendars end
+_ENDS = re.compile(r"\d*(B?[MQY]E|W)(-|$)")  # steps that pandas calls by their last day
 _NEW = {  # aliases that are none in pandas today, or never were
     "M": "ME", "Q": "QE", "A": "YE", "Y": "YE", "BM": "BME", "BQ": "BQE", "BA": "BYE", "BY": "BYE",
     "AS": "YS", "BAS": "BYS", "SM": "SME", "H": "h", "T": "min", "S": "s", "mo": "MS", "q": "QS",
@@ -85,6 +86,19 @@ class Frequency:
         """Whether each local time is one of its own ("MS": the first of a month)."""
         return np.ones(wall.shape, dtype=bool)
 
+    def place(self, wall: Ints) -> Ints:
+        """The count of the day, or of the step in opening times, that each local time lies in."""
+        return wall // DAY * DAY
+
+    def open(self, wall: Ints) -> Bools:
+        """Whether each local time lies in some step, not where all of them are closed."""
+        return np.ones(wall.shape, dtype=bool)
+
+    @property
+    def ends(self) -> bool:
+        """Whether a step is called by its last day ("ME"), and not by its first."""
+        return False
+
 
 @dataclass(frozen=True)
 class _OnDays(Frequency):
@@ -110,6 +124,18 @@ class _OnDays(Frequency):
 
     def contains(self, wall: Ints) -> Bools:
         return np.isin(wall // DAY, self.days)
+
+    def place(self, wall: Ints) -> Ints:
+        if self.ends:
+            return np.searchsorted(self.days, wall // DAY, side="left") * DAY
+        return self.count(wall) // DAY * DAY
+
+    def open(self, wall: Ints) -> Bools:
+        return self.contains(wall) if self.length == DAY else super().open(wall)
+
+    @property
+    def ends(self) -> bool:
+        return _ENDS.match(self.text) is not None
 
 
 @dataclass(frozen=True)
@@ -141,6 +167,12 @@ class _Open(Frequency):
     def contains(self, wall: Ints) -> Bools:
         return np.asarray(self._places(wall)[2] < self.step)
 
+    def place(self, wall: Ints) -> Ints:
+        return self.count(wall) // self.step * self.step
+
+    def open(self, wall: Ints) -> Bools:
+        return self.contains(wall)
+
 
 def name_of(freq: str | pd.offsets.BaseOffset) -> str:
     """The name of a frequency, whose days of opening a custom business day has.
@@ -156,6 +188,48 @@ def name_of(freq: str | pd.offsets.BaseOffset) -> str:
             )
         return frequency(f"D {freq.weekmask}").text
     return frequency(freq if isinstance(freq, str) else freq.freqstr).text
+
+
+def check_steps(freq: object, resample: object) -> None:
+    """Refuse what is no frequency, and a grid of other steps than the frequency beside it.
+
+    Args:
+        freq: a frequency, or a whole number or None, which are left to who reads times.
+        resample: the steps of the grid, if there is one.
+
+    Raises:
+        ConfigError: naming what is wrong, or both.
+    """
+    counted = freq is None or isinstance(freq, int) or str(freq).lstrip("-").isdecimal()
+    one = None if counted else frequency(name_of(freq))  # type: ignore[arg-type]
+    if resample is None:
+        return
+    other = frequency(grid_of(resample))
+    if freq is None or (one is not None and one.text == other.text):
+        return
+    if one is not None and one.physical and other.physical and one.step == other.step:
+        return
+    raise ConfigError(
+        f"freq={freq!r} and resample={resample!r} are two distances of rows. Leave freq out, or "
+        "name the same in both."
+    )
+
+
+def grid_of(resample: object) -> str:
+    """The name of the grid that rows are put on.
+
+    Raises:
+        ConfigError: if it is no frequency.
+    """
+    if not isinstance(resample, str | pd.offsets.BaseOffset) or str(resample).isdecimal():
+        raise ConfigError(
+            f"resample={resample!r} is no frequency of dates. Name one, such as resample='h', "
+            "'15min', 'D' or 'MS'."
+        )
+    try:
+        return name_of(resample)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("freq=", "resample=")) from error
 
 
 @lru_cache(maxsize=64)

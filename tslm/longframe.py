@@ -61,6 +61,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     time_format: str | None
     dayfirst: bool | None
     tz: str | None
+    resample: str | None
     alias: str | None
     futr_exog: Sequence[str] | None
     hist_exog: Sequence[str] | None
@@ -425,6 +426,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             extra=self._chosen().columns,
             words=sentence.columns(self._columns()),
             freq=plain(self.freq) if calendar is None else None,
+            resample=plain(self.resample) if calendar is None else None,
             missing=self.missing,
             on_duplicate=self.on_duplicate,
             calendar=calendar,

@@ -67,6 +67,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         time_format: the way times are written, as the next two of ``TSLMForecaster``.
         dayfirst: whether the day comes before the month; None finds out.
         tz: time zone in which times are read; None keeps that of a frame.
+        resample: steps of a grid that rows of all sets are put on, as of ``TSLMForecaster``.
         max_steps: training batches.
         learning_rate: the highest rate; None is the adapter's.
         batch_size: sentences of a batch; each batch is of one set, all sets in turn.
@@ -112,6 +113,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         time_format: str | None = None,
         dayfirst: bool | None = None,
         tz: str | None = None,
+        resample: str | None = None,
         max_steps: int = 1000,
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -134,6 +136,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         self.time_format = time_format
         self.dayfirst = dayfirst
         self.tz = tz
+        self.resample = resample
         self.max_steps = max_steps
         self.learning_rate = learning_rate
         self.batch_size = batch_size
@@ -233,7 +236,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
             )
         parts = {part: getattr(self, part) for part in self.parts}
         named = ["backbone", "n_layers", "context_length", "freq", "season_length", "max_steps"]
-        named += ["learning_rate", "batch_size", "accelerator", "verbose"]
+        named += ["resample", "learning_rate", "batch_size", "accelerator", "verbose"]
         values = {name: getattr(self, name) for name in named}
         cfg = configure(parts, {**values, "h": 1})
         if part_class(cfg.adapter) is not LiPCoT:
@@ -243,7 +246,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
     def _set(self, cfg: DictConfig, df: pd.DataFrame, body: Backbone) -> "DataSet":
         writing = Writing(self.time_format, self.dayfirst, self.tz)
         columns = found(df, columns_of(self.id_col, self.time_col, self.target_col, writing))
-        frame = read_frame(df, columns, freq=self.freq, missing="mask", on_duplicate="raise")
+        frame = read_frame(df, columns, freq=self.freq, resample=self.resample)
         panel = Panel.from_frame(frame)
         season = self.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(1, season, int(panel.lengths.max())))

@@ -16,7 +16,7 @@ from tslm.plotting import plot_forecasts
 Say = Callable[[str], None]
 PICTURES = (".png", ".svg", ".pdf", ".html")
 COLUMNS = ("id_col", "time_col", "target_col", "time_format", "dayfirst", "tz")
-READING = (*COLUMNS, "freq", "on_duplicate")  # of a frame
+READING = (*COLUMNS, "freq", "resample", "on_duplicate")  # of a frame
 
 
 def evaluate(cfg: DictConfig, say: Say) -> None:
@@ -41,6 +41,8 @@ def plot(cfg: DictConfig, say: Say) -> None:
     if data is None and ahead is None:
         raise ConfigError("There is nothing to draw. Give data=FILE, forecasts=FILE, or both.")
     reader = _reader(cfg, data)
+    if data is not None and cfg.resample is not None:
+        data = reader.renamed(reader.read(data).table)
     figure = plot_forecasts(data, ahead, engine=_engine(cfg.out), **_columns(reader))
     files.write_picture(figure, cfg.out)
     say(f"wrote {cfg.out}")

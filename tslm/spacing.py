@@ -87,8 +87,8 @@ class Spacing:
         if n >= 28 and (gaps % (n * DAY)).any():
             raise DataError(
                 "The frequency cannot be inferred: rows are months apart, but not on the same day "
-                "of the month. Move them, for example with "
-                ".dt.to_period('M').dt.to_timestamp(), or use integer time."
+                "of the month. Average the rows of each month with resample='MS', or use integer "
+                "time."
             )
         return frequency(f"{n}D").text
 
@@ -172,8 +172,8 @@ class Spacing:
             steps = [show(int(gap)) for gap in top.loc[wrong[:5]]]
             raise DataError(
                 f"Series {naming(self.names[wrong])} are spaced differently ({', '.join(steps)}) "
-                f"from most of the frame ({show(usual)}). A model reads one frequency: resample "
-                "or drop them, or pass freq= to name the one that holds."
+                f"from most of the frame ({show(usual)}). A model reads one frequency: drop them, "
+                f"pass freq= to name the one that holds{_on_one_grid(top, show)}."
             )
 
 
@@ -200,6 +200,15 @@ def _commonest_of_each(gaps: Ints, owners: Ints) -> "pd.Series[int]":
 
 def _duration(seconds: int) -> str:
     return str(pd.Timedelta(seconds, unit="s"))
+
+
+def _on_one_grid(steps: "pd.Series[int]", show: Callable[[int], str]) -> str:
+    """The words that put all series on the longest of their steps, where these are durations."""
+    if show is not _duration:
+        return ""
+    days, rest = divmod(int(steps.max()), DAY)
+    name = _tick(int(steps.max())) if rest else frequency(f"{days}D").text
+    return f", or average their rows with resample={name!r}" if days < 28 else ""
 
 
 def _tick(seconds: int) -> str:

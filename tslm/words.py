@@ -27,6 +27,7 @@ TEXTS = {
     "pretrained",
     "prompt",
     "repo",
+    "resample",
     "revision",
     "sep",
     "series",

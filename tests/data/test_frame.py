@@ -284,10 +284,12 @@ def test_jitter_is_named_by_its_first_guilty_row_with_the_line_that_mends_it() -
     minutes = pd.date_range("2020-01-01", periods=60, freq="min")
     late = [t + pd.Timedelta(seconds=i % 3) for i, t in enumerate(minutes)]
     df = pd.DataFrame({"unique_id": "a", "ds": late, "y": np.arange(60.0)})
-    words = (r"^40 of 60 rows are off the grid of freq='min'; round or resample them: "
-             r"df\.ds = df\.ds\.dt\.round\('min'\)\. The first: series 'a'")  # fmt: skip
+    words = (r"^40 of 60 rows are off the grid of freq='min'\. Average the rows of "
+             r"each step with resample='min', or move them: df\.ds = df\.ds\.dt\.round\('min'\)\. "
+             r"The first: series 'a'")  # fmt: skip
     refuse(df, words)
     refuse(df, words.replace(r"\. The", ".* The"), freq="min")
+    assert read(df, resample="min").calendar.freq == "min"
     rounded = df.assign(ds=df.ds.dt.round("min"))
     assert read(rounded).calendar.freq == "min"
     hours = pd.to_timedelta(np.arange(60) % 5, unit="h")
@@ -305,7 +307,7 @@ def test_local_days_kept_in_utc_are_told_their_zone() -> None:
 
 def test_a_later_frame_of_another_frequency_is_refused_by_both_names() -> None:
     calendar = read(long()).calendar
-    said = "The rows have freq={!r}, but the model was fitted on freq='D': resample them"
+    said = "The rows have freq={!r}, but the model was fitted on freq='D'.*resample='D'"
     for freq in ("W-MON", "h", "MS"):
         refuse(long(freq=freq), said.format(freq), calendar=calendar)
     refuse(long(), "freq='D', but the model was fitted on freq='h'",

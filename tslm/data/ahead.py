@@ -9,6 +9,7 @@ import pandas as pd
 from tslm.calendar import Calendar, Ints, naming
 from tslm.data.columns import Columns, check_covariates, parse_ids
 from tslm.data.panel import Panel
+from tslm.data.resample import settled
 from tslm.data.roles import identified
 from tslm.data.stamps import parse_times
 from tslm.errors import DataError
@@ -59,10 +60,13 @@ def looked_up(
     where = np.full(len(time), -1)
     if len(futr_df):
         found = futr_df[list(names)].reset_index(drop=True)
-        index = _index(futr_df, calendar, columns)
-        if (twice := index.duplicated()).any():
+        codes, ids, steps = _keys(futr_df, calendar, columns)
+        if (twice := pd.MultiIndex.from_arrays([codes, steps]).duplicated()).any():
             rows = futr_df[[columns.id, columns.time]][twice].head(5).itertuples(index=False)
             raise DataError(f"Rows of futr_df come twice: {_places(rows)}. Drop them.")
+        if calendar.phase is not None:
+            found, codes, steps = settled(found, codes, steps, calendar, names)
+        index = pd.MultiIndex.from_arrays([ids.take(codes), steps])
         repeated = panel.ids.repeat(len(time) // len(panel))
         where = index.get_indexer(pd.MultiIndex.from_arrays([repeated, time]))
     return found.reindex(where).reset_index(drop=True)
@@ -91,7 +95,10 @@ def check_ahead(found: pd.DataFrame, rows: pd.DataFrame) -> None:
         )
 
 
-def _index(futr_df: pd.DataFrame, calendar: Calendar, columns: Columns) -> pd.MultiIndex:
+def _keys(
+    futr_df: pd.DataFrame, calendar: Calendar, columns: Columns
+) -> tuple[Ints, pd.Index, Ints]:
+    """The series of each row, as a place among ids, and its time in integers."""
     codes, ids = parse_ids(futr_df[columns.id], columns.id)
     writing = columns.writing.beside(None, calendar)
     ds = parse_times(futr_df[columns.time], columns.time, writing, codes).values
@@ -101,7 +108,7 @@ def _index(futr_df: pd.DataFrame, calendar: Calendar, columns: Columns) -> pd.Mu
             f"The times of futr_df are {ds.dtype}, which is another kind of time than that of the "
             "series. Convert them: both are timestamps with a time zone, or without, or integers."
         )
-    return pd.MultiIndex.from_arrays([ids.take(codes), clock.to_int(ds)])
+    return codes, ids, clock.to_int(ds)
 
 
 def _places(rows: Any) -> str:

@@ -19,10 +19,11 @@ from utilsforecast.validation import validate_format
 from tslm.calendar import Calendar, Freq, Ints, chronological, naming
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import Floats, parse_ids, parse_target, select
+from tslm.data.resample import settled
 from tslm.data.roles import check_single, identified
 from tslm.data.stamps import parse_times
 from tslm.errors import ConfigError, DataError, warn
-from tslm.frequency import DAY
+from tslm.frequency import DAY, check_steps
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
 OnDuplicate = Literal["raise", "first", "last", "mean"]
@@ -115,6 +116,7 @@ def read_frame(
     min_rows: int = 1,
     extra: Sequence[str] = (),
     words: Sequence[str] = (),
+    resample: str | pd.offsets.BaseOffset | None = None,
 ) -> Frame:
     """Check a long frame and put it on a regular grid, leaving the frame itself alone.
 
@@ -127,38 +129,44 @@ def read_frame(
             refuse ("raise"), draw a line between neighbours ("interpolate") or repeat the last
             value ("ffill"). What precedes the first value of a series stays NaN.
         on_duplicate: what to do with several rows of one series and time.
-        calendar: the frequency of an earlier frame, which this one must share; ``freq`` is then
-            not read. The time zone is the frame's own.
+        calendar: the frequency of an earlier frame, which this one must share, and its grid;
+            ``freq`` and ``resample`` are then not read. The time zone is the frame's own.
         min_rows: rows each series must have.
         extra: covariates to take along; missing where the frame has no row.
         words: further columns to take along, which are no covariates.
+        resample: the steps of a grid that rows are put on, each at the step it lies in: numbers of
+            one step are averaged, and of other columns the last value is taken. None leaves rows
+            where they are.
 
     Raises:
         DataError: if the frame breaks the contract; names ids, dates and columns.
-        ConfigError: if ``missing``, ``on_duplicate`` or ``freq`` is unknown.
+        ConfigError: if ``missing``, ``on_duplicate``, ``freq`` or ``resample`` is unknown.
     """
     _check_choice("missing", missing, get_args(Missing))
     _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
+    check_steps(freq, resample)
     others = list(dict.fromkeys([*extra, *words]))
     whole = identified(df, columns)
     raw = select(whole, columns, others)
     if on_duplicate == "raise":
         check_single(df, whole, columns)
     codes, ids = parse_ids(raw[columns.id], columns.id)
-    writing = columns.writing.beside(freq, calendar)
+    writing = replace(columns.writing, settles=resample is not None).beside(freq, calendar)
     ds = parse_times(raw[columns.time], columns.time, writing, codes)
     y = parse_target(raw[columns.target], columns)
     clock = replace(Calendar.clock(ds.values), dayfirst=ds.dayfirst)
     found = _Rows(ids, codes, clock.to_int(ds.values), y, clock, columns.time)
     found.check()
     rows = found.ordered().unique(on_duplicate)
-    grid = rows.stepping(freq, calendar).on_grid(calendar, freq is not None)
+    twice = len(found.y) - len(rows.y)
+    rows = rows.stepping(freq, calendar, resample).settled()
+    grid = rows.on_grid(calendar, freq is not None)
     grid.check_lengths(min_rows)
-    report = _report(len(found.y), rows, grid)
-    beside = _beside(found, grid, raw[others], on_duplicate)
-    report = replace(report, covariates=_lacking(raw[list(extra)]))
+    report = _report(twice, rows, grid)
+    beside, index = _beside(found, grid.calendar, raw[others], on_duplicate, extra)
+    report = replace(report, covariates=_lacking(beside[list(extra)]))
     _announce(grid, report, missing)
-    frame = grid.completed(missing).frame(report, beside)
+    frame = grid.completed(missing).frame(report, grid.beside(beside, index))
     _announce_end(frame)
     return frame
 
@@ -231,9 +239,11 @@ class _Rows:
         means: Any = pd.Series(self.y).groupby(np.cumsum(first)).mean().to_numpy()
         return replace(self.take(first), y=means)
 
-    def stepping(self, freq: Freq | None, known: Calendar | None) -> "_Rows":
+    def stepping(self, freq: Freq | None, known: Calendar | None, resample: Any) -> "_Rows":
         """The rows with their frequency: an earlier frame's, the one given, or the one read."""
         clock = self.calendar
+        if known is None and resample is not None:
+            return replace(self, calendar=clock.resampling(resample, int(self.time.min())))
         if known is None:
             calendar = clock.spaced(self.time, self.codes, self.ids, freq)
             return replace(self, calendar=calendar)
@@ -242,7 +252,16 @@ class _Rows:
                 f"The time column holds {_kind(clock)}, but the model was fitted on "
                 f"{_kind(known)}. Convert it to the same kind of time."
             )
-        return replace(self, calendar=replace(clock, freq=known.freq, dayfirst=known.dayfirst))
+        own = replace(clock, freq=known.freq, dayfirst=known.dayfirst, phase=known.phase)
+        return replace(self, calendar=own)
+
+    def settled(self) -> "_Rows":
+        """One row a step of the grid that the calendar may have: the mean of those in it."""
+        if self.calendar.phase is None:
+            return self
+        table = pd.DataFrame({"y": self.y})
+        rows, codes, time = settled(table, self.codes, self.time, self.calendar, ["y"])
+        return replace(self, codes=codes, time=time, y=rows["y"].to_numpy())
 
     def on_grid(self, known: Calendar | None, asked: bool) -> "_Rows":
         """Every step from the first to the last row of each series, NaN where there was no row.
@@ -264,7 +283,7 @@ class _Rows:
         apart = np.diff(steps)[np.diff(self.codes) == 0]
         if known is not None and (off.any() or (len(apart) > 2 and apart.min() > 1)):
             self._check_spacing(known)
-        self._check_on_grid(off, counts, asked)
+        self._check_on_grid(off, counts, known, asked)
         lengths = steps[np.append(starts[1:], len(steps)) - 1] + 1
         total = int(lengths.sum())
         if total == len(self.y):
@@ -292,23 +311,26 @@ class _Rows:
         except DataError:
             return
         if own.freq != known.freq:
+            grid = f", or one with resample={known.freq!r}" if known.dated else ""
             raise DataError(
                 f"The rows have freq={own.freq!r}, but the model was fitted on "
-                f"freq={known.freq!r}: resample them, or fit a model on rows like these."
+                f"freq={known.freq!r}. Fit a model on rows like these{grid}."
             )
 
-    def _check_on_grid(self, off: Bools, counts: Ints, asked: bool) -> None:
+    def _check_on_grid(self, off: Bools, counts: Ints, known: Calendar | None, asked: bool) -> None:
         if not off.any():
             return
         freq, phases = self.calendar.freq, np.unique(counts % self.calendar.step)
         advice = ". Move or drop them"
+        if self.calendar.dated and known is None and self.calendar.phase is None:
+            advice = f". Average the rows of each step with resample={freq!r}"
         if re.fullmatch(r"\d*(s|min|h|D)", freq):
             own = f"df.{self.column}" if self.column.isidentifier() else f"df[{self.column!r}]"
-            advice = f"; round or resample them: {own} = {own}.dt.round({freq!r})"
+            advice += f", or move them: {own} = {own}.dt.round({freq!r})"
         if asked:
             advice += ", or leave freq out: None infers it"
         if self.calendar.step % DAY == 0 and np.ptp(phases) in (3600, DAY - 3600):
-            advice += ". If they are days of a place, name its zone: tz='Europe/Berlin'"
+            advice = ". If they are days of a place, name its zone: tz='Europe/Berlin'"
         raise DataError(
             f"{off.sum()} of {len(off)} rows are off the grid of freq={freq!r}{advice}. The first: "
             f"series {self.places(off)}."
@@ -355,6 +377,18 @@ class _Rows:
             y[inside] = (1 - weight) * self.y[b] + weight * self.y[a]
         return replace(self, y=y)
 
+    def beside(self, extra: pd.DataFrame, index: pd.MultiIndex) -> pd.DataFrame:
+        """Further columns of these rows; missing where there are none.
+
+        Args:
+            extra: the columns.
+            index: the series and time of each of their rows.
+        """
+        if not len(extra.columns):
+            return extra.reindex(range(len(self.y)))
+        rows = index.get_indexer(pd.MultiIndex.from_arrays([self.codes, self.time]))
+        return extra.reindex(rows).reset_index(drop=True)
+
     def frame(self, report: Report, beside: pd.DataFrame) -> Frame:
         columns = {
             "unique_id": self.ids.take(self.codes),
@@ -377,7 +411,7 @@ def _kind(calendar: Calendar) -> str:
     return f"timestamps with{'out' if calendar.tz is None else ''} a time zone"
 
 
-def _report(n_rows: int, rows: _Rows, grid: _Rows) -> Report:
+def _report(twice: int, rows: _Rows, grid: _Rows) -> Report:
     absent = np.isnan(grid.y)
     by_series = np.bincount(grid.codes[absent], minlength=len(grid.ids))
     top = [int(i) for i in np.argsort(-by_series, kind="stable")[:5] if by_series[i]]
@@ -386,19 +420,32 @@ def _report(n_rows: int, rows: _Rows, grid: _Rows) -> Report:
         rows=len(grid.y),
         gaps=len(grid.y) - len(rows.y),
         missing=int(np.isnan(rows.y).sum()),
-        duplicates=n_rows - len(rows.y),
+        duplicates=twice,
         worst=dict(zip(grid.ids[top].tolist(), by_series[top].tolist(), strict=True)),
     )
 
 
-def _beside(found: _Rows, grid: _Rows, extra: pd.DataFrame, on_duplicate: str) -> pd.DataFrame:
-    """Further columns of the rows of the grid; of several rows, those of the first or the last."""
-    if extra.empty:
-        return extra.reindex(range(len(grid.y)))
-    index = pd.MultiIndex.from_arrays([found.codes, found.time])
-    kept = ~index.duplicated(keep="last" if on_duplicate == "last" else "first")
-    rows = index[kept].get_indexer(pd.MultiIndex.from_arrays([grid.codes, grid.time]))
-    return extra[kept].reset_index(drop=True).reindex(rows).reset_index(drop=True)
+def _beside(
+    found: _Rows,
+    calendar: Calendar,
+    extra: pd.DataFrame,
+    on_duplicate: str,
+    averaged: Sequence[str],
+) -> tuple[pd.DataFrame, pd.MultiIndex]:
+    """Further columns, one row a series and time; of several rows, those of the first or the last.
+
+    Returns:
+        The rows, and the series and time of each.
+    """
+    codes, time = found.codes, found.time
+    if len(extra.columns):
+        again = pd.MultiIndex.from_arrays([codes, time]).duplicated(
+            keep="last" if on_duplicate == "last" else "first"
+        )
+        extra, codes, time = extra[~again].reset_index(drop=True), codes[~again], time[~again]
+        if calendar.phase is not None:
+            extra, codes, time = settled(extra, codes, time, calendar, averaged)
+    return extra, pd.MultiIndex.from_arrays([codes, time])
 
 
 def _lacking(extra: pd.DataFrame) -> dict[str, int]:

@@ -44,6 +44,7 @@ class Writing:
         dated: whether integers are dates (else they count); None reads what is certain.
         earlier: the order an earlier frame had, where this one leaves it open.
         zone: the zone of an earlier frame.
+        settles: whether rows are put on a grid, so that fractions of a second do not matter.
     """
 
     time_format: str | None = None
@@ -52,12 +53,16 @@ class Writing:
     dated: bool | None = None
     earlier: bool | None = None
     zone: str | None = None
+    settles: bool = False
 
     def beside(self, freq: Any, known: Calendar | None) -> "Writing":
         """What a frequency and the calendar of an earlier frame tell too."""
         if known is not None:
             counted = None if known.dated else False
-            return replace(self, dated=counted, earlier=known.dayfirst, zone=known.tz)
+            settles = known.phase is not None
+            return replace(
+                self, dated=counted, earlier=known.dayfirst, zone=known.tz, settles=settles
+            )
         return self if freq is None else replace(self, dated=not str(freq).lstrip("-").isdecimal())
 
 
@@ -105,10 +110,14 @@ class _Reader:
             return found
         stamps = self._zoned(pd.DatetimeIndex(found.values))
         if (odd := stamps.asi8 % PER_SECOND[stamps.unit] != 0).any():
+            if self.writing.settles:
+                rest = pd.to_timedelta(stamps.asi8 % PER_SECOND[stamps.unit], unit=stamps.unit)
+                return Times(pd.Series(stamps - rest), found.dayfirst)
             row = int(odd.argmax())
             raise self._refusal(
-                f"has fractions of a second, such as {stamps[row]} in row {row}. Round it with "
-                ".dt.floor('s'), or use integer time: freq=1 counts integers as they are"
+                f"has fractions of a second, such as {stamps[row]} in row {row}. Put rows on a "
+                "grid with resample='s' or 'min', or use integer time: freq=1 counts integers as "
+                "they are"
             )
         return Times(pd.Series(stamps), found.dayfirst)
 
