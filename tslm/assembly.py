@@ -49,6 +49,7 @@ def assemble(
     cfg: DictConfig,
     task: Task,
     *,
+    device: torch.device | None = None,
     download: bool = True,
     sizes: AbstractContextManager[None] = ANY,
 ) -> ForecastModel:
@@ -57,10 +58,11 @@ def assemble(
     Args:
         cfg: settled settings.
         task: what is to be forecast.
+        device: where the body is; None is where its settings say.
         download: whether weights may be fetched from the network.
         sizes: watches the tensors that are made beside the body.
     """
-    backbone = body_of(cfg, download=download)
+    backbone = body_of(cfg, device, download=download)
     with sizes:
         adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
         law, layout = build(cfg.law), adapter.layout
@@ -89,10 +91,12 @@ def rehearse(cfg: DictConfig) -> None:
         baseline(cfg.model, task)
 
 
-def body_of(cfg: DictConfig, *, download: bool = True) -> Backbone:
+def body_of(
+    cfg: DictConfig, device: torch.device | None = None, *, download: bool = True
+) -> Backbone:
     """The language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
     freeze = build(cfg.freeze)
-    device = device_of(cfg)
+    device = device or device_of(cfg)
     dtype = dtype_of(cfg, device)
     kind, _, rest = cfg.backbone.partition(":")
     card = control(kind)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+import torch
 from omegaconf import DictConfig
 
 from tslm.assembly import ANY, baseline
@@ -182,6 +183,7 @@ class BaselineForecaster(TrainedForecaster):
         self,
         cfg: DictConfig,
         task: Task,
+        device: torch.device | None = None,
         download: bool = True,
         sizes: AbstractContextManager[None] = ANY,
     ) -> Forecaster:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import torch
 from omegaconf import DictConfig
 
 import tslm.saving as saving
@@ -385,10 +386,11 @@ class TSLMForecaster(TrainedForecaster):
         self,
         cfg: DictConfig,
         task: Task,
+        device: torch.device | None = None,
         download: bool = True,
         sizes: AbstractContextManager[None] = ANY,
     ) -> Forecaster:
-        return assemble(cfg, task, download=download, sizes=sizes)
+        return assemble(cfg, task, device=device, download=download, sizes=sizes)
 
     def _begin(self, model: Forecaster) -> None:
         if self.pretrained is None:

@@ -91,6 +91,7 @@ class TrainedForecaster(LongFrameForecaster):
         self,
         cfg: DictConfig,
         task: Task,
+        device: torch.device | None = None,
         download: bool = True,
         sizes: AbstractContextManager[None] = ANY,
     ) -> Forecaster:
@@ -287,9 +288,7 @@ class TrainedForecaster(LongFrameForecaster):
             if backbone is not None:
                 model.set_params(backbone=str(backbone))
                 saved.facts["settled"]["values"]["backbone"] = str(backbone)
-        model._restore(saved, path, download)
-        if where is not None:
-            model.forecaster_.to(where)
+        model._restore(saved, path, where, download)
         return model
 
     def stored_params(self) -> dict[str, Any]:
@@ -342,7 +341,13 @@ class TrainedForecaster(LongFrameForecaster):
         if isinstance(self.forecaster_, Network):
             self.forecaster_.prepare(start_times(windows, 1))
 
-    def _restore(self, saved: saving.Saved, path: str | Path, download: bool) -> None:
+    def _restore(
+        self,
+        saved: saving.Saved,
+        path: str | Path,
+        device: torch.device | None,
+        download: bool,
+    ) -> None:
         facts = saved.facts
         with saving.damage(f"{path}: its settings"):
             settled = facts["settled"]
@@ -357,7 +362,7 @@ class TrainedForecaster(LongFrameForecaster):
         own = {name: t for name, t in saved.weights.items() if name not in learnt}
         # new weights are drawn, and saved ones take their place
         with saving.damage(f"{path}: its weights"), seeded(0):
-            model = self._assemble(cfg, task, download, saving.no_larger(own))
+            model = self._assemble(cfg, task, device, download, saving.no_larger(own))
             self._check_identity(facts, model)
             saving.fill(model, own)
         with saving.damage(f"{path}: its intervals"):
@@ -386,7 +391,7 @@ class TrainedForecaster(LongFrameForecaster):
             self.kind_ = frames and Kind(nw.Implementation(frames))
         self.config_, self.task_ = cfg, task
         self.calendar_, self.context_length_ = calendar, length
-        self.forecaster_ = model.eval().to(device_of(cfg))
+        self.forecaster_ = model.eval().to(device or device_of(cfg))
 
     @property
     def one_for_all(self) -> bool:
