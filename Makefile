@@ -36,7 +36,7 @@ hostile-models: .venv/.ready
 
 # on a computer that has an accelerator; at most eight minutes
 gpu: .venv/.ready
-	TSLM_GPU_LOG=docs/results/gpu.json timeout 480 $(BIN)/python -m pytest -q -m gpu tests/test_gpu.py
+	CUBLAS_WORKSPACE_CONFIG=:4096:8 TSLM_GPU_LOG=docs/results/gpu.json timeout 480 $(BIN)/python -m pytest -q -m gpu tests/test_gpu.py
 
 hostile: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000

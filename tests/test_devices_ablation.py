@@ -7,13 +7,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pretended import AWAY, HOME, Pretended, pretended
 from test_devices import H, forecaster, place, series
 
 import tslm.ablation.run as running
 from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
 from tslm.ablation.arms import Arm, Budget
+from tslm.assembly import dtype_of
+from tslm.config import configure
 from tslm.data.windows import RandomWindows
+from tslm.nn.classical import _chunks
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:On .* validation windows"),
@@ -148,6 +152,28 @@ def test_a_search_and_a_choice_of_device_work_elsewhere(away: Pretended, tmp_pat
     assert place(away, here.model_) == {HOME}
     pd.testing.assert_frame_equal(here.predict(), model.predict())
     assert place(away, model.model_) == {AWAY}
+
+
+@pytest.mark.parametrize("made_for_it", [True, False])
+def test_a_body_is_in_bf16_only_where_hardware_has_it(
+    made_for_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch says that old devices know bf16, too, where it only imitates it."""
+
+    def supported(including_emulation: bool = True) -> bool:
+        return including_emulation or made_for_it
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    usual = configure({}, {"h": H})
+    assert dtype_of(usual, AWAY) == (torch.bfloat16 if made_for_it else torch.float32)
+    assert dtype_of(usual, HOME) == torch.float32
+    assert dtype_of(configure({}, {"h": H, "precision": "bf16"}), HOME) == torch.bfloat16
+
+
+def test_an_accelerator_takes_more_rows_at_once(away: Pretended) -> None:
+    """Many small operations cost time there, and a core's cache is no reason for them."""
+    past = torch.ones(4, 24, 4000)
+    assert len(_chunks(past.to(AWAY), H)) == 1 < len(_chunks(past, H))
 
 
 def test_what_was_pretrained_elsewhere_is_fitted_there(away: Pretended, tmp_path: Path) -> None:

@@ -187,6 +187,18 @@ def test_validation_rows_without_a_value_cannot_stop_a_run() -> None:
         model.fit(frame[frame.ds < 100], val_df=later)
 
 
+@pytest.mark.filterwarnings("ignore:The frame lacks")
+def test_windows_without_a_value_cannot_stop_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are values, but not in the windows that are looked at, here one."""
+    monkeypatch.setattr("tslm.trained.LOOK", 1)
+    gap = series().ds.between(100, 107)
+    frame = series().assign(y=lambda table: table.y.astype(float).mask(gap))
+    message = "early_stopping_patience=2 needs observed values .* windows that are looked at"
+    with pytest.raises(ConfigError, match=message):
+        forecaster(max_steps=4, early_stopping_patience=2).fit(frame)
+    forecaster(max_steps=4).fit(frame)
+
+
 def test_a_model_that_forecasts_no_numbers_takes_no_place_from_good_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

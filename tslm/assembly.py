@@ -135,14 +135,12 @@ def device_named(name: str | torch.device) -> torch.device:
         ConfigError: if there is none of that name.
     """
     try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
+        return torch.empty(0, device=name).device  # "cuda" is that of its number
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"device={str(name)!r} is not a device of this computer: {str(error).splitlines()[0]} "
             "Use device='cpu', or 'cuda:0' and the like where there is one."
         ) from error
-    return device
 
 
 def dtype_of(cfg: DictConfig, device: torch.device) -> torch.dtype:

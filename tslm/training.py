@@ -294,6 +294,6 @@ def _check_judged(data: WindowData, patience: int) -> None:
     if all(batch.future.isnan().all() for batch in Batches(data.val, data.val_index)):
         raise ConfigError(
             f"early_stopping_patience={patience} needs observed values in the validation rows, and "
-            "all of them are missing. Give val_df or val_size with values, or leave "
-            "early_stopping_patience out."
+            "the windows that are looked at hold none. Give val_df or val_size with values, or "
+            "leave early_stopping_patience out."
         )
