@@ -199,6 +199,16 @@ def test_windows_without_a_value_cannot_stop_a_run(monkeypatch: pytest.MonkeyPat
     forecaster(max_steps=4).fit(frame)
 
 
+@pytest.mark.filterwarnings("ignore:The frame lacks")
+def test_a_validation_row_without_a_value_counts_for_nothing() -> None:
+    gap = series().ds == 110
+    frame = series().assign(y=lambda table: table.y.astype(float).mask(gap))
+    found = forecaster(max_steps=2, early_stopping_patience=2).fit(frame).history_
+    looks = found.val_mse.dropna()
+    assert len(looks) == 2
+    assert np.isfinite(looks).all()
+
+
 def test_a_model_that_forecasts_no_numbers_takes_no_place_from_good_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
