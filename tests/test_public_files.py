@@ -201,7 +201,7 @@ class TestIds:
 
     def test_an_empty_id_is_missing(self, tslm: Any) -> None:
         Path("d.csv").write_text("unique_id,ds,y\n,2024-01-01,1\na,2024-01-02,2\n")
-        assert "missing in 1 rows" in tslm("fit", "data=d.csv", "out=m", *LAST).err
+        assert "missing in 1 row" in tslm("fit", "data=d.csv", "out=m", *LAST).err
 
     def test_two_roles_of_one_column_are_refused(self) -> None:
         with pytest.raises(ConfigError, match="id_col and target_col both name 'y'"):

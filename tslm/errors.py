@@ -43,6 +43,11 @@ def naming(ids: Iterable[object], limit: int = 5) -> str:
     return ", ".join(map(repr, first[:limit])) + " and more" * (len(first) > limit)
 
 
+def counted(number: int, noun: str) -> str:
+    """Count things in a message: ``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def warn(message: str) -> None:
     """Warn at the line of the user that called tslm, however many calls lie between."""
     frame, depth, level = sys._getframe(), 1, 1

@@ -16,7 +16,7 @@ from tslm.ablation.findings import Findings
 from tslm.ablation.report import Ablation
 from tslm.backbones.fetch import is_hub_offline
 from tslm.drafts import place
-from tslm.errors import ConfigError, TslmError
+from tslm.errors import ConfigError, TslmError, counted
 from tslm.estimator import TSLMForecaster, load_estimator
 from tslm.trained import TrainedForecaster
 
@@ -206,7 +206,7 @@ def card(model: TrainedForecaster, findings: Findings | None = None, history: bo
         "",
         f"# {model.name}" + (f" on {body}" if body else ""),
         "",
-        f"Forecasts {model.h} steps from the {model.context_length_} before them, every "
+        f"Forecasts {counted(model.h, 'step')} from the {model.context_length_} before them, every "
         f"`{model.calendar_.freq}`; trained on {len(model.contexts_)} series, by tslm "
         f"{__version__}.",
         "",
@@ -238,7 +238,7 @@ def _results(model: TrainedForecaster) -> list[str]:
         return ["No rows were kept for validation, so there are no results."]
     rows = [f"| {entry.model} | {entry.mse:.4f} | {entry.mae:.4f} |" for entry in verdict.entries]
     return [
-        f"Validation, {verdict.windows} windows of the last rows of each series, standardised; "
+        f"Validation, {counted(verdict.windows, 'window')} of the last rows of each series, standardised; "
         "all but the first need no training:",
         "",
         "| | MSE | MAE |",

@@ -13,7 +13,7 @@ from tslm.adapters.base import Adapter
 from tslm.backbones.base import Backbone
 from tslm.decoders.base import Decoder
 from tslm.distribution import Distribution
-from tslm.errors import ConfigError, warn
+from tslm.errors import ConfigError, counted, warn
 from tslm.networks.base import Network
 from tslm.nn.anchors import anchors
 from tslm.nn.gate import share_kept
@@ -169,7 +169,7 @@ class ForecastModel(Network):
             self.gate.fill_(share)
             if not share:
                 warn(
-                    f"On {sum(map(len, asked))} validation windows no correction of "
+                    f"On {counted(sum(map(len, asked)), 'validation window')} no correction of "
                     f"{type(self.base).__name__} is sure to help: forecasts are its own."
                 )
 

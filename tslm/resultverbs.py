@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 
 from tslm import files, saving
 from tslm.baselines import BaselineForecaster
-from tslm.errors import ConfigError
+from tslm.errors import ConfigError, counted
 from tslm.estimator import TSLMForecaster, load_estimator
 from tslm.evaluation import evaluate as errors_of
 from tslm.plotting import plot_forecasts
@@ -31,7 +31,7 @@ def evaluate(cfg: DictConfig, say: Say) -> None:
     say(str(errors.to_string(index=False)))
     if cfg.out is not None:
         files.write_table(errors, cfg.out)
-        say(f"wrote {len(errors)} rows to {cfg.out}")
+        say(f"wrote {counted(len(errors), 'row')} to {cfg.out}")
 
 
 def plot(cfg: DictConfig, say: Say) -> None:

@@ -24,7 +24,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 import tslm.saving as saving
 from tslm.codeplots import plot_codes, plot_spectra, plot_transitions
-from tslm.errors import ConfigError, DataError, NotFittedError, warn
+from tslm.errors import ConfigError, DataError, NotFittedError, counted, warn
 from tslm.nn.burg import Autoregression
 from tslm.nn.codebook import FLAT, SPECIAL, Codebook
 from tslm.nn.frames import Estimator, Frames
@@ -417,7 +417,9 @@ def _checked(frames: Any) -> list[ndarray]:
         )
     short = [i for i, row in enumerate(rows) if len(row) < 4]
     if short:
-        raise DataError(f"Frame {short[0]} has {len(rows[short[0]])} steps, and needs at least 4.")
+        raise DataError(
+            f"Frame {short[0]} has {counted(len(rows[short[0]]), 'step')}, and needs at least 4."
+        )
     infinite = [i for i, row in enumerate(rows) if np.isinf(row).any()]
     if infinite:
         raise DataError(f"Frames {infinite[:5]} are infinite somewhere. NaN marks missing values.")

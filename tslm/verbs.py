@@ -15,7 +15,7 @@ from tslm.ablation.run import held_out
 from tslm.config import listed
 from tslm.data.benchmarks import load
 from tslm.data.competitions import is_competition
-from tslm.errors import ConfigError, TslmError
+from tslm.errors import ConfigError, TslmError, counted
 from tslm.estimator import TSLMForecaster, estimator_of, load_estimator
 from tslm.evaluation import evaluate as errors_of
 from tslm.resultverbs import evaluate, explain, plot, recalibrate
@@ -77,7 +77,7 @@ def predict(cfg: DictConfig, say: Say) -> None:
     )
     files.write_table(forecast, cfg.out)
     if cfg.verbose:
-        say(f"wrote {len(forecast)} rows to {cfg.out}")
+        say(f"wrote {counted(len(forecast), 'row')} to {cfg.out}")
 
 
 def _examples(cfg: DictConfig, id_col: Any = None) -> Any:
@@ -109,7 +109,7 @@ def backtest(cfg: DictConfig, say: Say) -> None:
     names = {name: getattr(model, name) for name in ("id_col", "time_col", "target_col")}
     errors = errors_of(table, model.renamed(frame.table), season, **names)
     say(str(errors.to_string(index=False)))
-    say(f"wrote {len(table)} rows to {cfg.out}")
+    say(f"wrote {counted(len(table), 'row')} to {cfg.out}")
 
 
 def benchmark(cfg: DictConfig, say: Say) -> None:

@@ -12,7 +12,7 @@ from tslm.calendar import Ints
 from tslm.data.panel import Panel
 from tslm.data.times import spread
 from tslm.data.windows import Batches, Windows
-from tslm.errors import warn
+from tslm.errors import counted, warn
 from tslm.scoring import score
 from tslm.types import Facts, Forecaster, Task
 
@@ -61,7 +61,7 @@ class Verdict:
         """
         if self.best is not None and not self.entries[0].mse < self.best.mse:
             warn(
-                f"On {self.windows} validation windows {self.entries[0].model} has MSE "
+                f"On {counted(self.windows, 'validation window')} {self.entries[0].model} has MSE "
                 f"{self.entries[0].mse:.4f} and the untrained {self.best.model} "
                 f"{self.best.mse:.4f}: {what} does not help here. See verdict_."
             )

@@ -182,7 +182,7 @@ def test_missing_weights_are_never_made_up(checkpoint: Checkpoint, tmp_path: Pat
     save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
     config = Path(checkpoint("llama")) / "config.json"
     (tmp_path / "config.json").write_text(config.read_text())
-    with pytest.raises(BackboneError, match=r"lacks 1 tensors .*layers\.0\.mlp\.up_proj"):
+    with pytest.raises(BackboneError, match=r"lacks 1 tensor .*layers\.0\.mlp\.up_proj"):
         load(str(tmp_path))
 
 

@@ -94,9 +94,7 @@ def test_missing_values_are_filled_within_their_series(missing: str, filled: lis
 def test_one_warning_names_series_with_gaps_and_none_comes_without() -> None:
     df = long()
     df.loc[8, "y"] = np.nan
-    with pytest.warns(
-        UserWarning, match=r"lacks 1 rows .* a value in 1 rows: series 'a', 'b'"
-    ) as w:
+    with pytest.warns(UserWarning, match=r"lacks 1 row .* a value in 1 row: series 'a', 'b'") as w:
         read(without(df, 2))
     assert len(w) == 1
     with warnings.catch_warnings():
@@ -181,8 +179,8 @@ def test_columns_may_have_other_names() -> None:
 @pytest.mark.parametrize(
     ("column", "row", "value", "message"),
     [
-        ("unique_id", 2, None, "'unique_id' is missing in 1 rows, the first of them row 2"),
-        ("ds", 3, pd.NaT, r"'ds' is missing \(NaT\) in 1 rows, the first of them row 3"),
+        ("unique_id", 2, None, "'unique_id' is missing in 1 row, the first of them row 2"),
+        ("ds", 3, pd.NaT, r"'ds' is missing \(NaT\) in 1 row, the first of them row 3"),
         ("y", 4, np.inf, r"infinite in series 'a' at 2024-01-05 00:00:00"),
         ("ds", 4, pd.Timestamp("2024-01-05 00:07"), r"1 of 40 .*'a' at 2024-01-05 00:07:00\.$"),
         ("ds", 0, pd.Timestamp("2023-12-31 00:07"), r"1 of 40 .*'a' at 2023-12-31 00:07:00\.$"),

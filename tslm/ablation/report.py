@@ -12,6 +12,7 @@ import pandas as pd
 from tslm.ablation.arms import CLAIMS, ITSELF
 from tslm.ablation.comparison import LEVEL, Effect, Verdict, compare, holm, pooled
 from tslm.ablation.run import Outcome
+from tslm.errors import counted
 from tslm.files import write_json, write_table, write_text
 
 SHOWN = {  # columns of the short table, and what they are called there
@@ -201,7 +202,7 @@ class Ablation:
             f"{self.seeds} seeds" if self.seeds > 1 else "one seed, so the verdicts are indicative"
         )
         return (
-            f"Budget {self.budget}, {runs}, {windows} windows. A difference counts from 1 % on, "
+            f"Budget {self.budget}, {runs}, {counted(windows, 'window')}. A difference counts from 1 % on, "
             "with 95 % confidence after Holm's correction. Intervals know that windows overlap and "
             "that seeds differ."
         )

@@ -12,7 +12,7 @@ from transformers.activations import NewGELUActivation
 
 from tslm.backbones.cards import Random
 from tslm.backbones.dequantise import quiet
-from tslm.errors import BackboneError, ConfigError
+from tslm.errors import BackboneError, ConfigError, counted
 from tslm.seeding import seeded
 
 Config = Any  # transformers has a class per architecture, with fields of its own
@@ -116,7 +116,7 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
     )
     if missing:
         raise BackboneError(
-            f"The checkpoint of {name!r} in {folder} lacks {len(missing)} tensors of its text "
+            f"The checkpoint of {name!r} in {folder} lacks {counted(len(missing), 'tensor')} of its text "
             f"body, such as {missing[0]}. It may be damaged."
         )
     return _fused(text)

@@ -14,7 +14,7 @@ from utilsforecast.validation import validate_format
 
 from tslm.calendar import Calendar, Ints, naming
 from tslm.data.stamps import Writing, parse_times
-from tslm.errors import DataError
+from tslm.errors import DataError, counted
 from tslm.tables import is_numeral
 
 Floats = npt.NDArray[np.float64]
@@ -122,7 +122,7 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
     """Number the series in the order of their sorted ids."""
     if (absent := ids.isna().to_numpy()).any():
         raise DataError(
-            f"The id column {column!r} is missing in {absent.sum()} rows, the first of them row "
+            f"The id column {column!r} is missing in {counted(absent.sum(), 'row')}, the first of them row "
             f"{absent.argmax()}. Fill it in or drop these rows."
         )
     codes, unique = pd.factorize(plain_ids(ids))

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tslm.calendar import Calendar, Ints, naming
-from tslm.errors import ConfigError, DataError
+from tslm.errors import ConfigError, DataError, counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -361,7 +361,7 @@ def as_numbers(name: str, values: pd.Series) -> Floats:
         ) from error
     if (infinite := np.isinf(numbers)).any():
         raise DataError(
-            f"The covariate {name!r} is infinite in {infinite.sum()} rows, the first of them "
+            f"The covariate {name!r} is infinite in {counted(infinite.sum(), 'row')}, the first of them "
             f"row {infinite.argmax()}. Replace these values, with NaN if they are unknown."
         )
     return numbers

@@ -22,7 +22,7 @@ from tslm.data.columns import Floats, parse_ids, parse_target, select
 from tslm.data.resample import settled
 from tslm.data.roles import check_single, identified
 from tslm.data.stamps import parse_times
-from tslm.errors import ConfigError, DataError, warn
+from tslm.errors import ConfigError, DataError, counted, warn
 from tslm.frequency import DAY, check_steps
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
@@ -342,7 +342,7 @@ class _Rows:
             mine = self.take(self.codes == worst)
             first, last = self.calendar.from_int(mine.time[[0, -1]])
             raise DataError(
-                f"Series {naming([self.ids[worst]])} has {len(mine.y)} rows but spans "
+                f"Series {naming([self.ids[worst]])} has {counted(len(mine.y), 'row')} but spans "
                 f"{lengths[worst]} steps of freq={self.calendar.freq!r}, from {first} to {last}. "
                 "Correct its dates, or pass a longer freq."
             )
@@ -455,12 +455,14 @@ def _lacking(extra: pd.DataFrame) -> dict[str, int]:
 
 def _announce(grid: _Rows, report: Report, missing: str) -> None:
     if report.covariates:
-        counts = ", ".join(f"{name!r} in {n}" for name, n in report.covariates.items())
-        warn(f"Covariates lack values, which count as ordinary ones: {counts} rows.")
+        counts = ", ".join(
+            f"{name!r} in {counted(n, 'row')}" for name, n in report.covariates.items()
+        )
+        warn(f"Covariates lack values, which count as ordinary ones: {counts}.")
     if not report.gaps + report.missing:
         return
-    rows = f"{report.gaps} rows between the first and the last of their series"
-    values = f"a value in {report.missing} rows"
+    rows = f"{counted(report.gaps, 'row')} between the first and the last of their series"
+    values = f"a value in {counted(report.missing, 'row')}"
     what = " and ".join([*([rows] if report.gaps else []), *([values] if report.missing else [])])
     if missing == "raise":
         raise DataError(

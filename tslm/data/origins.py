@@ -8,7 +8,7 @@ import pandas as pd
 
 from tslm.calendar import naming
 from tslm.data.frame import Frame
-from tslm.errors import DataError
+from tslm.errors import DataError, counted
 
 
 def origins(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[tuple[Any, Any, Any]]:
@@ -84,7 +84,7 @@ def check_lengths(frame: Frame, needed: int) -> None:
     lengths = np.diff(frame.offsets)
     if (short := lengths <= needed).any():
         raise DataError(
-            f"The backtest holds out {needed} rows of each series and needs at least one before "
+            f"The backtest holds out {counted(needed, 'row')} of each series and needs at least one before "
             f"them; too short: {naming(frame.ids[short])}. Set a smaller h, n_windows or "
             "step_size, or leave these series out."
         )

@@ -14,7 +14,7 @@ from pandas.api.types import is_datetime64_any_dtype
 from tslm.calendar import naming
 from tslm.data.columns import Columns
 from tslm.data.stamps import Writing, parse_times
-from tslm.errors import ConfigError, DataError, warn
+from tslm.errors import ConfigError, DataError, counted, warn
 
 USUAL = Columns()
 SOME = 50  # different texts that tell whether a column holds dates
@@ -213,7 +213,7 @@ def _joined(df: pd.DataFrame, parts: Sequence[str]) -> Any:
             )
         if (absent := df[name].isna().to_numpy()).any():
             raise DataError(
-                f"The id column {name!r} is missing in {absent.sum()} rows, the first of them row "
+                f"The id column {name!r} is missing in {counted(absent.sum(), 'row')}, the first of them row "
                 f"{absent.argmax()}. Fill it in or drop these rows."
             )
     codes, unique = pd.MultiIndex.from_frame(df[list(parts)]).factorize()

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from tslm.calendar import Calendar, Ints, chronological
-from tslm.errors import ConfigError, DataError, warn
+from tslm.errors import ConfigError, DataError, counted, warn
 
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[Any]  # integers or floats
@@ -91,7 +91,7 @@ def parse_times(
     absent = ds.isna().to_numpy()
     if absent.any():
         raise DataError(
-            f"The time column {column!r} is missing (NaT) in {absent.sum()} rows, the first of "
+            f"The time column {column!r} is missing (NaT) in {counted(absent.sum(), 'row')}, the first of "
             f"them row {absent.argmax()}. Fill it in or drop these rows."
         )
     series = np.zeros(len(ds), dtype=np.int64) if codes is None else codes
