@@ -424,6 +424,7 @@ def complete(cfg: DictConfig) -> DictConfig:
 
 def _check_own(cfg: DictConfig) -> None:
     """Check the settings that only some verbs have."""
+    _check_steps(cfg)
     for name in COUNTS & set(cfg):
         value = cfg[name]
         if value is not None and (not isinstance(value, int) or value is True or value < 1):
@@ -601,12 +602,17 @@ def checked(cfg: DictConfig) -> DictConfig:
     for (one, name), (other, same) in combinations(roles, 2):
         if name == same:
             raise ConfigError(f"{one} and {other} both name {name!r}. Name two columns.")
-    if not (cfg.freq is None and cfg.resample is None):
+    _check_steps(cfg)
+    _check_options(cfg)
+    return cfg
+
+
+def _check_steps(cfg: DictConfig) -> None:
+    """Check the distance of rows, and the grid they are put on."""
+    if "freq" in cfg and not (cfg.freq is None and cfg.resample is None):
         from tslm.frequency import check_steps  # pandas is slow to import
 
         check_steps(cfg.freq, cfg.resample)
-    _check_options(cfg)
-    return cfg
 
 
 def _check_options(cfg: DictConfig) -> None:

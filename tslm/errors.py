@@ -43,7 +43,7 @@ def naming(ids: Iterable[object], limit: int = 5) -> str:
     return ", ".join(map(repr, first[:limit])) + " and more" * (len(first) > limit)
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int | np.integer, noun: str) -> str:
     """Count things in a message: ``1 row``, ``2 rows``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 

@@ -238,8 +238,8 @@ def _results(model: TrainedForecaster) -> list[str]:
         return ["No rows were kept for validation, so there are no results."]
     rows = [f"| {entry.model} | {entry.mse:.4f} | {entry.mae:.4f} |" for entry in verdict.entries]
     return [
-        f"Validation, {counted(verdict.windows, 'window')} of the last rows of each series, standardised; "
-        "all but the first need no training:",
+        f"Validation, {counted(verdict.windows, 'window')} of the last rows of each series, "
+        "standardised; all but the first need no training:",
         "",
         "| | MSE | MAE |",
         "|---|---|---|",

@@ -61,7 +61,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         context_length: steps of a sentence.
         freq: distance of rows; None infers it.
         season_length: steps of the main season; None takes the frequency's.
-        id_col: column of series ids.
+        id_col: column of series ids, or the list of columns that name a series together.
         time_col: column of times.
         target_col: column of values.
         time_format: the way times are written, as the next two of ``TSLMForecaster``.
@@ -107,7 +107,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         context_length: int | None = None,
         freq: str | int | None = None,
         season_length: int | None = None,
-        id_col: str = "unique_id",
+        id_col: str | list[str] | None = "unique_id",
         time_col: str = "ds",
         target_col: str = "y",
         time_format: str | None = None,

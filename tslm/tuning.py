@@ -102,13 +102,14 @@ def tune(
         study = _opened(path / STUDY, turn)
         _claim(study, fingerprint, path)
     seed = model.get_params(deep=False)["random_state"]
+    said: set[str] = set()
     with _working(path) as worker:
         while (trial := _next(study, turn, worker, path, n_trials, seed, space)) is not None:
             candidate: TrainedForecaster = clone(model)
             candidate.set_params(**_parameters(trial.params))
             shown = "  ".join(f"{key}={value}" for key, value in trial.params.items())
             try:
-                candidate.fit(df, static_df=static_df, val_df=val_df)
+                _fit_quietly(candidate, said, df, static_df=static_df, val_df=val_df)
                 found: float | str = _error(candidate)
             except TslmError as error:
                 found = str(error)
@@ -129,6 +130,31 @@ def tune(
         reason = pruned[0].user_attrs["reason"] if pruned else "other processes have not ended."
         raise ConfigError(f"No point of the space could be fitted. The first says: {reason}")
     return study
+
+
+def _fit_quietly(model: TrainedForecaster, said: set[str], df: Any, **beside: Any) -> None:
+    """Fit a candidate, whose warnings are said once a study, whatever numbers are in them.
+
+    Args:
+        model: the candidate.
+        said: what has been said, without numbers.
+        df: the long frame.
+        beside: further frames.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        try:
+            model.fit(df, **beside)
+        finally:
+            texts = [str(one.message) for one in caught if one.category is UserWarning]
+            others = [one for one in caught if one.category is not UserWarning]
+    for one in others:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    for text in texts:
+        plain_text = NUMBERS.sub("", text)
+        if plain_text not in said:
+            said.add(plain_text)
+            warn(text)
 
 
 def _next(

@@ -49,7 +49,7 @@ LISTS = {
 }  # of such texts
 SHOWN = 80  # letters of a word in a message
 KEY = re.compile(r"[A-Za-z_][\w.+-]*")
-MARKED = re.compile(r"(\+|~)budget\.arms\.[\w+-]+")  # arms come and go, settings do not
+MARKED = re.compile(r"(\+|~)budget\.arms\.[^\s=.]+")  # arms come and go, settings do not
 QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.S)
 PIECE = re.compile(rf"\s*({QUOTED.pattern}|\[[^\]]*\]|[^,]*?)\s*,", re.S)
 

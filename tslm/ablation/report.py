@@ -202,9 +202,9 @@ class Ablation:
             f"{self.seeds} seeds" if self.seeds > 1 else "one seed, so the verdicts are indicative"
         )
         return (
-            f"Budget {self.budget}, {runs}, {counted(windows, 'window')}. A difference counts from 1 % on, "
-            "with 95 % confidence after Holm's correction. Intervals know that windows overlap and "
-            "that seeds differ."
+            f"Budget {self.budget}, {runs}, {counted(windows, 'window')}. A difference counts "
+            "from 1 % on, with 95 % confidence after Holm's correction. Intervals know that windows "
+            "overlap and that seeds differ."
         )
 
     @property

@@ -116,8 +116,8 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
     )
     if missing:
         raise BackboneError(
-            f"The checkpoint of {name!r} in {folder} lacks {counted(len(missing), 'tensor')} of its text "
-            f"body, such as {missing[0]}. It may be damaged."
+            f"The checkpoint of {name!r} in {folder} lacks {counted(len(missing), 'tensor')} of "
+            f"its text body, such as {missing[0]}. It may be damaged."
         )
     return _fused(text)
 

@@ -122,8 +122,8 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
     """Number the series in the order of their sorted ids."""
     if (absent := ids.isna().to_numpy()).any():
         raise DataError(
-            f"The id column {column!r} is missing in {counted(absent.sum(), 'row')}, the first of them row "
-            f"{absent.argmax()}. Fill it in or drop these rows."
+            f"The id column {column!r} is missing in {counted(absent.sum(), 'row')}, the first of "
+            f"them row {absent.argmax()}. Fill it in or drop these rows."
         )
     codes, unique = pd.factorize(plain_ids(ids))
     names = pd.Index(unique)

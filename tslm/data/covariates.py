@@ -361,8 +361,8 @@ def as_numbers(name: str, values: pd.Series) -> Floats:
         ) from error
     if (infinite := np.isinf(numbers)).any():
         raise DataError(
-            f"The covariate {name!r} is infinite in {counted(infinite.sum(), 'row')}, the first of them "
-            f"row {infinite.argmax()}. Replace these values, with NaN if they are unknown."
+            f"The covariate {name!r} is infinite in {counted(infinite.sum(), 'row')}, the first of "
+            f"them row {infinite.argmax()}. Replace these values, with NaN if they are unknown."
         )
     return numbers
 

@@ -84,7 +84,7 @@ def check_lengths(frame: Frame, needed: int) -> None:
     lengths = np.diff(frame.offsets)
     if (short := lengths <= needed).any():
         raise DataError(
-            f"The backtest holds out {counted(needed, 'row')} of each series and needs at least one before "
-            f"them; too short: {naming(frame.ids[short])}. Set a smaller h, n_windows or "
-            "step_size, or leave these series out."
+            f"The backtest holds out {counted(needed, 'row')} of each series and needs at "
+            f"least one before them; too short: {naming(frame.ids[short])}. Set a smaller h, "
+            "n_windows or step_size, or leave these series out."
         )

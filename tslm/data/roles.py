@@ -213,8 +213,8 @@ def _joined(df: pd.DataFrame, parts: Sequence[str]) -> Any:
             )
         if (absent := df[name].isna().to_numpy()).any():
             raise DataError(
-                f"The id column {name!r} is missing in {counted(absent.sum(), 'row')}, the first of them row "
-                f"{absent.argmax()}. Fill it in or drop these rows."
+                f"The id column {name!r} is missing in {counted(absent.sum(), 'row')}, the first "
+                f"of them row {absent.argmax()}. Fill it in or drop these rows."
             )
     codes, unique = pd.MultiIndex.from_frame(df[list(parts)]).factorize()
     keys = [json.dumps([_plain(value) for value in row], ensure_ascii=False) for row in unique]

@@ -91,8 +91,8 @@ def parse_times(
     absent = ds.isna().to_numpy()
     if absent.any():
         raise DataError(
-            f"The time column {column!r} is missing (NaT) in {counted(absent.sum(), 'row')}, the first of "
-            f"them row {absent.argmax()}. Fill it in or drop these rows."
+            f"The time column {column!r} is missing (NaT) in {counted(absent.sum(), 'row')}, the "
+            f"first of them row {absent.argmax()}. Fill it in or drop these rows."
         )
     series = np.zeros(len(ds), dtype=np.int64) if codes is None else codes
     return _Reader(column, writing or Writing(), series).read(ds.reset_index(drop=True))
