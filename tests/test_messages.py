@@ -1,9 +1,14 @@
 """Small words in messages: counts, and settings that are refused or named."""
 
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 
+from tslm import BaselineForecaster
 from tslm.config import complete, compose
-from tslm.errors import ConfigError, counted
+from tslm.errors import ConfigError, DataError, counted
 from tslm.verdict import Entry, Verdict
 
 
@@ -33,3 +38,32 @@ def test_an_arm_of_any_name_can_be_taken_away_and_added() -> None:
     arms = compose("verb/ablate", words).budget.arms
     assert arms["random:a/b@c"].claim == "body"
     assert arms["d+e"].claim == "design"
+
+
+DAYS = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=40), "sales": np.arange(40.0)})
+
+
+def test_a_missing_target_is_named_beside_the_columns_of_the_user() -> None:
+    with pytest.raises(DataError, match=r"no column 'sold'; it has 'ds', 'sales'\..*NAME"):
+        BaselineForecaster("last", h=2, target_col="sold").fit(DAYS)
+    with pytest.raises(
+        DataError, match=r"no column 'y'.*numbers: none; it has 'ds', 'sales'.*NAME"
+    ):
+        BaselineForecaster("last", h=2).fit(DAYS.assign(sales="x"))
+
+
+def test_covariates_that_were_changed_after_fit_are_not_saved(tmp_path: Path) -> None:
+    df = DAYS.rename(columns={"sales": "y"})
+    df = df.assign(price=np.arange(40) % 3, promotion=0)
+    model = BaselineForecaster("last", h=2, futr_exog=["price"], verbose=0).fit(df)
+    for name, value in (("futr_exog", ["promotion"]), ("futr_exog", None), ("calendar", True)):
+        before = model.get_params(deep=False)[name]
+        with pytest.raises(ConfigError, match=rf"{name} was changed from .* after fit"):
+            model.set_params(**{name: value}).save(tmp_path / "m")
+        model.set_params(**{name: before})
+    assert not (tmp_path / "m").exists()
+    model.save(tmp_path / "m")
+    assert BaselineForecaster.load(tmp_path / "m").futr_exog == ["price"]
+    plain = BaselineForecaster("last", h=2, verbose=0).fit(df)
+    with pytest.raises(ConfigError, match="futr_exog was changed from"):
+        plain.set_params(futr_exog=["price"]).save(tmp_path / "n")

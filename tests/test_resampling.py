@@ -86,6 +86,12 @@ def test_an_adapter_and_the_pretrainer_read_averages() -> None:
     taught = LiPCoTPretrainer(resample="h", **parts).fit([sensors()]).reader_.state_dict()
     other = LiPCoTPretrainer(**parts).fit([on_grid()]).reader_.state_dict()
     assert all(torch.equal(tensor, other[name]) for name, tensor in taught.items())
+    stores = [on_grid().assign(unique_id=name, shop=name, item="x") for name in "ab"]
+    one, several = (
+        LiPCoTPretrainer(id_col=names, **parts).fit([pd.concat(stores)]).reader_.state_dict()
+        for names in ("unique_id", ["shop", "item"])
+    )
+    assert all(torch.equal(tensor, several[name]) for name, tensor in one.items())
 
 
 def code(*words: str) -> Any:

@@ -88,3 +88,9 @@ def test_the_command_line_tunes(
     assert best["params"]["model.kernel"] in (3, 7)
     assert len(pd.read_csv(tmp_path / "tuned" / "trials.csv")) == 2
     assert f"model.kernel={best['params']['model.kernel']}" in said.out
+
+
+def test_what_every_trial_warns_of_is_said_once(df: pd.DataFrame, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="does not help here") as said:
+        tune(dlinear(), df, {"learning_rate": [1e-6, 2e-6, 3e-6]}, n_trials=3, folder=tmp_path)
+    assert sum("does not help here" in str(one.message) for one in said) == 1

@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from tslm.calendar import Calendar, Ints, naming
 from tslm.config import build, configure
 from tslm.conformal import ENOUGH, FEW, Calibration, check, stretch_of, wanted
 from tslm.data.align import aligned
+from tslm.data.covariates import Chosen
 from tslm.data.fewshot import first_rows
 from tslm.data.frame import Frame, Report
 from tslm.data.module import WindowData
@@ -225,6 +226,7 @@ class TrainedForecaster(LongFrameForecaster):
             rows = rows.without_series()
             effects = None if effects is None else effects.without_series()
         stored = rows.to_arrays()
+        self._check_covariates()
         named = {"time_col": self._columns().time, "target_col": self._columns().target}
         params = self.stored_params() | named
         params = {name: saving.plain(value) for name, value in params.items()}
@@ -250,6 +252,24 @@ class TrainedForecaster(LongFrameForecaster):
         learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
         weights = trained_state(self.forecaster_) | learnt
         saving.save(saving.Saved(facts, weights, arrays), path, overwrite)
+
+    def _check_covariates(self) -> None:
+        """Refuse parameters that name other covariates than ``fit`` has learnt from.
+
+        Raises:
+            ConfigError: naming the first one.
+        """
+        named = self._chosen()
+        learnt = Chosen() if self.effects_ is None else self.effects_.design.chosen
+        if not named and not learnt:
+            return
+        settings = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
+        for name, now, then in zip(settings, astuple(named), astuple(learnt), strict=True):
+            if now != then:
+                raise ConfigError(
+                    f"{name} was changed from {plain(then)!r} to {plain(now)!r} after fit. Fit "
+                    "again, or set it back."
+                )
 
     @classmethod
     def load(

@@ -6,6 +6,7 @@ Install with ``pip install tslm[tune]``. https://optuna.org
 import hashlib
 import json
 import math
+import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,7 @@ from sklearn.base import clone
 
 from tslm.config import unknown_key
 from tslm.data.frame import Frame
-from tslm.errors import ConfigError, DataError, TslmError
+from tslm.errors import ConfigError, DataError, TslmError, warn
 from tslm.kinds import to_pandas
 from tslm.saving import plain
 from tslm.spec import refuse_nested
@@ -143,18 +144,14 @@ def _fit_quietly(model: TrainedForecaster, said: set[str], df: Any, **beside: An
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        try:
-            model.fit(df, **beside)
-        finally:
-            texts = [str(one.message) for one in caught if one.category is UserWarning]
-            others = [one for one in caught if one.category is not UserWarning]
-    for one in others:
-        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-    for text in texts:
-        plain_text = NUMBERS.sub("", text)
-        if plain_text not in said:
-            said.add(plain_text)
-            warn(text)
+        model.fit(df, **beside)
+    for one in caught:
+        kind = re.sub(r"\d+", "", str(one.message))
+        if one.category is not UserWarning:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+        elif kind not in said:
+            said.add(kind)
+            warn(str(one.message))
 
 
 def _next(

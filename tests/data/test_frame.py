@@ -172,7 +172,7 @@ def test_columns_may_have_other_names() -> None:
     df = long().rename(columns={"unique_id": "shop", "ds": "day", "y": "sales"})
     got = read_frame(df, Columns("shop", "day", "sales"))
     assert list(got.table) == ["unique_id", "ds", "y"]
-    refuse(df, r"no column 'ds'; it has 'shop', 'day', 'sales'.* pass time_col=")
+    refuse(df, r"no column 'ds'; it has 'shop', 'day', 'sales'.* Pass time_col=NAME")
     refuse(long().rename(columns={"ds": "Ds"}), r"Did you mean time_col='Ds'\?")
 
 

@@ -203,8 +203,8 @@ class Ablation:
         )
         return (
             f"Budget {self.budget}, {runs}, {counted(windows, 'window')}. A difference counts "
-            "from 1 % on, with 95 % confidence after Holm's correction. Intervals know that windows "
-            "overlap and that seeds differ."
+            "from 1 % on, with 95 % confidence after Holm's correction. Intervals know that "
+            "windows overlap and that seeds differ."
         )
 
     @property

@@ -55,14 +55,23 @@ class Columns:
         return replace(self, writing=writing)
 
 
-def select(df: Any, columns: Columns, extra: Sequence[str] = ()) -> pd.DataFrame:
-    """The three columns and some more."""
+def select(
+    df: Any, columns: Columns, extra: Sequence[str] = (), made: Sequence[str] = ()
+) -> pd.DataFrame:
+    """The three columns and some more.
+
+    Args:
+        df: a long frame.
+        columns: of it.
+        extra: further ones.
+        made: those that are not the user's own, which messages do not name.
+    """
     if not isinstance(df, pd.DataFrame):
         hint = "call .to_pandas() on it" if type(df).__module__.startswith("polars") else "make one"
         raise DataError(f"The data are a {type(df).__name__}, not a pandas DataFrame: {hint}.")
     wanted = [columns.id, columns.time, columns.target]
     for argument, name in zip(("id_col", "time_col", "target_col"), wanted, strict=True):
-        _check_column(df, argument, name)
+        _check_column(df, argument, name, [name for name in df.columns if name not in made])
     check_covariates(df, extra, wanted)
     if df.empty:
         raise DataError("The frame is empty: it has columns but no rows.")
@@ -97,18 +106,18 @@ def check_covariates(
         raise DataError(f"{title} has no column {name!r}.{hint} It has {has}.")
 
 
-def _check_column(df: pd.DataFrame, argument: str, name: str) -> None:
+def _check_column(df: pd.DataFrame, argument: str, name: str, own: Sequence[Any]) -> None:
     copies = int((df.columns == name).sum())
     if copies == 1:
         return
     if copies:
         raise DataError(f"The frame has {copies} columns {name!r}. Keep one of them.")
-    names = {str(column).lower(): str(column) for column in df.columns}
+    names = {str(column).lower(): str(column) for column in own}
     close = get_close_matches(name.lower(), names, n=1)
     guess = f" Did you mean {argument}={names[close[0]]!r}?" if close else ""
     raise DataError(
-        f"The frame has no column {name!r}; it has {naming(map(str, df.columns), 20)}.{guess} "
-        f"Rename it, or pass {argument}=."
+        f"The frame has no column {name!r}; it has {naming(names.values(), 20) or 'no others'}."
+        f"{guess} Pass {argument}=NAME with the name of one of them, or rename it."
     )
 
 

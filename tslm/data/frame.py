@@ -147,7 +147,7 @@ def read_frame(
     check_steps(freq, resample)
     others = list(dict.fromkeys([*extra, *words]))
     whole = identified(df, columns)
-    raw = select(whole, columns, others)
+    raw = select(whole, columns, others, _made(df, whole))
     if on_duplicate == "raise":
         check_single(df, whole, columns)
     codes, ids = parse_ids(raw[columns.id], columns.id)
@@ -398,6 +398,13 @@ class _Rows:
         table = pd.DataFrame(columns, copy=False)
         validate_format(table)
         return Frame(pd.concat([table, beside], axis=1), self.calendar, report)
+
+
+def _made(given: Any, whole: Any) -> list[Any]:
+    """The columns that a frame has been given beside the user's own."""
+    if not isinstance(given, pd.DataFrame):
+        return []
+    return [name for name in whole.columns if name not in (*given.columns, *given.index.names)]
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -285,7 +285,8 @@ def _unclear(
         words.append(_typed("time_col", [*times, *whole, "NAME"][:1]))
     if lacks_target:
         others = [name for name in values if _typed("time_col", [name]) not in words]
-        text += f" Columns of numbers: {naming(others, 20) or 'none'}."
+        none = f"none; it has {naming(df.columns, 20)}"
+        text += f" Columns of numbers: {naming(others, 20) or none}."
         words.append(_typed("target_col", [*others, "NAME"][:1]))
         several = len(others) > 1 and not words[0].lstrip('"').startswith("id_col")
     text += f" Say what you mean: {' '.join(words)}."
