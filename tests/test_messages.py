@@ -52,6 +52,7 @@ def test_a_missing_target_is_named_beside_the_columns_of_the_user() -> None:
         BaselineForecaster("last", h=2).fit(DAYS.assign(sales="x"))
 
 
+@pytest.mark.filterwarnings("ignore:On the last training windows")
 def test_covariates_that_were_changed_after_fit_are_not_saved(tmp_path: Path) -> None:
     df = DAYS.rename(columns={"sales": "y"})
     df = df.assign(price=np.arange(40) % 3, promotion=0)

@@ -94,7 +94,7 @@ class Calendar:
             names: the ids.
             freq: the frequency, where it is known.
         """
-        wall = self.count(times) if self.dated else times
+        wall = replace(self, freq="D").count(times) if self.dated else times
         if freq is not None:
             name = _canonical(freq, self.dated)
             return replace(self, freq=from_any_day(name, wall) if self.dated else name)

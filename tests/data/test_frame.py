@@ -313,3 +313,13 @@ def test_a_later_frame_of_another_frequency_is_refused_by_both_names() -> None:
     assert read(long(1), calendar=calendar).calendar.freq == "D"
     with pytest.warns(UserWarning, match="The frame lacks"):
         read(long(9).drop(index=[2, 3, 5]), calendar=calendar)
+
+
+@pytest.mark.parametrize(("rows", "freq"), [("MS", "D"), ("D", "h"), ("W-SUN", "D"), ("QS", "MS")])
+def test_a_frequency_finer_than_the_rows_is_refused(rows: str, freq: str) -> None:
+    refuse(
+        long(25, freq=rows), rf"freq='{freq}' is finer than the rows.*pass freq='{rows}", freq=freq
+    )
+    mixed = pd.concat([long(25, ("a",), rows), long(25, ("b",), freq)])
+    with pytest.warns(UserWarning, match="The frame lacks"):
+        assert read(mixed, freq=freq).calendar.freq == freq

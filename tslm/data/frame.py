@@ -284,6 +284,8 @@ class _Rows:
         if known is not None and (off.any() or (len(apart) > 2 and apart.min() > 1)):
             self._check_spacing(known)
         self._check_on_grid(off, counts, known, asked)
+        if asked and self.calendar.phase is None and len(apart) > 2 and apart.min() > 1:
+            self._refuse_finer()
         lengths = steps[np.append(starts[1:], len(steps)) - 1] + 1
         total = int(lengths.sum())
         if total == len(self.y):
@@ -334,6 +336,22 @@ class _Rows:
         raise DataError(
             f"{off.sum()} of {len(off)} rows are off the grid of freq={freq!r}{advice}. The first: "
             f"series {self.places(off)}."
+        )
+
+    def _refuse_finer(self) -> None:
+        """Refuse a frequency of which no two rows are one step apart, but for gaps it would make.
+
+        Raises:
+            DataError: naming the frequency of the rows, where they have one.
+        """
+        clock = self.calendar
+        try:
+            own = clock.spaced(self.time, self.codes, self.ids, None).freq
+        except DataError:
+            return
+        raise DataError(
+            f"freq={clock.freq!r} is finer than the rows, of which no two are one step apart: most "
+            f"steps would be gaps. Leave freq out, or pass freq={own!r}."
         )
 
     def _check_density(self, lengths: Ints, total: int) -> None:
