@@ -609,7 +609,12 @@ def checked(cfg: DictConfig) -> DictConfig:
 
 def _check_steps(cfg: DictConfig) -> None:
     """Check the distance of rows, and the grid they are put on."""
-    if "freq" in cfg and not (cfg.freq is None and cfg.resample is None):
+    if "freq" not in cfg:
+        return
+    for field in fields(RunConfig):
+        if field.name in ("freq", "resample") and not fits(cfg[field.name], field.type):
+            raise ConfigError(f"{field.name}={cfg[field.name]!r} must be {said(field.type)}.")
+    if not (cfg.freq is None and cfg.resample is None):
         from tslm.frequency import check_steps  # pandas is slow to import
 
         check_steps(cfg.freq, cfg.resample)
