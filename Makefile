@@ -32,18 +32,18 @@ test-all: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
 
 hostile-models: .venv/.ready
-	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile_models 250
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.campaigns.test_hostile_models 250
 
 # on a computer that has an accelerator; at most eight minutes
 gpu: .venv/.ready
-	CUBLAS_WORKSPACE_CONFIG=:4096:8 TSLM_GPU_LOG=docs/results/gpu.json timeout 480 $(BIN)/python -m pytest -q -m gpu tests/test_gpu.py
+	CUBLAS_WORKSPACE_CONFIG=:4096:8 TSLM_GPU_LOG=docs/results/gpu.json timeout 480 $(BIN)/python -m pytest -q -m gpu tests/contract/test_gpu.py
 
 hostile: .venv/.ready
-	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.test_hostile 20000
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.campaigns.test_hostile_frames 20000
 
 # how often an ablation of equal arms calls one better, simulated; docs/controls.md has the tables
 error-rates: .venv/.ready
-	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.ablation.error_rates
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.evaluation.ablation.error_rates
 
 check: lint type imports test
 
@@ -62,7 +62,7 @@ imports: .venv/.ready
 	$(BIN)/lint-imports --no-cache
 
 golden: setup
-	TSLM_GOLDEN=write $(BIN)/python -m pytest tests/test_golden.py
+	TSLM_GOLDEN=write $(BIN)/python -m pytest tests/contract/test_golden.py
 
 notebooks: .venv/.ready
 	$(BIN)/jupytext --sync notebooks/*.py
@@ -89,7 +89,7 @@ $(CONFORMANCE)/.ready: pyproject.toml
 # without our own types: sktime looks at signatures; with scikit-learn's checks of the array API
 conformance: $(CONFORMANCE)/.ready
 	SCIPY_ARRAY_API=1 OMP_NUM_THREADS=1 $(CONFORMANCE)/bin/python -m pytest -q tests/conformance \
-	  -o addopts="--strict-markers -p no:cacheprovider"
+	  -o addopts="--import-mode=importlib --strict-markers -p no:cacheprovider"
 
 docs: .venv/.ready
 	$(BIN)/mkdocs build --strict

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tslm import LiPCoTTokenizer, TSLMForecaster
-from tslm.data.benchmarks import load
+from tslm.data.datasets.benchmarks import load
 
 PICTURES = Path(__file__).parent / "pictures"
 

@@ -21,7 +21,7 @@
 import os
 
 from tslm import TSLMForecaster
-from tslm.data.benchmarks import load
+from tslm.data.datasets.benchmarks import load
 
 # The default is a real LLM, SmolLM2-135M. Tests of this notebook set TSLM_NOTEBOOK_BACKBONE=tiny.
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"

@@ -23,9 +23,9 @@ import os
 import pandas as pd
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.data.benchmarks import load
-from tslm.evaluation import evaluate
-from tslm.resultplots import plot_backtest, plot_errors
+from tslm.data.datasets.benchmarks import load
+from tslm.evaluation.metrics.backtest import evaluate
+from tslm.plots.results import plot_backtest, plot_errors
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")

@@ -23,8 +23,8 @@
 import os
 
 from tslm import TSLMForecaster
-from tslm.data.benchmarks import load
-from tslm.resultplots import plot_ablation
+from tslm.data.datasets.benchmarks import load
+from tslm.plots.results import plot_ablation
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")

@@ -22,8 +22,8 @@
 import os
 
 from tslm import TSLMForecaster
-from tslm.data.benchmarks import load
-from tslm.evaluation import evaluate
+from tslm.data.datasets.benchmarks import load
+from tslm.evaluation.metrics.backtest import evaluate
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")

@@ -23,7 +23,7 @@ import os
 import numpy as np
 
 from tslm import LiPCoTTokenizer, TSLMForecaster
-from tslm.data.benchmarks import load
+from tslm.data.datasets.benchmarks import load
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")
@@ -66,7 +66,7 @@ codes = tokenizer.transform(frames)
 codes[:5]
 
 # %%
-from tslm.codeplots import plot_codes, plot_transitions  # noqa: E402
+from tslm.plots.codes import plot_codes, plot_transitions  # noqa: E402
 
 plot_codes(series[:480], np.arange(0, 480, 24), codes[:20], 24)
 

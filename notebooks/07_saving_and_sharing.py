@@ -24,8 +24,8 @@ import tempfile
 from pathlib import Path
 
 from tslm import DataError, TSLMForecaster
-from tslm.data.benchmarks import load
-from tslm.hub import HubModel, pull
+from tslm.data.datasets.benchmarks import load
+from tslm.interfaces.hub import HubModel, pull
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")
@@ -60,7 +60,7 @@ weights.write_bytes(whole)
 # %% [markdown]
 # ## Sharing
 #
-# `tslm.hub.push(model, "me/sales")` uploads the folder to the Hugging Face hub with a card, and
+# `tslm.interfaces.hub.push(model, "me/sales")` uploads the folder to the Hugging Face hub with a card, and
 # `pull("me/sales", download=True)` gets it. The repository is private, unless `private=False`;
 # `history=False` leaves the rows of the series at home. Here the "hub" is a folder.
 

@@ -27,7 +27,7 @@ from pathlib import Path
 import pandas as pd
 
 from tslm import TSLMForecaster
-from tslm.data.benchmarks import load
+from tslm.data.datasets.benchmarks import load
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "100")
@@ -40,7 +40,7 @@ frame.to_parquet(HOME / "oil.parquet")
 
 def tslm(line):
     """What `tslm LINE` says in a terminal."""
-    command = [sys.executable, "-m", "tslm.cli", *line.split()]
+    command = [sys.executable, "-m", "tslm.interfaces.cli.main", *line.split()]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True)
     print((done.stdout + done.stderr).strip())
 

@@ -21,7 +21,7 @@
 import os
 
 from tslm import TSLMForecaster
-from tslm.data.benchmarks import load
+from tslm.data.datasets.benchmarks import load
 
 BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 import torch
-from architectures import ARCHITECTURES
 from hypothesis import settings
 from transformers import AutoConfig, AutoModel
 
-from tslm.adapters.autotimes import AutoTimes
-from tslm.backbones import building
-from tslm.backbones.huggingface import load
-from tslm.decoders.segment import SegmentDecoder
-from tslm.model import ForecastModel
-from tslm.types import Batch, Task
+from tests.architectures import ARCHITECTURES
+from tslm.core.types import Batch, Task
+from tslm.models.adapters.autotimes import AutoTimes
+from tslm.models.backbones import build as building
+from tslm.models.backbones.huggingface import load
+from tslm.models.decoders.segment import SegmentDecoder
+from tslm.models.forecast_model import ForecastModel
 
 settings.register_profile("tslm", deadline=None, derandomize=True)
 settings.load_profile("tslm")

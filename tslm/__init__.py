@@ -4,38 +4,38 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tslm.baselines import BaselineForecaster as BaselineForecaster
-    from tslm.classifier import TSLMClassifier as TSLMClassifier
+    from tslm.core.errors import BackboneError as BackboneError
+    from tslm.core.errors import ConfigError as ConfigError
+    from tslm.core.errors import DataError as DataError
+    from tslm.core.errors import NotFittedError as NotFittedError
+    from tslm.core.errors import TslmError as TslmError
+    from tslm.core.spec import Spec as Spec
     from tslm.data.wide import to_long as to_long
-    from tslm.errors import BackboneError as BackboneError
-    from tslm.errors import ConfigError as ConfigError
-    from tslm.errors import DataError as DataError
-    from tslm.errors import NotFittedError as NotFittedError
-    from tslm.errors import TslmError as TslmError
-    from tslm.estimator import TSLMForecaster as TSLMForecaster
-    from tslm.evaluation import evaluate as evaluate
-    from tslm.pretraining import LiPCoTPretrainer as LiPCoTPretrainer
-    from tslm.regressor import TSLMWindowRegressor as TSLMWindowRegressor
-    from tslm.spec import Spec as Spec
-    from tslm.tokenizer import LiPCoTTokenizer as LiPCoTTokenizer
+    from tslm.estimators.baseline_forecaster import BaselineForecaster as BaselineForecaster
+    from tslm.estimators.lipcot.classifier import TSLMClassifier as TSLMClassifier
+    from tslm.estimators.lipcot.pretrainer import LiPCoTPretrainer as LiPCoTPretrainer
+    from tslm.estimators.lipcot.tokenizer import LiPCoTTokenizer as LiPCoTTokenizer
+    from tslm.estimators.tslm_forecaster import TSLMForecaster as TSLMForecaster
+    from tslm.estimators.window_regressor import TSLMWindowRegressor as TSLMWindowRegressor
+    from tslm.evaluation.metrics.backtest import evaluate as evaluate
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "TSLMForecaster": "estimator",
-    "BaselineForecaster": "baselines",
-    "LiPCoTTokenizer": "tokenizer",
-    "LiPCoTPretrainer": "pretraining",
-    "TSLMClassifier": "classifier",
-    "TSLMWindowRegressor": "regressor",
-    "Spec": "spec",
-    "evaluate": "evaluation",
+    "TSLMForecaster": "estimators.tslm_forecaster",
+    "BaselineForecaster": "estimators.baseline_forecaster",
+    "LiPCoTTokenizer": "estimators.lipcot.tokenizer",
+    "LiPCoTPretrainer": "estimators.lipcot.pretrainer",
+    "TSLMClassifier": "estimators.lipcot.classifier",
+    "TSLMWindowRegressor": "estimators.window_regressor",
+    "Spec": "core.spec",
+    "evaluate": "evaluation.metrics.backtest",
     "to_long": "data.wide",
-    "TslmError": "errors",
-    "ConfigError": "errors",
-    "DataError": "errors",
-    "BackboneError": "errors",
-    "NotFittedError": "errors",
+    "TslmError": "core.errors",
+    "ConfigError": "core.errors",
+    "DataError": "core.errors",
+    "BackboneError": "core.errors",
+    "NotFittedError": "core.errors",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -19,13 +19,13 @@ import pandas as pd
 import torch
 from sklearn.base import clone
 
-from tslm.backbones.huggingface import load
-from tslm.errors import ConfigError, NotFittedError
-from tslm.model import ForecastModel
-from tslm.networks.base import Network
-from tslm.spec import Spec
-from tslm.trained import TrainedForecaster
-from tslm.types import Batch
+from tslm.core.errors import ConfigError, NotFittedError
+from tslm.core.spec import Spec
+from tslm.core.types import Batch
+from tslm.estimators.fitting import TrainedForecaster
+from tslm.models.backbones.huggingface import load
+from tslm.models.forecast_model import ForecastModel
+from tslm.models.network import Network
 
 SMALL = {
     "h": 6,
@@ -135,7 +135,7 @@ def check_any_horizon_can_be_forecast(subject: Subject) -> None:
 
 def check_series_are_forecast_alone(subject: Subject) -> None:
     """Neither company nor the order of rows changes a forecast."""
-    if subject.fitted.forecaster_.joint:
+    if subject.fitted.forecaster_.multivariate:
         return  # it reads all series together, and says so
     shuffled = subject.frame.sample(frac=1, random_state=0)
     together = subject.values(subject.fitted.predict(shuffled))
@@ -168,7 +168,7 @@ def check_gaps_and_short_series_are_fine(subject: Subject) -> None:
     frame = frame.drop(index=frame.index[30:40])
     few = frame[frame.unique_id == "b"].tail(3).assign(unique_id="short")
     frame = pd.concat([frame, few], ignore_index=True)
-    if subject.fitted.forecaster_.joint:
+    if subject.fitted.forecaster_.multivariate:
         return  # series read together are as long as each other
     ahead = subject.values(subject.fit(frame).predict())
     assert len(ahead) == 24
@@ -177,7 +177,7 @@ def check_gaps_and_short_series_are_fine(subject: Subject) -> None:
 
 def check_series_never_seen_can_be_forecast(subject: Subject) -> None:
     """``predict(df)`` continues series that were not there in ``fit``."""
-    if subject.fitted.forecaster_.joint:
+    if subject.fitted.forecaster_.multivariate:
         return  # its series are those of fit
     new = walks().assign(unique_id=lambda frame: "new " + frame.unique_id)
     assert np.isfinite(subject.values(subject.fitted.predict(new))).all()
@@ -217,9 +217,9 @@ def check_every_weight_is_trained(subject: Subject) -> None:
     model = subject.fitted.forecaster_
     if not isinstance(model, Network):
         return
-    length, joint = subject.fitted.context_length_, model.joint
+    length, multivariate = subject.fitted.context_length_, model.multivariate
     dice = torch.Generator().manual_seed(0)
-    rows = torch.randn(8, length + model.step, 3 if joint else 1, generator=dice).cumsum(1)
+    rows = torch.randn(8, length + model.step, 3 if multivariate else 1, generator=dice).cumsum(1)
     hours = 3600 * (470_000 + torch.arange(length + model.step)).repeat(8, 1)
     model.prepare(hours[0])
     model.zero_grad()

@@ -19,11 +19,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.ablation.comparison import Errors, compare, pooled
-from tslm.ablation.run import held_out
-from tslm.config import choices
-from tslm.scoring import WindowErrors, score
-from tslm.trained import TrainedForecaster
+from tslm.core.config import choices
+from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.validation.window_errors import WindowErrors, score
+from tslm.evaluation.ablation.comparison import Errors, compare, pooled
+from tslm.evaluation.ablation.run import held_out
 
 FOLDER = Path(os.environ.get("TSLM_DATA", "data"))
 

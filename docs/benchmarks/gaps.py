@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from tslm import TSLMForecaster
-from tslm.config import choices
-from tslm.data.benchmarks import load
+from tslm.core.config import choices
+from tslm.data.datasets.benchmarks import load
 
 DAY = 24
 SHARES = (0.05, 0.2, 0.5)

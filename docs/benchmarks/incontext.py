@@ -24,10 +24,10 @@ import numpy as np
 import pandas as pd
 
 from tslm import Spec, TSLMForecaster
-from tslm.config import compose
-from tslm.data.competitions import Competition, load
-from tslm.files import write_json
-from tslm.metrics import smape
+from tslm.core.config import compose
+from tslm.core.files import write_json
+from tslm.data.datasets.competitions import Competition, load
+from tslm.evaluation.metrics.competition import smape
 
 KINDS = ("yearly", "quarterly", "monthly", "other")
 STEPS = 200

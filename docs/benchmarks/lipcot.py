@@ -21,18 +21,18 @@ from scipy.signal import resample
 from torch import Tensor
 
 from tslm import LiPCoTPretrainer, LiPCoTTokenizer, Spec, TSLMForecaster
-from tslm.assembly import assemble, task_of
-from tslm.benchmark import trial
-from tslm.calendar import Calendar
-from tslm.config import configure
-from tslm.data.benchmarks import Benchmark, load
-from tslm.decoders.filters import FilterDecoder
-from tslm.model import ForecastModel
-from tslm.nn.codebook import SPECIAL, itakura, per_power
-from tslm.nn.latent import cepstrum
-from tslm.nn.mixture import FilterMixture, calibrated, coverage
-from tslm.scoring import score
-from tslm.types import Batch, Context, Outlook
+from tslm.core.calendar import Calendar
+from tslm.core.config import configure
+from tslm.core.types import Batch, Context, FilterForecasts
+from tslm.data.datasets.benchmarks import Benchmark, load
+from tslm.estimators.validation.window_errors import score
+from tslm.evaluation.protocols.long_horizon import trial
+from tslm.models.assembly import assemble, task_of
+from tslm.models.decoders.filter_mixture import FilterMixture, calibrated, coverage
+from tslm.models.decoders.filters import FilterDecoder
+from tslm.models.forecast_model import ForecastModel
+from tslm.models.layers.latent import cepstrum
+from tslm.models.layers.lpc.codebook import SPECIAL, itakura, per_power
 
 L, H = 512, 96
 SETS = ("etth1", "etth2")
@@ -41,7 +41,7 @@ SETS = ("etth1", "etth2")
 class Read(NamedTuple):
     """Windows as filters see them, and what follows, in normalised units; all in float64."""
 
-    outlook: Outlook
+    outlook: FilterForecasts
     truth: Tensor
     spread: Tensor  # of a window, to bring errors back to the scale of the set
 
@@ -83,7 +83,7 @@ def read(model: ForecastModel, data: Benchmark, part: str, stride: int = 1) -> I
         yield Read(outlook, truth.movedim(1, 2).flatten(0, 1), spread.flatten())
 
 
-def means(outlook: Outlook, level: Tensor | float = 0.0) -> Tensor:
+def means(outlook: FilterForecasts, level: Tensor | float = 0.0) -> Tensor:
     """What the own filter and each code expect about a level, ``[S, K + 1, H]``."""
     level = torch.as_tensor(level).expand(len(outlook.state))[:, None]
     codes = torch.einsum("sp,kph->skh", outlook.state - level, outlook.responses)
@@ -130,7 +130,7 @@ def oracles() -> None:
         print(f"{name}: {text} (every 7th window)", flush=True)
 
 
-def mixture(model: ForecastModel, outlook: Outlook) -> FilterMixture:
+def mixture(model: ForecastModel, outlook: FilterForecasts) -> FilterMixture:
     """The untrained mixture."""
     assert isinstance(model.decoder, FilterDecoder)
     hidden = outlook.state.new_zeros(len(outlook.state), 1, model.backbone.width)

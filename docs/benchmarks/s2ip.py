@@ -17,7 +17,7 @@ def gpt2(folder: Path) -> None:
     import torch
     from transformers import GPT2Config, GPT2Model
 
-    from tslm.backbones import building
+    from tslm.models.backbones import build as building
 
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=50257, n_embd=768, n_head=12, n_layer=LAYERS)
@@ -39,7 +39,14 @@ def main(words: Sequence[str] | None = None) -> None:
         maker.join()
         verb = ["speed", "adapter=s2ip", f"backbone={folder}", f"n_layers={LAYERS}", "h=96"]
         verb += ["context_length=512", f"batch_size={asked.batch_size}", f"rounds={asked.rounds}"]
-        command = [sys.executable, "-m", "tslm.cli", *verb, "sentences=0", f"out={out}"]
+        command = [
+            sys.executable,
+            "-m",
+            "tslm.interfaces.cli.main",
+            *verb,
+            "sentences=0",
+            f"out={out}",
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found = json.loads(out.read_text())
     found["config"]["backbone"] = "a random body the size of GPT-2"

@@ -21,8 +21,8 @@ import pandas as pd
 from scipy.special import ndtri
 
 from tslm import BaselineForecaster, DataError, TSLMForecaster
-from tslm.config import compose
-from tslm.data.competitions import load
+from tslm.core.config import compose
+from tslm.data.datasets.competitions import load
 
 H, SEASON = 12, 12
 LEVELS = (80, 95)

@@ -61,11 +61,11 @@ class Work:
 
 def ours(shapes: Shapes, windows: Tensor) -> Work:
     """Time-LLM of tslm as its yaml has it, trained as ``tslm fit`` trains it."""
-    from tslm.assembly import assemble, settle
-    from tslm.config import compose
-    from tslm.speed import operations
-    from tslm.training import Recipe, trained_weights
-    from tslm.types import Batch, Facts, Task
+    from tslm.core.config import compose
+    from tslm.core.types import Batch, Facts, Task
+    from tslm.estimators.training.module import Recipe, trained_weights
+    from tslm.evaluation.speed import operations
+    from tslm.models.assembly import assemble, settle
 
     words = ["adapter=time_llm", f"backbone={shapes.llm}", f"n_layers={shapes.n_layers}"]
     words += [f"h={shapes.horizon}", f"context_length={shapes.context}"]

@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from sides import Shapes
 
-from tslm.backbones import building, store
-from tslm.data.benchmarks import Benchmark, load
-from tslm.speed import product_rate
+from tslm.data.datasets.benchmarks import Benchmark, load
+from tslm.evaluation.speed import product_rate
+from tslm.models.backbones import build as building
+from tslm.models.backbones.weights import resolve as store
 
 CONTEXT, HORIZON = 512, 96
 OURS, PEER = "ours", "neuralforecast"

@@ -27,11 +27,11 @@ import pandas as pd
 import torch
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.config import compose
-from tslm.data.competitions import Competition
-from tslm.data.competitions import load as competition
-from tslm.intervals import Beside
-from tslm.nn.laws.quantile import DEFAULT
+from tslm.core.config import compose
+from tslm.data.datasets.competitions import Competition
+from tslm.data.datasets.competitions import load as competition
+from tslm.uncertainty.distributions.quantile import DEFAULT
+from tslm.uncertainty.requested_columns import ForecastColumns
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,8 @@ ENTRANTS = [
     Entrant("LiPCoT, point, residual", {"adapter": "lipcot"}),
     Entrant("LiPCoT, point, adaptive, renewed", {"adapter": "lipcot", "conformal": "adaptive"}),
     Entrant(
-        "LiPCoT, flatten, quantile", {"adapter": "lipcot", "decoder": "flatten", "law": "quantile"}
+        "LiPCoT, flatten, quantile",
+        {"adapter": "lipcot", "decoder": "flatten", "distribution": "quantile"},
     ),
     Entrant("S2IP, quantile", {"adapter": "s2ip", "decoder": "quantile"}),
     Entrant("TimeLLM, quantile", {"adapter": "time_llm", "decoder": "quantile"}),
@@ -181,7 +182,7 @@ def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, 
 def scores(found: pd.DataFrame) -> dict[str, float]:
     """wQL, coverage of 80 and 95 percent, and the absolute error of the point in units of wQL."""
     found = found.dropna(subset=["y"])
-    columns = Beside.of("it", found.columns).quantiles
+    columns = ForecastColumns.of("it", found.columns).quantiles
     loss = sum(
         (share - (found.y < found[column])) * (found.y - found[column])
         for share, column in columns.items()

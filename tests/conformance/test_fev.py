@@ -13,7 +13,7 @@ import datasets
 import fev
 
 from tslm import TSLMForecaster
-from tslm.compat.fev import TSLMModel
+from tslm.interfaces.fev import TSLMModel
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FAST: dict[str, Any] = {"backbone": "tiny", "max_steps": 5, "accelerator": "cpu", "verbose": 0}

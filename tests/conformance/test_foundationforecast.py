@@ -52,7 +52,7 @@ def df() -> pd.DataFrame:
 def test_it_forecasts_beside_others(df: pd.DataFrame) -> None:
     from foundationforecast import FoundationForecast
 
-    from tslm.compat.foundationforecast import TSLM
+    from tslm.interfaces.foundationforecast import TSLM
 
     fitted = TSLMForecaster(base="profile", random_state=0, h=7, **FAST).fit(df)
     models = [TSLM(TSLMForecaster(random_state=0, **FAST)), TSLM(fitted, alias="Ready")]
@@ -63,7 +63,7 @@ def test_it_forecasts_beside_others(df: pd.DataFrame) -> None:
 
 
 def test_its_backtest_works(df: pd.DataFrame) -> None:
-    from tslm.compat.foundationforecast import TSLM
+    from tslm.interfaces.foundationforecast import TSLM
 
     table = TSLM(TSLMForecaster(random_state=0, **FAST)).cross_validation(df, h=7, n_windows=2)
     assert list(table.columns) == ["unique_id", "ds", "cutoff", "y", "TSLM"]
@@ -71,7 +71,7 @@ def test_its_backtest_works(df: pd.DataFrame) -> None:
 
 
 def test_covariates_are_refused(df: pd.DataFrame) -> None:
-    from tslm.compat.foundationforecast import TSLM
+    from tslm.interfaces.foundationforecast import TSLM
 
     with pytest.raises(ConfigError, match="Future covariates are not available"):
         TSLM().forecast(df, h=7, X_df=df)

@@ -11,7 +11,7 @@ pytest.importorskip("sktime", reason="sktime is not installed: make conformance"
 from sktime.datasets import load_airline
 from sktime.utils.estimator_checks import check_estimator
 
-from tslm.compat.sktime import TSLMForecaster
+from tslm.interfaces.sktime import TSLMForecaster
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FAST: dict[str, Any] = {"backbone": "tiny", "max_steps": 2, "accelerator": "cpu"}

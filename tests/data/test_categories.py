@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tslm.data import covariates
-from tslm.data.covariates import as_texts
+from tslm.data import column_values
+from tslm.data.column_values import as_texts
 
 
 def test_each_category_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Any] = []
-    monkeypatch.setattr(covariates, "_text", lambda value: read.append(value) or str(value))
+    monkeypatch.setattr(column_values, "_text", lambda value: read.append(value) or str(value))
     for dtype in ("str", "object", "category"):
         found = as_texts("sky", pd.Series(["sun", "rain", None] * 100, dtype=dtype))
         assert found[:3].tolist() == ["sun", "rain", None]

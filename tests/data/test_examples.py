@@ -15,9 +15,9 @@ from sklearn.base import clone
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
-from tslm.calendar import Calendar
+from tslm.core.calendar import Calendar
 from tslm.data import examples
-from tslm.data.competitions import Competition
+from tslm.data.datasets.competitions import Competition
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from utilsforecast.preprocessing import fill_gaps
 
-from tslm.calendar import Calendar
+from tslm.core.calendar import Calendar
+from tslm.core.errors import ConfigError, DataError
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
-from tslm.errors import ConfigError, DataError
 
 
 def long(n: int = 6, ids: tuple[Any, ...] = ("a", "b"), freq: str = "D") -> pd.DataFrame:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tslm.calendar import Calendar
-from tslm.data.ahead import looked_up
+from tslm.core.calendar import Calendar
+from tslm.core.errors import ConfigError, DataError
+from tslm.data.covariates.future import looked_up
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
-from tslm.errors import ConfigError, DataError
 
 pytestmark = pytest.mark.filterwarnings("ignore:The frame lacks")
 ZONES = [None, "Europe/Berlin", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo"]

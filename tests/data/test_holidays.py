@@ -4,8 +4,8 @@ import pytest
 from holidays import country_holidays
 
 from tslm import BaselineForecaster
-from tslm.calendar import Calendar
-from tslm.data.covariates import holidays
+from tslm.core.calendar import Calendar
+from tslm.data.covariates.encoding import holidays
 
 US = country_holidays("US", years=range(2009, 2025))
 

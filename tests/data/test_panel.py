@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import torch
 
+from tslm.core.errors import DataError
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
-from tslm.errors import DataError
 
 
 def frame(series: dict[object, list[float]]) -> Frame:

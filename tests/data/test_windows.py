@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tslm.calendar import Calendar
+from tslm.core.calendar import Calendar
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import EpochWindows, RandomWindows, Windows, final_batches, final_contexts

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from tslm.calendar import naming
+from tslm.core.calendar import naming
+from tslm.core.errors import DataError
 from tslm.data.frame import Frame
-from tslm.errors import DataError
 
 
 def aligned(frame: Frame) -> Frame:

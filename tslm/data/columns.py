@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pandas as pd
 from utilsforecast.validation import validate_format
 
-from tslm.calendar import Calendar, Ints, naming
-from tslm.data.stamps import Writing, parse_times
-from tslm.errors import DataError, counted
-from tslm.tables import is_numeral
+from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.csv_tables import is_numeral
+from tslm.core.errors import DataError, counted
+from tslm.data.time_column import Writing, parse_times
 
 Floats = npt.NDArray[np.float64]
 

@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.calendar import naming
+from tslm.core.calendar import naming
+from tslm.core.errors import ConfigError, DataError
+from tslm.core.types import Batch
 from tslm.data.panel import Panel
-from tslm.errors import ConfigError, DataError
-from tslm.types import Batch
 
 FLOOR = 0.1  # least spread a stretch is compared by, as adapters have it
 QUERIES, STRETCHES = 256, 2**14  # contexts and stretches that are compared at once
@@ -37,54 +37,56 @@ class Examples:
     time: Int[Tensor, "n E"]
 
     @classmethod
-    def of(cls, source: str | Panel, panel: Panel, room: int, context_length: int) -> "Examples":
+    def of(
+        cls, source: str | Panel, panel: Panel, example_length: int, context_length: int
+    ) -> "Examples":
         """Examples for each series of a panel.
 
         Args:
             source: "first" or "similar" rows of the series themselves, or others to look in.
             panel: the series to forecast.
-            room: rows of an example, see ``Forecaster.room``.
+            example_length: rows of an example, see ``Forecaster.example_length``.
             context_length: rows of a context with its example.
 
         Raises:
             ConfigError: if there is no room, or the source is unknown.
             DataError: if a series, or what is given, is too short.
         """
-        if not room:
+        if not example_length:
             raise ConfigError(
                 "This model reads a context as one stretch, so examples cannot stand in it. Choose "
                 "an autoregressive adapter, such as autotimes, without a base, and a "
                 "context_length of at least three segments (adapter.patch_len)."
             )
         if isinstance(source, Panel):
-            return cls.given(panel, source, room, context_length)
+            return cls.given(panel, source, example_length, context_length)
         own = {"first": cls.first, "similar": cls.similar}
         if source not in own:
             raise ConfigError(
                 f"examples={source!r} is unknown. Choose one of {', '.join(own)}, or give series."
             )
-        return own[source](panel, room, context_length)
+        return own[source](panel, example_length, context_length)
 
     @classmethod
-    def first(cls, panel: Panel, room: int, context_length: int) -> "Examples":
-        """The first ``room`` rows of each series, as published.
+    def first(cls, panel: Panel, example_length: int, context_length: int) -> "Examples":
+        """The first ``example_length`` rows of each series, as published.
 
         Raises:
             DataError: if a series has no row besides a context.
         """
         _check_lengths(panel, context_length)
-        rows = torch.from_numpy(panel.offsets[:-1, None]) + torch.arange(room)
+        rows = torch.from_numpy(panel.offsets[:-1, None]) + torch.arange(example_length)
         return cls(panel.values[rows], panel.time[rows])
 
     @classmethod
-    def similar(cls, panel: Panel, room: int, context_length: int) -> "Examples":
-        """The ``room`` rows of each series, before its context, that begin most like that.
+    def similar(cls, panel: Panel, example_length: int, context_length: int) -> "Examples":
+        """Take the rows of each series, before its context, that begin most like the context.
 
         Raises:
             DataError: if a series has no row besides a context.
         """
         _check_lengths(panel, context_length)
-        shapes = _recent(panel, context_length - room)
+        shapes = _recent(panel, context_length - example_length)
         rows = _starts(panel, context_length)
         series = _series(panel)[rows]
         distance = torch.cat(
@@ -95,38 +97,40 @@ class Examples:
         )
         order = np.lexsort((distance.numpy(), series.numpy()))  # the first of the nearest
         first = order[np.searchsorted(series.numpy(), np.arange(len(panel)))]
-        return cls._of(shapes, panel, rows[first], room)
+        return cls._of(shapes, panel, rows[first], example_length)
 
     @classmethod
-    def given(cls, panel: Panel, library: Panel, room: int, context_length: int) -> "Examples":
-        """The ``room`` rows of a library that begin most like the context of each series.
+    def given(
+        cls, panel: Panel, library: Panel, example_length: int, context_length: int
+    ) -> "Examples":
+        """The ``example_length`` rows of a library that begin most like the context of each series.
 
         Rows of a series of the same id count only before that context.
 
         Raises:
             DataError: if the library has no such rows for a series.
         """
-        recent = context_length - room
+        recent = context_length - example_length
         shapes = _recent(panel, recent)
-        rows = _starts(library, room)
+        rows = _starts(library, example_length)
         begin = panel.time[np.maximum(panel.offsets[1:] - recent, panel.offsets[:-1])]
         same = torch.from_numpy(panel.ids.get_indexer(library.ids))[_series(library)[rows]]
-        barred = torch.where(library.time[rows + room - 1] >= begin[same], same, -1)
+        barred = torch.where(library.time[rows + example_length - 1] >= begin[same], same, -1)
         best, distance = _nearest(shapes, library, rows, barred)
         if (without := torch.isinf(distance).numpy()).any():
             raise DataError(
-                f"examples have no {room} rows in a row that could stand before the contexts of "
-                f"series {naming(panel.ids[without])}; rows of the same id count only before the "
-                "context. Give longer examples, or of other series."
+                f"examples have no {example_length} rows in a row that could stand before the "
+                f"contexts of series {naming(panel.ids[without])}; rows of the same id count only "
+                "before the context. Give longer examples, or of other series."
             )
-        return cls._of(shapes, library, best, room)
+        return cls._of(shapes, library, best, example_length)
 
     @classmethod
     def _of(
-        cls, shapes: "_Shapes", library: Panel, begins: Int[Tensor, " n"], room: int
+        cls, shapes: "_Shapes", library: Panel, begins: Int[Tensor, " n"], example_length: int
     ) -> "Examples":
         """Stretches at the level, and with the spread, of the contexts they resemble."""
-        rows = begins[:, None] + torch.arange(room)
+        rows = begins[:, None] + torch.arange(example_length)
         found = _begun(library, begins, shapes)
         level, spread, own_level, own_spread = (
             part[:, None] for part in (shapes.level, shapes.spread, found.level, found.spread)

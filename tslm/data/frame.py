@@ -16,14 +16,14 @@ import numpy.typing as npt
 import pandas as pd
 from utilsforecast.validation import validate_format
 
-from tslm.calendar import Calendar, Freq, Ints, chronological, naming
+from tslm.core.calendar import Calendar, Freq, Ints, chronological, naming
+from tslm.core.errors import ConfigError, DataError, counted, warn
+from tslm.core.frequency import DAY, check_steps
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import Floats, parse_ids, parse_target, select
 from tslm.data.resample import settled
 from tslm.data.roles import check_single, identified
-from tslm.data.stamps import parse_times
-from tslm.errors import ConfigError, DataError, counted, warn
-from tslm.frequency import DAY, check_steps
+from tslm.data.time_column import parse_times
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
 OnDuplicate = Literal["raise", "first", "last", "mean"]

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tslm.calendar import naming
+from tslm.core.calendar import naming
+from tslm.core.errors import DataError, counted
 from tslm.data.frame import Frame
-from tslm.errors import DataError, counted
 
 
 def origins(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[tuple[Any, Any, Any]]:

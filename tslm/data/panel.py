@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.calendar import Ints, naming
+from tslm.core.calendar import Ints, naming
+from tslm.core.errors import DataError
 from tslm.data.frame import Frame
-from tslm.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,7 +36,7 @@ class Stored(NamedTuple):
     ids: dict[str, Any]
 
 
-class Lead(NamedTuple):
+class LaggedEffect(NamedTuple):
     """What covariates known up to a row say of the steps after it.
 
     Args:
@@ -60,7 +60,7 @@ class Lead(NamedTuple):
         curves = self.curves(self.horizon, 1).shape[1] if self.horizon > 0 else 0
         return self.amplitude.shape == (rows, curves) and bool(self.amplitude.isfinite().all())
 
-    def part(self, share: float) -> "Lead":
+    def part(self, share: float) -> "LaggedEffect":
         """Only a share of it."""
         return self._replace(amplitude=self.amplitude * share)
 
@@ -98,7 +98,7 @@ class Panel:
     loc: Floats
     spread: Floats
     step: Ints
-    lead: Lead | None = None
+    lead: LaggedEffect | None = None
     ahead: Float[Tensor, "n H"] | None = None
     ordinary: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
     statics: pd.DataFrame | None = None
@@ -266,7 +266,7 @@ class Panel:
             raise DataError("The saved ids must have a type that ids can have.")
         lead = None
         if "lead" in arrays:
-            lead = Lead(torch.tensor(arrays["lead"]), int(arrays["lead.horizon"][0]))
+            lead = LaggedEffect(torch.tensor(arrays["lead"]), int(arrays["lead.horizon"][0]))
         panel = cls(
             values=torch.tensor(arrays["values"]),
             time=torch.tensor(arrays["time"]),

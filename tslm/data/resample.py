@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tslm.calendar import Calendar, Ints, chronological
-from tslm.data.covariates import as_numbers, is_number
+from tslm.core.calendar import Calendar, Ints, chronological
+from tslm.data.column_values import as_numbers, is_number
 
 
 def one_a_step(table: pd.DataFrame, step: Ints, averaged: Sequence[str] = ()) -> pd.DataFrame:

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
-from tslm.calendar import naming
+from tslm.core.calendar import naming
+from tslm.core.errors import ConfigError, DataError, counted, warn
 from tslm.data.columns import Columns
-from tslm.data.stamps import Writing, parse_times
-from tslm.errors import ConfigError, DataError, counted, warn
+from tslm.data.time_column import Writing, parse_times
 
 USUAL = Columns()
 SOME = 50  # different texts that tell whether a column holds dates

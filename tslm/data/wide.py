@@ -5,11 +5,11 @@ from typing import Any
 
 import pandas as pd
 
-from tslm.calendar import naming
+from tslm.core.calendar import naming
+from tslm.core.errors import DataError
 from tslm.data.columns import check_covariates
+from tslm.data.interchange import Kind, to_pandas
 from tslm.data.roles import USUAL, dated, numeric, opened
-from tslm.errors import DataError
-from tslm.kinds import Kind, to_pandas
 
 
 def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | None = None) -> Any:

@@ -13,9 +13,9 @@ from einops import rearrange
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from tslm.calendar import Calendar, Ints
+from tslm.core.calendar import Calendar, Ints
+from tslm.core.types import Batch
 from tslm.data.panel import Panel
-from tslm.types import Batch
 
 Array = npt.NDArray[Any]
 
@@ -44,7 +44,7 @@ class Windows:
         stop: end of the rows of each series that may be targets; its length if None.
         stride: rows between neighbouring windows of a series.
         min_context: rows of context a window must have.
-        joint: a window holds all series at once, each a channel; they must be aligned.
+        multivariate: a window holds all series at once, each a channel; they must be aligned.
     """
 
     def __init__(
@@ -57,15 +57,15 @@ class Windows:
         stop: Ints | None = None,
         stride: int = 1,
         min_context: int = 1,
-        joint: bool = False,
+        multivariate: bool = False,
     ) -> None:
         first = np.zeros(len(panel), dtype=np.int64) if start is None else start
         end = panel.lengths if stop is None else np.minimum(stop, panel.lengths)
         last = end - future_length
         lower = np.maximum(first, np.minimum(context_length, last)).clip(min_context)
         count = ((last - lower) // stride + 1).clip(0)
-        count[1:] *= not joint
-        self._set(panel, context_length, future_length, stride, joint)
+        count[1:] *= not multivariate
+        self._set(panel, context_length, future_length, stride, multivariate)
         self._runs(np.arange(len(panel)), lower, count)
 
     @classmethod
@@ -77,7 +77,7 @@ class Windows:
         *,
         context_length: int,
         future_length: int,
-        joint: bool = False,
+        multivariate: bool = False,
     ) -> "Windows":
         """The windows at given places, in their order.
 
@@ -87,21 +87,21 @@ class Windows:
             position: row of its first target, inside its series.
             context_length: rows of context, L.
             future_length: rows of target, F.
-            joint: a window holds all series at once; ``series`` is then 0.
+            multivariate: a window holds all series at once; ``series`` is then 0.
         """
         room = torch.from_numpy(panel.lengths)[series] - future_length
         assert bool(((position >= 0) & (position <= room)).all()), "a window leaves its series"
         windows = cls.__new__(cls)
-        windows._set(panel, context_length, future_length, 1, joint)
+        windows._set(panel, context_length, future_length, 1, multivariate)
         windows._runs(series.numpy(), position.numpy(), np.ones(len(series), dtype=np.int64))
         return windows
 
     def _set(
-        self, panel: Panel, context_length: int, future_length: int, stride: int, joint: bool
+        self, panel: Panel, context_length: int, future_length: int, stride: int, multivariate: bool
     ) -> None:
-        assert not joint or len(set(panel.lengths.tolist())) == 1, "series are not aligned"
+        assert not multivariate or len(set(panel.lengths.tolist())) == 1, "series are not aligned"
         self.panel = panel
-        self.channels = len(panel) if joint else 1
+        self.channels = len(panel) if multivariate else 1
         self.context_length = context_length
         self.future_length = future_length
         self.stride = stride
@@ -189,7 +189,7 @@ def final_contexts(
     context_length: int,
     horizon: int,
     series: Int[Tensor, " N"] | None = None,
-    joint: bool = False,
+    multivariate: bool = False,
 ) -> Batch:
     """The last context of each series and the times to forecast; ``future`` is empty.
 
@@ -199,12 +199,17 @@ def final_contexts(
         context_length: rows of context, L.
         horizon: steps after the last row, H; ``time`` has L + H columns.
         series: numbers of the series, all if None.
-        joint: all series in one window; ``series`` is then 0.
+        multivariate: all series in one window; ``series`` is then 0.
     """
     chosen = torch.arange(len(panel)) if series is None else series
     position = torch.from_numpy(panel.lengths)[chosen]
     windows = Windows.at(
-        panel, chosen, position, context_length=context_length, future_length=0, joint=joint
+        panel,
+        chosen,
+        position,
+        context_length=context_length,
+        future_length=0,
+        multivariate=multivariate,
     )
     batch = windows.cut(torch.arange(len(windows)))
     last = panel.time[torch.from_numpy(panel.offsets[1:])[chosen] - 1]
@@ -219,20 +224,20 @@ def final_batches(
     context_length: int,
     horizon: int,
     batch_size: int,
-    joint: bool = False,
+    multivariate: bool = False,
 ) -> Iterator[tuple[Int[Tensor, " N"], Batch]]:
     """`final_contexts` of all series, ``batch_size`` at a time, with the numbers of the series."""
     every = torch.arange(len(panel))
-    for series in every[:1].split(1) if joint else every.split(batch_size):
+    for series in every[:1].split(1) if multivariate else every.split(batch_size):
         batch = final_contexts(
             panel,
             calendar,
             context_length=context_length,
             horizon=horizon,
             series=series,
-            joint=joint,
+            multivariate=multivariate,
         )
-        yield every if joint else series, batch
+        yield every if multivariate else series, batch
 
 
 class Batches:

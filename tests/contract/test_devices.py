@@ -1,0 +1,236 @@
+"""Whatever is fitted on an accelerator works there, and where others moved theirs meanwhile."""
+
+import pickle
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tests.contract.pretended import AWAY, HOME, Pretended, pretended
+from tslm import (
+    BaselineForecaster,
+    LiPCoTPretrainer,
+    Spec,
+    TSLMClassifier,
+    TSLMForecaster,
+    TSLMWindowRegressor,
+)
+from tslm.core.calendar import Calendar
+from tslm.core.config import choices, configure
+from tslm.core.errors import ConfigError
+from tslm.core.types import Batch, Facts
+from tslm.evaluation.ablation.probes import Probed
+from tslm.models.assembly import assemble, settle, task_of
+from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.weights.catalog import controls
+from tslm.models.forecast_model import ForecastModel
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:On .* validation windows"),
+    pytest.mark.filterwarnings("ignore:.*windows"),
+]
+H = 6
+FAST = {"h": H, "backbone": "tiny", "max_steps": 1, "batch_size": 8, "context_length": 24}
+FAST |= {"val_size": 12, "verbose": 0, "random_state": 0}
+
+
+def series() -> pd.DataFrame:
+    y = np.random.default_rng(0).normal(size=240).cumsum()
+    ds = np.tile(pd.date_range("2020", periods=120, freq="D"), 2)
+    return pd.DataFrame({"unique_id": np.repeat(["a", "b"], 120), "ds": ds, "y": y})
+
+
+def forecaster(adapter: str = "autotimes", **options: Any) -> TSLMForecaster:
+    parts = {"autotimes": {"patch_len": H}, "lipcot": {"order": 4, "n_codes": 8}}
+    spec = Spec(adapter, **parts.get(adapter, {}) | options.pop("options", {}))
+    return TSLMForecaster(**FAST | {"adapter": spec} | options)
+
+
+@pytest.fixture(scope="module")
+def away() -> Iterator[Pretended]:
+    """A device that is not the CPU, and what ``accelerator="auto"`` finds."""
+    with pytest.MonkeyPatch.context() as patch, pretended(patch) as mode:
+        yield mode
+
+
+def place(mode: Pretended, model: torch.nn.Module) -> set[torch.device]:
+    return {mode.place(x) for x in [*model.parameters(), *model.buffers()]}
+
+
+def test_a_forgotten_tensor_is_found(away: Pretended) -> None:
+    there = torch.ones(3, device=AWAY)
+    assert (there.device, (2 * there).device) == (AWAY, AWAY)
+    assert (there[1:].to("cpu") + torch.ones(2)).device == HOME
+    with pytest.raises(RuntimeError, match="same device"):
+        there + torch.ones(3)
+    with pytest.raises(TypeError, match="can't convert"):
+        there.numpy()
+    with pytest.raises(RuntimeError, match="same device"):
+        torch.nn.Linear(3, 2)(there)
+    assert torch.nn.Linear(3, 2).to(AWAY)(there).sum().device == AWAY
+
+
+FITS: list[dict[str, Any]] = [
+    {"decoder": "quantile", "early_stopping_patience": 1},
+    {"decoder": "student_t", "conformal": "none", "rollout": "cached"},
+    {"decoder": "mixture", "conformal": "cqr", "options": {"timestamps": "numeric"}},
+    {"adapter": "time_llm", "base": "profile_ar", "options": {"prototypes": "words"}},
+    {"adapter": "time_llm", "freeze": "full", "options": {"prototypes": "vocabulary"}},
+    {"adapter": "s2ip", "decoder": "quantile", "options": {"anchors": "vocabulary"}},
+    {"adapter": "s2ip", "backbone": "random:tiny", "base": "ridge", "decoder": "fold"},
+    {"adapter": "lipcot", "early_stopping_patience": 1},
+    {"adapter": "lipcot", "options": {"codes": "bigram"}, "freeze": "lora"},
+    {"backbone": "none:tiny", "options": {"timestamps": "text"}},
+]
+
+
+@pytest.mark.parametrize("options", FITS, ids=str)
+def test_what_was_fitted_elsewhere_forecasts_saves_and_loads(
+    options: dict[str, Any], away: Pretended, cache: Path, tmp_path: Path
+) -> None:
+    model = forecaster(**options).fit(series())
+    assert place(away, model.model_) == {AWAY}
+    ahead = model.predict(h=2 * H, level=[80])
+    model.predict(num_samples=2)
+    model.save(tmp_path / "m")
+    again = TSLMForecaster.load(tmp_path / "m")
+    assert place(away, again.model_) == {AWAY}
+    pd.testing.assert_frame_equal(again.predict(h=2 * H, level=[80]), ahead)
+
+
+def assembled(adapter: Any = "autotimes", **values: Any) -> ForecastModel:
+    plain = {"backbone": "tiny", "h": H, **values}
+    cfg = configure({"adapter": adapter, "freeze": plain.pop("freeze", "strict")}, plain)
+    cfg = settle(cfg, Facts(H, 1, 48))
+    with torch.random.fork_rng(devices=[]):
+        return assemble(cfg, task_of(cfg, 1, Calendar("h"))).eval()
+
+
+@pytest.mark.parametrize("kind", sorted(controls()))
+def test_every_control_is_where_the_model_is(kind: str, away: Pretended, walks: Any) -> None:
+    load("tiny", device=AWAY)  # the shared body is elsewhere already
+    batch: Batch = walks(context=24)
+    model = assembled(Spec("autotimes", patch_len=H), backbone=f"{kind}:tiny", context_length=24)
+    here = model.forecast(batch.past, batch.time, 2 * H)
+    model.to(AWAY)
+    model.loss(Batch(*(x.to(AWAY) for x in batch[:3]))).backward()
+    there = model.forecast(batch.past, batch.time, 2 * H)
+    assert there.device == HOME
+    torch.testing.assert_close(there, here)
+
+
+@pytest.mark.parametrize("kind", ["spectral", "vocabulary", "words"])
+def test_words_come_from_a_body_that_is_elsewhere(kind: str, away: Pretended, walks: Any) -> None:
+    batch: Batch = walks(context=24)
+    spec = Spec("time_llm", prototypes=kind, n_prototypes=8, prompt="none")
+    model = assembled(spec, context_length=24)
+    assert place(away, model.adapter) == {HOME}
+    assert away.is_away(model.backbone.lexicon.words)
+    model.loss(batch).backward()
+    model.forecast(batch.past, batch.time, H)
+
+
+@pytest.fixture(scope="module")
+def fitted(away: Pretended) -> TSLMForecaster:
+    """A forecaster that was fitted elsewhere."""
+    return forecaster().fit(series())
+
+
+PROBES = ["shuffle_all", "shuffle_half", "swap_halves", "reverse", "shuffle_patches:6"]
+PROBES += ["mask:0.5", "noise:0.1"]
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_every_probe_disturbs_what_is_read_elsewhere(
+    probe: str, fitted: TSLMForecaster, walks: Any
+) -> None:
+    batch = walks(context=24)
+    Probed(fitted.forecaster_, probe).forecast(batch.past, batch.time, H)
+
+
+@pytest.mark.parametrize("name", sorted(choices("model")))
+def test_every_baseline_is_fitted_and_forecasts_elsewhere(
+    name: str, away: Pretended, tmp_path: Path
+) -> None:
+    options = {"h": H, "max_steps": 1, "val_size": 12, "verbose": 0, "random_state": 0}
+    try:
+        model = BaselineForecaster(name, **options).fit(series())
+    except ConfigError as error:
+        pytest.skip(str(error))
+    model.predict(h=2 * H, level=[80])
+    model.save(tmp_path / "m")
+    BaselineForecaster.load(tmp_path / "m").predict(num_samples=2)
+
+
+def test_a_classifier_a_regressor_and_a_pretrainer_read_with_the_body_that_is_elsewhere(
+    away: Pretended, fitted: TSLMForecaster, tmp_path: Path
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(12, 1, 200))
+    kind = np.repeat([0, 1], 6)
+    small = {"order": 4, "n_codes": 8, "backbone": "tiny"}
+    TSLMClassifier(**small).fit(noise, kind).predict(noise)
+    quick = {"width": 8, "n_layers": 1, "epochs": 1, "pretrain_epochs": 1}
+    TSLMClassifier("bert", **small | quick).fit(noise, kind).predict(noise)
+    windows = noise[:, 0, :30]
+    adapter = Spec("autotimes", patch_len=H)
+    regressor = TSLMWindowRegressor(adapter=adapter, backbone="tiny", max_steps=1, verbose=0)
+    regressor.fit(windows[:, :24], windows[:, 24:]).predict(windows[:, :24])
+    codes = Spec("lipcot", order=4, n_codes=8, frame_length=7)
+    for freeze in ("strict", "full"):
+        teacher = LiPCoTPretrainer(
+            adapter=codes, backbone="tiny", max_steps=1, verbose=0, freeze=freeze
+        )
+        teacher.fit([series()]).score(series())
+        teacher.save(tmp_path / freeze)
+    fitted.predict()  # whose body nobody has moved
+
+
+def test_nobody_moves_a_shared_body(away: Pretended, fitted: TSLMForecaster) -> None:
+    ahead = fitted.predict()
+    other = forecaster(accelerator="cpu").fit(series())
+    assert place(away, other.model_) == {HOME}
+    third = forecaster().fit(series())
+    assert third.model_.backbone is fitted.model_.backbone
+    third.model_.to(HOME)
+    third.model_.to(torch.float64)
+    assert place(away, fitted.model_) == {AWAY}
+    pd.testing.assert_frame_equal(fitted.predict(), ahead)
+
+
+def test_training_leaves_the_model_there_so_that_what_follows_is_computed_there(
+    away: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[torch.device]] = []
+    plain = ForecastModel.forecast
+
+    def forecast(self: ForecastModel, *words: Any) -> Any:
+        seen.append(place(away, self))
+        return plain(self, *words)
+
+    monkeypatch.setattr(ForecastModel, "forecast", forecast)
+    forecaster(base="ridge").fit(series())
+    assert len(seen) >= 3  # gate, intervals, verdict
+    assert all(places == {AWAY} for places in seen)
+
+
+@pytest.mark.parametrize("copy", [deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("adapter", ["autotimes", "time_llm"])
+def test_copies_and_pickles_hold_no_body_and_read_the_same_one(adapter: str, copy: Any) -> None:
+    model = forecaster(adapter, accelerator="cpu").fit(series())
+    assert b"transformers.models" not in pickle.dumps(model)
+    again = copy(model)
+    assert again.model_.backbone is model.model_.backbone
+    pd.testing.assert_frame_equal(again.predict(), model.predict())
+
+
+def test_a_thawed_body_goes_with_its_copy() -> None:
+    model = forecaster(freeze="norms", accelerator="cpu").fit(series())
+    again = deepcopy(model)
+    assert again.model_.backbone is not model.model_.backbone
+    assert again.model_.backbone.lexicon is model.model_.backbone.lexicon
+    pd.testing.assert_frame_equal(again.predict(), model.predict())

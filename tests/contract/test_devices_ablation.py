@@ -1,0 +1,185 @@
+"""An ablation, and whatever else asks a fitted model, on a device that is not the CPU."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import tslm.evaluation.ablation.run as running
+from tests.contract.pretended import AWAY, HOME, Pretended, pretended
+from tests.contract.test_devices import H, forecaster, place, series
+from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
+from tslm.core.config import configure
+from tslm.data.windows import RandomWindows
+from tslm.evaluation.ablation.arms import Arm, Budget
+from tslm.models.assembly import dtype_of
+from tslm.models.baselines.classical import _chunks
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:On .* validation windows"),
+    pytest.mark.filterwarnings("ignore:.*windows"),
+]
+PROBES = ("shuffle_all", "shuffle_half", "swap_halves", "reverse", "shuffle_patches:6")
+PROBES += ("mask:0.5", "noise:0.1")
+KINDS = (  # of arms: without a body, drawn, shuffled, shallower, thawed, based, of other parts
+    Arm("none", "body", backbone="none"),
+    Arm("random_matched", "weights", backbone="random_matched"),
+    Arm("layers_shuffled", "weights", backbone="layers_shuffled"),
+    Arm("deep", "size", n_layers=1, freeze="full"),
+    Arm("llm+ridge", "design", base="ridge"),
+    Arm("time_llm", "design", adapter="time_llm", options={"n_prototypes": 8}),
+    Arm("itransformer", "system", model="itransformer"),
+    Arm("profile_ar", "system", model="profile_ar"),
+)
+Ablate = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="module")
+def away() -> Iterator[Pretended]:
+    """A device that is not the CPU, and what ``accelerator="auto"`` finds."""
+    with pytest.MonkeyPatch.context() as patch, pretended(patch) as mode:
+        yield mode
+
+
+@pytest.fixture
+def ablate(away: Pretended, monkeypatch: pytest.MonkeyPatch) -> Ablate:
+    """Run an ablation, look at every model and probe that is scored, and name its arms."""
+    plain = running._score
+
+    def score(model: TSLMForecaster, *words: Any) -> Any:
+        assert place(away, model.forecaster_) <= {AWAY}
+        errors = plain(model, *words)
+        assert place(away, model.forecaster_) <= {AWAY}
+        return errors
+
+    def run(model: TSLMForecaster, arms: tuple[Arm, ...], probes: tuple[str, ...]) -> list[str]:
+        found = model.ablate(series(), budget=Budget("all", (0,), (1.0,), arms, probes))
+        assert not model.ablation_.failed
+        assert np.isfinite(found[["mse", "mae"]]).all(axis=None)
+        assert set(model.ablation_.probes.probe) == set(probes)
+        return found.arm.tolist()
+
+    monkeypatch.setattr(running, "_score", score)
+    return run
+
+
+def test_every_kind_of_arm_is_fitted_scored_and_probed_elsewhere(ablate: Ablate) -> None:
+    arms = ablate(forecaster("s2ip", options={"n_anchors": 8}), KINDS, PROBES)
+    words = ["anchors=normal", "anchors=zero", "anchors=none"]
+    assert arms == ["llm", *(arm.name for arm in KINDS), *words]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("adapter", ["autotimes", "time_llm", "lipcot"])
+def test_every_arm_of_every_budget_is_fitted_and_scored_elsewhere(
+    adapter: str, ablate: Ablate
+) -> None:
+    """Arms that take language away are those of the adapter; all others are asked of one."""
+    budgets = ("full", "survey", "language", "base", "quick") if adapter == "autotimes" else ()
+    every = {arm.name: arm for name in budgets for arm in Budget.of(name).arms}
+    options = {"timestamps": "text"} if adapter == "autotimes" else {}
+    found = ablate(forecaster(adapter, options=options), (*every.values(),), ())
+    assert found[: len(every) + 1] == ["llm", *every]
+    assert len(found) > len(every) + 1
+
+
+def covariates() -> pd.DataFrame:
+    noise = np.random.default_rng(1).normal(size=240)
+    frame = series().assign(price=noise, lead=np.roll(noise, H), city="Ulm")
+    return frame.assign(y=frame.y + 3 * noise)
+
+
+@pytest.mark.parametrize("adapter", ["time_llm", "s2ip"])
+def test_a_model_that_is_elsewhere_explains_backtests_and_goes_on_learning(
+    adapter: str, away: Pretended
+) -> None:
+    model = forecaster(adapter).fit(series())
+    model.explain(top=2)
+    model.explain(series(), top=2)
+    model.score(series())
+    model.predict_insample(series(), level=[80])
+    model.recalibrate(series())
+    model.cross_validation(series(), n_windows=2, level=[80])
+    before = model.predict()
+    model.fit(series(), warm_start=True)
+    assert place(away, model.model_) == {AWAY}
+    assert not before.equals(model.predict())
+
+
+def test_covariates_prompts_and_examples_are_read_elsewhere(away: Pretended) -> None:
+    frame = covariates()
+    model = forecaster("time_llm", prompt="{city}", futr_exog=["price"], hist_exog=["lead"])
+    model.fit(frame)
+    ahead = model.make_future_dataframe().assign(price=0.0)
+    model.predict(futr_df=ahead, level=[80])
+    forecaster().fit(series()).predict(series(), examples="similar")
+
+
+def test_a_run_that_was_cut_off_elsewhere_goes_on_there(
+    away: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, last = RandomWindows.batch, [2]
+
+    def batch(self: RandomWindows, step: int) -> Any:
+        if step == last[0]:
+            raise RuntimeError("cut off")
+        return plain(self, step)
+
+    monkeypatch.setattr(RandomWindows, "batch", batch)
+    options = {"max_steps": 4, "early_stopping_patience": 3}
+    with pytest.raises(RuntimeError, match="cut off"):
+        forecaster(**options).fit(series(), folder=tmp_path)
+    last[0] = -1
+    whole = forecaster(**options).fit(series()).predict()
+    again = forecaster(**options).fit(series(), folder=tmp_path)
+    assert place(away, again.model_) == {AWAY}
+    pd.testing.assert_frame_equal(again.predict(), whole)
+
+
+def test_a_search_and_a_choice_of_device_work_elsewhere(away: Pretended, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="optuna is not installed")
+    from tslm.evaluation.tuning import tune
+
+    model = forecaster()
+    study = tune(model, series(), {"learning_rate": [1e-3]}, n_trials=1, folder=tmp_path / "s")
+    assert np.isfinite(study.best_value)
+    model.fit(series()).save(tmp_path / "m")
+    here = TSLMForecaster.load(tmp_path / "m", device="cpu")
+    assert place(away, here.model_) == {HOME}
+    pd.testing.assert_frame_equal(here.predict(), model.predict())
+    assert place(away, model.model_) == {AWAY}
+
+
+@pytest.mark.parametrize("made_for_it", [True, False])
+def test_a_body_is_in_bf16_only_where_hardware_has_it(
+    made_for_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PyTorch says that old devices know bf16, too, where it only imitates it."""
+
+    def supported(including_emulation: bool = True) -> bool:
+        return including_emulation or made_for_it
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    usual = configure({}, {"h": H})
+    assert dtype_of(usual, AWAY) == (torch.bfloat16 if made_for_it else torch.float32)
+    assert dtype_of(usual, HOME) == torch.float32
+    assert dtype_of(configure({}, {"h": H, "precision": "bf16"}), HOME) == torch.bfloat16
+
+
+def test_an_accelerator_takes_more_rows_at_once(away: Pretended) -> None:
+    """Many small operations cost time there, and a core's cache is no reason for them."""
+    past = torch.ones(4, 24, 4000)
+    assert len(_chunks(past.to(AWAY), H)) == 1 < len(_chunks(past, H))
+
+
+def test_what_was_pretrained_elsewhere_is_fitted_there(away: Pretended, tmp_path: Path) -> None:
+    codes = Spec("lipcot", order=4, n_codes=8, frame_length=7)
+    teacher = LiPCoTPretrainer(adapter=codes, backbone="tiny", max_steps=1, verbose=0)
+    teacher.fit([series()]).save(tmp_path / "p")
+    model = forecaster("lipcot", options={"frame_length": 7}, pretrained=tmp_path / "p")
+    model.fit(series()).predict()
+    assert place(away, model.model_) == {AWAY}

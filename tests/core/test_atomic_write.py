@@ -1,0 +1,87 @@
+"""Files appear whole or not at all, and what a killed process leaves is swept."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tslm import ConfigError
+from tslm.core.atomic_write import beside, swap, sweep
+from tslm.core.files import check_writable, write_json, write_text
+from tslm.interfaces.cli import main as cli
+
+
+def test_a_failure_leaves_what_was_there_and_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("old")
+    with pytest.raises(TypeError):
+        write_json(object(), tmp_path / "a.json")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.json", "old")]
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.md").write_text("old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ConfigError, match=r"a.md cannot be written: .*No space.*Make room") as e:
+        write_text("new", tmp_path / "a.md")
+    assert "\n" not in str(e.value)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.md", "old")]
+
+
+def test_text_is_written_alike_in_every_locale(tmp_path: Path) -> None:
+    write_text("für Zürich", tmp_path / "a.md")
+    assert (tmp_path / "a.md").read_bytes() == "für Zürich".encode()
+
+
+def test_a_link_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("old")
+    (tmp_path / "latest.md").symlink_to("a.md")
+    write_text("new", tmp_path / "latest.md")
+    assert (tmp_path / "latest.md").readlink() == Path("a.md")
+    assert (tmp_path / "a.md").read_text() == "new"
+
+
+def test_a_draft_in_use_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    with beside(path) as draft:
+        draft.write_text("whole")
+        sweep(path)
+        assert draft.read_text() == "whole"
+        draft.replace(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
+
+
+def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "old").touch()
+    with pytest.raises(ConfigError, match="cannot be written"), beside(tmp_path / "m") as draft:
+        swap(draft, tmp_path / "m")  # nobody made the draft
+    assert [path.name for path in tmp_path.rglob("*")] == ["m", "old"]
+
+
+def test_a_question_whether_a_file_can_be_written_makes_no_folder(tmp_path: Path) -> None:
+    check_writable(tmp_path / "new" / "deep" / "f.csv")
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="cannot be written"):
+        check_writable(tmp_path / "file" / "f.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_command_that_is_terminated_removes_its_drafts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object) -> None:
+        with beside(tmp_path / "f.csv") as draft:
+            draft.touch()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(cli, "_dispatch", work)
+    with pytest.raises(SystemExit, match="143"):
+        cli.main(["fit"])
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,309 @@
+"""In company: inside a Hydra application, in threads, and among the types of other libraries."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hydra import compose as app_compose
+from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.version import VersionBase
+
+from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster, TSLMWindowRegressor
+from tslm.core import config
+from tslm.core import paths as folders
+from tslm.core.seeds import seeded
+from tslm.models.backbones import huggingface
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:On .* validation windows", "ignore:On the last training windows"
+)
+TINY: dict[str, Any] = {
+    "h": 3, "backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "random_state": 0,
+    "verbose": 0, "context_length": 12,
+}  # fmt: skip
+RULES = ["last", "mean", "drift", "seasonal_naive", "profile", "profile_ar", "ar", "ridge_profile"]
+
+
+def frame(n: int = 60) -> pd.DataFrame:
+    y = 30 + np.random.default_rng(0).normal(size=2 * n).cumsum()
+    ds = np.tile(pd.date_range("2024-01-01", periods=n), 2)
+    return pd.DataFrame({"unique_id": np.repeat(["a", "b"], n), "ds": ds, "y": y})
+
+
+def clear() -> None:
+    config._composed.cache_clear()
+    config._loaded.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, pd.DataFrame]:
+    """Forecasts of two models, each fitted with nobody beside it."""
+    makers = {"s2ip": small("s2ip"), "autotimes": small("autotimes")}
+    return {name: make().fit(frame()).predict() for name, make in makers.items()}
+
+
+def small(adapter: str) -> Callable[[], TSLMForecaster]:
+    options = {"n_anchors": 8, "n_retrieved": 2} if adapter == "s2ip" else {"hidden": 8}
+    return lambda: TSLMForecaster(**TINY, adapter=Spec(adapter, patch_len=3, **options))
+
+
+class TestThreads:
+    def test_settings_are_composed_by_eight_at_once(self) -> None:
+        clear()
+        with ThreadPoolExecutor(8) as pool:
+            fitted = list(pool.map(lambda rule: BaselineForecaster(rule, h=3).fit(frame()), RULES))
+            ahead = list(pool.map(lambda model: model.predict(), fitted))
+        assert len({table.columns[2] for table in ahead}) == len(RULES)
+
+    def test_a_seed_gives_the_bits_it_gives_alone(self, alone: dict[str, pd.DataFrame]) -> None:
+        names = ["autotimes", "s2ip", "autotimes"]
+        with warnings.catch_warnings():  # pytest's filters are of the process, as threads are
+            warnings.simplefilter("ignore")
+            with ThreadPoolExecutor(3) as pool:
+                found = list(pool.map(lambda name: small(name)().fit(frame()).predict(), names))
+        for name, ahead in zip(names, found, strict=True):
+            pd.testing.assert_frame_equal(ahead, alone[name], check_exact=True)
+
+    def test_loading_beside_a_fit_changes_no_bit(
+        self, alone: dict[str, pd.DataFrame], tmp_path: Path
+    ) -> None:
+        small("s2ip")().fit(frame()).save(tmp_path / "m")
+        ended = threading.Event()
+
+        def load() -> None:
+            while not ended.is_set():
+                TSLMForecaster.load(tmp_path / "m")
+
+        other = threading.Thread(target=load)
+        other.start()
+        ahead = small("autotimes")().fit(frame()).predict()
+        ended.set()
+        other.join()
+        pd.testing.assert_frame_equal(ahead, alone["autotimes"], check_exact=True)
+
+    def test_bodies_are_loaded_beside_a_fit_without_a_deadlock(self) -> None:
+        asked = threading.Event()
+
+        def load() -> None:
+            asked.set()
+            huggingface.load("tiny", 1)
+
+        with seeded(0):
+            huggingface._LOADED.clear()
+            other = threading.Thread(target=load, daemon=True)
+            other.start()
+            asked.wait(10)
+            huggingface.load("tiny", 2)
+        other.join(30)
+        assert not other.is_alive()
+
+    def test_the_generator_is_free_again_after_an_error(self) -> None:
+        before = torch.get_rng_state()
+        with pytest.raises(RuntimeError), seeded(1), seeded(2):  # a fit inside a fit
+            raise RuntimeError
+        assert torch.equal(torch.get_rng_state(), before)
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(lambda: seeded(3).__enter__() is None).result(timeout=10)
+
+
+class TestHydraApplications:
+    def test_fit_and_predict_inside_one(self, tmp_path: Path) -> None:
+        (tmp_path / "app.yaml").write_text("h: 3\n")
+        clear()
+        with initialize_config_dir(str(tmp_path), version_base="1.2"):
+            own, base = GlobalHydra.instance().hydra, VersionBase.instance().getbase()
+            ahead = BaselineForecaster("last", h=app_compose("app").h).fit(frame()).predict()
+            assert GlobalHydra.instance().hydra is own
+            assert VersionBase.instance().getbase() == base
+            assert app_compose("app").h == 3
+        assert len(ahead) == 6
+        assert not GlobalHydra.instance().is_initialized()
+
+    def test_schemas_of_an_application_stay_out_of_ours(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ConfigStore.instance(), "repo", ConfigStore.instance().repo.copy())
+        ConfigStore.instance().store("config", {"db": {"port": 3306}})
+        ConfigStore.instance().store("theirs", {"x": 1}, group="model")
+        clear()
+        assert "db" not in config.compose()
+        with pytest.raises(ConfigError, match="model=theirs is unknown"):
+            config.compose("config", ["model=theirs"])
+        clear()
+
+
+class TestPredict:
+    def test_it_composes_no_settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        model = small("autotimes")().fit(frame())
+        rule = BaselineForecaster("profile_ar", h=3).fit(frame())
+        said = TSLMForecaster(
+            **TINY, adapter=Spec("time_llm", patch_len=3, n_prototypes=4), prompt="{unique_id}"
+        ).fit(frame())
+
+        def refuse(*_: object) -> None:
+            raise AssertionError("settings are composed, or packages looked through")
+
+        monkeypatch.setattr(config, "_loaded", refuse)
+        monkeypatch.setattr(config, "_composed", refuse)
+        monkeypatch.setattr(folders, "entry_points", refuse)
+        for fitted in (model, rule, said):
+            fitted.predict(frame(), level=[50])
+            fitted.predict()
+        assert (model.name, rule.name, said.name) == ("AutoTimes", "ProfileAR", "TimeLLM")
+
+    def test_a_fitted_model_is_called_as_it_was_fitted(self) -> None:
+        rule = BaselineForecaster("last", h=3).fit(frame()).set_params(model="mean")
+        assert rule.predict().columns[2] == "Last"
+        assert rule.cross_validation(frame(), baselines="drift").columns[4:].tolist() == [
+            "Mean",
+            "drift",
+        ]
+        assert rule.set_params(alias="x").predict().columns[2] == "x"
+
+    def test_levels_that_look_like_shares_are_doubted(self) -> None:
+        rule = BaselineForecaster("last", h=3).fit(frame())
+        with pytest.warns(UserWarning, match=r"write level=\[80\] for 80 percent"):
+            rule.predict(level=[0.8])
+
+
+class TestTypesOfOthers:
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"h": np.int64(3)},
+            {"val_size": np.int32(6)},
+            {"random_state": np.uint8(1)},
+            {"season_length": np.int64(7)},
+            {"freq": pd.offsets.Day()},
+            {"freq": pd.Timedelta(days=1)},
+            {"alias": np.str_("m")},
+            {"calendar": np.True_},
+            {"verbose": False},
+            {"futr_exog": np.array(["x"])},
+            {"futr_exog": pd.Index(["x"])},
+            {"hist_exog": ("x",)},
+            {"model": Spec("profile_ar", order=np.int64(4))},
+            {"model": Spec("ridge_profile", penalties=np.array([1.0, 2.0]))},
+        ],
+        ids=str,
+    )
+    def test_settings_take_them(self, given: dict[str, Any], tmp_path: Path) -> None:
+        df = frame().assign(x=1.0)
+        model = BaselineForecaster("last", h=3).set_params(**given).fit(df)
+        model.save(tmp_path / "m")
+        again = BaselineForecaster.load(tmp_path / "m")
+        futr = None
+        if "futr_exog" in given:
+            futr = model.make_future_dataframe().assign(x=1.0)
+        pd.testing.assert_frame_equal(again.predict(futr_df=futr), model.predict(futr_df=futr))
+
+    def test_numbers_of_a_grid_set_the_rate(self) -> None:
+        model = TSLMForecaster(**TINY).set_params(learning_rate=np.float32(0.25))
+        assert model._configure().learning_rate == 0.25
+        assert model.set_params(max_steps=np.int64(2))._configure().max_steps == 2
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("h", "7"),
+            ("h", np.float64(7)),
+            ("val_size", "14"),
+            ("random_state", np.random.RandomState(0)),
+            ("random_state", 2**64),
+            ("learning_rate", float("nan")),
+            ("freq", ["D"]),
+            ("id_col", "y"),
+            ("devices", 1.5),
+            ("prompt", "${oc.env:HOME}"),
+            ("adapter", ["time_llm"]),
+            ("adapter", TSLMForecaster),
+        ],
+        ids=str,
+    )
+    def test_what_no_setting_can_be_is_refused(self, name: str, value: Any) -> None:
+        with pytest.raises(ConfigError, match=name):
+            TSLMForecaster(**TINY).set_params(**{name: value}).fit(frame())
+
+    def test_options_of_parts_are_set_in_every_door(self) -> None:
+        model = TSLMWindowRegressor(adapter="time_llm").set_params(adapter__patch_len=6)
+        assert model.adapter == Spec("time_llm", patch_len=6)
+        with pytest.raises(ConfigError, match="decoder is None, so it has no options to set"):
+            model.set_params(decoder__layers=2)
+
+
+SLOW = """
+import signal, sys, threading, time, os
+import numpy as np, pandas as pd
+from tslm.interfaces.cli import main as cli
+from tslm.data.windows import RandomWindows
+plain = RandomWindows.batch
+def batch(self, step):
+    if step == 3:
+        os.kill(os.getpid(), signal.{signal})
+        time.sleep(0.5)
+    return plain(self, step)
+RandomWindows.batch = batch
+cli.main(sys.argv[1:])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_command_that_is_ended_says_so(name: str, code: int, tmp_path: Path) -> None:
+    frame().to_csv(tmp_path / "sales.csv", index=False)
+    words = "fit data=sales.csv out=m h=3 backbone=tiny max_steps=50 accelerator=cpu verbose=0"
+    script = SLOW.replace("{signal}", name)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words.split()], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sigterm_clears_drafts(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, time\n"
+        "from tslm.core import files\n"
+        "from tslm.interfaces.cli import main as cli\n"
+        "def work(verb, words):\n"
+        "    def write(draft):\n"
+        "        draft.write_text('half')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(5)\n"
+        "    files._write(files.Path('t.csv'), write)\n"
+        "cli._dispatch = work\n"
+        "cli.main(['fit'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, timeout=60, check=False)
+    assert done.returncode == 143
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is not None
+
+
+def test_a_terminal_without_a_letter_gets_a_sign(tmp_path: Path) -> None:
+    script = (
+        "from tslm.interfaces.cli import main as cli\n"
+        "cli._dispatch = lambda *_: print('±')\n"
+        "cli.main(['fit'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "?\n")

@@ -1,0 +1,120 @@
+"""Classical rules under the verbs of the estimator."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from sklearn.base import clone
+
+from tslm import BaselineForecaster, ConfigError, NotFittedError
+from tslm.core.types import Task
+from tslm.models.assembly import rule as rule_of
+
+RULES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar"]
+
+
+def days(n: int = 60, seed: int = 0) -> pd.DataFrame:
+    y = np.random.default_rng(seed).normal(size=(2, n)).cumsum(1).ravel() + 50
+    ds = pd.date_range("2024-01-01", periods=n)
+    return pd.DataFrame({"unique_id": ["a"] * n + ["b"] * n, "ds": [*ds, *ds], "y": y})
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_baseline_is_its_rule_in_the_units_of_y(name: str) -> None:
+    df = days()
+    ahead = BaselineForecaster(name, h=10, val_size=0).fit(df).predict()
+    rule = rule_of(name, Task(1, 1, 7))  # a week of days
+    past = torch.from_numpy(df.y.to_numpy().reshape(2, -1, 1).copy())
+    expected = rule.forecast(past, torch.zeros(2, 70, dtype=torch.int64), 10)
+    assert list(ahead.columns) == ["unique_id", "ds", type(rule).__name__]
+    assert_allclose(ahead.iloc[:, 2], expected.numpy().ravel(), rtol=1e-4)
+
+
+def test_the_seasonal_naive_repeats_the_last_week() -> None:
+    df = days()
+    ahead = BaselineForecaster(h=14).fit(df).predict()
+    week = df.groupby("unique_id").tail(7).y.to_numpy().reshape(2, 7)
+    assert_allclose(ahead.SeasonalNaive, np.tile(week, 2).ravel(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["last", "seasonal_naive"])
+def test_what_a_rule_repeats_is_what_was_read(name: str) -> None:
+    df = days()
+    df["y"] = df.y.round(2)
+    ahead = BaselineForecaster(name, h=7, alias="rule").fit(df).predict()
+    last = df.groupby("unique_id").tail(7)
+    if name == "last":
+        last = last.assign(y=last.groupby("unique_id").y.transform("last"))
+    assert ahead.rule.tolist() == last.y.tolist()
+
+
+def test_the_season_and_the_reach_can_be_set() -> None:
+    df = days()
+    ahead = BaselineForecaster(h=3, season_length=2, alias="naive").fit(df).predict()
+    pair = df[df.unique_id == "a"].y.to_numpy()[-2:]
+    assert_allclose(ahead.naive[:3], [*pair, pair[0]], rtol=1e-6)
+    near = BaselineForecaster("mean", h=1, context_length=4).fit(df).predict()
+    assert_allclose(near.Mean, df.groupby("unique_id").y.apply(lambda y: y.tail(4).mean()))
+
+
+def test_new_series_are_forecast_and_others_do_not_matter() -> None:
+    model = BaselineForecaster("profile_ar", h=5).fit(days())
+    new = days(40, seed=3).replace({"a": "c", "b": "d"})
+    both = model.predict(new)
+    assert both.unique_id.unique().tolist() == ["c", "d"]
+    alone = model.predict(new[new.unique_id == "d"])
+    assert_allclose(both.ProfileAR[5:], alone.ProfileAR, rtol=1e-6)
+
+
+def test_cross_validation_stands_beside_other_rules() -> None:
+    table = BaselineForecaster("last", h=4).cross_validation(
+        days(), n_windows=2, baselines=["SeasonalNaive", "mean"]
+    )
+    names = ["unique_id", "ds", "cutoff", "y", "Last", "SeasonalNaive", "mean"]
+    assert list(table.columns) == names
+    assert table.cutoff.nunique() == 2
+    assert table.groupby(["unique_id", "cutoff"]).Last.nunique().eq(1).all()
+
+
+def test_parameters_are_those_of_scikit_learn() -> None:
+    model = BaselineForecaster("last", h=3)
+    assert clone(model).get_params() == model.get_params()
+    with pytest.raises(NotFittedError, match="BaselineForecaster is not fitted"):
+        model.predict()
+
+
+def test_an_unknown_rule_is_refused_by_fit_with_the_nearest() -> None:
+    model = BaselineForecaster("seasonalnaif")
+    with pytest.raises(ConfigError, match=r"Did you mean seasonal_naive\?"):
+        model.fit(days())
+
+
+@pytest.mark.filterwarnings("ignore:On .* validation windows")
+@pytest.mark.parametrize("name", ["profile_ar", "dlinear"])
+def test_a_series_that_has_never_moved_goes_on_so_without_width(name: str) -> None:
+    dice = np.random.default_rng(0)
+    ds = pd.date_range("2024-01-01", periods=120, freq="D")
+    noisy = [
+        pd.DataFrame({"unique_id": f"s{i}", "ds": ds, "y": dice.normal(100, 10, 120)}) for i in "ab"
+    ]
+    still = pd.DataFrame({"unique_id": "still", "ds": ds, "y": 1000.1})
+    model = BaselineForecaster(name, h=3, max_steps=2, accelerator="cpu", random_state=0, verbose=0)
+    found = model.fit(pd.concat([*noisy, still])).predict(level=[80])
+    rows = found[found.unique_id == "still"].drop(columns=["unique_id", "ds"])
+    assert (rows == 1000.1).all(axis=None)
+    rest = found[found.unique_id != "still"]
+    assert (rest.iloc[:, -1] > rest.iloc[:, -2]).all()
+    assert np.isfinite(rest.iloc[:, -1]).all()
+
+
+def test_an_exactly_seasonal_series_has_finite_intervals_and_is_saved(tmp_path: Path) -> None:
+    ds = pd.date_range("2024-01-01", periods=80, freq="D")
+    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.arange(80.0) % 7})
+    settings = {"h": 3, "max_steps": 2, "accelerator": "cpu", "random_state": 0, "verbose": 0}
+    model = BaselineForecaster("nlinear", **settings).fit(df)
+    model.save(tmp_path / "m")
+    again = BaselineForecaster.load(tmp_path / "m").predict(level=[80])
+    assert np.isfinite(again.drop(columns=["unique_id", "ds"])).all(axis=None)

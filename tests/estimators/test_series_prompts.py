@@ -1,0 +1,229 @@
+"""What is said of each series in words reaches its own forecast, and no other."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tslm import ConfigError, DataError, Spec, TSLMForecaster
+from tslm.core.config import choices, complete, compose
+from tslm.data.datasets.benchmarks import Benchmark, Borders
+from tslm.evaluation.protocols.long_horizon import run
+from tslm.interfaces.cli.main import main
+from tslm.models.backbones.base import Backbone
+
+pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
+PROMPT = "{store}, {city}: daily sales"
+STATIC = pd.DataFrame(
+    {
+        "unique_id": ["a", "b", "c"],
+        "store": [1.0, 2.0, 17.0],
+        "city": ["Bonn", "Köln", "Frankfurt am Main"],
+    }
+)
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def forecaster(**options: Any) -> TSLMForecaster:
+    usual: dict[str, Any] = {
+        "h": 4,
+        "adapter": Spec("time_llm", patch_len=8, stride=4, n_prototypes=8),
+        "backbone": "tiny",
+        "context_length": 24,
+        "season_length": 6,
+        "prompt": PROMPT,
+        "max_steps": 4,
+        "batch_size": 16,
+        "trainer": Spec("one_cycle", looks=2),
+        "accelerator": "cpu",
+        "random_state": 0,
+        "verbose": 0,
+    }
+    return TSLMForecaster(**usual | options)
+
+
+def sales(ids: str = "abc") -> pd.DataFrame:
+    n, dice = 60, np.random.default_rng(0)
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024", periods=n), "y": wave})
+        for name, wave in zip(
+            "abc", np.sin(np.arange(n) / 3) + dice.normal(size=(3, n)), strict=True
+        )
+    ]
+    whole = pd.concat(parts, ignore_index=True)
+    return whole[whole.unique_id.isin(list(ids))]
+
+
+def said(static: pd.DataFrame, name: str, **words: Any) -> pd.DataFrame:
+    """The table with other words for one series."""
+    return static.assign(
+        **{key: static[key].where(static.unique_id != name, value) for key, value in words.items()}
+    )
+
+
+def exit_code(words: list[str]) -> object:
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    return end.value.code
+
+
+def values(frame: pd.DataFrame, name: str) -> torch.Tensor:
+    return torch.tensor(frame[frame.unique_id == name].iloc[:, 2:].to_numpy())
+
+
+@pytest.fixture(scope="module")
+def model() -> TSLMForecaster:
+    return forecaster().fit(sales(), static_df=STATIC)
+
+
+def test_words_of_one_series_change_its_forecast_alone(model: TSLMForecaster) -> None:
+    before = model.predict(sales(), static_df=STATIC)
+    after = model.predict(sales(), static_df=said(STATIC, "b", city="a place never heard of"))
+    assert not torch.allclose(values(after, "b"), values(before, "b"), **CLOSE)
+    for name in "ac":
+        torch.testing.assert_close(values(after, name), values(before, name), **CLOSE)
+
+
+def test_a_series_is_forecast_as_if_it_were_alone(model: TSLMForecaster) -> None:
+    together = model.predict(sales(), static_df=STATIC, h=9)
+    for name in "abc":
+        alone = model.predict(sales(name), static_df=STATIC, h=9)
+        torch.testing.assert_close(values(alone, name), values(together, name), **CLOSE)
+
+
+def test_what_is_remembered_of_the_words_is_what_one_pass_over_all_reads(
+    model: TSLMForecaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remembered = model.predict(h=9)
+    body, calls = model.model_.backbone, []
+
+    def whole(tokens: Any, prompt: Any) -> Any:
+        calls.append(not prompt.mask.all())  # words of several lengths
+        return Backbone.after_prompt(body, tokens, prompt)
+
+    monkeypatch.setattr(body, "after_prompt", whole)
+    naive = model.predict(h=9)
+    assert calls == [True] * 3
+    for name in "abc":
+        torch.testing.assert_close(values(naive, name), values(remembered, name), **CLOSE)
+
+
+def test_words_are_columns_of_the_frame_or_a_table_beside_it(model: TSLMForecaster) -> None:
+    beside = sales().merge(STATIC.drop(columns="city"), on="unique_id")
+    again = forecaster().fit(beside, static_df=STATIC.drop(columns="store"))
+    assert again.contexts_.about == model.contexts_.about
+    assert model.contexts_.about[2] == "17, Frankfurt am Main: daily sales"
+    pd.testing.assert_frame_equal(again.predict(), model.predict())
+    pd.testing.assert_frame_equal(model.predict(sales(), static_df=STATIC), model.predict())
+
+
+def test_words_matter_in_training(model: TSLMForecaster) -> None:
+    other = forecaster().fit(sales(), static_df=STATIC.assign(city="elsewhere"))
+    same_words = other.predict(sales(), static_df=STATIC)
+    assert not torch.allclose(values(same_words, "a"), values(model.predict(), "a"), **CLOSE)
+
+
+def test_series_never_seen_are_spoken_of(model: TSLMForecaster) -> None:
+    new = sales("a").assign(unique_id="z", store=99, city="Ulm")
+    ahead = model.predict(new)
+    other = model.predict(new.assign(city="Trier"))
+    assert not torch.allclose(values(ahead, "z"), values(other, "z"), **CLOSE)
+
+
+def test_a_saved_model_knows_its_words(model: TSLMForecaster, tmp_path: Path) -> None:
+    model.save(tmp_path / "m")
+    again = TSLMForecaster.load(tmp_path / "m")
+    pd.testing.assert_frame_equal(again.predict(), model.predict())
+    other = said(STATIC, "b", city="Ulm")
+    pd.testing.assert_frame_equal(
+        again.predict(sales(), static_df=other), model.predict(sales(), static_df=other)
+    )
+
+
+@pytest.mark.parametrize("decoder", ["student_t", "point"])
+def test_intervals_and_paths_are_those_of_the_words(decoder: str) -> None:
+    unsure = forecaster(decoder=decoder).fit(sales(), static_df=STATIC)
+
+    def asked(names: str, static: pd.DataFrame) -> pd.DataFrame:
+        return unsure.predict(sales(names), static_df=static, h=9, level=[80], num_samples=3)
+
+    together = asked("abc", STATIC)
+    for name in "ac":
+        torch.testing.assert_close(
+            values(asked(name, STATIC), name), values(together, name), **CLOSE
+        )
+    changed = asked("abc", said(STATIC, "c", store=3.0))
+    torch.testing.assert_close(values(changed, "a"), values(together, "a"), **CLOSE)
+    for column in range(values(together, "c").shape[1]):
+        before, after = (values(frame, "c")[:, column] for frame in (together, changed))
+        assert not torch.allclose(before, after, **CLOSE)
+
+
+def test_a_backtest_speaks_of_each_series() -> None:
+    table = forecaster().cross_validation(sales(), static_df=STATIC, n_windows=2, refit=True)
+    other = forecaster().cross_validation(
+        sales(), static_df=STATIC.assign(city="Ulm"), n_windows=2, refit=True
+    )
+    pd.testing.assert_series_equal(table.SeasonalNaive, other.SeasonalNaive)
+    assert not np.allclose(table.TimeLLM, other.TimeLLM, **CLOSE)
+
+
+def test_what_is_wrong_with_words_is_named(model: TSLMForecaster) -> None:
+    with pytest.raises(ConfigError, match=r"names {store}.*There is 'unique_id'\."):
+        forecaster().fit(sales())
+    with pytest.raises(ConfigError, match=r"{town}.*There is 'unique_id', 'store', 'city'"):
+        forecaster(prompt="{town}").fit(sales(), static_df=STATIC)
+    with pytest.raises(DataError, match=r"{city}, which is missing in series 'b'"):
+        model.predict(sales(), static_df=said(STATIC, "b", city=None))
+    with pytest.raises(ConfigError, match=r"more than names in braces"):
+        forecaster(prompt="{city.__class__}").fit(sales(), static_df=STATIC)
+    with pytest.raises(ConfigError, match=r"names {store}"):
+        forecaster().ablate(sales())
+
+
+@pytest.mark.parametrize("adapter", [a for a in choices("adapter") if a != "time_llm"])
+def test_an_adapter_that_reads_no_text_refuses_words(adapter: str) -> None:
+    mute = forecaster(adapter=adapter)
+    for ask in (mute.fit, mute.cross_validation, mute.ablate):
+        with pytest.raises(ConfigError, match=r"nothing to the language model .* adapter=time_llm"):
+            ask(sales())
+    mute.set_params(prompt="Sales of two stores.")
+    with pytest.warns(UserWarning, match="nothing to the language model in words: prompt has no"):
+        mute.fit(sales())
+
+
+def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:
+    sales().to_csv(tmp_path / "sales.csv", index=False)
+    STATIC.to_csv(tmp_path / "stores.csv", index=False)
+    said(STATIC, "a", city="Ulm").to_csv(tmp_path / "moved.csv", index=False)
+    files = [f"data={tmp_path}/sales.csv", f"static={tmp_path}/stores.csv"]
+    settings = [f'prompt="{PROMPT}"', "h=4", "adapter=time_llm", "backbone=tiny", "max_steps=2"]
+    settings += ["adapter.patch_len=8", "adapter.stride=4", "adapter.n_prototypes=8", "verbose=0"]
+    assert exit_code(["fit", *files, *settings, f"out={tmp_path}/m"]) == 0
+    for static in ("stores", "moved"):
+        files[1] = f"static={tmp_path}/{static}.csv"
+        asked = ["predict", f"model={tmp_path}/m", *files, f"out={tmp_path}/{static}-f.csv"]
+        assert exit_code(asked) == 0
+    plain, moved = (pd.read_csv(tmp_path / f"{name}-f.csv") for name in ("stores", "moved"))
+    assert not np.allclose(plain.TimeLLM[:4], moved.TimeLLM[:4], **CLOSE)
+    np.testing.assert_allclose(plain.TimeLLM[4:], moved.TimeLLM[4:], **CLOSE)
+    assert exit_code(["backtest", *files, *settings, f"out={tmp_path}/cv.csv"]) == 0
+    assert exit_code(["fit", files[0], *settings, f"out={tmp_path}/n"]) == 2
+
+
+def test_a_benchmark_speaks_of_each_series(monkeypatch: pytest.MonkeyPatch) -> None:
+    waves = np.sin(np.arange(120) / 3)[:, None] + np.random.default_rng(0).normal(size=(120, 2))
+    time = 1_704_067_200 + 3600 * np.arange(120)
+    data = Benchmark("waves", ("a", "b"), waves, time, Borders(80, 100, 120), 6, "h", (4,))
+    monkeypatch.setattr("tslm.evaluation.protocols.long_horizon.load", lambda name: data)
+    words = ["horizons=[4]", "baselines=[]", "adapter=time_llm", "backbone=tiny", "max_steps=1"]
+    words += ["accelerator=cpu", "verbose=0", "context_length=24", "adapter.n_prototypes=8"]
+    (plain,), (told,) = (
+        list(run(complete(compose("verb/benchmark", [*words, f'prompt="{prompt}"']))))
+        for prompt in ("Waves", "Waves of series {unique_id}")
+    )
+    assert plain["windows"] == told["windows"] > 0
+    assert plain["mse"] != told["mse"]

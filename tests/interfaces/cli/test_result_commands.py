@@ -1,0 +1,161 @@
+"""Verbs about results, lists of choices, and what a shell may complete."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tslm import BaselineForecaster, evaluate
+from tslm.core.config import choices
+from tslm.interfaces.cli.completion import SCRIPTS, offered
+from tslm.interfaces.cli.main import VERBS, main
+
+pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with daily sales of two shops, and the same with two weeks more."""
+    days = pd.date_range("2024-01-01", periods=134, freq="D")
+    week = np.tile(np.arange(7.0), 20)[:134]
+    dice = np.random.default_rng(0)
+    table = pd.concat(
+        pd.DataFrame({"unique_id": shop, "ds": days, "y": level + week + dice.normal(size=134)})
+        for shop, level in [("007", 20.0), ("008", 50.0)]
+    )
+    table.to_csv(tmp_path / "newer.csv", index=False)
+    table[table.ds < days[120]].to_csv(tmp_path / "sales.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def tslm(here: Path, capsys: pytest.CaptureFixture[str]) -> Any:
+    def call(line: str) -> str:
+        with pytest.raises(SystemExit) as end:
+            main(line.split())
+        said = capsys.readouterr()
+        assert end.value.code == 0, said.err
+        return said.out
+
+    return call
+
+
+def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    with pytest.raises(SystemExit) as end:
+        main(line.split())
+    assert end.value.code == 2
+    return capsys.readouterr().err
+
+
+def test_a_backtest_and_a_forecast_are_evaluated_from_files(tslm: Any, here: Path) -> None:
+    said = tslm("backtest data=sales.csv h=7 model=profile_ar n_windows=2 level=[80] out=cv.csv")
+    errors = tslm("evaluate data=sales.csv forecasts=cv.csv out=errors.csv")
+    assert errors.splitlines()[1:-1] == said.splitlines()[1:-1]
+    assert {"mae", "mase", "coverage_80"} <= set(pd.read_csv("errors.csv").metric)
+    tslm("fit data=sales.csv h=7 model=seasonal_naive out=m")
+    tslm("predict model=m out=forecast.csv")
+    tslm("evaluate data=newer.csv forecasts=forecast.csv out=errors.csv")
+    found = pd.read_csv("errors.csv").set_index("metric").SeasonalNaive
+    ahead, truth = pd.read_csv("forecast.csv"), pd.read_csv("newer.csv")
+    both = ahead.merge(truth, on=["unique_id", "ds"])
+    assert found["mae"] == pytest.approx((both.y - both.SeasonalNaive).abs().mean())
+
+
+def test_forecasts_of_which_nothing_is_known_are_refused(
+    tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tslm("fit data=sales.csv h=7 model=last out=m")
+    tslm("predict model=m out=forecast.csv")
+    assert "no row that was forecast" in refused(
+        "evaluate data=sales.csv forecasts=forecast.csv", capsys
+    )
+
+
+def test_python_evaluates_a_forecast_whose_rows_came_in(here: Path) -> None:
+    sales, newer = (pd.read_csv(f"{name}.csv", parse_dates=["ds"]) for name in ("sales", "newer"))
+    ahead = BaselineForecaster("last", h=5).fit(sales).predict(level=[80])
+    assert evaluate(ahead, newer).metric.tolist()[:2] == ["mae", "rmse"]
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "html"])
+def test_series_and_forecasts_are_drawn(tslm: Any, here: Path, ending: str) -> None:
+    tslm("backtest data=sales.csv h=7 model=last level=[80] out=cv.csv")
+    tslm(f"plot data=sales.csv forecasts=cv.csv out=cv.{ending}")
+    assert (here / f"cv.{ending}").stat().st_size > 10_000
+
+
+def test_a_picture_of_one_series_without_an_id_needs_no_mapping(tslm: Any, here: Path) -> None:
+    own = pd.read_csv("sales.csv").iloc[:120].rename(columns={"ds": "Day", "y": "Sales"})
+    own[["Day", "Sales"]].to_csv("one.csv", index=False)
+    tslm("plot data=one.csv out=one.png")
+    assert (here / "one.png").stat().st_size > 10_000
+
+
+def test_nothing_to_draw_is_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "nothing to draw" in refused("plot out=a.png", capsys)
+    assert "must end in" in refused("plot data=sales.csv out=a.gif", capsys)
+    assert not (here / "a.png").exists()
+
+
+def test_what_a_model_is_told_is_written_and_drawn(
+    tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = "backbone=tiny max_steps=1 h=6 verbose=0 accelerator=cpu random_state=0"
+    tslm(f"fit data=sales.csv adapter=time_llm {small} out=m")
+    tslm("explain model=m top=2 out=words.csv")
+    assert {"unique_id", "start"} <= set(pd.read_csv("words.csv"))
+    tslm("explain model=m series=008 out=words.png")
+    assert (here / "words.png").stat().st_size > 5_000
+    tslm("fit data=sales.csv model=last h=6 out=b")
+    assert "holds a baseline" in refused("explain model=b out=words.csv", capsys)
+
+
+def test_intervals_are_renewed_in_place_or_beside(tslm: Any, here: Path) -> None:
+    tslm("fit data=sales.csv model=last h=7 out=m")
+    before = (here / "m" / "model.json").read_bytes()
+    tslm("recalibrate model=m data=newer.csv out=beside")
+    assert (here / "m" / "model.json").read_bytes() == before
+    tslm("recalibrate model=m data=newer.csv")
+    assert (here / "m" / "model.json").read_bytes() != before
+
+
+def test_some_series_are_forecast_by_their_ids(tslm: Any) -> None:
+    tslm("fit data=sales.csv model=last h=2 out=m")
+    tslm("predict model=m ids=[008] device=cpu out=f.csv")
+    assert pd.read_csv("f.csv", dtype=str).unique_id.tolist() == ["008", "008"]
+
+
+@pytest.mark.parametrize("group", ["adapter", "model", "benchmark", "decoder", "budget"])
+def test_choices_are_listed_with_what_they_are(tslm: Any, group: str) -> None:
+    lines = tslm(f"{group} list").splitlines()
+    assert [line.split()[0] for line in lines] == choices(group)
+    assert all(len(line.split()) > 1 for line in lines)
+
+
+def test_quiet_says_nothing(tslm: Any) -> None:
+    assert tslm("fit data=sales.csv model=last h=2 out=m -q") == ""
+    assert tslm("predict model=m out=f.csv -q") == ""
+    assert tslm("-V") == tslm("--version")
+
+
+def test_a_shell_completes_verbs_settings_and_choices() -> None:
+    assert set(VERBS) <= set(offered([""]))
+    assert offered(["pre"]) == ["predict"]
+    assert offered(["fit", "data=a.csv", "max_"]) == ["max_steps=", "max_epochs="]
+    assert offered(["fit", "adapter=ti"]) == ["adapter=time_llm"]
+    assert "adapter.patch_len=" in offered(["fit", "adapter=autotimes", "adapter.p"])
+    assert offered(["fit", "nonsense=1", "lear"]) == ["learning_rate="]
+    assert offered(["adapter", ""]) == ["list"]
+
+
+def test_bash_offers_what_it_should(tmp_path: Path) -> None:
+    """The script itself, in bash, with a stand-in for the command."""
+    script = SCRIPTS["bash"].replace("<(tslm ", f"<({sys.executable} -m tslm.interfaces.cli.main ")
+    ask = "COMP_LINE='tslm fit adapter=ti'; COMP_POINT=${#COMP_LINE}; _tslm; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True)
+    assert done.stdout.strip() == "time_llm", done.stderr

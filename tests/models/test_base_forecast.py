@@ -1,0 +1,198 @@
+"""A classical base under an adapter: training begins at it, and validation may return to it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tslm import ConfigError, Spec, TSLMForecaster
+from tslm.core.calendar import Calendar
+from tslm.core.config import choices, configure
+from tslm.core.types import Batch, Facts, Forecaster, Task
+from tslm.models.assembly import assemble, rule, settle, task_of
+from tslm.models.forecast_model import ForecastModel
+from tslm.models.layers.base_forecast import anchors
+
+pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
+BASES = [name for name in choices("base") if name != "none"]
+H, SEASON = 6, 4
+
+
+CONTEXT = 24
+
+
+def built(adapter: str, base: str | None, rollout: str = "sliding") -> ForecastModel:
+    values = {"backbone": "tiny", "h": H, "season_length": SEASON, "rollout": rollout}
+    cfg = configure({"adapter": adapter, "base": base}, {**values, "context_length": CONTEXT})
+    cfg = settle(cfg, Facts(H, SEASON, 96))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return assemble(cfg, task_of(cfg, SEASON, Calendar("h"))).eval()
+
+
+@pytest.fixture
+def batch(walks: Callable[..., Batch], cache: Path) -> Batch:
+    return walks(context=48, future=24, windows=4)
+
+
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize("adapter", choices("adapter"))
+@pytest.mark.parametrize("rollout", ["sliding", "cached"])
+def test_an_untrained_model_is_its_base(
+    adapter: str, base: str, rollout: str, batch: Batch
+) -> None:
+    model = built(adapter, base, rollout)
+    model.prepare(batch.time.flatten())
+    past, time = batch.past[:, -CONTEXT:], batch.time[:, 48 - CONTEXT :]
+    assert model.base is not None
+    expected = model.base.forecast(past, time, model.step)
+    torch.testing.assert_close(model.forecast(past, time, model.step), expected)
+    model.gate.zero_()
+    far = model.base.forecast(past, time, 3 * model.step + 1)
+    torch.testing.assert_close(model.forecast(past, time, 3 * model.step + 1), far)
+
+
+@pytest.mark.parametrize("adapter", choices("adapter"))
+def test_training_moves_the_correction_alone(adapter: str, batch: Batch) -> None:
+    model = built(adapter, "profile_ar")
+    model.prepare(batch.time.flatten())
+    windows = Batch(
+        batch.past[:, -CONTEXT:], batch.future[:, : model.step], batch.time[:, 48 - CONTEXT :]
+    )
+    optimizer = torch.optim.Adam([w for w in model.parameters() if w.requires_grad], 1e-2)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = model.loss(windows)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.95 * losses[0]
+    assert model.base is not None
+    assert not any(weight.requires_grad for weight in model.base.parameters())
+
+
+@settings(max_examples=25)
+@given(
+    groups=st.integers(1, 4), step=st.integers(1, 5), context=st.integers(6, 20), seed=st.integers()
+)
+def test_each_group_is_forecast_from_what_precedes_it_alone(
+    groups: int, step: int, context: int, seed: int
+) -> None:
+    base = rule("profile_ar", Task(1, step, 3))
+    dice = torch.Generator().manual_seed(seed % 2**31)
+    past = torch.randn(2, context, 2, generator=dice)
+    time = torch.arange(context).repeat(2, 1)
+    found = anchors(base, past, time, step, groups * step)
+    assert found.shape == (2, groups * step, 2)
+    for group in range(groups):
+        known = context - (groups - 1 - group) * step
+        expected = torch.zeros(2, step, 2)  # nothing is known
+        if known > 0:
+            expected = base.forecast(past[:, :known], time, step)
+        part = found[:, group * step : (group + 1) * step]
+        torch.testing.assert_close(part, expected, rtol=1e-4, atol=1e-4)
+
+
+class Steady(Forecaster):
+    """Forecasts one value everywhere."""
+
+    def __init__(self, value: float) -> None:
+        super().__init__()
+        self.value = value
+
+    def forecast(self, past: Tensor, time: Tensor, horizon: int) -> Tensor:
+        return past.new_full((len(past), horizon, past.shape[2]), self.value)
+
+
+@pytest.mark.parametrize(("truth", "gate"), [(1.5, 0.25), (3.0, 1.0), (9.0, 1.0), (-2.0, 0.0)])
+def test_the_gate_is_the_share_that_validation_asks_for(
+    truth: float, gate: float, batch: Batch
+) -> None:
+    """The base says 1, the model 3: of the correction of 2, the truth asks for a share."""
+    model = built("autotimes", "profile")
+    model.base = Steady(1.0)
+    torch.nn.init.zeros_(model.decoder.head.weight)
+    past = batch.past[:, :CONTEXT]
+    spread = model.adapter.scale(past).spread[:, -1:]
+    model.decoder.register_forward_hook(
+        lambda _m, _a, out: (2 / spread).flatten()[:, None].expand_as(out)
+    )
+    future = torch.full((4, model.step, 2), truth)
+    future[0, 0, 0] = torch.nan
+    model.calibrate([Batch(past, future, batch.time)])
+    assert float(model.gate) == pytest.approx(gate, abs=1e-5)
+    ahead = model.forecast(past, batch.time, model.step)
+    torch.testing.assert_close(ahead, torch.full_like(ahead, 1 + 2 * gate))
+
+
+def test_a_correction_that_is_not_kept_is_told_of(batch: Batch) -> None:
+    model = built("autotimes", "profile")
+    torch.nn.init.ones_(model.decoder.head.bias)
+    past = batch.past[:, :CONTEXT]
+    assert model.base is not None
+    base = model.base.forecast(past, batch.time, model.step)
+    windows = Batch(past, base - 1, batch.time)  # the correction goes up, the truth down
+    told = "On 4 validation windows no correction of Profile is sure to help"
+    with pytest.warns(UserWarning, match=told):
+        model.calibrate([windows])
+    assert model.shrinkage == 0
+    torch.testing.assert_close(model.forecast(past, batch.time, model.step), base)
+    assert built("autotimes", None).shrinkage is None
+
+
+def test_without_validation_all_of_the_correction_is_kept() -> None:
+    model = built("autotimes", "profile")
+    model.calibrate([])
+    assert float(model.gate) == 1
+    built("autotimes", None).calibrate([])
+
+
+def waves(n: int = 300) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    season = 4 * np.sin(2 * np.pi * np.arange(n) / 24)
+    ds = pd.date_range("2024-01-01", periods=n, freq="h")
+    return pd.DataFrame({"unique_id": "a", "ds": ds, "y": season + rng.normal(0, 1, n).cumsum()})
+
+
+def forecaster(**options: Any) -> TSLMForecaster:
+    fixed = {"h": 8, "backbone": "tiny", "max_steps": 15, "accelerator": "cpu", "verbose": 0}
+    return TSLMForecaster(**{**fixed, "random_state": 0, "context_length": 96, **options})
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_a_saved_model_keeps_its_base_and_its_gate(base: str, tmp_path: Path) -> None:
+    model = forecaster(base=base).fit(waves())
+    assert 0 <= float(model.model_.gate) <= 1
+    model.save(tmp_path / "m")
+    again = TSLMForecaster.load(tmp_path / "m")
+    assert float(again.model_.gate) == float(model.model_.gate)
+    pd.testing.assert_frame_equal(again.predict(h=20), model.predict(h=20))
+    assert again.get_params()["base"] == base
+
+
+def test_a_base_has_options_and_none_is_none() -> None:
+    model = forecaster(base=Spec("profile_ar", order=2), max_steps=1).fit(waves())
+    assert model.model_.base is not None
+    assert int(model.model_.base.order) == 2
+    assert forecaster(base="none", max_steps=1).fit(waves()).model_.base is None
+    with pytest.raises(ConfigError, match="base=none has no option 'order'"):
+        forecaster(base="none").set_params(base__order=3).fit(waves())
+
+
+def test_the_learnt_parts_of_a_base_see_the_training_rows_only() -> None:
+    df = waves()
+    loud = df.copy()
+    loud.loc[200:, "y"] *= 100  # all of it in validation
+    one, two = (
+        forecaster(base=Spec("ridge", penalties=[500.0]), val_size=100, max_steps=1).fit(frame)
+        for frame in (df, loud)
+    )
+    assert torch.equal(one.model_.base.weight, two.model_.base.weight)

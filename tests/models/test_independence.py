@@ -1,0 +1,178 @@
+"""A window is forecast alike alone and in company, whatever it and its neighbours lack."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor
+
+from tslm import BaselineForecaster
+from tslm.core.calendar import Calendar
+from tslm.core.config import choices, configure, node, part_class
+from tslm.core.spec import Spec
+from tslm.core.types import Batch, Facts, Forecaster, Task
+from tslm.models.assembly import assemble, baseline, settle, task_of
+
+L, H, SEASON = 96, 12, 12
+OPTIONS: dict[str, dict[str, Any]] = {
+    "autotimes": {"patch_len": 12},
+    "time_llm": {"n_prototypes": 8},
+    "s2ip": {"n_anchors": 8},
+    "lipcot": {"frame_length": 12, "n_codes": 4},
+}
+BASES = [name for name in choices("base") if name != "none"]
+ELSEWHERE = {"auto_ets", "auto_theta"}  # those that need statsforecast
+BASELINES = [
+    name
+    for name in choices("model")
+    if not part_class(node("model", name)).multivariate
+    and (name not in ELSEWHERE or find_spec("statsforecast"))
+]
+SMALL = {
+    "patchtst": {"width": 16, "heads": 4, "patch_len": 12, "stride": 6},
+    "pattn": {"width": 16, "heads": 4, "patch_len": 12, "stride": 6},
+}
+
+
+def company() -> Batch:
+    """Contexts observed for 30 to 96 steps that end in gaps of 0 to 40; one has gaps throughout."""
+    dice = torch.Generator().manual_seed(0)
+    shapes = [
+        (96, 0),
+        (96, 3),
+        (60, 5),
+        (60, 12),
+        (30, 3),
+        (30, 25),
+        (96, 26),
+        (96, 40),
+        (48, 13),
+        (40, 6),
+        (40, 9),
+    ]
+    steps = torch.randn(len(shapes) + 1, L + H, 1, generator=dice)
+    waves = 2 * torch.sin(2 * torch.pi * torch.arange(L + H) / SEASON)[:, None]
+    past, future = (steps.cumsum(1) / 3 + waves).split([L, H], 1)
+    past = past.clone()
+    for row, (observed, gap) in enumerate(shapes):
+        past[row, : L - observed] = torch.nan
+        past[row, L - gap :] = torch.nan
+    past[-1][torch.rand(L, 1, generator=dice) < 0.2] = torch.nan
+    return Batch(past, future, torch.arange(L + 4 * H).expand(len(past), -1))
+
+
+def learnt(model: Forecaster) -> Forecaster:
+    """A model that has learnt what it learns from windows, with weights that say something."""
+    dice = torch.Generator().manual_seed(1)
+    train = torch.randn(64, L + H, 1, generator=dice).cumsum(1) / 3
+    batch = Batch(train[:, :L], train[:, L:], torch.arange(L + H).expand(64, -1))
+    model.learn([batch], [])
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(0.05 * torch.randn(weight.shape, generator=dice))
+    return model.eval()
+
+
+def adapted(name: str, base: str | None, **options: Any) -> Forecaster:
+    parts = {"adapter": Spec(name, **OPTIONS[name], **options), "base": base or "none"}
+    cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": L})
+    cfg = settle(cfg, Facts(H, SEASON, 4 * L))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        task = replace(task_of(cfg, SEASON, Calendar("h")), dated=False)
+        return learnt(assemble(cfg, task))
+
+
+def alone(model: Forecaster, batch: Batch, horizon: int) -> Tensor:
+    rows = range(len(batch.past))
+    parts = [(batch.past[i : i + 1], batch.time[i : i + 1]) for i in rows]
+    return torch.cat([model.forecast(*part, horizon) for part in parts])
+
+
+def check(model: Forecaster) -> None:
+    batch, horizon = company(), 3 * H
+    together = model.forecast(batch.past, batch.time, horizon)
+    apart = alone(model, batch, horizon)
+    assert together.isfinite().all()
+    torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
+    backwards = model.forecast(batch.past.flip(0), batch.time.flip(0), horizon).flip(0)
+    torch.testing.assert_close(together, backwards, rtol=1e-5, atol=1e-5)
+    if model.distribution_horizon:
+        distribution = model.distribution(
+            batch.past, batch.time, min(H, model.distribution_horizon)
+        )
+        rows = range(len(batch.past))
+        shares = torch.full_like(distribution.point, 0.9)
+        singles = [
+            model.distribution(
+                batch.past[i : i + 1], batch.time[i : i + 1], min(H, model.distribution_horizon)
+            )
+            for i in rows
+        ]
+        singly = torch.cat([one.at(shares[:1]) for one in singles])
+        torch.testing.assert_close(distribution.at(shares), singly, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("base", [None, *BASES])
+@pytest.mark.parametrize("name", choices("adapter"))
+def test_an_adapter_forecasts_a_window_alike_alone_and_in_company(
+    name: str, base: str | None
+) -> None:
+    check(adapted(name, base))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_baseline_forecasts_a_window_alike_alone_and_in_company(name: str) -> None:
+    cfg = node("model", name)
+    for key, value in SMALL.get(name, {}).items():
+        cfg[key] = value
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        check(learnt(baseline(cfg, Task(L, H, SEASON))))
+
+
+@pytest.mark.parametrize("name", ["time_llm", "s2ip"])
+def test_a_forecast_of_nothing_is_the_last_level_of_a_prefix(name: str) -> None:
+    parts = {"adapter": Spec(name, **OPTIONS[name], norm="prefix"), "base": "none"}
+    cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": 100})  # no whole patches
+    cfg = settle(cfg, Facts(H, SEASON, 400))
+    model = assemble(cfg, replace(task_of(cfg, SEASON, Calendar("h")), dated=False)).eval()
+    with torch.no_grad():
+        for weight in model.decoder.parameters():
+            weight.zero_()
+    ramp = torch.arange(100.0)[None, :, None]
+    time = torch.arange(100 + H)[None]
+    level = model.adapter.scale(ramp).loc[:, -1:].expand(-1, H, -1)
+    torch.testing.assert_close(model(ramp, time[:, :100]).values, level)
+    torch.testing.assert_close(model.forecast(ramp, time, H), level)
+
+
+def test_anchors_are_made_once_while_no_weight_changes() -> None:
+    model, batch, made = adapted("s2ip", None), company(), []
+    model.adapter.anchors.register_forward_hook(lambda *_: made.append(1))
+    for _ in range(3):
+        before = model.forecast(batch.past, batch.time, H)
+    assert len(made) == 1
+    with torch.no_grad():
+        model.adapter.anchors.weight.mul_(-1.0)
+    assert not torch.equal(model.forecast(batch.past, batch.time, H), before)
+    assert len(made) == 2
+
+
+def test_a_fit_on_other_threads_differs_by_rounding_alone() -> None:
+    dice = torch.Generator().manual_seed(2)
+    y = torch.randn(400, generator=dice).cumsum(0).numpy()
+    df = pd.DataFrame({"unique_id": "a", "ds": range(400), "y": y})
+    settings = {"h": 24, "max_steps": 10, "accelerator": "cpu", "random_state": 0, "verbose": 0}
+    found = []
+    for threads in (1, 2, 1):
+        torch.set_num_threads(threads)
+        found.append(BaselineForecaster("dlinear", **settings).fit(df).predict().DLinear)
+    torch.set_num_threads(1)
+    assert found[0].equals(found[2])
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4, atol=1e-4)

@@ -1,0 +1,66 @@
+"""The site of the docs has every page and every notebook, and builds without a warning."""
+
+import re
+import runpy
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+SITE = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
+
+
+def pages(nav: Any) -> set[str]:
+    if isinstance(nav, str):
+        return {nav}
+    return set().union(*map(pages, nav.values() if isinstance(nav, dict) else nav))
+
+
+def test_every_page_is_in_the_menu() -> None:
+    found = pages(SITE["nav"])
+    assert all((DOCS / page).is_file() for page in found)
+    assert {path.name for path in DOCS.glob("*.md")} <= found
+    shown = {path.relative_to(DOCS).as_posix() for path in DOCS.glob("tutorials/*.md")}
+    assert shown <= found
+
+
+def test_every_notebook_is_in_the_tutorials() -> None:
+    listed = re.findall(r"^\| \[?`(\w+)`", (DOCS / "tutorials.md").read_text(), re.M)
+    assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_what_a_notebook_showed_is_of_the_notebook_as_it_is() -> None:
+    for page in (DOCS / "tutorials").glob("*.md"):
+        shown = re.findall(r"^```python\n(.*?)\n^```", page.read_text(), re.S | re.M)
+        cells = jupytext.read(ROOT / "notebooks" / f"{page.stem}.py").cells
+        assert shown == [cell.source for cell in cells if cell.cell_type == "code"], page.name
+
+
+def test_every_public_name_is_in_the_reference() -> None:
+    import tslm
+
+    text = "".join(path.read_text() for path in (DOCS / "reference").glob("*.md"))
+    for name, home in tslm._HOME.items():
+        assert f"tslm.{home}.{name}" in text or f"::: tslm.{home}\n" in text, name
+
+
+@pytest.mark.parametrize("script", sorted(DOCS.rglob("*.py")), ids=lambda path: path.stem)
+def test_every_script_finds_what_it_imports(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(script.parent))
+    runpy.run_path(str(script), run_name="imported")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("mkdocs") is None, reason="mkdocs is not installed: tslm[docs]")
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "reference" / "forecasters" / "index.html").stat().st_size > 50_000

@@ -1,0 +1,49 @@
+"""The examples in docstrings run, in an empty folder, and every public class has one."""
+
+import ast
+import doctest
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import tslm
+
+FOLDER = Path(tslm.__file__).parent
+NEEDS = {"tslm.interfaces.sktime": "sktime", "tslm.evaluation.tuning": "optuna"}
+
+
+def examples() -> Iterator[tuple[str, str, str]]:
+    """Module, name and docstring of whatever has an example."""
+    for path in sorted(FOLDER.rglob("*.py")):
+        module = ".".join(path.relative_to(FOLDER.parent).with_suffix("").parts)
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
+                text = ast.get_docstring(node) or ""
+                if ">>>" in text:
+                    yield module, node.name, text
+
+
+EXAMPLES = {f"{module}.{name}": text for module, name, text in examples()}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_example_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = name.rpartition(".")[0]
+    if module in NEEDS:
+        pytest.importorskip(NEEDS[module])
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(EXAMPLES[name], {}, name, None, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two steps of training are no model
+        outcome = doctest.DocTestRunner().run(test)
+    assert outcome.attempted > 1
+    assert not outcome.failed, capsys.readouterr().out
+
+
+def test_every_public_class_has_an_example() -> None:
+    public = {f"tslm.{home}.{name}" for name, home in tslm._HOME.items() if home != "core.errors"}
+    assert public <= EXAMPLES.keys()

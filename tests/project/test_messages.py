@@ -1,0 +1,70 @@
+"""Small words in messages: counts, and settings that are refused or named."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tslm import BaselineForecaster
+from tslm.core.config import complete, compose
+from tslm.core.errors import ConfigError, DataError, counted
+from tslm.estimators.validation.verdict import Entry, Verdict
+
+
+def test_one_thing_is_no_plural() -> None:
+    said = [counted(n, "validation window") for n in (0, 1, 2)]
+    assert said == ["0 validation windows", "1 validation window", "2 validation windows"]
+    verdict = Verdict(1, [Entry("AutoTimes", 2.0, 1.0), Entry("last", 1.0, 1.0)])
+    with pytest.warns(UserWarning, match="^On 1 validation window AutoTimes has MSE 2"):
+        verdict.warn("training it")
+
+
+@pytest.mark.parametrize("verb", ["fit", "tune", "evaluate", "plot"])
+def test_the_frequency_is_checked_before_anything_runs(verb: str) -> None:
+    words = ["data=x.csv", "out=m.csv"] + ["forecasts=f.csv"] * (verb in ("evaluate", "plot"))
+    assert complete(compose(f"verb/{verb}", [*words, "freq=W-SUN"])).freq == "W-SUN"
+    for word, said in (("freq=blah", "freq='blah' is no frequency"), ("freq=H", "is now 'h'"),
+                       ("resample=blah", "resample='blah' is no frequency")):  # fmt: skip
+        with pytest.raises(ConfigError, match=said):
+            complete(compose(f"verb/{verb}", [*words, word]))
+
+
+def test_an_arm_of_any_name_can_be_taken_away_and_added() -> None:
+    arms = compose("verb/ablate", ["budget=full", "~budget.arms.llm+profile_ar"]).budget.arms
+    assert "llm+profile_ar" not in arms
+    assert "llm+full" in arms
+    words = ["+budget.arms.random:a/b@c={claim: body}", "+budget.arms.d+e={claim: design}"]
+    arms = compose("verb/ablate", words).budget.arms
+    assert arms["random:a/b@c"].claim == "body"
+    assert arms["d+e"].claim == "design"
+
+
+DAYS = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=40), "sales": np.arange(40.0)})
+
+
+def test_a_missing_target_is_named_beside_the_columns_of_the_user() -> None:
+    with pytest.raises(DataError, match=r"no column 'sold'; it has 'ds', 'sales'\..*NAME"):
+        BaselineForecaster("last", h=2, target_col="sold").fit(DAYS)
+    with pytest.raises(
+        DataError, match=r"no column 'y'.*numbers: none; it has 'ds', 'sales'.*NAME"
+    ):
+        BaselineForecaster("last", h=2).fit(DAYS.assign(sales="x"))
+
+
+@pytest.mark.filterwarnings("ignore:On the last training windows")
+def test_covariates_that_were_changed_after_fit_are_not_saved(tmp_path: Path) -> None:
+    df = DAYS.rename(columns={"sales": "y"})
+    df = df.assign(price=np.arange(40) % 3, promotion=0)
+    model = BaselineForecaster("last", h=2, futr_exog=["price"], verbose=0).fit(df)
+    for name, value in (("futr_exog", ["promotion"]), ("futr_exog", None), ("calendar", True)):
+        before = model.get_params(deep=False)[name]
+        with pytest.raises(ConfigError, match=rf"{name} was changed from .* after fit"):
+            model.set_params(**{name: value}).save(tmp_path / "m")
+        model.set_params(**{name: before})
+    assert not (tmp_path / "m").exists()
+    model.save(tmp_path / "m")
+    assert BaselineForecaster.load(tmp_path / "m").futr_exog == ["price"]
+    plain = BaselineForecaster("last", h=2, verbose=0).fit(df)
+    with pytest.raises(ConfigError, match="futr_exog was changed from"):
+        plain.set_params(futr_exog=["price"]).save(tmp_path / "n")

@@ -1,1 +1,0 @@
-"""tslm in the clothes of sktime, fev and foundationforecast, each an extra of its own."""

@@ -1,0 +1,1 @@
+"""Words that all rooms speak: errors, value types, calendars, settings, files."""

@@ -1,0 +1,340 @@
+"""When rows happen: the frequency of a frame, and arithmetic along it.
+
+Times travel as 64-bit integers: Unix seconds (UTC) for timestamps, the user's own numbers for
+integer time. Steps up to hours are physical time, so they are exact across daylight saving;
+days and everything longer are steps of the local calendar.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from tslm.core.errors import ConfigError, DataError
+from tslm.core.errors import naming as naming
+from tslm.core.frequency import DAY, Frequency, frequency, grid_of, name_of
+from tslm.core.frequency import Ints as Ints
+from tslm.core.frequency_inference import Spacing, from_any_day
+
+Freq = str | int | pd.offsets.BaseOffset
+Floats = npt.NDArray[np.float32]
+
+_FAR = 9_214_560_000  # seconds from 1970 to 2262
+
+
+def chronological(codes: Ints, times: Ints) -> Ints | slice:
+    """The stable order by series, then time; a slice of everything where it holds already."""
+    step = np.diff(codes)
+    if ((step > 0) | ((step == 0) & (np.diff(times) >= 0))).all():
+        return slice(None)
+    first, last = int(times.min()), int(times.max())
+    if (int(codes.max()) + 1) * (last - first + 1) < 2**63:  # one key sorts faster than two
+        return np.argsort(codes * (last - first + 1) + (times - first), kind="stable")
+    return np.lexsort((times, codes))
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The common frequency of all series of a frame, and the clock their times are read on.
+
+    Args:
+        freq: a name that ``tslm.core.frequency`` reads ("h", "15min", "MS", "W-SUN", "D Mon-Sat"),
+            or an integer step as text ("1").
+        tz: time zone of the frame, None for naive timestamps and integers.
+        dated: whether times are timestamps.
+        unit: resolution of the user's timestamps ("s", "ms", "us" or "ns").
+        dayfirst: the order of day and month, where it was read off the user's text.
+        phase: the rest of counts that rows are put on, each at the step it lies in; None leaves
+            rows where they are.
+    """
+
+    freq: str
+    tz: str | None = None
+    dated: bool = True
+    unit: str = "ns"
+    dayfirst: bool | None = None
+    phase: int | None = None
+
+    @classmethod
+    def infer(cls, ds: pd.Series, ids: pd.Series, freq: Freq | None = None) -> "Calendar":
+        """Read the calendar off the times of a frame, in any row order.
+
+        Args:
+            ds: timestamps or integers.
+            ids: the series each of them belongs to.
+            freq: the frequency, where it is known; needed if every series has one row only.
+
+        Raises:
+            DataError: if the spacing cannot be inferred or differs between series.
+            ConfigError: if ``freq`` is no frequency.
+        """
+        clock = cls.clock(ds)
+        codes, names = pd.factorize(ids)
+        times = clock.to_int(ds)
+        order = chronological(codes.astype(np.int64), times)
+        return clock.spaced(times[order], codes[order].astype(np.int64), pd.Index(names), freq)
+
+    @classmethod
+    def clock(cls, ds: pd.Series) -> "Calendar":
+        """The calendar of these times but for their frequency, which is a placeholder."""
+        if not pd.api.types.is_datetime64_any_dtype(ds.dtype):
+            return cls("1", dated=False)
+        stamps = pd.DatetimeIndex(ds)
+        return cls("D", _zone(stamps), True, stamps.unit)
+
+    def spaced(self, times: Ints, codes: Ints, names: pd.Index, freq: Freq | None) -> "Calendar":
+        """This clock with the frequency given, or read off sorted times.
+
+        Args:
+            times: times in integers, sorted by series and time.
+            codes: the series each of them belongs to, as a place in ``names``.
+            names: the ids.
+            freq: the frequency, where it is known.
+        """
+        wall = replace(self, freq="D").count(times) if self.dated else times
+        if freq is not None:
+            name = _canonical(freq, self.dated)
+            return replace(self, freq=from_any_day(name, wall) if self.dated else name)
+        spacing = Spacing(times, wall, codes, names)
+        return replace(self, freq=spacing.freq() if self.dated else spacing.step())
+
+    def resampling(self, freq: str | pd.offsets.BaseOffset, first: int) -> "Calendar":
+        """This clock with a grid that rows are put on, from the midnight before a time.
+
+        Args:
+            freq: its steps.
+            first: the earliest time of all series, in integers.
+
+        Raises:
+            DataError: for integer time.
+            ConfigError: if ``freq`` is no frequency.
+        """
+        name = grid_of(freq)
+        if not self.dated:
+            raise DataError(
+                f"resample={freq!r} puts rows on a grid of dates, but the time column holds "
+                "integers. Leave resample out, or say which dates they are, for example "
+                'time_format="%Y%m%d" or "s".'
+            )
+        made, day = replace(self, freq=name), np.array([first])
+        start = made.frequency.place(made._nominal(day))
+        if made._physical:
+            start = made._from_wall(start)
+        return replace(made, phase=int(start[0]) % made.step)
+
+    def settled(self, values: Ints) -> Ints:
+        """The step that each time lies in; the time itself where none does, or rows stay."""
+        if self.phase is None:
+            return values
+        if self._physical:
+            return values - (values - self.phase) % self.step
+        wall = self._nominal(values)
+        place = self.frequency.place(wall)
+        rest = (place - self.phase) % self.step
+        whole = place + (-rest % self.step if self.frequency.ends else -rest)
+        return np.where(self.frequency.open(wall), self.uncount(whole), values)
+
+    def to_int(self, ds: pd.Series | pd.Index) -> Ints:
+        """Unix seconds (UTC) of timestamps, or the integers themselves."""
+        if not self.dated:
+            return np.asarray(ds, dtype=np.int64)
+        stamps = pd.DatetimeIndex(ds)
+        if stamps.tz is not None:
+            stamps = stamps.tz_convert("UTC").tz_localize(None)
+        return stamps.to_numpy().astype("datetime64[s]").astype(np.int64)
+
+    def from_int(self, values: Ints) -> pd.Index:
+        """Times as the user wrote them: same zone, and same resolution where it reaches."""
+        if not self.dated:
+            return pd.Index(values)
+        stamps = pd.DatetimeIndex(values.astype("datetime64[s]"))
+        if self.tz is not None:
+            stamps = stamps.tz_localize("UTC").tz_convert(self.tz)
+        try:
+            return stamps.as_unit(self.unit)  # type: ignore[arg-type]
+        except pd.errors.OutOfBoundsDatetime:
+            return stamps
+
+    @property
+    def step(self) -> int:
+        """One step, in the units of `count`."""
+        return self.frequency.step if self.dated else int(self.freq)
+
+    @property
+    def frequency(self) -> Frequency:
+        """The steps of timestamps."""
+        return frequency(self.freq)
+
+    def count(self, values: Ints) -> Ints:
+        """How far along the calendar each time is: rows one step apart differ by `step`."""
+        return values if self._physical else self.frequency.count(self._nominal(values))
+
+    def uncount(self, counts: Ints) -> Ints:
+        """The inverse of `count`."""
+        return counts if self._physical else self._from_wall(self.frequency.uncount(counts))
+
+    def contains(self, values: Ints) -> npt.NDArray[np.bool_]:
+        """Whether each time is one of the calendar's ("MS": the first of a month)."""
+        if self._physical:
+            return np.ones(values.shape, dtype=bool)
+        return self.frequency.contains(self._nominal(values))
+
+    def check(self, times: Ints, offsets: Ints) -> None:
+        """Refuse saved times that go back, or that no calendar has.
+
+        Args:
+            times: in integers, series after series.
+            offsets: where each series starts, and where the last one ends.
+
+        Raises:
+            DataError: if there are such.
+        """
+        first = np.isin(np.arange(1, len(times)), offsets)
+        beyond = np.abs(times) > _FAR if self.dated else np.zeros(1, bool)
+        if beyond.any() or (np.diff(times)[~first] <= 0).any():
+            raise DataError("The saved times go back, or lie outside the years 1678 to 2262.")
+
+    def future(self, last: Ints, h: int) -> Ints:
+        """The next ``h`` times after each of n ``last`` ones, as an array [n, h] of integers."""
+        counts = self.count(last)[:, None] + self.step * np.arange(1, h + 1)
+        return self.uncount(counts.ravel()).reshape(counts.shape)
+
+    def spans(self, start: Ints, steps: int) -> tuple[list[str], list[str]]:
+        """Local first and last time of segments of ``steps`` rows, ``YYYY-MM-DD HH:MM:SS``.
+
+        Args:
+            start: time of the first row of each segment, in integers.
+            steps: rows of a segment.
+        """
+        end = self.uncount(self.count(start) + self.step * (steps - 1))
+        return self._texts(start), self._texts(end)
+
+    def features(self, values: Ints) -> Floats:
+        """Where times lie in their cycles, each in [-0.5, 0.5]: a row a time, a column a cycle.
+
+        Minute of the hour and hour of the day where steps are that short; then day of the week, of
+        the month and of the year; for steps of weeks and months only the day of the year.
+        """
+        stamps = pd.DatetimeIndex(self._to_wall(values).astype("datetime64[s]"))
+        cycles = [(stamps.day_of_year - 1, 365)]
+        step = self.frequency.length
+        if step < 7 * DAY:
+            cycles = [(stamps.day_of_week, 6), (stamps.day - 1, 30), *cycles]
+        if step < DAY:
+            cycles = [(stamps.hour, 23), *cycles]
+        if step < 3600:
+            cycles = [(stamps.minute, 59), *cycles]
+        return np.stack([np.asarray(place, np.float32) / size - 0.5 for place, size in cycles], 1)
+
+    def wall(self, values: Ints) -> Ints:
+        """Local time of each, in seconds since 1970 as if it were UTC."""
+        return self._to_wall(values)
+
+    @property
+    def finer_than_weeks(self) -> bool:
+        """Whether steps are shorter than a week, so that they have a day of it."""
+        return self.dated and self.frequency.by_day
+
+    @property
+    def season_length(self) -> int:
+        """Steps in the season this frequency usually has, 1 where there is none."""
+        return self.frequency.season_length if self.dated else 1
+
+    def to_dict(self) -> dict[str, str | bool | None]:
+        """Everything, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Calendar":
+        """The inverse of `to_dict`.
+
+        Raises:
+            DataError: if it is no calendar.
+            ConfigError: if it has no frequency.
+        """
+        found = cls(**stored)
+        fits = (
+            isinstance(found.freq, str)
+            and isinstance(found.dated, bool)
+            and found.dayfirst in (None, False, True)
+            and found.unit in ("s", "ms", "us", "ns")
+            and (found.phase is None or (type(found.phase) is int and found.dated))
+            and (found.tz is None or (found.dated and not found.tz.startswith("dateutil")))
+        )
+        if not fits:
+            raise DataError("The saved calendar does not fit together.")
+        if found.tz is not None:
+            pd.DatetimeTZDtype("ns", found.tz)  # which raises where there is no such zone
+        return replace(found, freq=_canonical(found.freq, found.dated))
+
+    @property
+    def _physical(self) -> bool:
+        return not self.dated or self.frequency.physical
+
+    def _nominal(self, values: Ints) -> Ints:
+        """Local times; of days that begin at one, as clocks move at midnight, their midnight."""
+        wall = self._to_wall(values)
+        if self.tz is None or self.step % DAY or not (wall % DAY).any():
+            return wall
+        midnight = wall // DAY * DAY
+        return np.where(self._from_wall(midnight) == values, midnight, wall)
+
+    def _to_wall(self, values: Ints) -> Ints:
+        if self.tz is None:
+            return values
+        stamps = pd.DatetimeIndex(values.astype("datetime64[s]")).tz_localize("UTC")
+        wall = stamps.tz_convert(self.tz).tz_localize(None).to_numpy()
+        return wall.astype("datetime64[s]").astype(np.int64)
+
+    def _from_wall(self, wall: Ints) -> Ints:
+        if self.tz is None:
+            return wall
+        stamps = pd.DatetimeIndex(wall.astype("datetime64[s]")).tz_localize(
+            self.tz, ambiguous=np.ones(wall.shape, dtype=bool), nonexistent="shift_forward"
+        )
+        return self.to_int(stamps)
+
+    def _texts(self, values: Ints) -> list[str]:
+        if not self.dated:
+            return [str(value) for value in values.tolist()]
+        wall = self._to_wall(values).astype("datetime64[s]")
+        return [text.replace("T", " ") for text in np.datetime_as_string(wall).tolist()]
+
+
+def _canonical(freq: Freq, dated: bool) -> str:
+    """The name of a frequency the user gave, if it fits the kind of time there is."""
+    whole = isinstance(freq, int) or (isinstance(freq, str) and freq.lstrip("-").isdecimal())
+    number = int(freq) if whole and isinstance(freq, int | str) else None
+    if not dated and number is None:
+        raise DataError(
+            f"freq={freq!r} is a calendar frequency, but the time column holds integers. Pass an "
+            "integer, for example freq=1, or make the column timestamps with pd.to_datetime."
+        )
+    if dated and number is not None:
+        raise DataError(
+            f"freq={freq!r} is an integer, but the time column holds timestamps. Pass a pandas "
+            "alias such as freq='D' or freq='h'."
+        )
+    if number is None:
+        assert not isinstance(freq, int)
+        return name_of(freq)
+    if number < 1:
+        raise ConfigError(f"freq={freq!r} is not a step forward. Pass freq=1 or more.")
+    return str(number)
+
+
+def _zone(stamps: pd.DatetimeIndex) -> str | None:
+    """The name of a time zone, which must lead back to it."""
+    if stamps.tz is None:
+        return None
+    try:
+        pd.DatetimeTZDtype("ns", str(stamps.tz))
+    except Exception as error:
+        raise DataError(
+            f"The time zone {stamps.tz!r} has no name to store. Use .dt.tz_convert with one such "
+            "as 'Europe/Berlin' or 'UTC'."
+        ) from error
+    return str(stamps.tz)

@@ -1,0 +1,301 @@
+"""CSV as people write it: its separator, decimal mark and encoding are found, or told.
+
+Every cell is read as text first. A column becomes numbers if every cell of it is one; ids stay
+text. Where two readings are possible, the words that settle it are asked for.
+"""
+
+import codecs
+import csv
+import re
+import warnings
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pandas.errors import EmptyDataError, ParserError, ParserWarning
+
+from tslm.core.errors import ConfigError, DataError, warn
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
+DECIMALS = {"point": ".", "comma": ","}
+FALLBACK = "cp1252"  # what is no UTF-8 is taken for Western European, and said to be
+HEAD = 65_536  # bytes looked at to find separator and encoding
+_TRUTHS = ("True", "TRUE", "true", "False", "FALSE", "false")
+_MISSING = ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
+_NULL = ("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
+MISSING = frozenset(("", *_MISSING, *_NULL))  # of numbers; a text is missing if its cell is empty
+_BOOLS = {text: text in ("True", "TRUE", "true") for text in _TRUTHS}
+_SPACED = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d{3}(?!\d))")  # 1 234 567,8 or 1'234'567.8
+_MARKS = (  # byte order marks; the longer ones first
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+def _numeral(decimal: str) -> re.Pattern[str]:
+    """Numbers with this decimal mark, in groups of thousands or not."""
+    thousands = "," if decimal == "." else r"\."
+    whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+)"
+    return re.compile(
+        rf"\s*[+-]?(?:{whole}(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][+-]?\d+)?\s*"
+    )
+
+
+_NUMERALS = {mark: _numeral(mark) for mark in DECIMALS.values()}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written; None is found out.
+
+    Args:
+        sep: what stands between cells.
+        decimal: the decimal mark of numbers.
+        encoding: of the text.
+    """
+
+    sep: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+
+    @classmethod
+    def of(cls, sep: str | None, decimal: str | None, encoding: str | None) -> "Dialect":
+        r"""Read settings: a mark, or what it is called: "semicolon", "tab" (or "\t"), "comma".
+
+        Raises:
+            ConfigError: if one is unknown.
+        """
+        mark = SEPARATORS.get(str(sep), sep)
+        mark = "\t" if mark == r"\t" else mark
+        if mark is not None and len(str(mark)) != 1:
+            raise ConfigError(
+                f"sep={sep!r} must be one character, or one of {', '.join(SEPARATORS)}."
+            )
+        point = DECIMALS.get(str(decimal), decimal)
+        if point is not None and point not in DECIMALS.values():
+            raise ConfigError(f"decimal={decimal!r} must be comma or point.")
+        try:
+            code = None if encoding is None else codecs.lookup(str(encoding)).name
+        except (LookupError, ValueError) as error:
+            raise ConfigError(
+                f"encoding={encoding!r} is unknown. Common ones are utf-8, utf-16, cp1252, latin-1."
+            ) from error
+        return cls(mark, point, code)
+
+
+def read_csv(
+    begin: Callable[[], Any],
+    title: str,
+    dialect: Dialect = Dialect(),  # frozen
+    ids: Collection[str] = (),
+) -> pd.DataFrame:
+    """Read a table from text.
+
+    Args:
+        begin: opens the file from its first byte.
+        title: what the file is called in messages.
+        dialect: how it is written.
+        ids: columns that stay text, whatever is in them.
+
+    Raises:
+        DataError: if it is no table, or can be read in two ways.
+    """
+    with begin() as file:
+        head = file.read(HEAD)
+    found = dialect.encoding or _encoding(head)
+    if found is None:
+        raise DataError(f"{title} holds bytes of value 0, so it is no text. Give a CSV file.")
+    sep = dialect.sep or _separator(_decoded(head, found), title)
+    try:
+        texts = _texts(begin, found, sep)
+    except UnicodeDecodeError as error:
+        if dialect.encoding is not None:
+            raise DataError(
+                f"{title} is not written in encoding={dialect.encoding}: {error.reason}. Give "
+                "another."
+            ) from error
+        texts = _fallen_back(begin, sep, title)
+    except ParserWarning as error:
+        raise DataError(
+            f"{title} has rows with more cells than its first line, cut at {sep!r}. Quote cells "
+            "that hold it, or say sep=."
+        ) from error
+    except (EmptyDataError, ParserError) as error:
+        raise DataError(f"{title} cannot be read as a table: {error}") from error
+    return _typed(texts, dialect.decimal, sep, ids, title)
+
+
+def is_numeral(text: object) -> bool:
+    """Whether this is a text that is a number, with either decimal mark, or says that none is."""
+    if not isinstance(text, str):
+        return False
+    plain = _SPACED.sub("", text)
+    return text in MISSING or any(numeral.fullmatch(plain) for numeral in _NUMERALS.values())
+
+
+def _encoding(head: bytes) -> str | None:
+    """The encoding that the first bytes show; None if they are no text."""
+    for mark, name in _MARKS:
+        if head.startswith(mark):
+            return name
+    if b"\0" not in head:
+        return "utf-8"
+    pairs = len(head) // 2
+    for odd, name in ((1, "utf-16-le"), (0, "utf-16-be")):  # every other byte of plain letters is 0
+        if head[odd::2].count(0) > 0.6 * pairs and head[1 - odd :: 2].count(0) == 0:
+            return name
+    return None
+
+
+def _decoded(head: bytes, encoding: str) -> str:
+    return codecs.getincrementaldecoder(encoding)("replace").decode(head)
+
+
+def _separator(head: str, title: str) -> str:
+    """The mark that cuts every line into as many cells.
+
+    Raises:
+        DataError: if several do.
+    """
+    lines = [line for line in head.splitlines()[:100] if line.strip()]
+    lines = lines[:-1] if len(lines) > 2 else lines  # the last one may be cut
+    widths = {mark: [len(row) for row in _rows(lines, mark)] for mark in SEPARATORS.values()}
+    cuts = {mark: own for mark, own in widths.items() if own and own[0] > 1}
+    even = [mark for mark, own in cuts.items() if len(set(own)) == 1]
+    if len(even) == 1:
+        return even[0]
+    if len(even) > 1:
+        words = " or ".join(f"sep={word}" for word, mark in SEPARATORS.items() if mark in even)
+        raise DataError(f"{title} can be cut into columns in two ways. Say which: {words}.")
+    return max(cuts, key=lambda mark: cuts[mark][0], default=",")
+
+
+def _rows(lines: list[str], mark: str) -> list[list[str]]:
+    try:
+        return list(csv.reader(lines, delimiter=mark, skipinitialspace=True))
+    except csv.Error:
+        return []
+
+
+def _texts(begin: Callable[[], Any], encoding: str, sep: str) -> pd.DataFrame:
+    """Every cell as text."""
+    with begin() as file, warnings.catch_warnings():
+        warnings.simplefilter("error", ParserWarning)  # cells beyond the header are not dropped
+        texts = pd.read_csv(
+            file,
+            sep=sep,
+            encoding=encoding,
+            dtype=str,
+            keep_default_na=False,
+            na_filter=False,
+            index_col=False,
+            skipinitialspace=sep != "\t",
+        )
+    texts.columns = texts.columns.str.strip()
+    empty = [n for n in texts if str(n).startswith("Unnamed: ") and texts[n].eq("").all()]
+    return texts.drop(columns=empty) if len(texts) else texts
+
+
+def _fallen_back(begin: Callable[[], Any], sep: str, title: str) -> pd.DataFrame:
+    """A file that is no UTF-8, as Western European."""
+    try:
+        texts = _texts(begin, FALLBACK, sep)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{title} is written neither in utf-8 nor in {FALLBACK}. Say which: encoding=NAME."
+        ) from error
+    warn(
+        f"{title} is no UTF-8 and was read as {FALLBACK} (Western European). encoding=NAME says "
+        "otherwise."
+    )
+    return texts
+
+
+def _typed(
+    texts: pd.DataFrame, decimal: str | None, sep: str, ids: Collection[str], title: str
+) -> pd.DataFrame:
+    """The columns as numbers where they are, text elsewhere.
+
+    Raises:
+        DataError: if the decimal mark cannot be told.
+    """
+    columns = [Cells.of(texts.iloc[:, i], decimal, sep) for i in range(texts.shape[1])]
+    told = {
+        mark for cells in columns if cells.marked and len(cells.marks) == 1 for mark in cells.marks
+    }
+    typed = {}
+    for name, cells in zip(texts.columns, columns, strict=True):
+        marks = [mark for mark in cells.marks if mark in told] or cells.marks
+        if name in ids or not marks:
+            typed[name] = cells.text() if name in ids else cells.word()
+        elif len(marks) > 1 and cells.marked:
+            raise DataError(
+                f"{title} has numbers such as {cells.example()!r} in column {name!r}. Their mark "
+                "may be a decimal mark or cut off thousands. Say which: decimal=comma or "
+                "decimal=point."
+            )
+        else:
+            typed[name] = cells.number(marks[0])
+    return pd.DataFrame(typed, index=texts.index)
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one column.
+
+    Args:
+        texts: as they are written; missing where they say so.
+        raw: as they are written.
+        plain: as numbers without further ado, NaN where they are none.
+        marks: decimal marks with which every cell is a number.
+        marked: whether any cell has a mark.
+    """
+
+    texts: pd.Series
+    raw: pd.Series
+    plain: pd.Series
+    marks: tuple[str, ...]
+    marked: bool
+
+    @classmethod
+    def of(cls, raw: pd.Series, decimal: str | None, sep: str) -> "Cells":
+        """Look at every cell; with commas between columns a point is a decimal mark."""
+        texts = raw.where(~raw.isin(MISSING))
+        known = texts.dropna()
+        plain = pd.to_numeric(texts, errors="coerce")
+        whole = bool(plain.notna().sum() == len(known))
+        marked = bool(known.str.contains("[.,]").any())
+        if whole and (not marked or decimal == "." or (decimal is None and sep == ",")):
+            return cls(texts, raw, plain, (".",), marked)
+        marks = [decimal] if decimal is not None else DECIMALS.values()
+        return cls(texts, raw, plain, tuple(m for m in marks if _fits(known, m)), marked)
+
+    def text(self) -> pd.Series:
+        """Text; only an empty cell is missing."""
+        return self.raw.where(self.raw.ne(""))
+
+    def word(self) -> pd.Series:
+        """Truths if every cell is one, text otherwise."""
+        truths = self.raw.map(_BOOLS)
+        return truths.astype(bool) if truths.notna().all() else self.text()
+
+    def number(self, mark: str) -> pd.Series:
+        """Numbers with this decimal mark."""
+        if mark == "." and self.plain.notna().sum() == self.texts.notna().sum():
+            return self.plain
+        plain = self.texts.str.replace(_SPACED, "", regex=True)
+        plain = plain.str.replace("." if mark == "," else ",", "", regex=False)
+        return pd.to_numeric(plain.str.replace(",", ".", regex=False), errors="coerce")
+
+    def example(self) -> str:
+        """A cell with a mark."""
+        known = self.texts.dropna()
+        return str(known[known.str.contains("[.,]")].iloc[0])
+
+
+def _fits(known: pd.Series, mark: str) -> bool:
+    """Whether every text is a number with this decimal mark; stops at the first that is none."""
+    pattern = _NUMERALS[mark]
+    return all(pattern.fullmatch(_SPACED.sub("", text)) for text in known)

@@ -1,0 +1,68 @@
+"""Values of settings: made plain, whatever library they come from, and held against a type."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+LONGEST = 10**6  # steps, rows or windows: far beyond sense, and still within memory
+PLAIN = (str, bool, int, float, NoneType)
+NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+
+
+def plain(value: Any) -> Any:
+    """A setting without the types of numpy and pandas: numbers, arrays, indexes, offsets.
+
+    Tuples become lists and paths text; what is nothing of these stays as it is.
+    """
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    import numpy as np
+    import pandas as pd
+
+    from tslm.core.frequency import name_of
+
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray | pd.Index | pd.Series):
+        return value.tolist()
+    if isinstance(value, pd.Timedelta):
+        value = pd.tseries.frequencies.to_offset(value)
+    if isinstance(value, pd.offsets.BaseOffset):
+        return name_of(value)
+    return value
+
+
+def fits(value: Any, hint: Any) -> bool:
+    """Tell if a plain value has the type of an annotation: 1 is a number, True and NaN are none."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(fits(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin in (list, tuple, Sequence):
+        return isinstance(value, list | tuple) and all(fits(one, inner[0]) for one in value)
+    if hint in (int, float) and isinstance(value, bool):
+        return False
+    if hint is float:
+        return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, origin or hint)
+
+
+def said(hint: Any) -> str:
+    """Say in words what an annotation asks for."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return " or ".join(said(one) for one in inner if one is not NoneType)
+    if origin is Literal:
+        return "one of " + ", ".join(map(str, inner))
+    if origin in (list, tuple, Sequence):
+        return f"a list, each of its items {said(inner[0])}"
+    return NAMES.get(hint, str(hint))

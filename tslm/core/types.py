@@ -1,0 +1,315 @@
+"""What crosses a layer: small values with named fields, and the letters of their shapes.
+
+Letters: B windows, C channels, S = B*C series, L context, F steps of truth after it, T steps
+of time, H horizon, P patch, N tokens, D width, M values of one prediction, V vocabulary.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from tslm.core.distribution import Distribution
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be forecast, as far as every part must know it.
+
+    Args:
+        context_length: steps read, L.
+        horizon: steps forecast by default, H.
+        season_length: steps of the main season, 1 if there is none.
+        freq: how far apart two rows are, as a pandas offset alias ("h", "15min", "MS"), or, for a
+            series counted in steps, the count as text ("1").
+        dated: whether ``time`` counts Unix seconds (else it counts steps).
+        tz: time zone in which its dates read, None for naive dates.
+        description: what the series are, in words; empty if nobody says.
+    """
+
+    context_length: int
+    horizon: int
+    season_length: int = 1
+    freq: str = "1"
+    dated: bool = False
+    tz: str | None = None
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a user's data say about sensible sizes.
+
+    Args:
+        horizon: steps to forecast.
+        season_length: steps of the main season, 1 if there is none.
+        longest: rows of the longest series that training may use.
+    """
+
+    horizon: int
+    season_length: int
+    longest: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A context length, and sizes of a part by the name of their option."""
+
+    context_length: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Batch(NamedTuple):
+    """Windows: what is known, what comes next, and when. NaN marks a missing value.
+
+    ``time`` is in Unix seconds (UTC), or in the integers of the frame, and covers both parts.
+    ``about`` is what is said in words of the series of each window and channel (row ``b * C + c``);
+    None if nothing is.
+    """
+
+    past: Float[Tensor, "B L C"]
+    future: Float[Tensor, "B F C"]
+    time: Int[Tensor, "B T"]
+    about: Sequence[str] | None = None
+
+
+class Context(NamedTuple):
+    """Normalised windows, channels folded into the batch (row ``b * C + c``).
+
+    ``about`` is what is said in words of the series of each row; None if nothing is.
+    """
+
+    values: Float[Tensor, "S L"]
+    observed: Bool[Tensor, "S L"]
+    time: Int[Tensor, "S L"]
+    about: Sequence[str] | None = None
+
+    @classmethod
+    def fold(
+        cls,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        about: Sequence[str] | None = None,
+    ) -> "Context":
+        """Fold channels into rows; missing values become 0, which is the mean.
+
+        Windows that come several times over, as paths do, need be spoken of only once.
+        """
+        values = rearrange(past, "B L C -> (B C) L")
+        time = repeat(time, "B L -> (B C) L", C=past.shape[2])
+        if about is not None:
+            assert len(values) % len(about) == 0, "words and windows do not go together"
+            about = [*about] * (len(values) // len(about))
+        return cls(torch.nan_to_num(values), ~torch.isnan(values), time, about)
+
+
+class Prompt(NamedTuple):
+    """Words in front of the tokens of a series, as ids: nothing in them is trained.
+
+    Args:
+        shared: what is said of every series; read once, and remembered.
+        own: what is said of each, padded on the left.
+        mask: where it says something.
+    """
+
+    shared: Int[Tensor, " T"]
+    own: Int[Tensor, "S U"]
+    mask: Bool[Tensor, "S U"]
+
+
+class FilterForecasts(NamedTuple):
+    """What linear filters say of normalised series: each may go on by its own one, or by a code.
+
+    Left to itself a filter continues a residual linearly in its last p values, so that code k
+    expects ``state @ responses[k]``, and ``level + (state - level) @ responses[k]`` where the
+    residual is to move about a new level.
+
+    Args:
+        season: the profile, continued.
+        state: the last p values of the residual, oldest first.
+        own: what the filter of the series itself expects of the residual.
+        settle: what it expects where the residual has been 1 throughout.
+        pulse: its impulse response, from the step of the pulse on; H steps, and as many more as
+            the longest gap has.
+        responses: of each code to each value of the state.
+        pulses: the impulse response of each code.
+        evidence: log weight of the own filter (0) and of each code, as the context has them.
+        power: what the own filter, and each code, leaves unexplained in the context.
+        habit: log weight by what has followed in training; 0 but for controls.
+        gap: steps at the end of the context that are missing.
+    """
+
+    season: Float[Tensor, "S H"]
+    state: Float[Tensor, "S p"]
+    own: Float[Tensor, "S H"]
+    settle: Float[Tensor, "S H"]
+    pulse: Float[Tensor, "S T"]
+    responses: Float[Tensor, "K p H"]
+    pulses: Float[Tensor, "K T"]
+    evidence: Float[Tensor, "S K1"]
+    power: Float[Tensor, "S K1"]
+    habit: Float[Tensor, "S K1"]
+    gap: Int[Tensor, " S"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What a backbone reads.
+
+    Args:
+        embeds: one vector per token.
+        mask: False where a token says nothing (padding); such tokens are inert.
+        n_prompt: how many of the first tokens only set the scene; decoders never see them.
+        aux_loss: what the adapter adds to the training loss.
+        prompt: words read before the first token; they give no hidden state.
+        outlook: how linear filters continue the series, for decoders that mix them.
+    """
+
+    embeds: Float[Tensor, "S N D"]
+    mask: Bool[Tensor, "S N"]
+    n_prompt: int = 0
+    aux_loss: Float[Tensor, ""] | None = None
+    prompt: Prompt | None = None
+    outlook: FilterForecasts | None = None
+
+
+class Attribution(NamedTuple):
+    """What tokens are made of: a few vectors in the space of words, and how much of each.
+
+    Args:
+        vectors: prototypes or anchors.
+        weights: of each in each token of a window; N is 1 where they are those of the whole.
+    """
+
+    vectors: Float[Tensor, "K D"]
+    weights: Float[Tensor, "S N K"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an adapter lays a context out as tokens; all a decoder may know of it.
+
+    Args:
+        n_tokens: tokens of one context, N, without the prompt.
+        patch_len: steps one token stands for, P.
+        grows: a forecast segment can be appended as one more token (autoregressive roll-out).
+        n_codes: filters the adapter gives an outlook by, K; 0 if it gives none.
+    """
+
+    n_tokens: int
+    patch_len: int
+    grows: bool = False
+    n_codes: int = 0
+
+
+class Prediction(NamedTuple):
+    """M values that end ``decoder.step`` steps after the context, in the units of the context.
+
+    ``covered`` is False where a value was made from nothing (padding before a short series).
+    ``distribution`` is what may come in place of each value, None where nothing is said of that.
+    """
+
+    values: Float[Tensor, "B M C"]
+    covered: Bool[Tensor, "B M C"]
+    aux_loss: Float[Tensor, ""] | None
+    distribution: Distribution | None = None
+
+
+class Forecaster(nn.Module, ABC):
+    """A model that continues windows of series: trained, or a classical rule.
+
+    Attributes:
+        multivariate: True if it reads all channels of a window together; False if it forecasts
+            each channel as if it were alone.
+        any_horizon: True if one fitted model serves every horizon. Others are best fitted for
+            each horizon, and are rolled out beyond theirs.
+        distribution_horizon: steps for which it gives a distribution itself; 0 for points only.
+        step: steps of one pass; a distribution is carried further by paths of such strides.
+        calibration_windows: most validation windows that are forecast to calibrate intervals.
+        example_length: first rows of a context that may hold an example of another series; 0 if
+            it takes no examples.
+    """
+
+    multivariate: bool = False
+    any_horizon: bool = False
+    distribution_horizon: int = 0
+    step: int = 0
+    calibration_windows: int = 1024
+    example_length: int = 0
+
+    @classmethod
+    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
+        """Sizes for these data; what the user has set (is not None) stays as it is."""
+        return Sizes(context_length or max(512, 2 * facts.season_length))
+
+    @abstractmethod
+    def forecast(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H C"]:
+        """Continue each window by ``horizon`` steps, in its own units.
+
+        Args:
+            past: contexts, oldest first; NaN where missing, on the left where a series is short.
+            time: time of the L context steps and the steps after them, T >= L + horizon.
+            horizon: steps to forecast.
+        """
+
+    def distribution(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Distribution:
+        """What may come, as its own law has it: ``[B, H, C]``.
+
+        Args:
+            past: contexts, as in ``forecast``.
+            time: of the context and of what follows.
+            horizon: steps, at most ``distribution_horizon``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} gives points only.")
+
+    def paths(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        shares: Float[Tensor, "B H2 C"],
+    ) -> Float[Tensor, "B H2 C"]:
+        """Draw one path a window: each step in the light of those before it.
+
+        Args:
+            past: contexts, as in ``forecast``.
+            time: of the context and of what follows.
+            shares: where each value lies in its law, within (0, 1), for whole strides of ``step``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} draws no paths step by step.")
+
+    def told(self, about: Sequence[str] | None) -> "Forecaster":
+        """This forecaster where it is told of the series of its windows; itself if it cannot read.
+
+        Args:
+            about: as in ``Batch``.
+        """
+        return self
+
+    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        """Learn from windows, once and without gradients; an empty hook.
+
+        Args:
+            train: windows with the steps that follow them; can be read several times.
+            val: the same, to choose by; may be empty.
+        """
+
+    @property
+    def shrinkage(self) -> float | None:
+        """The share, in [0, 1], of its correction of a base it has kept; None without a base."""
+        return None
+
+    def calibrate(self, val: Iterable[Batch]) -> None:
+        """Choose, after training, what only validation windows can tell; an empty hook.
+
+        Args:
+            val: windows with the steps that follow them; may be empty.
+        """

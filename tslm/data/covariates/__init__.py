@@ -1,0 +1,1 @@
+"""Covariates: chosen, encoded, known ahead of time, and their effect."""

@@ -1,0 +1,115 @@
+"""Rows of the steps to forecast: made, looked up in a user's frame, and missed there."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.errors import DataError
+from tslm.data.columns import Columns, check_covariates, parse_ids
+from tslm.data.panel import Panel
+from tslm.data.resample import settled
+from tslm.data.roles import identified
+from tslm.data.time_column import parse_times
+
+
+def steps_ahead(panel: Panel, calendar: Calendar, horizon: int) -> Ints:
+    """The next times of each series, end to end."""
+    last = panel.time.numpy()[panel.offsets[1:] - 1]
+    return calendar.future(last, horizon).ravel()
+
+
+def rows_ahead(panel: Panel, calendar: Calendar, horizon: int) -> pd.DataFrame:
+    """A frame of ids and times of the next steps of each series."""
+    times = calendar.from_int(steps_ahead(panel, calendar, horizon))
+    return pd.DataFrame({"unique_id": np.asarray(panel.ids.repeat(horizon)), "ds": times})
+
+
+def looked_up(
+    futr_df: Any,
+    names: Sequence[str],
+    panel: Panel,
+    time: Ints,
+    calendar: Calendar,
+    columns: Columns,
+) -> pd.DataFrame:
+    """Covariates of the next steps of each series, from a user's frame of them.
+
+    Its other rows do not matter.
+
+    Args:
+        futr_df: with the id, the time and the covariates.
+        names: of the covariates.
+        panel: the series.
+        time: of the steps, end to end.
+        calendar: of the series.
+        columns: what id and time are called.
+
+    Raises:
+        DataError: if it lacks a column, has a row twice, or its times are of another kind.
+    """
+    if not isinstance(futr_df, pd.DataFrame):
+        raise DataError(f"futr_df is a {type(futr_df).__name__}, not a pandas DataFrame.")
+    futr_df = identified(futr_df, columns)
+    check_covariates(futr_df, [columns.id, columns.time], title="futr_df")
+    own = [columns.id, columns.time, columns.target]
+    check_covariates(futr_df, names, own, title="futr_df")
+    found = pd.DataFrame(index=range(0), columns=list(names))
+    where = np.full(len(time), -1)
+    if len(futr_df):
+        found = futr_df[list(names)].reset_index(drop=True)
+        codes, ids, steps = _keys(futr_df, calendar, columns)
+        if (twice := pd.MultiIndex.from_arrays([codes, steps]).duplicated()).any():
+            rows = futr_df[[columns.id, columns.time]][twice].head(5).itertuples(index=False)
+            raise DataError(f"Rows of futr_df come twice: {_places(rows)}. Drop them.")
+        if calendar.phase is not None:
+            found, codes, steps = settled(found, codes, steps, calendar, names)
+        index = pd.MultiIndex.from_arrays([ids.take(codes), steps])
+        repeated = panel.ids.repeat(len(time) // len(panel))
+        where = index.get_indexer(pd.MultiIndex.from_arrays([repeated, time]))
+    return found.reindex(where).reset_index(drop=True)
+
+
+def missing_ahead(found: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of which ``found`` lacks a value."""
+    lacking = found.isna().any(axis=1).to_numpy()
+    return rows[lacking].reset_index(drop=True)
+
+
+def check_ahead(found: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Refuse to forecast without covariates.
+
+    Raises:
+        DataError: naming the first rows that lack some.
+    """
+    lacking = missing_ahead(found, rows)
+    if len(lacking):
+        more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
+        raise DataError(
+            f"futr_df lacks {naming(found.columns)} in {len(lacking)} of {len(rows)} rows: "
+            f"{_places(lacking.head(5).itertuples(index=False))}{more}. "
+            "get_missing_future(futr_df) returns all of them, make_future_dataframe() the rows "
+            "that are needed."
+        )
+
+
+def _keys(
+    futr_df: pd.DataFrame, calendar: Calendar, columns: Columns
+) -> tuple[Ints, pd.Index, Ints]:
+    """The series of each row, as a place among ids, and its time in integers."""
+    codes, ids = parse_ids(futr_df[columns.id], columns.id)
+    writing = columns.writing.beside(None, calendar)
+    ds = parse_times(futr_df[columns.time], columns.time, writing, codes).values
+    clock = Calendar.clock(ds)
+    if (clock.dated, clock.tz is None) != (calendar.dated, calendar.tz is None):
+        raise DataError(
+            f"The times of futr_df are {ds.dtype}, which is another kind of time than that of the "
+            "series. Convert them: both are timestamps with a time zone, or without, or integers."
+        )
+    return codes, ids, clock.to_int(ds)
+
+
+def _places(rows: Any) -> str:
+    return ", ".join(f"{naming([name])} at {when}" for name, when in rows)

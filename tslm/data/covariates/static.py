@@ -1,0 +1,89 @@
+"""What holds for a whole series: joined to its rows, and checked to be one value."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_complex_dtype, is_scalar
+
+from tslm.core.calendar import naming
+from tslm.core.errors import DataError
+from tslm.data.columns import Columns, check_covariates
+from tslm.data.roles import identified
+
+
+def joined(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> pd.DataFrame:
+    """A frame with columns that another one has by series; those of the other win.
+
+    Args:
+        df: a long frame.
+        static_df: one row a series.
+        columns: of ids in both.
+        names: columns to join.
+
+    Raises:
+        DataError: if a series or a column is not in ``static_df``, or a series is there twice.
+    """
+    if not isinstance(static_df, pd.DataFrame):
+        raise DataError(f"static_df is a {type(static_df).__name__}, not a pandas DataFrame.")
+    if not isinstance(df, pd.DataFrame):
+        return df  # whoever reads it says so
+    static_df, id_col = identified(static_df, columns), columns.id
+    check_covariates(static_df, [id_col], title="static_df")
+    check_covariates(static_df, names, [id_col], title="static_df")
+    if (twice := static_df[id_col].duplicated()).any():
+        raise DataError(
+            f"Series {naming(static_df[id_col][twice])} have several rows in static_df. Keep one."
+        )
+    df = identified(df, columns)
+    check_covariates(df, [id_col])
+    table = static_df.set_index(id_col)[list(names)]
+    if (absent := ~df[id_col].isin(table.index)).any():
+        raise DataError(
+            f"Series {naming(df[id_col][absent].unique())} are not in static_df. Add a row each."
+        )
+    own = df.drop(columns=[name for name in names if name in df.columns])
+    beside = table.reindex(df[id_col]).set_index(own.index)
+    return pd.concat([own, beside], axis=1)
+
+
+def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """The one value that each series has of some columns, indexed by id in the table's order.
+
+    Args:
+        table: with ``unique_id``.
+        names: of the columns.
+
+    Raises:
+        DataError: if a series has several, or a list of them.
+    """
+    for name in names:
+        _check_single(table, name)
+    groups = table.groupby("unique_id", sort=False)[list(names)]
+    if names and (several := (groups.nunique() > 1)).any(axis=None):
+        name = several.columns[several.any()][0]
+        raise DataError(
+            f"The static column {name!r} changes within series "
+            f"{naming(several.index[several[name]])}. Name it in futr_exog or hist_exog, or give "
+            "it one value a series."
+        )
+    return groups.first()
+
+
+def _check_single(table: pd.DataFrame, name: str) -> None:
+    """Refuse values that are no number, word or date.
+
+    Raises:
+        DataError: naming the series.
+    """
+    values = table[name]
+    odd = np.full(len(values), is_complex_dtype(values.dtype))
+    if values.dtype == object:
+        odd = np.array([not is_scalar(v) or isinstance(v, complex) for v in values], dtype=bool)
+    if odd.any():
+        raise DataError(
+            f"{name!r} holds {values[odd].iloc[0]!r} in series "
+            f"{naming(table['unique_id'][odd].unique())}, which is no number, word or date. Give "
+            "it one of these."
+        )

@@ -1,0 +1,255 @@
+"""Public benchmark sets: found, verified, and split as in the published results.
+
+What a set is (file, checksum, borders, quirks) is data, in ``conf/benchmark``. A set is not
+scaled, cut or repaired here: ``Benchmark`` holds the file, and knows the borders.
+"""
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cached_property
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float64, Int64
+from omegaconf import OmegaConf
+
+from tslm.core.errors import ConfigError, DataError
+from tslm.core.paths import conf_folder, shipped
+
+
+class Borders(NamedTuple):
+    """Where the parts end, in rows of the file; rows after ``test_end`` are not used."""
+
+    train_end: int
+    val_end: int
+    test_end: int
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A multivariate set with regular steps, in its original units.
+
+    Args:
+        name: as in the literature.
+        columns: names of the series, in the order of the file.
+        values: one column per series.
+        time: Unix seconds, as if the local times of the file were UTC.
+        borders: where training, validation and test part end.
+        season_length: steps of the main season.
+        freq: pandas offset alias.
+        horizons: the usual ones.
+        description: what it is, in words.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    values: Float64[np.ndarray, "rows C"]
+    time: Int64[np.ndarray, " rows"]
+    borders: Borders
+    season_length: int
+    freq: str
+    horizons: tuple[int, ...]
+    description: str = ""
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The whole file as a long frame: unique_id, ds, y."""
+        rows, series = self.values.shape
+        ds = self.time.astype("datetime64[s]")
+        return pd.DataFrame(
+            {
+                "unique_id": pd.Index(self.columns).repeat(rows),
+                "ds": np.tile(ds, series),
+                "y": self.values.ravel(order="F"),
+            }
+        )
+
+    def standardise(self) -> Float64[np.ndarray, "rows C"]:
+        """The values with mean 0 and standard deviation 1 (ddof 0) over the training rows.
+
+        A column that is constant in training is only centred.
+        """
+        train = self.values[: self.borders.train_end]
+        return (self.values - train.mean(axis=0)) / self.spread_of(self.columns)
+
+    def spread_of(self, ids: Iterable[Any]) -> Float64[np.ndarray, " C"]:
+        """What errors are counted in: the standard deviation (ddof 0) of training rows.
+
+        Args:
+            ids: names of the columns asked for; one that is constant in training has 1.
+        """
+        deviation = self.values[: self.borders.train_end].std(axis=0)
+        deviation = np.where(deviation > 0, deviation, 1.0)
+        known = dict(zip(self.columns, deviation.tolist(), strict=True))
+        return np.array([known[str(name)] for name in ids])
+
+    def target_rows(self, split: str) -> tuple[int, int]:
+        """Rows [start, stop) of the targets of "train", "val" or "test"; contexts may look back.
+
+        Raises:
+            ConfigError: if there is no such split.
+        """
+        train_end, val_end, test_end = self.borders
+        parts = {"train": (0, train_end), "val": (train_end, val_end), "test": (val_end, test_end)}
+        if split not in parts:
+            raise ConfigError(f"There is no split {split!r}. Known: {', '.join(parts)}.")
+        return parts[split]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One file of ``conf/benchmark``.
+
+    Args:
+        name: as in the literature.
+        file: name of the file, without .gz.
+        sha256: of the uncompressed file; None does not verify.
+        source: where the file comes from.
+        licence: what it may be used for.
+        freq: pandas offset alias.
+        season_length: steps of the main season.
+        split: rows of train, val and test, one part after the other.
+        horizons: the usual ones.
+        time_column: the column that is not a series.
+        time_format: how its times are written, if not as in ISO 8601.
+        equally_spaced: count the times on from the first one, whatever the file says.
+        description: what it is, in words, for adapters that say it to a language model.
+    """
+
+    name: str
+    file: str
+    sha256: str | None
+    source: str
+    licence: str
+    freq: str
+    season_length: int
+    split: Mapping[str, int]
+    horizons: list[int]
+    time_column: str = "date"
+    time_format: str | None = None
+    equally_spaced: bool = False
+    description: str = ""
+
+
+def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
+    """Read a benchmark set.
+
+    Args:
+        benchmark: a name of ``conf/benchmark`` ("etth1"), or the content of such a file.
+
+    Raises:
+        ConfigError: if there is no such set, or the content does not describe one.
+        DataError: if its file is missing, altered, or shorter than its borders.
+    """
+    recipe = _recipe(_named(benchmark) if isinstance(benchmark, str) else benchmark)
+    table = _read(recipe)
+    time = table.pop(recipe.time_column)
+    values = table.to_numpy(dtype=np.float64)
+    borders = Borders(
+        *np.cumsum([recipe.split[part] for part in ("train", "val", "test")]).tolist()
+    )
+    if len(values) < borders.test_end:
+        raise DataError(
+            f"{recipe.name}: {recipe.file} has {len(values)} rows, its split needs "
+            f"{borders.test_end}. Lower benchmark.split."
+        )
+    return Benchmark(
+        name=recipe.name,
+        columns=tuple(map(str, table.columns)),
+        values=values,
+        time=_seconds(time, recipe),
+        borders=borders,
+        season_length=recipe.season_length,
+        freq=recipe.freq,
+        horizons=tuple(recipe.horizons),
+        description=recipe.description,
+    )
+
+
+def names() -> list[str]:
+    """What ``load`` knows by name."""
+    files = sorted(conf_folder().glob("benchmark/*.yaml"))
+    return [path.stem for path in files if "split" in OmegaConf.load(path).benchmark]
+
+
+def _named(name: str) -> Mapping[Any, Any]:
+    if name.lower() not in names():
+        close = get_close_matches(name.lower(), names(), n=1)
+        hint = f" Did you mean {close[0]}?" if close else ""
+        raise ConfigError(f"There is no benchmark {name!r}.{hint} Known: {', '.join(names())}.")
+    return OmegaConf.load(conf_folder() / "benchmark" / f"{name.lower()}.yaml")  # type: ignore[return-value]
+
+
+def _recipe(content: Mapping[Any, Any]) -> Recipe:
+    plain = OmegaConf.to_container(OmegaConf.create(dict(content)), resolve=True)
+    assert isinstance(plain, dict)
+    plain = plain.get("benchmark", plain)
+    if "files" in plain:
+        raise ConfigError(
+            f"{plain.get('name')} is a set of many short series with one origin each, which tslm "
+            f"benchmark scores. Here, choose one of {', '.join(names())}, or give your own table."
+        )
+    try:
+        return Recipe(**plain)
+    except TypeError as error:
+        raise ConfigError(f"This does not describe a benchmark: {error}.") from error
+
+
+def _read(recipe: Recipe) -> pd.DataFrame:
+    content = published(recipe.file, recipe.sha256, recipe.name, recipe.source)
+    return pd.read_csv(BytesIO(content), engine="pyarrow")  # exact and fast
+
+
+def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
+    """The content of a published file, unpacked and verified.
+
+    Args:
+        file: its name, without .gz, below the shipped data or below ``TSLM_DATA``.
+        sha256: of the content; None does not verify.
+        name: of the set, for messages.
+        source: where it can be had, for messages.
+
+    Raises:
+        DataError: if it is missing or altered.
+    """
+    path = _find(file, name, source)
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 not in (None, found):
+        raise DataError(
+            f"{path} is not the published {file}: its content has SHA-256 {found}, expected "
+            f"{sha256}. Take it again, unchanged, from {source}."
+        )
+    return content
+
+
+def _find(file: str, name: str, source: str) -> Path:
+    folders = [shipped("datasets", "data")]
+    if chosen := os.environ.get("TSLM_DATA"):  # an empty variable is no variable
+        folders.append(Path(chosen).expanduser())
+        if not folders[-1].is_dir():
+            raise DataError(f"TSLM_DATA={chosen} is not a folder. Name the folder of the sets.")
+    for folder in folders:
+        for path in (folder / file, folder / f"{file}.gz"):
+            if path.is_file():
+                return path
+    raise DataError(
+        f"{file} ({name}) is neither there nor as .gz in {' or '.join(map(str, folders))}. Get it "
+        f"from {source}, and set TSLM_DATA to its folder."
+    )
+
+
+def _seconds(times: "pd.Series[Any]", recipe: Recipe) -> Int64[np.ndarray, " rows"]:
+    parsed = pd.to_datetime(times, format=recipe.time_format)
+    if recipe.equally_spaced:
+        parsed = pd.Series(pd.date_range(parsed.iloc[0], periods=len(times), freq=recipe.freq))
+    return parsed.to_numpy().astype("datetime64[s]").astype(np.int64)

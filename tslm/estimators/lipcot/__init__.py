@@ -1,0 +1,1 @@
+"""LiPCoT's own estimators: tokenizer, pretrainer, classifier."""

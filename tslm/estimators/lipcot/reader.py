@@ -1,0 +1,164 @@
+"""A body that reads codes of frames, and guesses those it is not told.
+
+The objectives are those of ``tslm.estimators.lipcot.pretrainer``.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from tslm.core.errors import ConfigError
+from tslm.core.types import Batch, Context
+from tslm.data.window_times import spread
+from tslm.data.windows import Batches, Windows
+from tslm.models.adapters.lipcot import LEARNT, Coded, LiPCoT, joined
+from tslm.models.backbones.base import Backbone
+from tslm.models.layers.lpc.codebook import MASK, SPECIAL
+
+HIDDEN = 0.15  # of the frames are guessed by ``mlm``
+MASKED, SWAPPED = 0.8, 0.9  # of those: masked up to here, another frame up to here, else kept
+
+
+class Guess(NamedTuple):
+    """What is guessed: hidden states, and the codes they are to tell, of rows that count."""
+
+    hidden: Float[Tensor, "R D"]
+    parts: tuple[Int[Tensor, " R"], ...]
+    counted: Bool[Tensor, "S N"]
+
+
+class CodeReader(nn.Module):
+    """A body that reads codes of frames, and a linear head that guesses others.
+
+    Args:
+        objective: ``next_code`` or ``mlm``.
+        adapters: one for each data set; all speak as the first one does.
+        backbone: reads.
+        head: where there is one already.
+
+    Raises:
+        ConfigError: if the body reads in the other direction, or codes cannot be shared.
+    """
+
+    def __init__(
+        self,
+        objective: str,
+        adapters: Sequence[LiPCoT],
+        backbone: Backbone,
+        head: nn.Linear | None = None,
+    ) -> None:
+        super().__init__()
+        if backbone.causal != (objective == "next_code"):
+            raise ConfigError(
+                f"objective={objective} needs a body that reads "
+                + ("from left to right" if objective == "next_code" else "in both directions")
+                + f", and {backbone.identity.name} does not. Use objective=next_code with a "
+                "decoder such as smollm2-135m, and objective=mlm with an encoder such as "
+                "bert-lipcot."
+            )
+        self.objective, self.backbone = objective, backbone
+        for adapter in adapters[1:]:
+            adapter.share(adapters[0])
+        self.adapters = nn.ModuleList(adapters)
+        book = adapters[0].frame_book
+        self.sizes = (
+            SPECIAL + len(book.filters),
+            len(book.gains.values),
+            len(book.levels.values),
+        )
+        self.head = nn.Linear(backbone.width, sum(self.sizes)) if head is None else head
+
+    @torch.no_grad()
+    def learn(self, windows: Sequence[Windows]) -> None:
+        """Learn the one codebook from frames of all sets."""
+        pairs = zip(self.adapters, windows, strict=True)
+        parts = [
+            adapter.measured(Batches(part, spread(len(part), LEARNT)))[0]  # type: ignore[operator]
+            for adapter, part in pairs
+        ]
+        first = self.adapters[0]
+        assert isinstance(first, LiPCoT)
+        if first.codes != "random":
+            first.frame_book.fit(joined(parts))
+
+    def loss(self, number: int, batch: Batch) -> Float[Tensor, ""]:
+        """Mean cross-entropy of shape, gain and level, summed, over frames that are guessed.
+
+        Args:
+            number: of the data set.
+            batch: its contexts.
+        """
+        guess = self.guess(number, batch)
+        total = sum(
+            cross_entropy(logits, part, reduction="sum")
+            for logits, part in zip(self.logits(guess.hidden), guess.parts, strict=True)
+        )
+        return torch.as_tensor(total) / max(len(guess.hidden), 1)
+
+    def logits(self, hidden: Float[Tensor, "R D"]) -> tuple[Float[Tensor, "R _"], ...]:
+        """Of each part of a code."""
+        return self.head(hidden).split(self.sizes, 1)
+
+    def guess(self, number: int, batch: Batch, generator: torch.Generator | None = None) -> Guess:
+        """Read contexts; frames without a filter (padding, flat, missing) are never guessed."""
+        adapter = self.adapters[number]
+        assert isinstance(adapter, LiPCoT)
+        past = batch.past.to(self.head.weight.device)
+        context = Context.fold(adapter.scale(past).apply(past), batch.time.to(past.device))
+        coded = adapter.coded(context)
+        said = adapter.say(coded, context)
+        rows = len(context.values)
+        heard = rearrange(said.mask, "S (N T) -> S N T", N=adapter.n_frames)[:, :, -1]
+        shapes = rearrange(coded.codes.shape, "(S N) -> S N", S=rows)
+        counted = heard & (shapes >= SPECIAL)
+        if self.objective == "mlm":
+            dice = torch.rand(shapes.shape, generator=generator).to(past.device)
+            counted = counted & (dice < HIDDEN)
+            said = adapter.say(hidden_at(coded, counted.flatten(), generator), context)
+        else:
+            counted[:, 0] = False
+        states = self.backbone(said)[:, adapter.embed.n_tokens - 1 :: adapter.embed.n_tokens]
+        if self.objective == "next_code":
+            states = torch.roll(states, 1, 1)  # what stands at i has read up to i - 1
+        parts = tuple(part[counted.flatten()] for part in coded.codes)
+        return Guess(states[counted], parts, counted)
+
+
+def hidden_at(
+    coded: Coded, chosen: Bool[Tensor, " R"], generator: torch.Generator | None = None
+) -> Coded:
+    """Codes of which some are hidden: 80 % masked, 10 % those of other frames, 10 % as they are.
+
+    Of a masked frame nothing is told but its place, of its level and power neither.
+    """
+    codes, frames = coded
+    dice = torch.rand(len(chosen), generator=generator).to(chosen.device)
+    other = torch.randint(len(chosen), chosen.shape, generator=generator).to(chosen.device)
+    masked = chosen & (dice < MASKED)
+    swapped = chosen & (dice >= MASKED) & (dice < SWAPPED)
+    row = torch.where(swapped, other, torch.arange(len(chosen), device=chosen.device))
+    shape, gain, level = (part[row] for part in codes)
+    there, place = masked.to(frames.level.device), row.to(frames.level.device)  # see ``exactly``
+    power = torch.where(there, 1.0, frames.model.power[place])
+    return Coded(
+        codes._replace(
+            shape=torch.where(masked, MASK, shape),
+            gain=torch.where(masked, 0, gain),
+            level=torch.where(masked, 0, level),
+        ),
+        frames._replace(
+            level=torch.where(there, 0.0, frames.level[place]),
+            model=frames.model._replace(power=power),
+        ),
+    )
+
+
+def portable(adapter: nn.Module) -> dict[str, Tensor]:
+    """What another adapter can begin with."""
+    assert isinstance(adapter, LiPCoT)
+    return {k: v for k, v in adapter.state_dict().items() if k.startswith(adapter.portable)}

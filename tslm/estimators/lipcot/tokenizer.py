@@ -1,0 +1,443 @@
+"""A tokenizer of time series on its own, scikit-learn style: frames in, codes out, and back.
+
+Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
+Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
+
+Departures (``latent="lpc_paper", order=16, warp=0.2, center=False`` has the published arithmetic):
+the level of a frame is taken off and coded apart, so is its gain; filters are averaged where
+averages are stable; ``method="selective"`` does not depend on the sampling rate; codes are integers
+and not English words; a warped filter is undone exactly, with its zeros.
+"""
+
+from collections.abc import Iterator, Sequence
+from math import pi
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+from numpy import ndarray
+from scipy.signal import lfilter
+from sklearn.base import BaseEstimator, TransformerMixin
+
+import tslm.estimators.saving as saving
+from tslm.core.errors import ConfigError, DataError, NotFittedError, counted, warn
+from tslm.models.layers.lpc.burg import Autoregression
+from tslm.models.layers.lpc.codebook import FLAT, SPECIAL, Codebook
+from tslm.models.layers.lpc.framing import Estimator, Frames
+from tslm.models.layers.lpc.spaces import log_spectrum, unwarp
+from tslm.plots.codes import plot_codes, plot_spectra, plot_transitions
+
+PARTS = ("shape", "gain", "level")
+_CHUNK_VALUES = 2**20  # of frames measured at once
+_WARM_UP = 1024  # samples a synthesised frame has run for when it begins
+
+
+class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
+    """Says each frame of a series by three small numbers: its spectrum, its power, its level.
+
+    A code of a frame is a row ``(shape, gain, level)``. ``shape`` is 2 for a frame that does not
+    move, 3 for one of which more than half is missing, and 4 or more for a filter of the
+    codebook; 0 and 1 are kept free for padding and masks. What is lost is the phase.
+
+    Arguments are only stored; ``fit`` checks them.
+
+    Args:
+        order: coefficients of the linear prediction, p; frames should have 4 p steps.
+        n_codes: filters of the codebook.
+        method: ``burg``, ``autocorrelation``, or ``selective``, which looks at a band of
+            frequencies that is the same whatever the sampling rate.
+        latent: how spectra are compared: ``itakura`` (how much worse one predicts the other),
+            ``logspec`` (RMS difference of log-spectra), ``lar`` (log-area ratios), ``lsf`` (line
+            spectral frequencies), or as published ``lpc_paper``, ``cepstrum_paper``.
+        gain_codes: bins of the power that a filter leaves unexplained.
+        level_codes: bins of the mean.
+        warp: in (-1, 1); above 0 low frequencies are seen more finely.
+        band: for ``selective``: highest frequency, in cycles per unit of time; None is half of the
+            lowest sampling rate ``fit`` sees.
+        power_weight: how much the log power counts beside the vector of a shape, in spaces of our
+            own but ``itakura``.
+        center: whether the mean of a frame is taken off.
+        random_state: seed of the codebook.
+
+    Attributes:
+        codebook_: filters, gains and levels.
+        estimator_: how frames are measured, with the order and the band that ``fit`` settled on.
+        frame_length_: steps of the longest frame ``fit`` saw.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tslm import LiPCoTTokenizer
+        >>> frames = np.random.default_rng(0).normal(size=(50, 96)).cumsum(axis=1)
+        >>> tokenizer = LiPCoTTokenizer(order=4, n_codes=8).fit(frames)
+        >>> codes = tokenizer.transform(frames)
+        >>> codes.shape
+        (50, 3)
+        >>> tokenizer.inverse_transform(codes).shape
+        (50, 96)
+    """
+
+    codebook_: Codebook
+    estimator_: Estimator
+    frame_length_: int
+
+    def __init__(
+        self,
+        order: int = 16,
+        n_codes: int = 64,
+        method: str = "burg",
+        latent: str = "itakura",
+        gain_codes: int = 8,
+        level_codes: int = 16,
+        warp: float = 0.0,
+        band: float | None = None,
+        power_weight: float = 0.0,
+        center: bool = True,
+        random_state: int = 0,
+    ) -> None:
+        self.order = order
+        self.n_codes = n_codes
+        self.method = method
+        self.latent = latent
+        self.gain_codes = gain_codes
+        self.level_codes = level_codes
+        self.warp = warp
+        self.band = band
+        self.power_weight = power_weight
+        self.center = center
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: None = None, *, sampling_rate: Any = 1.0) -> "LiPCoTTokenizer":  # noqa: N803
+        """Learn the codebook.
+
+        Args:
+            X: frames: an array ``[frames, steps]``, or a list of arrays of any lengths; NaN where
+                missing. ``cut`` makes frames of a series.
+            y: ignored; scikit-learn passes it.
+            sampling_rate: steps per unit of time, one for all frames or one for each; only
+                ``selective`` asks.
+
+        Raises:
+            DataError: if the frames are no numbers, too short, or fewer than codes.
+            ConfigError: if a setting is impossible.
+        """
+        frames = _checked(X)
+        rates = _rates(sampling_rate, len(frames))
+        shortest = min(map(len, frames))
+        order = min(self.order, shortest // 4)
+        if order < self.order:
+            warn(
+                f"order={self.order} needs frames of {4 * self.order} steps, and the shortest has "
+                f"{shortest}: order {order} is used."
+            )
+        band = self.band
+        if band is None and self.method == "selective":
+            band = float(rates.min()) / 2
+        self.estimator_ = Estimator(order, self.method, self.warp, band, self.center)
+        self.codebook_ = self._codebook(order)
+        measured = self._measure(frames, rates)
+        moving = int(measured.coded.sum())
+        if moving < self.n_codes:
+            raise DataError(
+                f"n_codes={self.n_codes} codes cannot be learnt from {moving} frames that move "
+                f"(of {len(frames)}). Give more frames, or set n_codes to {moving} or less."
+            )
+        self.codebook_.fit(measured, self.random_state)
+        self.frame_length_ = max(map(len, frames))
+        return self
+
+    def transform(self, X: Any, *, sampling_rate: Any = 1.0) -> Int[ndarray, "n 3"]:  # noqa: N803
+        """The codes of frames: rows ``(shape, gain, level)``.
+
+        Args:
+            X: frames, as in ``fit``; of any lengths from 4 steps on.
+            sampling_rate: as in ``fit``.
+
+        Raises:
+            DataError: if the frames are no numbers or too short.
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        frames = _checked(X)
+        codes = self.codebook_(self._measure(frames, _rates(sampling_rate, len(frames))))
+        return torch.stack(list(codes), 1).numpy()
+
+    def inverse_transform(
+        self, codes: Any, *, n_steps: int | None = None, random_state: int = 0
+    ) -> Float[ndarray, "n T"]:
+        """A frame for each code: noise with its spectrum and power, at its level.
+
+        Phases are not coded, so they are drawn. Flat frames are their level; those missing, of
+        padding and of masks are NaN. Of ``selective`` codes the sampling rate is twice the band.
+
+        Args:
+            codes: rows ``(shape, gain, level)``.
+            n_steps: of a frame; None is that of the longest one in ``fit``.
+            random_state: seed of the noise.
+
+        Raises:
+            DataError: if codes are not in the codebook.
+        """
+        shape, gain, level = self._valid(codes)
+        steps = self.frame_length_ if n_steps is None else n_steps
+        levels = self.codebook_.levels.values.numpy()[level]
+        frames = np.repeat(np.where(shape >= FLAT, levels, np.nan)[:, None], steps, 1)
+        frames[(shape > FLAT) & (shape < SPECIAL)] = np.nan
+        dice = np.random.default_rng(random_state)
+        noise = dice.standard_normal((len(shape), _WARM_UP + steps))
+        deviation = np.exp(self.codebook_.gains.values.numpy() / 2)[gain]
+        numerator, denominators = unwarp(self.codebook_.filters, self.warp)
+        for code in np.unique(shape[shape >= SPECIAL]):
+            rows = shape == code
+            driven = deviation[rows, None] * noise[rows]
+            moving = lfilter(numerator.numpy(), denominators[code - SPECIAL].numpy(), driven)
+            frames[rows] += moving[:, _WARM_UP:]
+        return frames
+
+    def psd(self, codes: Any, frequencies: Any) -> Float[ndarray, "n F"]:
+        """The power spectral density that codes mean, one-sided; NaN for reserved codes.
+
+        Args:
+            codes: rows ``(shape, gain, level)``.
+            frequencies: cycles per step, up to 1/2; of ``selective`` codes cycles per unit of time,
+                up to the band.
+
+        Returns:
+            Squared units per cycle per step (or per unit of time): its integral over all
+            frequencies is the variance.
+        """
+        shape, gain, _ = self._valid(codes)
+        rate = 1.0 if self.estimator_.band is None else 2 * self.estimator_.band
+        angles = torch.as_tensor(np.asarray(frequencies, dtype=float)) * (2 * pi / rate)
+        filters = self.codebook_.filters[torch.from_numpy(np.maximum(shape - SPECIAL, 0))]
+        log = log_spectrum(filters, angles, self.warp).numpy()
+        density = np.exp(log + self.codebook_.gains.values.numpy()[gain][:, None]) * 2 / rate
+        return np.where(shape[:, None] >= SPECIAL, density, np.nan)
+
+    def plot_spectra(self) -> Figure:
+        """The spectrum of each code, a row each."""
+        self._check_fitted()
+        top = 0.5 if self.estimator_.band is None else self.estimator_.band
+        frequencies = np.linspace(0, top, 200)
+        shapes = np.arange(SPECIAL, self.vocabulary_size)
+        codes = np.stack([shapes, np.zeros_like(shapes), np.zeros_like(shapes)], 1)
+        return plot_spectra(frequencies, self.psd(codes, frequencies), shapes)
+
+    def plot_series(self, series: Any, frame_length: int | None = None) -> Figure:
+        """A series with its codes drawn under it.
+
+        Args:
+            series: numbers, oldest first.
+            frame_length: steps of a frame; None is that of the longest one in ``fit``.
+        """
+        self._check_fitted()
+        length = self.frame_length_ if frame_length is None else frame_length
+        frames = self.cut(series, length)
+        values = np.asarray(series, dtype=float)
+        starts = len(values) - length * np.arange(len(frames), 0, -1)
+        return plot_codes(values, starts, self.transform(frames), length)
+
+    def plot_transitions(self, series: Any, frame_length: int | None = None) -> Figure:
+        """How often the shape of one frame of a series follows that of another.
+
+        Args:
+            series: numbers, oldest first.
+            frame_length: steps of a frame; None is that of the longest one in ``fit``.
+        """
+        self._check_fitted()
+        length = self.frame_length_ if frame_length is None else frame_length
+        return plot_transitions(self.transform(self.cut(series, length))[:, 0])
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Different shapes, the reserved ones included."""
+        return int(self.n_codes) + SPECIAL
+
+    def get_feature_names_out(self, input_features: Any = None) -> ndarray:
+        """Names of the columns of ``transform``, for scikit-learn's ``set_output``."""
+        return np.array(PARTS, dtype=object)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> None:
+        """Write a folder of JSON and safetensors; it appears whole or not at all.
+
+        Args:
+            path: the folder.
+            overwrite: whether to replace one that is there.
+
+        Raises:
+            ConfigError: if something is there and ``overwrite`` is not set.
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        facts = {
+            "kind": type(self).__name__,
+            "params": self.get_params(),
+            "order": self.estimator_.order,
+            "band": self.estimator_.band,
+            "frame_length": self.frame_length_,
+        }
+        saving.save(saving.Saved(facts, self.codebook_.state_dict(), {}), path, overwrite)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "LiPCoTTokenizer":
+        """Read a saved folder.
+
+        Raises:
+            DataError: if it is damaged, altered, of a newer version, or no tokenizer.
+        """
+        saved = saving.read(path)
+        facts = saved.facts
+        if facts["kind"] != cls.__name__:
+            raise DataError(f"{path} holds a {facts['kind']}; {cls.__name__} cannot load it.")
+        with saving.damage(f"{path}: its settings"):
+            model = cls(**saving.parameters(facts, cls().get_params()))
+            order, model.frame_length_ = (saving.count(facts[n]) for n in ("order", "frame_length"))
+            if len(saved.weights["filters"]) != model.n_codes or order > 10_000:
+                raise DataError(f"The saved filters are not {model.n_codes} of order {order}.")
+            model.estimator_ = Estimator(
+                order, model.method, model.warp, facts["band"], model.center
+            )
+            with saving.no_larger(saved.weights):
+                model.codebook_ = model._codebook(order)
+            saving.fill(model.codebook_, saved.weights)
+        return model
+
+    @staticmethod
+    def cut(series: Any, frame_length: int, hop: int | None = None) -> Float[ndarray, "n T"]:
+        """Frames of a series, the last of which ends where the series ends.
+
+        Args:
+            series: numbers, oldest first.
+            frame_length: steps of a frame.
+            hop: steps between frames; None leaves no gap and no overlap.
+
+        Raises:
+            ConfigError: if a size is below 1.
+            DataError: if the series is shorter than a frame.
+        """
+        values = np.asarray(series, dtype=float)
+        hop = frame_length if hop is None else hop
+        if frame_length < 1 or hop < 1:
+            raise ConfigError(f"frame_length={frame_length} and hop={hop} must be at least 1.")
+        if values.ndim != 1 or len(values) < frame_length:
+            raise DataError(
+                f"A series of shape {values.shape} has no frame of {frame_length} steps. Give one "
+                "series that is at least as long."
+            )
+        first = (len(values) - frame_length) % hop
+        return np.lib.stride_tricks.sliding_window_view(values[first:], frame_length)[::hop]
+
+    def _codebook(self, order: int) -> Codebook:
+        return Codebook(
+            order,
+            self.n_codes,
+            self.latent,
+            self.gain_codes,
+            self.level_codes,
+            self.power_weight,
+        )
+
+    def _measure(self, frames: Sequence[ndarray], rates: Float[ndarray, " n"]) -> Frames:
+        """Measure frames of one length and rate at once."""
+        order, parts = [], []
+        for rows, rate in _alike(frames, rates):
+            values = torch.from_numpy(np.stack([frames[row] for row in rows]))
+            parts.append(self.estimator_.measure(values, rate))
+            order.append(rows)
+        back = torch.from_numpy(np.concatenate(order)).argsort()
+        model = Autoregression(
+            *(torch.cat(p)[back] for p in zip(*(f.model for f in parts), strict=True))
+        )
+        level, flat, missing = (
+            torch.cat(p)[back]
+            for p in zip(*((f.level, f.flat, f.missing) for f in parts), strict=True)
+        )
+        return Frames(level, model, flat, missing)
+
+    def _valid(self, codes: Any) -> tuple[ndarray, ndarray, ndarray]:
+        """The three columns of codes."""
+        self._check_fitted()
+        array = np.asarray(codes)
+        if array.ndim != 2 or array.shape[1] != len(PARTS) or array.dtype.kind not in "iu":
+            raise DataError(
+                f"Codes of shape {array.shape} and type {array.dtype} must be whole numbers in "
+                f"three columns: {', '.join(PARTS)}."
+            )
+        tops = (self.vocabulary_size, self.gain_codes, self.level_codes)
+        for name, column, top in zip(PARTS, array.T, tops, strict=True):
+            if len(column) and not 0 <= column.min() <= column.max() < top:
+                raise DataError(
+                    f"{name} codes lie in {column.min()} ... {column.max()}, and the codebook has "
+                    f"0 ... {top - 1}."
+                )
+        shape, gain, level = array.T
+        return shape, gain, level
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "codebook_"):
+            raise NotFittedError(
+                "This LiPCoTTokenizer is not fitted yet. Call fit(X), or load one."
+            )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "codebook_")
+
+
+def _alike(
+    frames: Sequence[ndarray], rates: Float[ndarray, " n"]
+) -> Iterator[tuple[ndarray, float]]:
+    """Rows of equal length and rate, not too many at once."""
+    keys = np.stack([np.array([len(frame) for frame in frames], dtype=float), rates], 1)
+    kinds, member = np.unique(keys, axis=0, return_inverse=True)
+    for number, (length, rate) in enumerate(kinds):
+        rows = np.flatnonzero(member.ravel() == number)
+        for chunk in np.array_split(rows, -(-len(rows) * int(length) // _CHUNK_VALUES)):
+            yield chunk, float(rate)
+
+
+def _checked(frames: Any) -> list[ndarray]:
+    """Frames as a list of arrays of numbers.
+
+    Raises:
+        DataError: if they are not.
+    """
+    try:
+        rows = [np.asarray(frame, dtype=float) for frame in frames]
+    except (TypeError, ValueError) as error:
+        raise DataError(f"Frames must be numbers: {error}.") from error
+    if not rows:
+        raise DataError("There are no frames. Give an array [frames, steps], or a list of arrays.")
+    wrong = [i for i, row in enumerate(rows) if row.ndim != 1]
+    if wrong:
+        raise DataError(
+            f"Frame {wrong[0]} has shape {rows[wrong[0]].shape}, and must be one row of numbers. "
+            "Give an array [frames, steps]; cut(series, frame_length) makes one."
+        )
+    short = [i for i, row in enumerate(rows) if len(row) < 4]
+    if short:
+        raise DataError(
+            f"Frame {short[0]} has {counted(len(rows[short[0]]), 'step')}, and needs at least 4."
+        )
+    infinite = [i for i, row in enumerate(rows) if np.isinf(row).any()]
+    if infinite:
+        raise DataError(f"Frames {infinite[:5]} are infinite somewhere. NaN marks missing values.")
+    return rows
+
+
+def _rates(rate: Any, count: int) -> Float[ndarray, " n"]:
+    """The sampling rate of each frame.
+
+    Raises:
+        DataError: if there are not as many as frames, or one is not above 0.
+    """
+    rates = np.asarray(rate, dtype=float)
+    if rates.ndim > 1 or (rates.ndim == 1 and len(rates) != count):
+        raise DataError(
+            f"{rates.shape} sampling rates do not fit {count} frames: one, or one each."
+        )
+    rates = np.broadcast_to(rates, (count,))
+    if not (np.isfinite(rates).all() and (rates > 0).all()):
+        raise DataError("Sampling rates must be above 0.")
+    return rates

@@ -1,0 +1,143 @@
+"""A training run that may be killed: its seed and settings, kept beside its checkpoints."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
+
+from tslm.core.errors import ConfigError, warn
+from tslm.core.files import write_json
+from tslm.core.hardware import is_first
+from tslm.data.panel import Panel
+from tslm.estimators.training.checkpoints import LAST, belongs
+
+FREE = ("verbose", "accelerator", "devices", "strategy", "alias")  # may differ in a second try
+NOTE, LOCK = "run.json", "run.lock"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Args:
+        seed: of weights, windows and dropout.
+        folder: of its checkpoints, None to keep none.
+        name: tells it from every other run: a digest of seed, settings and data.
+    """
+
+    seed: int
+    folder: Path | None
+    name: str
+
+    @classmethod
+    @contextmanager
+    def begin(cls, cfg: DictConfig, panel: Panel, folder: Path | None) -> Iterator["Run"]:
+        """Begin a run, or go on with the one that a folder holds; nobody else may meanwhile.
+
+        What cannot be read there is left behind with a warning, and the run starts anew.
+
+        Args:
+            cfg: settled settings; a ``random_state`` of None draws a seed.
+            panel: what is trained on.
+            folder: where its checkpoints are or will be.
+
+        Raises:
+            ConfigError: if the folder holds a run with other settings or data, another process
+                trains there, it cannot be written, or several processes are to draw a seed.
+        """
+        if cfg.random_state is None and cfg.devices not in (1, "1"):
+            raise ConfigError(
+                f"devices={cfg.devices} needs a random_state: every process must start alike."
+            )
+        seed = cfg.random_state
+        if seed is None:
+            seed = int(np.random.SeedSequence().generate_state(1)[0])
+        if folder is None:
+            yield cls(seed, None, "")
+            return
+        settings = {**OmegaConf.to_container(cfg), "data": _digest(panel)}  # type: ignore[dict-item]
+        folder = folder.expanduser()
+        with _alone(folder):
+            held = _held(folder, settings)
+            if held is None:
+                held = cls(seed, folder, _name(seed, settings))
+                write_json({"seed": seed, "settings": settings}, folder / NOTE)
+            yield held
+
+
+def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
+    """The run that a folder holds, if it has begun and can go on."""
+    checkpoint = folder / LAST
+    if not checkpoint.is_file():
+        return None
+    try:
+        note = json.loads((folder / NOTE).read_bytes())
+        seed, known = int(note["seed"]), dict(note["settings"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        _leave(checkpoint, folder / NOTE)
+        return None
+    for key, value in known.items():
+        if key not in FREE and value != settings.get(key):
+            raise ConfigError(
+                f"{folder} holds an unfinished run with {key}={value}, and this one has "
+                f"{settings.get(key)}. Use what it had to finish it, delete the folder, or "
+                "choose another."
+            )
+    name = _name(seed, settings)
+    if not belongs(checkpoint, name):
+        _leave(checkpoint, checkpoint)
+        return None
+    return Run(seed, folder, name)
+
+
+def _leave(checkpoint: Path, damaged: Path) -> None:
+    """Say that a run cannot go on, and leave its checkpoint behind."""
+    if is_first():
+        warn(f"{damaged} is damaged or of another run: training starts anew.")
+        checkpoint.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; those that train together have one that does."""
+    if not is_first():
+        yield
+        return
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(
+            f"Another process trains in {folder} now. Wait until it is done, or choose another "
+            "folder."
+        ) from error
+    except OSError as error:
+        raise ConfigError(
+            f"{folder} cannot be written: {error.strerror}. Choose another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _name(seed: int, settings: Mapping[str, Any]) -> str:
+    bound = {key: value for key, value in settings.items() if key not in FREE}
+    text = json.dumps([seed, bound], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _digest(panel: Panel) -> str:
+    """Tells data apart: values, times and where series begin."""
+    digest = hashlib.sha256(panel.values.numpy().tobytes())
+    digest.update(panel.time.numpy().tobytes())
+    digest.update(panel.offsets.tobytes())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,1 @@
+"""Validation: errors of every window, and the verdict on the language model."""

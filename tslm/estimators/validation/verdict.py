@@ -1,0 +1,138 @@
+"""Does the trained model beat what needs no training? Asked on validation after every fit."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from math import inf, isfinite
+from typing import Any
+
+import pandas as pd
+
+from tslm.core.calendar import Ints
+from tslm.core.errors import counted, warn
+from tslm.core.types import Facts, Forecaster, Task
+from tslm.data.panel import Panel
+from tslm.data.window_times import spread
+from tslm.data.windows import Batches, Windows
+from tslm.estimators.validation.window_errors import score
+from tslm.models.assembly import rule
+
+BASELINES = ("last", "seasonal_naive", "profile_ar")
+CHOOSING = 256  # windows by which an untrained baseline chooses
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Mean errors of one forecaster over the validation windows, on the standardised scale."""
+
+    model: str
+    mse: float
+    mae: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All of them, the trained model first.
+
+    Args:
+        windows: how many windows were looked at.
+        entries: empty where no rows were held out for validation.
+        shrinkage: share of its correction of the base that the model keeps, in [0, 1]; see
+            ``Forecaster.shrinkage``.
+    """
+
+    windows: int
+    entries: Sequence[Entry]
+    shrinkage: float | None = None
+
+    @property
+    def best(self) -> Entry | None:
+        """The baseline with the least squared error."""
+        return min(self.entries[1:], key=lambda entry: entry.mse, default=None)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a forecaster, the trained model first: model, mse, mae."""
+        names = [field.name for field in fields(Entry)]
+        return pd.DataFrame([asdict(entry) for entry in self.entries], columns=names)
+
+    def warn(self, what: str) -> None:
+        """Say so if a forecast that needs no training does better.
+
+        Args:
+            what: it is that does not help then.
+        """
+        if self.best is not None and not self.entries[0].mse < self.best.mse:
+            warn(
+                f"On {counted(self.windows, 'validation window')} {self.entries[0].model} has MSE "
+                f"{self.entries[0].mse:.4f} and the untrained {self.best.model} "
+                f"{self.best.mse:.4f}: {what} does not help here. See verdict_."
+            )
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything, ready for JSON, which has no infinite numbers: None stands for these."""
+        entries = [
+            {"model": e.model, "mse": _finite(e.mse), "mae": _finite(e.mae)} for e in self.entries
+        ]
+        return {"windows": self.windows, "entries": entries, "shrinkage": self.shrinkage}
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "Verdict":
+        """The inverse of ``to_dict``."""
+        entries = [
+            Entry(str(entry["model"]), *(_number(entry[error]) for error in ("mse", "mae")))
+            for entry in stored["entries"]
+        ]
+        shrinkage = stored.get("shrinkage")  # older ones do not say
+        return cls(int(stored["windows"]), entries, None if shrinkage is None else float(shrinkage))
+
+
+def _finite(error: float) -> float | None:
+    return error if isfinite(error) else None
+
+
+def _number(stored: Any) -> float:
+    return inf if stored is None else float(stored)
+
+
+def judge(
+    name: str, model: Forecaster, panel: Panel, split: Ints, task: Task, limit: int = 4096
+) -> Verdict:
+    """Score the model and the untrained baselines on the same validation windows.
+
+    Args:
+        name: what the model is called.
+        model: trained.
+        panel: series with their validation rows.
+        split: first validation row of each series.
+        task: what is forecast.
+        limit: windows looked at, evenly spread.
+    """
+    forecasters = {name: (model, task.context_length)}
+    for baseline in BASELINES:
+        forecasters[baseline] = _untrained(baseline, panel, split, task)
+    entries = []
+    for title, (forecaster, reach) in forecasters.items():
+        errors = score(
+            forecaster,
+            panel,
+            context_length=task.context_length,
+            horizons=[task.horizon],
+            start=split,
+            stop=panel.lengths,
+            look_back=reach,
+            limit=limit,
+        )[task.horizon].observed()
+        if not len(errors):
+            return Verdict(0, [], model.shrinkage)
+        entries.append((len(errors), Entry(title, *errors.means())))
+    return Verdict(entries[0][0], [entry for _, entry in entries], model.shrinkage)
+
+
+def _untrained(name: str, panel: Panel, split: Ints, task: Task) -> tuple[Forecaster, int]:
+    """A baseline that has chosen by some validation windows, and how far it looks back."""
+    forecaster = rule(name, task)
+    facts = Facts(task.horizon, task.season_length, int(panel.lengths.max()))
+    reach = forecaster.suggest(facts, None, {}).context_length
+    windows = Windows(panel, context_length=reach, future_length=task.horizon, start=split)
+    looked_at = spread(len(windows), CHOOSING) if len(windows) else None
+    forecaster.learn([], Batches(windows, looked_at))
+    return forecaster, reach

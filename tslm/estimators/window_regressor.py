@@ -1,0 +1,243 @@
+"""Windows in, what follows them out: the same model for users of scikit-learn."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+from omegaconf import DictConfig
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import validate_data
+
+from tslm.core.calendar import Calendar
+from tslm.core.config import build, configure
+from tslm.core.errors import ConfigError, DataError, NotFittedError
+from tslm.core.hardware import Machine
+from tslm.core.seeds import seeded
+from tslm.core.spec import Spec, nested
+from tslm.core.types import Facts
+from tslm.data.loaders import WindowData
+from tslm.data.panel import Panel
+from tslm.data.series_text import Sentence
+from tslm.data.window_times import start_times
+from tslm.data.windows import Batches, RandomWindows, Windows
+from tslm.estimators.training.module import train
+from tslm.models.assembly import assemble, device_of, settle, task_of
+from tslm.models.forecast_model import ForecastModel
+
+ROUND = 16  # windows are forecast in multiples: products of fewer rows may add in another order
+_STEPS = Calendar("1", dated=False)
+
+
+class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # untyped
+    """Continues windows of numbers: ``X [n, L]`` to ``y [n, H]``, or to ``y [n]`` for one step.
+
+    The model of ``TSLMForecaster`` without frames and dates, for pipelines, searches and stacking.
+    Windows are taken to come from one source: they are standardised together, and then each by
+    itself as its adapter does. NaN in ``X`` is a missing value. Nothing is kept for validation:
+    scikit-learn splits windows itself (by time, please: ``TimeSeriesSplit``).
+
+    Arguments are only stored; ``fit`` checks them.
+
+    Args:
+        adapter: how windows become tokens: a name, or a ``Spec`` with options.
+        backbone: the frozen body, or a control, see ``TSLMForecaster``.
+        n_layers: its first blocks used; "all" for all.
+        decoder: how hidden states become values; None is the adapter's own.
+        base: what the adapter corrects: "profile", "profile_ar" or "ridge", or a ``Spec``.
+        season_length: steps of the main season, 1 if there is none.
+        prompt: what the series are, in words, for adapters that say it to the language model.
+        max_steps: training batches.
+        learning_rate: the highest rate; None takes the adapter's.
+        batch_size: windows per training batch; None takes the adapter's.
+        freeze: what of the body is trained, see ``TSLMForecaster``.
+        trainer: the training recipe: a name, or a ``Spec`` with options.
+        accelerator: as in Lightning.
+        random_state: seed, or a numpy ``RandomState``.
+        verbose: 0 is silent, 1 shows a progress bar.
+
+    Attributes:
+        n_features_in_: steps of a window, L.
+        n_outputs_: steps of a forecast, H.
+        forecaster_: adapter, frozen body and decoder.
+
+    Examples:
+        >>> import numpy as np
+        >>> from tslm import TSLMWindowRegressor
+        >>> series = np.sin(np.arange(130) / 2)
+        >>> windows = np.lib.stride_tricks.sliding_window_view(series, 30)
+        >>> X, y = windows[:, :24], windows[:, 24:]
+        >>> model = TSLMWindowRegressor(backbone="tiny", max_steps=2, random_state=0)
+        >>> model.fit(X[:80], y[:80]).predict(X[80:]).shape
+        (21, 6)
+    """
+
+    parts = ("adapter", "decoder", "base", "freeze", "trainer")
+    n_features_in_: int
+    n_outputs_: int
+    forecaster_: ForecastModel
+
+    def __init__(
+        self,
+        adapter: str | Spec = "time_llm",
+        backbone: str = "smollm2-135m",
+        n_layers: int | str | None = None,
+        decoder: str | Spec | None = None,
+        base: str | Spec | None = None,
+        season_length: int = 1,
+        prompt: str | None = None,
+        max_steps: int = 1000,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        freeze: str | Spec = "strict",
+        trainer: str | Spec = "one_cycle",
+        accelerator: str = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.adapter = adapter
+        self.backbone = backbone
+        self.n_layers = n_layers
+        self.decoder = decoder
+        self.base = base
+        self.season_length = season_length
+        self.prompt = prompt
+        self.max_steps = max_steps
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.freeze = freeze
+        self.trainer = trainer
+        self.accelerator = accelerator
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> "TSLMWindowRegressor":  # noqa: N803
+        """Train the adapter and the decoder.
+
+        Args:
+            X: windows, ``[n, L]``, oldest step first; NaN where missing.
+            y: the H steps that follow each, ``[n, H]``, or the next one, ``[n]``.
+
+        Raises:
+            DataError: if they are no numbers, or not as many windows as targets.
+            ConfigError: if a setting is impossible.
+        """
+        if names := Sentence.of(self.prompt).names:
+            raise ConfigError(
+                f"prompt={self.prompt!r} names {', '.join(names)}, and windows have no columns. "
+                "Say what holds for all of them, or use TSLMForecaster."
+            )
+        past, future = self._validated(X, y)
+        self._single = np.ndim(future) == 1
+        future = future.reshape(len(past), -1).astype(float)
+        self.n_outputs_ = future.shape[1]
+        self._loc, self._spread = _standard(past)
+        cfg = self._settled(past.shape[1])
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with seeded(seed):
+            task = task_of(cfg, self.season_length, _STEPS)
+            self.forecaster_ = assemble(cfg, task)
+            windows = self._windows(past, future, self.forecaster_.step)
+            self._learn(cfg, windows, seed)
+        self.forecaster_.to(device_of(cfg))
+        return self
+
+    def predict(self, X: Any) -> Float[ndarray, "n H"] | Float[ndarray, " n"]:  # noqa: N803
+        """What follows each window, in the units of ``y``."""
+        if not hasattr(self, "forecaster_"):
+            raise NotFittedError("This TSLMWindowRegressor is not fitted yet. Call fit(X, y).")
+        (past,) = self._validated(X)
+        horizon, empty = self.n_outputs_, -len(past) % ROUND
+        full = np.concatenate([past, past[:1].repeat(empty, 0)])
+        windows = self._windows(full, np.empty((len(full), 0)), 0)
+        time = torch.arange(past.shape[1] + horizon)
+        parts = [
+            self.forecaster_.forecast(batch.past, time.expand(len(batch.past), -1), horizon)[
+                :, :, 0
+            ]
+            for batch in Batches(windows)
+        ]
+        ahead = torch.cat(parts)[: len(past)].double().numpy() * self._spread + self._loc
+        return ahead[:, 0] if self._single else ahead
+
+    def set_params(self, **params: Any) -> "TSLMWindowRegressor":
+        """Set parameters; ``adapter__patch_len=24`` sets an option of a part."""
+        super().set_params(**nested(self, self.parts, params))
+        return self
+
+    def _validated(self, *arrays: Any) -> tuple[ndarray, ...]:
+        """Windows, and what follows them, as numbers."""
+        fitting = len(arrays) == 2
+        options = {"y_numeric": True, "multi_output": True} if fitting else {"reset": False}
+        try:
+            found = validate_data(
+                self, *arrays, dtype=np.float64, ensure_all_finite="allow-nan", **options
+            )
+        except ValueError as error:
+            raise DataError(str(error)) from error
+        return found if fitting else (found,)
+
+    def _settled(self, length: int) -> DictConfig:
+        parts = {name: getattr(self, name) for name in self.parts}
+        names = ("backbone", "n_layers", "prompt", "max_steps", "learning_rate", "batch_size")
+        values = {name: getattr(self, name) for name in (*names, "season_length", "accelerator")}
+        task = {"h": self.n_outputs_, "context_length": length}
+        facts = Facts(self.n_outputs_, self.season_length or 1, length)
+        return settle(configure(parts, {**values, **task}), facts)
+
+    def _windows(
+        self, past: Float[ndarray, "n L"], future: Float[ndarray, "n H"], step: int
+    ) -> Windows:
+        """Each window as a short series of its own, with ``step`` rows to come."""
+        n, length = past.shape
+        ahead = np.full((n, step), np.nan)
+        ahead[:, : future.shape[1]] = future[:, :step]
+        rows = (np.concatenate([past, ahead], 1) - self._loc) / self._spread
+        every = torch.arange(n)
+        panel = Panel(
+            values=torch.from_numpy(rows.ravel()).float(),
+            time=torch.arange(rows.shape[1]).repeat(n),
+            offsets=np.arange(n + 1, dtype=np.int64) * rows.shape[1],
+            ids=pd.RangeIndex(n),
+            loc=np.full(n, self._loc),
+            spread=np.full(n, self._spread),
+            step=np.ones(n, dtype=np.int64),
+        )
+        position = torch.full((n,), length)
+        return Windows.at(panel, every, position, context_length=length, future_length=step)
+
+    def _learn(self, cfg: DictConfig, windows: Windows, seed: int) -> None:
+        self.forecaster_.prepare(start_times(windows, self.forecaster_.patch_len))
+        self.forecaster_.learn(Batches(windows), [])
+        data = WindowData(windows, RandomWindows(windows, cfg.batch_size, seed))
+        recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
+        train(
+            self.forecaster_,
+            data,
+            recipe,
+            horizon=self.n_outputs_,
+            machine=Machine(self.accelerator),
+            progress=self.verbose > 0,
+        )
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "forecaster_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.target_tags.multi_output = True
+        tags.regressor_tags.poor_score = True  # rows of a table of features are no time series
+        return tags
+
+
+def _standard(past: Float[ndarray, "n L"]) -> tuple[float, float]:
+    """Level and spread of all observed values."""
+    known = past[~np.isnan(past)]
+    if not len(known):
+        raise DataError("Every value of X is missing.")
+    spread = float(known.std())
+    return float(known.mean()), spread or abs(float(known.mean())) or 1.0

@@ -1,0 +1,134 @@
+"""Disturb the context of a trained model: what does it make of the order of its input?
+
+Each is applied to every series by itself, and keeps its level where it can: what is masked takes
+the mean of the window.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from einops import rearrange
+from jaxtyping import Float, Int
+from torch import Generator, Tensor
+
+from tslm.core.errors import ConfigError
+from tslm.core.types import Forecaster
+
+Rows = Float[Tensor, "S L"]
+
+
+class Probed(Forecaster):
+    """A forecaster that sees disturbed contexts.
+
+    Args:
+        forecaster: whom to disturb.
+        probe: ``shuffle_all``, ``shuffle_half`` (the older one), ``swap_halves``, ``reverse``,
+            ``shuffle_patches:P``, ``mask:SHARE`` or ``noise:DEVIATIONS``.
+        seed: of what is random.
+
+    Raises:
+        ConfigError: if there is no such probe.
+    """
+
+    def __init__(self, forecaster: Forecaster, probe: str, seed: int = 0) -> None:
+        super().__init__()
+        self.forecaster, self.seed, self.multivariate = forecaster, seed, forecaster.multivariate
+        self.probe = probe
+        self.disturb = probe_of(probe)
+
+    def told(self, about: Sequence[str] | None) -> "Probed":
+        return Probed(self.forecaster.told(about), self.probe, self.seed)
+
+    def forecast(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Float[Tensor, "B H C"]:
+        rows = rearrange(past, "B L C -> (B C) L")
+        dice = Generator().manual_seed(self.seed)
+        disturbed = rearrange(self.disturb(rows, dice), "(B C) L -> B L C", B=len(past))
+        return self.forecaster.forecast(disturbed, time, horizon)
+
+
+def probe_of(name: str) -> Callable[[Rows, Generator], Rows]:
+    """The function a probe's name means.
+
+    Raises:
+        ConfigError: if it means none.
+    """
+    kind, _, size = name.partition(":")
+    try:
+        if size:
+            return _SIZED[kind](float(size))
+        return _PLAIN[kind]
+    except (KeyError, ValueError) as error:
+        known = [*_PLAIN, *(f"{sized}:NUMBER" for sized in _SIZED)]
+        raise ConfigError(f"There is no probe {name!r}. Known: {', '.join(known)}.") from error
+
+
+def _shuffle_all(rows: Rows, dice: Generator) -> Rows:
+    return rows.gather(1, _orders(len(rows), rows.shape[1], dice))
+
+
+def _shuffle_half(rows: Rows, dice: Generator) -> Rows:
+    half = rows.shape[1] // 2
+    return torch.cat([_shuffle_all(rows[:, :half], dice), rows[:, half:]], 1)
+
+
+def _swap_halves(rows: Rows, dice: Generator) -> Rows:
+    half = rows.shape[1] // 2
+    middle = rows[:, half : rows.shape[1] - half]  # the odd one stays
+    return torch.cat([rows[:, rows.shape[1] - half :], middle, rows[:, :half]], 1)
+
+
+def _reverse(rows: Rows, dice: Generator) -> Rows:
+    return rows.flip(1)
+
+
+def _shuffle_patches(size: float) -> Callable[[Rows, Generator], Rows]:
+    length = int(size)
+    if length < 1:
+        raise ValueError(size)
+
+    def disturb(rows: Rows, dice: Generator) -> Rows:
+        """Whole patches change places; what does not fill one stays at the beginning."""
+        rest = rows.shape[1] % length
+        patches = rearrange(rows[:, rest:], "S (N P) -> S N P", P=length)
+        order = _orders(len(rows), patches.shape[1], dice)[:, :, None].expand_as(patches)
+        moved = rearrange(patches.gather(1, order), "S N P -> S (N P)")
+        return torch.cat([rows[:, :rest], moved], 1)
+
+    return disturb
+
+
+def _mask(share: float) -> Callable[[Rows, Generator], Rows]:
+    if not 0 <= share <= 1:
+        raise ValueError(share)
+
+    def disturb(rows: Rows, dice: Generator) -> Rows:
+        hidden = _orders(len(rows), rows.shape[1], dice) < round(share * rows.shape[1])
+        return torch.where(hidden, rows.nanmean(1, keepdim=True), rows)
+
+    return disturb
+
+
+def _noise(deviations: float) -> Callable[[Rows, Generator], Rows]:
+    def disturb(rows: Rows, dice: Generator) -> Rows:
+        centred = rows - rows.nanmean(1, keepdim=True)
+        spread = centred.square().nanmean(1, keepdim=True).sqrt()
+        noise = torch.randn(rows.shape, generator=dice, dtype=rows.dtype)
+        return rows + deviations * spread * noise
+
+    return disturb
+
+
+def _orders(series: int, steps: int, dice: Generator) -> Int[Tensor, "S L"]:
+    """An order of its own for every series."""
+    return torch.rand(series, steps, generator=dice).argsort(1)
+
+
+_PLAIN = {
+    "shuffle_all": _shuffle_all,
+    "shuffle_half": _shuffle_half,
+    "swap_halves": _swap_halves,
+    "reverse": _reverse,
+}
+_SIZED = {"shuffle_patches": _shuffle_patches, "mask": _mask, "noise": _noise}

@@ -1,0 +1,196 @@
+"""Errors of a backtest, in the units of the target: by utilsforecast, averaged over its origins."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
+
+from tslm.core.errors import DataError
+from tslm.data.columns import Columns, check_covariates, plain_ids
+from tslm.data.frame import read_frame
+from tslm.data.interchange import Kind, to_pandas
+from tslm.data.roles import columns_of, found, identified, told_apart
+from tslm.data.time_column import Writing
+from tslm.uncertainty.requested_columns import ForecastColumns
+from tslm.uncertainty.requested_columns import forecasts as shown
+
+KEY = "series and origin"  # the column that numbers them
+
+
+def evaluate(
+    table: Any,
+    df: Any,
+    season_length: int = 1,
+    models: Sequence[str] | None = None,
+    *,
+    id_col: str | Sequence[str] | None = "unique_id",
+    time_col: str = "ds",
+    target_col: str = "y",
+    time_format: str | None = None,
+    dayfirst: bool | None = None,
+    tz: str | None = None,
+    resample: str | None = None,
+) -> Any:
+    """MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
+
+    Where there are intervals or quantiles beside them: also the ``pinball`` loss, averaged over all
+    quantiles there, and ``coverage_80``, the share of truths inside the interval of level 80.
+
+    Each is measured by series and origin, and then averaged: over series for each origin, over
+    origins at last. Steps without a truth do not count.
+
+    Args:
+        table: what ``cross_validation`` gave, of any library of frames; or what ``predict`` gave,
+            whose rows have come in since.
+        df: the frame it was made from, or a newer one with the truth: MASE is in units of what
+            repeating the season errs on the rows before each origin.
+        season_length: steps of that season.
+        models: the forecast columns; None for all that are not the frame's own.
+        id_col: column of series ids, or several.
+        time_col: column of times.
+        target_col: column of values.
+        time_format: the way times of ``df`` are written, see ``TSLMForecaster``; those of forecasts
+            are timestamps, or text as ``tslm`` writes it.
+        dayfirst: whether the day comes before the month; None finds out.
+        tz: time zone in which times are read; None keeps that of the frame.
+        resample: the grid that rows of ``df`` are put on, as the forecaster has it.
+
+    Returns:
+        One row a metric, one column a forecast, as a frame of the library of ``table``.
+
+    Raises:
+        DataError: if a column is missing, or nothing is known yet of what was forecast.
+
+    Examples:
+        >>> from tslm import BaselineForecaster, evaluate
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales)
+        >>> evaluate(backtest, sales, season_length=7).metric.tolist()
+        ['mae', 'rmse', 'mase', 'smape']
+    """
+    kind, truth = Kind.of(table), to_pandas(df)
+    writing = Writing(time_format, dayfirst, tz)
+    names = found(truth, columns_of(id_col, time_col, target_col, writing))
+    if resample is not None:
+        truth, names = _on_grid(truth, names, resample)
+    history = _read(truth, names, [names.target], "The frame")
+    names = names.ahead(history[names.time])
+    rows = to_pandas(table)
+    if isinstance(rows, pd.DataFrame) and not {"cutoff", names.target} & set(rows):
+        rows = _beside_truth(_read(rows, names, [], "The forecast"), history, names)
+    rows = _read(rows, names, [names.target, "cutoff"], "The backtest")
+    own = (names.id, *names.parts, names.time, names.target, "cutoff")
+    forecasts = list(models or shown(str(column) for column in rows if column not in own))
+    check_covariates(rows, forecasts, own, "The backtest")
+    rows[KEY] = rows.groupby([names.id, "cutoff"], sort=False).ngroup()
+    where = rows.drop_duplicates(KEY).set_index(KEY)[[names.id, "cutoff"]]
+    every = {
+        metric: part.groupby(where.cutoff).mean()
+        for metric, part in _measured(
+            rows, forecasts, names, _scale(history, where, names, season_length)
+        ).items()
+    }
+    result = pd.DataFrame({metric: part.mean() for metric, part in every.items()}).T
+    result = result[forecasts].rename_axis("metric").reset_index()
+    return result if kind is None else kind.back(result)
+
+
+def _on_grid(df: Any, names: Columns, resample: str) -> tuple[pd.DataFrame, Columns]:
+    """Rows on a grid, and their columns, with times as they were read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of gaps, which were said in fit
+        table = read_frame(df, names, resample=resample).table
+    table = table.rename(columns={"unique_id": names.id, "ds": names.time, "y": names.target})
+    return told_apart(table, names), names.ahead(table[names.time])
+
+
+def _measured(
+    rows: pd.DataFrame, forecasts: list[str], names: Columns, scale: pd.Series
+) -> dict[str, pd.DataFrame]:
+    """Each metric by series and origin."""
+    options: dict[str, Any] = {"id_col": KEY, "target_col": names.target}
+
+    def by_key(loss: Callable[..., Any], *args: Any) -> pd.DataFrame:
+        return pd.DataFrame(loss(rows.drop(columns="cutoff"), *args, **options)).set_index(KEY)
+
+    parts = {"mae": by_key(mae, forecasts), "rmse": by_key(rmse, forecasts)}
+    parts["mase"] = parts["mae"].div(scale.reindex(parts["mae"].index), axis=0)
+    parts["smape"] = by_key(smape, forecasts)
+    for name in forecasts:
+        own = ForecastColumns.of(name, map(str, rows.columns))
+        further = {}
+        if own.quantiles:
+            some = {name: list(own.quantiles.values())}
+            further["pinball"] = by_key(mqloss, some, np.array(list(own.quantiles)))
+        for level in own.levels:
+            shown_level: Any = int(level) if level.is_integer() else level  # as in the column
+            further[f"coverage_{level:g}"] = by_key(coverage, [name], shown_level)
+        for metric, part in further.items():
+            parts[metric] = pd.concat([parts[metric], part], axis=1) if metric in parts else part
+    return {metric: part.reindex(columns=forecasts) for metric, part in parts.items()}
+
+
+def _scale(
+    history: pd.DataFrame, where: pd.DataFrame, names: Columns, season_length: int
+) -> pd.Series:
+    """What repeating the season errs on the rows up to each origin, for each series."""
+    try:
+        where = where.astype({"cutoff": history[names.time].dtype})
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"The backtest has origins of {where.cutoff.dtype}, and the frame times of "
+            f"{history[names.time].dtype}. Convert them to the same kind of time."
+        ) from error
+    history = history.sort_values(names.time, kind="stable")
+    series = history.groupby(names.id)[names.target]
+    gaps = (history[names.target] - series.shift(season_length)).abs()
+    groups = gaps.groupby(history[names.id])
+    sums, counts = gaps.fillna(0.0).groupby(history[names.id]).cumsum(), groups.cumcount()
+    seen = (counts + 1 - season_length).clip(lower=0)
+    history = history[[names.id, names.time]].assign(scale=sums / seen.where(seen > 0))
+    last = pd.merge_asof(
+        where.reset_index().sort_values("cutoff", kind="stable"),
+        history,
+        left_on="cutoff",
+        right_on=names.time,
+        by=names.id,
+    )
+    return last.set_index(KEY)["scale"]
+
+
+def _beside_truth(rows: pd.DataFrame, history: pd.DataFrame, names: Columns) -> pd.DataFrame:
+    """Forecasts with what came of them, and with the last row before them as their origin.
+
+    Raises:
+        DataError: if nothing has come of them yet, or no row before them is known.
+    """
+    key = [names.id, names.time]
+    first = rows.groupby(names.id)[names.time].min()
+    before = history[history[names.time] < history[names.id].map(first)]
+    cutoff = before.groupby(names.id)[names.time].max().rename("cutoff")
+    both = rows.merge(history[[*key, names.target]], on=key).join(cutoff, on=names.id, how="inner")
+    if both.empty:
+        raise DataError(
+            "The frame holds no row that was forecast, with rows of its series before it. Give the "
+            "frame that these forecasts continue, with the rows that have come in since."
+        )
+    return both
+
+
+def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.DataFrame:
+    """Rows with a truth, with times as times."""
+    if not isinstance(df, pd.DataFrame):
+        raise DataError(f"{title} is a {type(df).__name__}, not a frame.")
+    df = identified(df, names)
+    check_covariates(df, [names.id, names.time, *needed], title=title)
+    if names.target in needed:
+        df = df.dropna(subset=[names.target])
+    df = df.reset_index(drop=True).assign(**{names.id: plain_ids(df[names.id]).array})
+    times = [name for name in (names.time, "cutoff") if name in (names.time, *needed)]
+    read = {name: replace(names, time=name).times(df).array for name in times}
+    return df.assign(**read)

@@ -1,0 +1,247 @@
+"""How fast a model trains and forecasts, against what the machine can do, in one run.
+
+The bodies' products are counted, not estimated; a large matrix product is timed between the
+steps, because absolute times drift on shared machines and only ratios last.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor, nn
+from torch.utils.flop_counter import (
+    FlopCounterMode,
+    sdpa_backward_flop_count,
+    sdpa_flop_count,
+)
+
+from tslm.core.types import Batch, Context, Facts, Task
+from tslm.estimators.training.module import Recipe
+from tslm.models.assembly import assemble, device_of, settle
+from tslm.models.backbones.base import Backbone
+from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
+from tslm.models.forecast_model import ForecastModel
+
+SIDE = 2048  # of the square product that is timed
+
+
+def measure(cfg: DictConfig) -> dict[str, Any]:
+    """Time training, inference, both roll-outs and the reading of timestamps, interleaved.
+
+    Args:
+        cfg: the settings of the verb.
+    """
+    season = cfg.season_length or 1
+    cfg = settle(cfg, Facts(cfg.h, season, 1 << 20))
+    task = Task(cfg.context_length, cfg.h, season, freq="h", dated=True)
+    with torch.random.fork_rng():
+        torch.manual_seed(cfg.random_state or 0)
+        model = assemble(cfg, task)
+        batch = _batch(cfg, model.to(device_of(cfg)))
+    result = _training(cfg, model, batch)
+    result |= _inference(cfg, model, batch)
+    if model.adapter.layout.grows:
+        result |= _rollouts(cfg, model, batch)
+    if result["token_passes_without_gradients"]:
+        result |= _prompts(cfg, model, batch)
+    lexicon = model.backbone.lexicon
+    if cfg.sentences and isinstance(lexicon, HuggingFaceLexicon):
+        result |= _reading(cfg, lexicon)
+    return result | {"config": OmegaConf.to_container(cfg)}
+
+
+def operations(work: Callable[[], Any]) -> int:
+    """Floating-point operations of the matrix products and attentions of some work, as it runs."""
+    with FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
+        work()
+    return int(counter.get_total_flops())
+
+
+def _attention(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    queries, keys, values = shapes[:3]
+    return sdpa_flop_count(queries, keys, values)
+
+
+def _attention_backward(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
+    above, queries, keys, values = shapes[:4]
+    return sdpa_backward_flop_count(above, queries, keys, values)
+
+
+ON_CPU = {  # what PyTorch counts on accelerators alone
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
+}
+
+
+def product_rate() -> float:
+    """GFLOP/s of a large matrix product, now."""
+    here = torch.accelerator.current_accelerator() or torch.device("cpu")
+    a, b = torch.randn(SIDE, SIDE).to(here), torch.randn(SIDE, SIDE).to(here)
+    return 2 * SIDE**3 / _seconds(lambda: a @ b) / 1e9
+
+
+def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer, schedule = Recipe(cfg.learning_rate, 1000).optimizer(weights)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model.loss(batch).backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimizer.step()
+        schedule.step()
+
+    model.train()
+    times, rates, shares = [], [], []
+    step()  # warms up
+    counted = operations(lambda: model.loss(batch).backward())
+    for _ in range(cfg.rounds):
+        before = product_rate()
+        times.append(_seconds(step))
+        rates.append((before + product_rate()) / 2)
+        shares.append(counted / times[-1] / 1e9 / rates[-1])
+    model.eval()
+    return {
+        "trainable_parameters": sum(weight.numel() for weight in weights),
+        **_token_passes(model, batch),
+        "gflop_per_training_window": round(counted / len(batch.past) / 1e9, 4),
+        "train_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
+        "matrix_product_gflops": round(statistics.median(rates), 1),
+        "train_share_of_matrix_product": round(statistics.median(shares), 3),
+        "train_shares": [round(share, 3) for share in shares],
+        "peak_memory_gb": round(_peak_memory(), 3),
+    }
+
+
+def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    def once() -> Tensor:
+        return model.forecast(batch.past, batch.time, model.decoder.step)
+
+    counted = operations(once)
+    times, shares = [], []
+    for _ in range(cfg.rounds):
+        rate = product_rate()
+        times.append(_seconds(once))
+        shares.append(counted / times[-1] / 1e9 / rate)
+    return {
+        "inference_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
+        "inference_share_of_matrix_product": round(statistics.median(shares), 3),
+    }
+
+
+def _token_passes(model: ForecastModel, batch: Batch) -> dict[str, int]:
+    """Tokens of one window that pass through the body: with gradients, and words without."""
+    with torch.no_grad():
+        scaled = model.adapter.scale(batch.past).apply(batch.past)
+        tokens = model.adapter(Context.fold(scaled, batch.time[:, : batch.past.shape[1]]))
+    words = 0 if tokens.prompt is None else tokens.prompt.own.shape[1]
+    passes = tokens.embeds.shape[1] + words
+    shared = 0 if tokens.prompt is None else len(tokens.prompt.shared)
+    return {
+        "token_passes_per_window": passes,
+        "token_passes_without_gradients": words,
+        "words_shared_by_all_windows": shared,
+    }
+
+
+def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    """Seconds of reading prompt and patches in one pass over those of remembering the prompt."""
+    body = model.backbone
+
+    def train() -> None:
+        model.zero_grad()
+        model.loss(batch).backward()
+
+    def infer() -> None:
+        model.forecast(batch.past, batch.time, model.step)
+
+    ratios: dict[str, list[float]] = {"train": [], "inference": []}
+    for _ in range(min(cfg.rounds, 3)):
+        for name, work in (("train", train), ("inference", infer)):
+            ours = _seconds(work)
+            with mock.patch.object(
+                type(body), "after_prompt", lambda self, *a: Backbone.after_prompt(self, *a)
+            ):
+                ratios[name].append(_seconds(work) / ours)
+    return {
+        f"prompt_in_one_pass_over_ours_{name}": round(statistics.median(found), 2)
+        for name, found in ratios.items()
+    }
+
+
+def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+    """Seconds of the sliding roll-out over those of the cached one, pair by pair."""
+    ratios = []
+    for _ in range(min(cfg.rounds, 3)):
+        pair = []
+        for rollout in ("sliding", "cached"):
+            model.rollout = rollout
+            pair.append(_seconds(lambda: model.forecast(batch.past, batch.time, cfg.rollout_steps)))
+        ratios.append(pair[0] / pair[1])
+    model.rollout = cfg.rollout
+    return {
+        "rollout_steps": cfg.rollout_steps,
+        "sliding_over_cached_seconds": round(statistics.median(ratios), 2),
+    }
+
+
+def _reading(cfg: DictConfig, lexicon: HuggingFaceLexicon) -> dict[str, Any]:
+    """Seconds of a plain batched pass over every sentence over those of ``read``."""
+    start = pd.date_range("2016-07-01", periods=cfg.sentences, freq="h")
+    sentences = [f"This is a time series from {a} to {a + pd.Timedelta(hours=95)}" for a in start]
+    ids = lexicon.tokenize(sentences)
+    plan = lexicon.plan(ids)
+    ratios = []
+    for _ in range(min(cfg.rounds, 3)):
+        plain = _seconds(lambda: _read_plainly(lexicon, ids))
+        ratios.append(plain / _seconds(lambda: lexicon.read_ids(ids)))
+    return {
+        "timestamp_token_passes": plan.token_passes,
+        "timestamp_token_passes_plain": plan.plain,
+        "timestamps_plain_over_ours_seconds": round(statistics.median(ratios), 2),
+    }
+
+
+@torch.no_grad()
+def _read_plainly(lexicon: HuggingFaceLexicon, ids: list[list[int]]) -> Tensor:
+    """What anyone would write: equal lengths, batches of 64, the last position."""
+    here = next(lexicon.body.parameters()).device
+    rows = [
+        lexicon.body(input_ids=torch.tensor(ids[i : i + 64]).to(here), use_cache=False)[0][:, -1]
+        for i in range(0, len(ids), 64)
+    ]
+    return torch.cat(rows)
+
+
+def _batch(cfg: DictConfig, model: ForecastModel) -> Batch:
+    """Random walks at hourly times."""
+    ahead = max(model.decoder.step, cfg.rollout_steps)
+    walk = torch.randn(cfg.batch_size, cfg.context_length + ahead, 1).cumsum(1)
+    time = (torch.arange(walk.shape[1]) * 3600).expand(cfg.batch_size, -1)
+    model.prepare(torch.unique(time))
+    walk, time = (part.to(next(model.parameters()).device) for part in (walk, time))
+    return Batch(walk[:, : cfg.context_length], walk[:, cfg.context_length :], time)
+
+
+def _seconds(work: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    work()
+    if torch.accelerator.is_available():  # which works on by itself
+        torch.accelerator.synchronize()
+    return time.perf_counter() - began
+
+
+def _peak_memory() -> float:
+    """Largest resident size of this process so far, in GB; NaN where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float("nan")
+    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return size / (1e9 if sys.platform == "darwin" else 1e6)

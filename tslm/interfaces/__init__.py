@@ -1,0 +1,1 @@
+"""Interfaces to the outside: command line, model hub, other forecasting libraries."""

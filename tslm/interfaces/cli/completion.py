@@ -1,0 +1,69 @@
+"""What a shell may offer while a command is typed: verbs, settings, choices."""
+
+from tslm.core.config import choices, compose, keys
+from tslm.core.errors import TslmError
+from tslm.core.paths import conf_folder
+from tslm.interfaces.cli.main import OTHERS, VERBS
+
+SCRIPTS = {
+    "bash": """\
+_tslm() {
+  local typed="${COMP_LINE:0:COMP_POINT}" last
+  local -a words
+  read -ra words <<< "$typed"
+  [[ $typed == *" " ]] && words+=("")
+  last="${words[${#words[@]} - 1]}"
+  mapfile -t COMPREPLY < <(tslm completion of "${words[@]:1}" 2> /dev/null)
+  [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2> /dev/null
+  [[ $last == *=* ]] && COMPREPLY=("${COMPREPLY[@]#*=}")
+}
+complete -o default -F _tslm tslm
+""",
+    "zsh": """\
+_tslm() {
+  local -a found
+  found=("${(@f)$(tslm completion of "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+  compadd -S '' -- $found
+}
+compdef _tslm tslm
+""",
+    "fish": """\
+complete -c tslm -a '(tslm completion of (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
+""",
+}
+LISTED = (
+    "adapter",
+    "base",
+    "benchmark",
+    "budget",
+    "decoder",
+    "experiment",
+    "freeze",
+    "distribution",
+    "model",
+)
+
+
+def offered(words: list[str]) -> list[str]:
+    """Words that may stand in place of the last one, which is unfinished.
+
+    Args:
+        words: what follows ``tslm``.
+    """
+    *before, last = words or [""]
+    if not before:
+        return [verb for verb in (*VERBS, *OTHERS, *LISTED) if verb.startswith(last)]
+    if before[0] not in VERBS:
+        further = {"backbone": ["list", "pull"], "config": ["show", "check"], "completion": SCRIPTS}
+        return [word for word in further.get(before[0], ["list"]) if word.startswith(last)]
+    key, equals, value = last.partition("=")
+    if equals:
+        group = key if (conf_folder() / key).is_dir() else ""
+        return [
+            f"{key}={name}" for name in (choices(group) if group else []) if name.startswith(value)
+        ]
+    try:
+        known = keys(compose(f"verb/{before[0]}", [word for word in before[1:] if "=" in word]))
+    except TslmError:  # an unfinished command may not fit together yet
+        known = keys(compose(f"verb/{before[0]}"))
+    return [f"{name}=" for name in known if name.startswith(last)]

@@ -1,0 +1,94 @@
+"""Verbs that read what other verbs wrote: errors, pictures, words, renewed intervals."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+
+from tslm import files, saving
+from tslm.core.errors import ConfigError, counted
+from tslm.estimators.baseline_forecaster import BaselineForecaster
+from tslm.estimators.tslm_forecaster import TSLMForecaster, load_estimator
+from tslm.evaluation.metrics.backtest import evaluate as errors_of
+from tslm.plots.forecasts import plot_forecasts
+
+Reporter = Callable[[str], None]
+PICTURES = (".png", ".svg", ".pdf", ".html")
+COLUMNS = ("id_col", "time_col", "target_col", "time_format", "dayfirst", "tz")
+READING = (*COLUMNS, "freq", "resample", "on_duplicate")  # of a frame
+
+
+def evaluate(cfg: DictConfig, say: Reporter) -> None:
+    """Measure the errors of a backtest, or of forecasts whose rows have come in since."""
+    if cfg.out is not None:
+        files.check_writable(cfg.out)
+    data, table = files.read(cfg, cfg.data), files.read(cfg, cfg.forecasts)
+    reader = _reader(cfg, data)
+    frame = reader.read(data)
+    season = cfg.season_length or frame.calendar.season_length
+    errors = errors_of(table, reader.renamed(frame.table), season, **_columns(reader))
+    say(str(errors.to_string(index=False)))
+    if cfg.out is not None:
+        files.write_table(errors, cfg.out)
+        say(f"wrote {counted(len(errors), 'row')} to {cfg.out}")
+
+
+def plot(cfg: DictConfig, say: Reporter) -> None:
+    """Draw series and their forecasts."""
+    files.check_writable(cfg.out, PICTURES)
+    data, ahead = files.read(cfg, cfg.data), files.read(cfg, cfg.forecasts)
+    if data is None and ahead is None:
+        raise ConfigError("There is nothing to draw. Give data=FILE, forecasts=FILE, or both.")
+    reader = _reader(cfg, data)
+    if data is not None and cfg.resample is not None:
+        data = reader.renamed(reader.read(data).table)
+    figure = plot_forecasts(data, ahead, engine=_engine(cfg.out), **_columns(reader))
+    files.write_picture(figure, cfg.out)
+    say(f"wrote {cfg.out}")
+
+
+def explain(cfg: DictConfig, say: Reporter) -> None:
+    """Say in words what the language model is told: a table, or a picture of one series."""
+    files.check_writable(cfg.out, (*files.TABLES, *PICTURES))
+    model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
+    if not isinstance(model, TSLMForecaster):
+        raise ConfigError(
+            f"{cfg.model} holds a baseline, which tells no language model anything. Explain a "
+            "model with an adapter."
+        )
+    told = model.explain(files.read(cfg, cfg.data, model.id_col), top=cfg.top)
+    if cfg.out.endswith(PICTURES):
+        files.write_picture(told.plot(cfg.series, engine=_engine(cfg.out)), cfg.out)
+    else:
+        files.write_table(told.reading, cfg.out)
+    say(f"wrote {cfg.out}")
+
+
+def recalibrate(cfg: DictConfig, say: Reporter) -> None:
+    """Learn the intervals of a saved model anew from newer rows."""
+    out = Path(cfg.model if cfg.out is None else cfg.out)
+    saving.check_free(out, cfg.out is None or cfg.overwrite)
+    model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
+    data, static = (
+        model.with_known_ids(files.read(cfg, path, model.id_col)) for path in (cfg.data, cfg.static)
+    )
+    model.recalibrate(data, static_df=static)
+    model.save(out, overwrite=True)
+    say(f"saved {out}")
+
+
+def _reader(cfg: DictConfig, data: Any) -> BaselineForecaster:
+    """What reads the frame of a file as a forecaster would."""
+    reader = BaselineForecaster("last", h=1, **{name: cfg[name] for name in READING})
+    found = reader if data is None else reader.addressed(data)
+    assert isinstance(found, BaselineForecaster)
+    return found
+
+
+def _columns(reader: BaselineForecaster) -> dict[str, Any]:
+    return {name: getattr(reader, name) for name in COLUMNS}
+
+
+def _engine(out: str) -> str:
+    return "plotly" if out.endswith(".html") else "matplotlib"

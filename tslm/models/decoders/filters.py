@@ -1,0 +1,138 @@
+"""A mixture of filters: the body says which of them continues a series, and about which level.
+
+Linear prediction as a decoder, after Anjum, "LiPCoT", arXiv 2408.07292, which has no forecasts: a
+code is a filter there and here, and a filter continues a series. Differentiable throughout.
+"""
+
+import torch
+from einops import rearrange, repeat
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from tslm.core.distribution import Distribution
+from tslm.core.errors import ConfigError
+from tslm.core.types import FilterForecasts, Layout, Task
+from tslm.models.decoders.base import Decoder
+from tslm.models.decoders.filter_mixture import FilterMixture
+from tslm.uncertainty.distributions.base import DistributionFamily
+from tslm.uncertainty.distributions.mixture import MixtureFamily
+from tslm.uncertainty.distributions.point import POINT, PointFamily
+
+
+class FilterDecoder(Decoder):
+    """The mean of what filters expect, weighed by evidence and by the last hidden state.
+
+    Weights are ``softmax(evidence + habit + logits)``: where nothing is trained, logits and level
+    are zero, and the context alone decides. With a base it gives what training has changed in that.
+
+    Args:
+        width: of the hidden states, D.
+        layout: gives the number of filters K.
+        task: gives the horizon H.
+        law: a point (the mean), or a mixture, which is that of the filters.
+        dropout: before the map.
+        caution: standard errors that the gate of a base gives away, see ``share_kept``.
+
+    Raises:
+        ConfigError: if the adapter has no filters, the law is another one, or ``caution`` is
+            negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int,
+        layout: Layout,
+        task: Task,
+        family: DistributionFamily = POINT,
+        dropout: float = 0.0,
+        caution: float = 1.0,
+    ) -> None:
+        super().__init__(family)
+        if caution < 0:
+            raise ConfigError(f"caution={caution} must not be negative.")
+        self.caution = caution
+        if not layout.n_codes:
+            raise ConfigError(
+                "decoder=filters mixes the filters of an adapter that codes, and this one has "
+                "none. Use adapter=lipcot, or decoder=flatten."
+            )
+        if not isinstance(family, PointFamily | MixtureFamily):
+            raise ConfigError(
+                "decoder=filters is a mixture of filters, or their mean, and can be nothing else. "
+                "Use decoder=mixture, or another layout: decoder=flatten distribution=..."
+            )
+        self.step, self.n_codes = task.horizon, layout.n_codes
+        self.corrects = False
+        self.dropout = nn.Dropout(dropout)
+        self.project = nn.Linear(width, layout.n_codes + 2)  # own filter, codes, level
+        nn.init.zeros_(self.project.weight)
+        nn.init.zeros_(self.project.bias)
+
+    @property
+    def head(self) -> nn.Linear:
+        return self.project
+
+    def start_at_zero(self) -> None:
+        super().start_at_zero()
+        self.corrects = True
+
+    def forward(
+        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
+    ) -> Float[Tensor, "S M"]:
+        weights, level, outlook = self._read(hidden, outlook)
+        ahead = self._mean(weights, level, outlook)
+        if not self.corrects:
+            return outlook.season + ahead
+        untrained = outlook.evidence.softmax(1)
+        return ahead - self._mean(untrained, torch.zeros_like(level), outlook)
+
+    def distribution(
+        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
+    ) -> Distribution:
+        if isinstance(self.family, PointFamily):
+            return super().distribution(hidden, outlook)
+        assert outlook is not None
+        found = self.mixture(hidden, outlook).marginals
+        if not self.corrects:
+            return found
+        shift = self(hidden, outlook) - found.point  # what is mixed is the base's business
+        return found.moved(torch.ones_like(shift), shift)
+
+    def mixture(self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts) -> FilterMixture:
+        """All that may come next, in normalised units."""
+        weights, level, outlook = self._read(hidden, outlook)
+        moving = (outlook.state - level[:, None]) @ rearrange(outlook.responses, "K p H -> p (K H)")
+        codes = rearrange(moving, "S (K H) -> S K H", K=self.n_codes)
+        own = outlook.own - level[:, None] * outlook.settle
+        means = torch.cat([own[:, None], codes], 1) + level[:, None, None]
+        pulses = repeat(outlook.pulses, "K T -> S K T", S=len(level))
+        return FilterMixture(
+            weights,
+            means + outlook.season[:, None],
+            torch.cat([outlook.pulse[:, None], pulses], 1),
+            outlook.power,
+            outlook.gap,
+        )
+
+    def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
+        return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
+
+    def _read(
+        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None
+    ) -> tuple[Float[Tensor, "S K1"], Float[Tensor, " S"], FilterForecasts]:
+        """The weight of each filter, and the level of what comes."""
+        assert outlook is not None  # an adapter with n_codes gives one
+        raw = self.project(self.dropout(hidden[:, -1]))
+        weights = (outlook.evidence + outlook.habit + raw[:, :-1]).softmax(1)
+        return weights, raw[:, -1], outlook
+
+    def _mean(
+        self, weights: Float[Tensor, "S K1"], level: Float[Tensor, " S"], outlook: FilterForecasts
+    ) -> Float[Tensor, "S H"]:
+        """``level + sum_k w_k (state - level) M_k``, as one product of matrices."""
+        moving = outlook.state - level[:, None]
+        weighed = rearrange(weights[:, 1:, None] * moving[:, None], "S K p -> S (K p)")
+        codes = weighed @ rearrange(outlook.responses, "K p H -> (K p) H")
+        own = outlook.own - level[:, None] * outlook.settle
+        return level[:, None] + codes + weights[:, :1] * own

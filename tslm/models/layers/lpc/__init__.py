@@ -1,0 +1,1 @@
+"""Linear prediction: filters of frames, distances of filters, codebooks."""

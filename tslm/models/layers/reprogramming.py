@@ -1,0 +1,71 @@
+"""Say a patch in words: attention from patches to prototypes.
+
+Jin et al., "Time-LLM", ICLR 2024, section 3.1 (patch reprogramming).
+"""
+
+import torch
+from einops import rearrange
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.functional import scaled_dot_product_attention
+
+from tslm.models.layers.prototypes import Prototypes
+from tslm.models.layers.weight_cache import Remembered
+
+
+class Reprogramming(nn.Module):
+    """Multi-head attention whose queries are patches, and whose keys and values are prototypes.
+
+    Nothing is added to what it reads. In evaluation, keys and values are remembered until a weight
+    they come from changes.
+
+    Args:
+        prototypes: K vectors of width D.
+        patch_width: of a patch.
+        width: of a word, D.
+        heads: of the attention.
+        head_width: of each head.
+        dropout: of the attention weights.
+    """
+
+    def __init__(
+        self,
+        prototypes: Prototypes,
+        patch_width: int,
+        width: int,
+        heads: int = 8,
+        head_width: int = 128,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.prototypes, self.heads, self.dropout = prototypes, heads, dropout
+        self.query = nn.Linear(patch_width, heads * head_width)
+        self.key = nn.Linear(width, heads * head_width)
+        self.value = nn.Linear(width, heads * head_width)
+        self.out = nn.Linear(heads * head_width, width)
+        self._known: Remembered[tuple[Tensor, Tensor]] = Remembered()
+
+    def forward(self, patches: Float[Tensor, "S N d"]) -> Float[Tensor, "S N D"]:
+        keys, values = self._keys_and_values()
+        series = len(patches)
+        queries = rearrange(self.query(patches), "S N (h k) -> 1 h (S N) k", h=self.heads)
+        read = scaled_dot_product_attention(
+            queries, keys, values, dropout_p=self.dropout if self.training else 0.0
+        )
+        return self.out(rearrange(read, "1 h (S N) k -> S N (h k)", S=series))
+
+    @torch.no_grad()
+    def weights(self, patches: Float[Tensor, "S N d"]) -> Float[Tensor, "S N K"]:
+        """How much each patch is made of each prototype, averaged over heads."""
+        keys, _ = self._keys_and_values()
+        queries = rearrange(self.query(patches), "S N (h k) -> S h N k", h=self.heads)
+        scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
+        return scores.softmax(-1).mean(1)
+
+    def _keys_and_values(self) -> tuple[Float[Tensor, "1 h K k"], Float[Tensor, "1 h K k"]]:
+        return self._known(self, self._made)
+
+    def _made(self) -> tuple[Float[Tensor, "1 h K k"], Float[Tensor, "1 h K k"]]:
+        words = self.prototypes()
+        keys = rearrange(self.key(words), "K (h k) -> 1 h K k", h=self.heads)
+        return keys, rearrange(self.value(words), "K (h k) -> 1 h K k", h=self.heads)

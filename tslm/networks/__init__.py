@@ -1,1 +1,0 @@
-"""Forecasters with weights of their own: what an LLM has to beat."""

@@ -1,1 +1,0 @@
-"""Parts that know no method."""

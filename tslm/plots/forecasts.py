@@ -1,0 +1,255 @@
+"""Frames in, figures out: of matplotlib, or of plotly where it is installed."""
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+
+from tslm.core.errors import ConfigError, DataError
+from tslm.data.columns import Columns, check_covariates
+from tslm.data.roles import columns_of, identified
+from tslm.data.time_column import Writing
+from tslm.uncertainty.requested_columns import ForecastColumns
+from tslm.uncertainty.requested_columns import forecasts as shown
+
+ENGINES = ("matplotlib", "plotly")
+MOST = 8  # series in one figure
+PATHS = 50  # samples drawn of a forecast
+SHOWN = 5  # horizons of history before the forecast
+
+
+def by_plotly(engine: str) -> bool:
+    """Whether plotly draws.
+
+    Raises:
+        ConfigError: if it is not installed, or the engine is unknown.
+    """
+    if engine not in ENGINES:
+        raise ConfigError(f"engine={engine!r} is unknown. Choose one of {', '.join(ENGINES)}.")
+    if engine == "plotly" and find_spec("plotly") is None:
+        raise ConfigError("engine='plotly' needs plotly: pip install 'tslm[plot]'.")
+    return engine == "plotly"
+
+
+def plot_forecasts(
+    df: pd.DataFrame | None,
+    forecasts: pd.DataFrame | None,
+    *,
+    id_col: str | Sequence[str] | None = "unique_id",
+    time_col: str = "ds",
+    target_col: str = "y",
+    time_format: str | None = None,
+    dayfirst: bool | None = None,
+    tz: str | None = None,
+    engine: str = "matplotlib",
+) -> Any:
+    """Draw the end of each series and its forecasts, one panel a series, eight at most.
+
+    Intervals and quantiles are bands in the colour of their forecast, samples thin lines (by
+    matplotlib alone).
+
+    Args:
+        df: what happened; may reach into the time of the forecasts. Rows stand in any order.
+        forecasts: what ``predict`` or ``cross_validation`` gave.
+        id_col: column of series ids, or several; without it there is one series.
+        time_col: column of times.
+        target_col: column of values.
+        time_format: the way times of ``df`` are written, see ``TSLMForecaster``; those of forecasts
+            are timestamps, or text as ``tslm`` writes it.
+        dayfirst: whether the day comes before the month; None finds out.
+        tz: time zone in which times are read; None keeps that of the frame.
+        engine: "matplotlib", or "plotly" for a figure to zoom into.
+
+    Returns:
+        A ``Figure`` of that library.
+
+    Raises:
+        DataError: if there is nothing to draw.
+        ConfigError: if the engine is unknown or not installed.
+    """
+    writing = Writing(time_format, dayfirst, tz)
+    return drawn(df, forecasts, columns_of(id_col, time_col, target_col, writing), engine)
+
+
+def drawn(
+    df: pd.DataFrame | None, forecasts: pd.DataFrame | None, names: Columns, engine: str
+) -> Any:
+    """Draw as ``plot_forecasts`` does, with the columns of an estimator."""
+    interactive = by_plotly(engine)
+    df = _drawable(df, names, [names.target])
+    forecasts = _drawable(
+        forecasts, names.ahead(None if df is None or df.empty else df[names.time])
+    )
+    frames = [frame for frame in (df, forecasts) if frame is not None]
+    if not frames or frames[-1].empty:
+        raise DataError("There is nothing to draw. Pass df, forecasts or both, with rows.")
+    ids = pd.unique(frames[-1][names.id])[:MOST]
+    ahead = None if forecasts is None else forecasts[forecasts[names.id].isin(ids)]
+    past = None if df is None else _recent(df, ahead, ids, names)
+    own = (names.id, *names.parts, names.time, names.target)
+    shown = [] if ahead is None else models(ahead, own)
+    if interactive:
+        from tslm.plots import plotly
+
+        return plotly.forecasts(past, ahead, shown, names)
+    return _panels(past, ahead, ids, shown, names)
+
+
+def plot_history(history: pd.DataFrame) -> Figure:
+    """Draw the loss by step, the measure of validation beside it, the learning rate below.
+
+    Args:
+        history: ``history_`` of a forecaster.
+
+    Raises:
+        DataError: if it has no row.
+    """
+    if history.empty:
+        raise DataError("Nothing was trained, so there is no loss to draw.")
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(6.5, 4), sharex=True, height_ratios=[3, 1], layout="constrained"
+    )
+    above.plot(history.step, history.loss, color="0.35", lw=1, label="training loss")
+    for name in history.columns.intersection(["val_mse", "val_loss"]):
+        looks = history.dropna(subset=[name])
+        above.plot(looks.step, looks[name], color="C1", marker="o", ms=4, label=name)
+    above.set_ylabel("loss")
+    above.legend(frameon=False)
+    below.plot(history.step, history.learning_rate, color="0.35", lw=1)
+    below.set_ylabel("learning rate")
+    below.set_xlabel("step")
+    return figure
+
+
+def _drawable(
+    frame: pd.DataFrame | None, names: Columns, further: Sequence[str] = ()
+) -> pd.DataFrame | None:
+    """A frame with ids in one column and times as times, series by series in their order.
+
+    Raises:
+        DataError: if it lacks a column.
+    """
+    if frame is None or not len(frame):
+        return frame
+    frame = identified(frame, names)
+    check_covariates(frame, [names.id, names.time, *further])
+    times = names.times(frame)
+    order = np.lexsort((times.rank(), pd.factorize(frame[names.id])[0]))
+    return frame.assign(**{names.time: times.array}).iloc[order]
+
+
+def _recent(df: pd.DataFrame, ahead: pd.DataFrame | None, ids: Any, names: Columns) -> pd.DataFrame:
+    """What happened, back to a few horizons before the forecasts."""
+    past = df[df[names.id].isin(ids)]
+    if ahead is None:
+        return past
+    steps = past[names.id].map(ahead.groupby(names.id).size())
+    return past[past.groupby(names.id).cumcount(ascending=False) < (SHOWN + 1) * steps]
+
+
+def _panels(
+    past: pd.DataFrame | None,
+    ahead: pd.DataFrame | None,
+    ids: Any,
+    shown: list[str],
+    names: Columns,
+) -> Figure:
+    columns = min(len(ids), 2)
+    rows = -(-len(ids) // columns)
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(6.5 * columns, 2.8 * rows), squeeze=False, layout="constrained"
+    )
+    for axes in grid.flat[len(ids) :]:
+        axes.remove()
+    for axes, name in zip(grid.flat, ids, strict=False):
+        if past is not None:
+            own = past[past[names.id] == name]
+            axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
+        if ahead is not None:
+            for column in shown:
+                _draw(axes, ahead[ahead[names.id] == name], names.time, column)
+        axes.set_title(str(name), loc="left", fontsize="medium")
+        axes.spines[["top", "right"]].set_visible(False)
+        concise(axes)
+    handles, labels = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    plt.close(figure)  # shown by whoever asked for it, once
+    return figure
+
+
+def concise(axes: Axes) -> None:
+    """Write years and months once, not at every tick."""
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, AutoDateLocator):
+        formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
+        axes.xaxis.set_major_formatter(formatter)
+
+
+def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
+    """The forecast columns of a frame, without intervals, quantiles and samples."""
+    return shown(column for column in frame.columns if column not in (*others, "cutoff"))
+
+
+def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
+    """One forecast: its line, and what may come as bands and thin lines of its colour."""
+    (line,) = axes.plot(ahead[time], ahead[name], lw=1.3, label=name)
+    beside = ForecastColumns.of(name, ahead.columns)
+    for path in beside.samples[:PATHS]:
+        axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=line.get_color(), zorder=1)
+    for lower, upper in beside.bands:
+        ends = ahead[lower], ahead[upper]
+        axes.fill_between(ahead[time], *ends, color=line.get_color(), alpha=0.15, lw=0)
+
+
+def plot_readings(
+    reading: pd.DataFrame, series: object = None, rows: int = 12, engine: str = "matplotlib"
+) -> Any:
+    """Draw which prototypes each patch of a series is made of, the most used ones on top.
+
+    Args:
+        reading: of an ``Explanation``.
+        series: its id; None is the first.
+        rows: how many prototypes are shown.
+        engine: "matplotlib" or "plotly".
+
+    Raises:
+        DataError: if there is no such series.
+        ConfigError: if the engine is unknown or not installed.
+    """
+    interactive = by_plotly(engine)
+    chosen = reading.unique_id.iloc[0] if series is None else series
+    own = reading[reading.unique_id == chosen]
+    if own.empty:
+        raise DataError(f"There is no series {chosen!r} in the explanation.")
+    used = own.groupby("prototype").weight.sum().nlargest(rows).index
+    table = own[own.prototype.isin(used)].pivot_table(
+        index="prototype", columns="patch", values="weight"
+    )
+    table = table.reindex(index=used, columns=range(int(own.patch.max()) + 1))
+    words = own.drop_duplicates("prototype").set_index("prototype").words
+    labels = [f"{words[p]}  [{p}]"[:70] for p in table.index]
+    if interactive:
+        from tslm.plots import plotly
+
+        return plotly.readings(table, labels, str(chosen))
+    figure, axes = plt.subplots(figsize=(9, 0.9 + 0.3 * len(table)), layout="constrained")
+    if table.shape[1] > 1:
+        image = axes.imshow(table, aspect="auto", cmap="Blues", vmin=0, interpolation="nearest")
+        figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+        axes.set_xlabel("patch, oldest first")
+    else:
+        axes.barh(range(len(table)), table[0], color="#0b5fae")
+        axes.invert_yaxis()
+        axes.set_xlabel("weight in the whole window")
+    axes.set_yticks(range(len(table)), labels)
+    axes.set_title(str(chosen), loc="left", fontsize="medium")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    plt.close(figure)
+    return figure

@@ -1,0 +1,186 @@
+"""Pictures of results: a backtest and its origins, errors by horizon, an ablation as a forest."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from tslm.core.errors import DataError
+from tslm.data.columns import Columns
+from tslm.plots.forecasts import by_plotly, concise, models
+
+MOST = 6  # series in one figure
+COLOURS = {  # by verdict; the last is the model itself
+    "helps": "#1a7f37",
+    "hurts": "#b42318",
+    "no clear difference": "#57606a",
+    "underpowered": "#9a6700",
+    "": "#0b5fae",
+}
+
+
+def plot_backtest(
+    df: pd.DataFrame,
+    backtest: pd.DataFrame,
+    columns: Columns | None = None,
+    engine: str = "matplotlib",
+) -> Any:
+    """Draw the forecasts from every origin over what happened, six series at most.
+
+    Args:
+        df: the long frame the backtest was made from.
+        backtest: what ``cross_validation`` gave.
+        columns: what the columns are called.
+        engine: "matplotlib", or "plotly" for a figure to zoom into.
+
+    Raises:
+        DataError: if the backtest has no rows.
+        ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.plots.results import plot_backtest
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_backtest(sales, backtest).savefig("backtest.png")
+    """
+    names, interactive = columns or Columns(), by_plotly(engine)
+    if backtest.empty:
+        raise DataError("The backtest has no rows, so there is nothing to draw.")
+    ids = pd.unique(backtest[names.id])[:MOST]
+    backtest = backtest[backtest[names.id].isin(ids)]
+    past = _recent(df, backtest, names)
+    shown = models(backtest, (names.id, names.time, names.target))
+    if interactive:
+        from tslm.plots import plotly
+
+        return plotly.backtest(past, backtest, shown, names)
+    figure, grid = plt.subplots(
+        len(ids), figsize=(10, 2.4 * len(ids) + 0.4), squeeze=False, layout="constrained"
+    )
+    for axes, name in zip(grid[:, 0], ids, strict=True):
+        rows = backtest[backtest[names.id] == name]
+        own = past[past[names.id] == name]
+        axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
+        for number, column in enumerate(shown):
+            for first, (_, fold) in enumerate(rows.groupby("cutoff")):
+                label = None if first else column
+                axes.plot(fold[names.time], fold[column], f"C{number}", lw=1.2, label=label)
+        for cutoff in rows.cutoff.unique():
+            axes.axvline(cutoff, color="0.5", lw=0.8, ls="--", zorder=0)
+        axes.set_title(str(name), loc="left", fontsize="medium")
+        axes.spines[["top", "right"]].set_visible(False)
+        concise(axes)
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def _recent(df: pd.DataFrame, backtest: pd.DataFrame, names: Columns) -> pd.DataFrame:
+    """What happened, in the order of time, from twice the time of the backtest before it on."""
+    past = df[df[names.id].isin(backtest[names.id])].sort_values([names.id, names.time])
+    steps = past[names.id].map(3 * backtest.groupby(names.id)[names.time].nunique())
+    return past[past.groupby(names.id).cumcount(ascending=False) < steps]
+
+
+def plot_errors(
+    backtest: pd.DataFrame, columns: Columns | None = None, engine: str = "matplotlib"
+) -> Any:
+    """Draw the mean absolute error of every forecast at each step of the horizon.
+
+    Each series counts alike: its errors are divided by the mean absolute error of all forecasts of
+    it.
+
+    Args:
+        backtest: what ``cross_validation`` gave.
+        columns: what the columns are called.
+        engine: "matplotlib", or "plotly" for a figure to zoom into.
+
+    Raises:
+        DataError: if the backtest has no rows with a truth.
+        ConfigError: if the engine is unknown or not installed.
+
+    Examples:
+        >>> from tslm import BaselineForecaster
+        >>> from tslm.plots.results import plot_errors
+        >>> from utilsforecast.data import generate_series
+        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
+        >>> plot_errors(backtest).savefig("errors.png")
+    """
+    names, interactive = columns or Columns(), by_plotly(engine)
+    rows = backtest.dropna(subset=[names.target])
+    if rows.empty:
+        raise DataError("The backtest has no row with a truth, so there are no errors to draw.")
+    shown = models(rows, (names.id, names.time, names.target))
+    errors = rows[shown].sub(rows[names.target], axis=0).abs()
+    usual = errors.mean(axis=1).groupby(rows[names.id]).transform("mean")
+    order = rows.sort_values([names.id, "cutoff", names.time])
+    step = order.groupby([names.id, "cutoff"]).cumcount() + 1
+    table = errors.div(usual.where(usual > 0, 1), axis=0).groupby(step).mean()
+    ylabel = "relative mean absolute error"
+    if interactive:
+        from tslm.plots import plotly
+
+        return plotly.errors(table, ylabel)
+    figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
+    for column in shown:
+        axes.plot(table.index, table[column], lw=1.4, marker="." * (len(table) < 40), label=column)
+    axes.set_xlabel("steps ahead")
+    axes.set_ylabel(ylabel)
+    axes.set_ylim(bottom=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    plt.close(figure)
+    return figure
+
+
+def plot_ablation(
+    table: pd.DataFrame, horizon: int | None = None, engine: str = "matplotlib"
+) -> Any:
+    """Draw an ablation as a forest: the model against each arm, with its interval.
+
+    Left of zero the model errs less than what stands in its place; within the band, one percent,
+    there is hardly a difference. What goes beyond the frame is cut off (by matplotlib).
+
+    Args:
+        table: what ``ablate`` gave.
+        horizon: which one to draw; None is the first.
+        engine: "matplotlib" or "plotly".
+
+    Raises:
+        DataError: if no arm was compared at that horizon.
+        ConfigError: if the engine is unknown or not installed.
+    """
+    interactive = by_plotly(engine)
+    wanted = table.horizon.iloc[0] if horizon is None else horizon
+    rows = table[(table.horizon == wanted) & table.change_percent.notna()]
+    if rows.empty:
+        raise DataError(f"No arm was compared at horizon {wanted}.")
+    rows = rows.sort_values("change_percent", ascending=False)
+    xlabel = "squared error of the model against each, in percent; left: the model is better"
+    title = f"horizon {wanted}"
+    if interactive:
+        from tslm.plots import plotly
+
+        return plotly.forest(rows, COLOURS, xlabel, title)
+    figure, axes = plt.subplots(figsize=(8, 1.1 + 0.32 * len(rows)), layout="constrained")
+    axes.axvspan(-1, 1, color="0.93", zorder=0)
+    axes.axvline(0, color="0.4", lw=0.8)
+    span = max(5.0, 1.3 * float(rows.change_percent.abs().clip(upper=60).max()))
+    changes = rows[["low", "change_percent", "high"]].to_numpy(float).clip(-2 * span, 2 * span)
+    for place, (low, change, high) in enumerate(changes):
+        colour = COLOURS[str(rows.verdict.iloc[place])]
+        axes.plot([low, high], [place, place], color=colour, lw=1.6)
+        axes.plot([change], [place], "o", color=colour, ms=5)
+    axes.set_xlim(-span, span)
+    axes.set_yticks(range(len(rows)), rows.arm)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlabel(xlabel)
+    axes.set_title(title, loc="left", fontsize="medium")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    plt.close(figure)
+    return figure

@@ -1,0 +1,1 @@
+"""Distributions of forecasts, their calibration and sample paths."""

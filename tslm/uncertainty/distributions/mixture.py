@@ -1,0 +1,96 @@
+"""Several normal distributions at once: more than one thing may happen.
+
+Bishop, "Mixture Density Networks", Aston University 1994.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import softplus
+
+from tslm.core.distribution import Distribution
+from tslm.core.errors import ConfigError
+from tslm.core.float64 import exactly
+from tslm.uncertainty.distributions.base import DistributionFamily
+
+LEAST = 1e-3  # of a deviation, where 1 is an ordinary one
+RAREST = 1e-12  # a weight below counts as this much, so that its logarithm is finite
+_STEPS = 60  # of bisection: an interval shrinks by 2**60
+
+
+@dataclass(frozen=True)
+class Mixture(Distribution):
+    """Mixtures of normal distributions.
+
+    Args:
+        weights: of the members; their sum is 1.
+        means: of each.
+        deviations: of each, above 0.
+    """
+
+    weights: Float[Tensor, "... K"]
+    means: Float[Tensor, "... K"]
+    deviations: Float[Tensor, "... K"]
+
+    @property
+    def point(self) -> Float[Tensor, "..."]:
+        return (self.weights * self.means).sum(-1)
+
+    def cdf(self, values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """The share below values."""
+        z = (values[..., None] - self.means) / self.deviations
+        return (self.weights * torch.special.ndtr(z)).sum(-1)
+
+    def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """By bisection: the value lies between the least and the largest one of a member."""
+        exact = Mixture(exactly(self.weights), exactly(self.means), exactly(self.deviations))
+        shares = shares.to(exact.means)
+        ends = exact.means + exact.deviations * torch.special.ndtri(shares)[..., None]
+        low, high = ends.amin(-1), ends.amax(-1)
+        if exact.means.shape[-1] > 1:
+            for _ in range(_STEPS):
+                middle = (low + high) / 2
+                below = exact.cdf(middle) < shares
+                low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+        return ((low + high) / 2).to(self.means)
+
+    def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Negative log-likelihood."""
+        z = (truth[..., None] - self.means) / self.deviations
+        logs = self.weights.clamp(min=RAREST).log() - self.deviations.log() - z.square() / 2
+        return math.log(2 * math.pi) / 2 - torch.logsumexp(logs, -1)
+
+    def moved(self, factor: Float[Tensor, "..."], shift: Float[Tensor, "..."]) -> "Mixture":
+        means = self.means * factor[..., None] + shift[..., None]
+        deviations = (self.deviations * factor[..., None]).expand_as(means)
+        return Mixture(self.weights.expand_as(means), means, deviations)
+
+
+class MixtureFamily(DistributionFamily):
+    """Weights, means and deviations of normal distributions.
+
+    Where raw numbers are 0 the members lie apart, from -1 to 1: alike they would stay alike.
+
+    Args:
+        members: how many, K.
+
+    Raises:
+        ConfigError: if there is none.
+    """
+
+    def __init__(self, *, members: int = 3) -> None:
+        if members < 1:
+            raise ConfigError(f"members={members} must be at least 1.")
+        self.members, self.size = members, 3 * members
+
+    def __call__(self, raw: Float[Tensor, "... R"]) -> Mixture:
+        weights, means, deviations = raw.chunk(3, -1)
+        apart = torch.linspace(-1, 1, self.members) if self.members > 1 else torch.zeros(1)
+        return Mixture(
+            weights.softmax(-1),
+            means + apart.to(raw),
+            softplus(deviations) + LEAST,
+        )
