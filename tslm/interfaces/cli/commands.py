@@ -8,17 +8,21 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tslm import benchmark as protocol
-from tslm import competition, files, hub, leaderboard, saving, speed
+from tslm.core import files
 from tslm.core.config import listed
 from tslm.core.errors import ConfigError, TslmError, counted
 from tslm.data.datasets.benchmarks import load
 from tslm.data.datasets.competitions import is_competition
+from tslm.estimators import saving
 from tslm.estimators.saving import CHECKPOINTS
 from tslm.estimators.tslm_forecaster import TSLMForecaster, estimator_of, load_estimator
+from tslm.evaluation import leaderboard, speed
 from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.run import held_out
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
+from tslm.evaluation.protocols import long_horizon as protocol
+from tslm.evaluation.protocols import m_competition as competition
+from tslm.interfaces import hub
 from tslm.interfaces.cli.result_commands import evaluate, explain, plot, recalibrate
 
 Reporter = Callable[[str], None]
