@@ -6,8 +6,9 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from tslm import files, saving
+from tslm.core import files
 from tslm.core.errors import ConfigError, counted
+from tslm.estimators import saving
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster, load_estimator
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
