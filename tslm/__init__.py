@@ -40,11 +40,13 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 
-def __getattr__(name: str) -> Any:
-    """Import what is asked for when it is asked for: ``import tslm`` itself loads no torch."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'tslm' has no attribute {name!r}")
-    return getattr(import_module(f"tslm.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # or a type checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        """Import what is asked for when it is asked for: ``import tslm`` itself loads no torch."""
+        if name not in _HOME:
+            raise AttributeError(f"module 'tslm' has no attribute {name!r}")
+        return getattr(import_module(f"tslm.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
