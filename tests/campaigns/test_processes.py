@@ -8,7 +8,7 @@ import torch
 from tests.estimators.training.test_training import run, series
 from tslm import ConfigError, Spec, TSLMForecaster
 from tslm.core.hardware import Machine
-from tslm.data.loaders import share
+from tslm.data.loaders import windows_of_process
 from tslm.models.backbones.huggingface import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -19,10 +19,10 @@ def test_every_process_takes_as_many_windows_and_none_is_left_out(
     size: int, processes: int
 ) -> None:
     batch = torch.arange(size) + 10
-    parts = [share(batch, rank, processes) for rank in range(processes)]
+    parts = [windows_of_process(batch, rank, processes) for rank in range(processes)]
     assert {len(part) for part in parts} == {-(-size // processes)}
     assert set(torch.cat(parts).tolist()) == set(batch.tolist())
-    assert torch.equal(share(batch, 0, 1), batch)
+    assert torch.equal(windows_of_process(batch, 0, 1), batch)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.contract.pretended import AWAY, HOME, Pretended, pretended
 from tests.contract.test_devices import H, forecaster, place, series
 from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
 from tslm.core.config import configure
-from tslm.data.windows import RandomWindows
+from tslm.data.samplers import RandomWindows
 from tslm.evaluation.ablation.arms import Arm, Budget
 from tslm.models.assembly import dtype_of
 from tslm.models.baselines.classical import _chunks

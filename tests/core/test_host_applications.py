@@ -248,7 +248,7 @@ SLOW = """
 import signal, sys, threading, time, os
 import numpy as np, pandas as pd
 from tslm.interfaces.cli import main as cli
-from tslm.data.windows import RandomWindows
+from tslm.data.samplers import RandomWindows
 plain = RandomWindows.batch
 def batch(self, step):
     if step == 3:

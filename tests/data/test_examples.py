@@ -17,11 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.data import examples
+from tslm.data.batches import final_contexts
 from tslm.data.datasets.competitions import Competition
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
-from tslm.data.windows import final_contexts
 
 F = 4
 CONTEXT, ROOM = 3 * F, 2 * F

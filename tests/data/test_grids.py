@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError, DataError
-from tslm.data.covariates.future import looked_up
+from tslm.data.covariates.future import look_up_future
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
 
@@ -126,7 +126,7 @@ def test_a_later_frame_and_covariates_ahead_are_put_on_the_same_grid() -> None:
     futr = pd.DataFrame({"unique_id": "a", "ds": [steps[1] + pd.Timedelta("1h"), steps[0],
                          steps[0] + pd.Timedelta("6h"), steps[0] - pd.Timedelta("1min")],
                          "x": [9.0, 1.0, 3.0, 50.0], "word": ["u", "v", "w", "t"]})  # fmt: skip
-    known = looked_up(futr, ["x", "word"], panel, time, calendar, Columns())
+    known = look_up_future(futr, ["x", "word"], panel, time, calendar, Columns())
     assert (known.x.tolist(), known.word.tolist()) == ([2.0, 9.0], ["w", "u"])
 
 

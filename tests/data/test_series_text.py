@@ -6,7 +6,7 @@ import pytest
 
 from tslm.core.errors import ConfigError, DataError
 from tslm.data.frame import Columns, Frame, read_frame
-from tslm.data.series_text import Sentence, stored_sentences
+from tslm.data.series_text import PromptTemplate, check_series_texts
 
 COLUMNS = Columns("shop", "day", "sales")
 
@@ -18,29 +18,31 @@ def frame(**columns: list[object]) -> Frame:
 
 def test_names_are_filled_in_for_each_series_in_the_order_of_the_frame() -> None:
     known = frame(city=["Bonn", None, "Köln", "Köln"], size=[2.5, 2.5, 10.0, 10.0])
-    sentence = Sentence.of("{shop} in {city}, {size} m2, {city}: sales of {unique_id}, {{daily}}")
+    sentence = PromptTemplate.parse(
+        "{shop} in {city}, {size} m2, {city}: sales of {unique_id}, {{daily}}"
+    )
     assert sentence.columns(COLUMNS) == ["city", "size"]
-    assert sentence.filled(known, COLUMNS) == [
+    assert sentence.fill(known, COLUMNS) == [
         "a in Köln, 10 m2, Köln: sales of a, {daily}",
         "b in Bonn, 2.5 m2, Bonn: sales of b, {daily}",
     ]
 
 
 def test_the_id_alone_needs_no_column() -> None:
-    sentence = Sentence.of("Sales of {unique_id}")
+    sentence = PromptTemplate.parse("Sales of {unique_id}")
     assert sentence.columns(COLUMNS) == []
-    assert sentence.filled(frame(), COLUMNS) == ["Sales of a", "Sales of b"]
+    assert sentence.fill(frame(), COLUMNS) == ["Sales of a", "Sales of b"]
 
 
 @pytest.mark.parametrize("prompt", [None, "", "Daily sales."])
 def test_a_prompt_without_braces_says_the_same_of_all(prompt: str | None) -> None:
-    assert Sentence.of(prompt).filled(frame(), COLUMNS) is None
+    assert PromptTemplate.parse(prompt).fill(frame(), COLUMNS) is None
 
 
 def test_values_are_written_as_people_write_them() -> None:
     when = [pd.Timestamp("2020-05-01"), pd.Timestamp("2021-06-01 07:30")]
     known = frame(since=[when[0], when[0], when[1], when[1]], own=[True, True, False, False])
-    assert Sentence.of("{since} {own}").filled(known, COLUMNS) == [
+    assert PromptTemplate.parse("{since} {own}").fill(known, COLUMNS) == [
         "2021-06-01 07:30:00 False",
         "2020-05-01 True",
     ]
@@ -62,39 +64,39 @@ def test_values_are_written_as_people_write_them() -> None:
 )
 def test_braces_hold_names_and_nothing_that_is_run(prompt: str) -> None:
     with pytest.raises(ConfigError, match=r"Write names of columns, as in"):
-        Sentence.of(prompt)
+        PromptTemplate.parse(prompt)
 
 
 @pytest.mark.parametrize("name", ["town", "day", "sales", "y"])
 def test_a_name_without_a_column_is_told_those_that_exist(name: str) -> None:
     here = ["shop", "day", "sales", "city", "size"]
     with pytest.raises(ConfigError, match=rf"names {{{name}}}.* There is 'shop', 'city', 'size'"):
-        Sentence.of(f"{{city}} {{{name}}}").check(here, COLUMNS)
+        PromptTemplate.parse(f"{{city}} {{{name}}}").check(here, COLUMNS)
 
 
 def test_a_series_without_a_value_is_named() -> None:
     known = frame(city=[None, None, "Köln", "Köln"])
     with pytest.raises(DataError, match=r"names {city}, which is missing in series 'b'"):
-        Sentence.of("{city}").filled(known, COLUMNS)
+        PromptTemplate.parse("{city}").fill(known, COLUMNS)
 
 
 def test_a_series_with_two_values_is_named() -> None:
     known = frame(city=["Bonn", "Bonn", "Köln", "Bonn"])
     with pytest.raises(DataError, match=r"'city' changes within series 'a'"):
-        Sentence.of("{city}").filled(known, COLUMNS)
+        PromptTemplate.parse("{city}").fill(known, COLUMNS)
 
 
 @pytest.mark.parametrize("value", [[1.0], {1}, {"a": 1}, np.zeros(2), 1 + 1j])
 def test_a_value_that_is_no_word_is_refused(value: object) -> None:
     with pytest.raises(DataError, match=r"'city' holds .* in series 'b', which is no number, word"):
-        Sentence.of("{city}").filled(frame(city=[value, value, "Ulm", "Ulm"]), COLUMNS)
+        PromptTemplate.parse("{city}").fill(frame(city=[value, value, "Ulm", "Ulm"]), COLUMNS)
     with pytest.raises(DataError, match=r"'city' holds .* in series 'a', 'b'"):
-        Sentence.of("{city}").filled(frame(city=[value] * 4), COLUMNS)
+        PromptTemplate.parse("{city}").fill(frame(city=[value] * 4), COLUMNS)
 
 
 @pytest.mark.parametrize("stored", ["ab", ["a"], ["a", 1], {"a": "b"}])
 def test_a_file_must_hold_a_sentence_a_series(stored: object) -> None:
-    assert stored_sentences(None, 2) is None
-    assert stored_sentences(["x", "y"], 2) == ["x", "y"]
+    assert check_series_texts(None, 2) is None
+    assert check_series_texts(["x", "y"], 2) == ["x", "y"]
     with pytest.raises(DataError, match="one sentence of each of 2 series"):
-        stored_sentences(stored, 2)
+        check_series_texts(stored, 2)

@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tslm.core.calendar import Calendar
+from tslm.data.batches import final_batches, final_contexts
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
-from tslm.data.windows import EpochWindows, RandomWindows, Windows, final_batches, final_contexts
+from tslm.data.samplers import EpochWindows, RandomWindows
+from tslm.data.windows import Windows
 
 PARITY = Path(__file__).parent.parent / "parity"
 

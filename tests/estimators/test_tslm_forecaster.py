@@ -441,7 +441,7 @@ class TestTraining:
             forecaster(max_steps=1).fit(waves())
 
     def test_max_epochs_reads_every_window_that_often(self, monkeypatch: Any) -> None:
-        from tslm.data.windows import EpochWindows
+        from tslm.data.samplers import EpochWindows
 
         drawn = []
         plain = EpochWindows.batch
@@ -459,7 +459,7 @@ class TestTraining:
             assert sorted(order.tolist()) == list(range(windows))
 
     def test_training_stops_early_without_progress(self, monkeypatch: Any) -> None:
-        from tslm.data.windows import RandomWindows
+        from tslm.data.samplers import RandomWindows
 
         steps = []
         plain = RandomWindows.batch

@@ -8,7 +8,7 @@ import pytest
 
 from tslm import BaselineForecaster, ConfigError, DataError
 from tslm.core.frequency import frequency
-from tslm.data.roles import check_single, columns_of, found, identified
+from tslm.data.roles import check_single, columns_of, complete_columns, find_columns
 from tslm.interfaces.cli.main import main
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
@@ -59,10 +59,10 @@ def test_a_setting_to_type_is_one_word_of_a_shell() -> None:
     shops = shops.assign(item=np.repeat([*"xyxy"], 40), y=1.0)
     columns = columns_of(None, "ds", "y")
     with pytest.raises(DataError, match=r'"id_col=\[shop name,item\]"'):
-        check_single(shops, identified(shops, columns), columns)
+        check_single(shops, complete_columns(shops, columns), columns)
     heart = pd.DataFrame({"time": DAYS, "heart rate": 1.0, "speed": 1.0})
     with pytest.raises(DataError, match='time_col=time "target_col=heart rate"'):
-        found(heart, columns)
+        find_columns(heart, columns)
 
 
 @pytest.mark.parametrize(

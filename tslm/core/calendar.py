@@ -75,7 +75,9 @@ class Calendar:
         codes, names = pd.factorize(ids)
         times = clock.to_int(ds)
         order = chronological(codes.astype(np.int64), times)
-        return clock.spaced(times[order], codes[order].astype(np.int64), pd.Index(names), freq)
+        return clock.with_frequency(
+            times[order], codes[order].astype(np.int64), pd.Index(names), freq
+        )
 
     @classmethod
     def clock(cls, ds: pd.Series) -> "Calendar":
@@ -85,7 +87,9 @@ class Calendar:
         stamps = pd.DatetimeIndex(ds)
         return cls("D", _zone(stamps), True, stamps.unit)
 
-    def spaced(self, times: Ints, codes: Ints, names: pd.Index, freq: Freq | None) -> "Calendar":
+    def with_frequency(
+        self, times: Ints, codes: Ints, names: pd.Index, freq: Freq | None
+    ) -> "Calendar":
         """This clock with the frequency given, or read off sorted times.
 
         Args:
@@ -101,7 +105,7 @@ class Calendar:
         spacing = Spacing(times, wall, codes, names)
         return replace(self, freq=spacing.freq() if self.dated else spacing.step())
 
-    def resampling(self, freq: str | pd.offsets.BaseOffset, first: int) -> "Calendar":
+    def with_grid(self, freq: str | pd.offsets.BaseOffset, first: int) -> "Calendar":
         """This clock with a grid that rows are put on, from the midnight before a time.
 
         Args:
@@ -125,7 +129,7 @@ class Calendar:
             start = made._from_wall(start)
         return replace(made, phase=int(start[0]) % made.step)
 
-    def settled(self, values: Ints) -> Ints:
+    def snap(self, values: Ints) -> Ints:
         """The step that each time lies in; the time itself where none does, or rows stay."""
         if self.phase is None:
             return values

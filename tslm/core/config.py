@@ -32,7 +32,7 @@ from yaml import YAMLError
 from tslm.core.command_words import LISTS, MARKED, TEXTS, Word, pieces, split
 from tslm.core.errors import ConfigError
 from tslm.core.paths import conf_folder, find, folders, further_folders, targets
-from tslm.core.plain_values import LONGEST, fits, plain, said
+from tslm.core.plain_values import LONGEST, describe_type, fits, plain
 from tslm.core.spec import Spec, refuse_nested
 
 GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "model", "trainer")
@@ -434,7 +434,7 @@ def _check_own(cfg: DictConfig) -> None:
     for name in [name for name in TYPES if name in cfg]:
         value = list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name]
         if not fits(value, TYPES[name]):
-            raise ConfigError(f"{name}={value!r} must be {said(TYPES[name])}.")
+            raise ConfigError(f"{name}={value!r} must be {describe_type(TYPES[name])}.")
     for name in FLAGS & set(cfg):
         if not isinstance(cfg[name], bool):
             raise ConfigError(f"{name}={cfg[name]} must be true or false.")
@@ -581,7 +581,7 @@ def checked(cfg: DictConfig) -> DictConfig:
     for field in fields(RunConfig):
         value = values[field.name]
         if not fits(value, field.type):
-            raise ConfigError(f"{field.name}={value!r} must be {said(field.type)}.")
+            raise ConfigError(f"{field.name}={value!r} must be {describe_type(field.type)}.")
         if fits(1.5, field.type) and value is not None:
             cfg[field.name] = float(value)
     cfg.verbose = int(cfg.verbose)
@@ -615,7 +615,9 @@ def _check_steps(cfg: DictConfig) -> None:
         return
     for field in fields(RunConfig):
         if field.name in ("freq", "resample") and not fits(cfg[field.name], field.type):
-            raise ConfigError(f"{field.name}={cfg[field.name]!r} must be {said(field.type)}.")
+            raise ConfigError(
+                f"{field.name}={cfg[field.name]!r} must be {describe_type(field.type)}."
+            )
     if not (cfg.freq is None and cfg.resample is None):
         from tslm.core.frequency import check_steps  # pandas is slow to import
 
@@ -634,7 +636,7 @@ def _check_options(cfg: DictConfig) -> None:
         hints = get_type_hints(part_class(cfg[group]).__init__)
         for key, value in _options(cfg[group]).items():
             if value is not None and key in hints and not fits(value, hints[key]):
-                raise ConfigError(f"{group}.{key}={value!r} must be {said(hints[key])}.")
+                raise ConfigError(f"{group}.{key}={value!r} must be {describe_type(hints[key])}.")
             if key.endswith(("dropout", "warmup")) and not 0 <= (value or 0) <= 1:
                 raise ConfigError(f"{group}.{key}={value!r} is a share, and must lie in [0, 1].")
             if type(value) is int and not 0 <= value <= LONGEST:

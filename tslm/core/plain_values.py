@@ -56,13 +56,13 @@ def fits(value: Any, hint: Any) -> bool:
     return isinstance(value, origin or hint)
 
 
-def said(hint: Any) -> str:
+def describe_type(hint: Any) -> str:
     """Say in words what an annotation asks for."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return " or ".join(said(one) for one in inner if one is not NoneType)
+        return " or ".join(describe_type(one) for one in inner if one is not NoneType)
     if origin is Literal:
         return "one of " + ", ".join(map(str, inner))
     if origin in (list, tuple, Sequence):
-        return f"a list, each of its items {said(inner[0])}"
+        return f"a list, each of its items {describe_type(inner[0])}"
     return NAMES.get(hint, str(hint))

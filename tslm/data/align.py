@@ -10,7 +10,7 @@ from tslm.core.errors import DataError
 from tslm.data.frame import Frame
 
 
-def aligned(frame: Frame) -> Frame:
+def align_series(frame: Frame) -> Frame:
     """The frame with every series from the first row of any of them to the last.
 
     What a series lacks at its beginning is missing.

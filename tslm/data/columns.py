@@ -43,7 +43,7 @@ class Columns:
         codes = pd.factorize(df[self.id])[0]
         return parse_times(df[self.time], self.time, self.writing, codes).values
 
-    def ahead(self, times: pd.Series | None) -> "Columns":
+    def for_forecasts(self, times: pd.Series | None) -> "Columns":
         """The columns of forecasts, whose times are as ``tslm`` writes them.
 
         Args:
@@ -51,7 +51,7 @@ class Columns:
         """
         writing = replace(self.writing, time_format=None)
         if times is not None:
-            writing = writing.beside(None, Calendar.clock(times))
+            writing = writing.with_context(None, Calendar.clock(times))
         return replace(self, writing=writing)
 
 
@@ -121,7 +121,7 @@ def _check_column(df: pd.DataFrame, argument: str, name: str, own: Sequence[Any]
     )
 
 
-def plain_ids(ids: pd.Series) -> pd.Series:
+def ids_without_categories(ids: pd.Series) -> pd.Series:
     """Ids that are categories as the values these stand for."""
     categories = isinstance(ids.dtype, pd.CategoricalDtype)
     return ids.astype(ids.cat.categories.dtype) if categories else ids
@@ -134,7 +134,7 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
             f"The id column {column!r} is missing in {counted(absent.sum(), 'row')}, the first of "
             f"them row {absent.argmax()}. Fill it in or drop these rows."
         )
-    codes, unique = pd.factorize(plain_ids(ids))
+    codes, unique = pd.factorize(ids_without_categories(ids))
     names = pd.Index(unique)
     kind = pd.api.types.infer_dtype(names)
     if kind not in ("string", "integer", "floating", "boolean", "mixed-integer"):

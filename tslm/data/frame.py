@@ -21,8 +21,8 @@ from tslm.core.errors import ConfigError, DataError, counted, warn
 from tslm.core.frequency import DAY, check_steps
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import Floats, parse_ids, parse_target, select
-from tslm.data.resample import settled
-from tslm.data.roles import check_single, identified
+from tslm.data.resample import resample_rows
+from tslm.data.roles import check_single, complete_columns
 from tslm.data.time_column import parse_times
 
 Missing = Literal["mask", "raise", "interpolate", "ffill"]
@@ -146,12 +146,12 @@ def read_frame(
     _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
     check_steps(freq, resample)
     others = list(dict.fromkeys([*extra, *words]))
-    whole = identified(df, columns)
+    whole = complete_columns(df, columns)
     raw = select(whole, columns, others, _made(df, whole))
     if on_duplicate == "raise":
         check_single(df, whole, columns)
     codes, ids = parse_ids(raw[columns.id], columns.id)
-    writing = replace(columns.writing, settles=resample is not None).beside(freq, calendar)
+    writing = replace(columns.writing, truncates=resample is not None).with_context(freq, calendar)
     ds = parse_times(raw[columns.time], columns.time, writing, codes)
     y = parse_target(raw[columns.target], columns)
     clock = replace(Calendar.clock(ds.values), dayfirst=ds.dayfirst)
@@ -159,7 +159,7 @@ def read_frame(
     found.check()
     rows = found.ordered().unique(on_duplicate)
     twice = len(found.y) - len(rows.y)
-    rows = rows.stepping(freq, calendar, resample).settled()
+    rows = rows.stepping(freq, calendar, resample).resample_rows()
     grid = rows.on_grid(calendar, freq is not None)
     grid.check_lengths(min_rows)
     report = _report(twice, rows, grid)
@@ -243,9 +243,9 @@ class _Rows:
         """The rows with their frequency: an earlier frame's, the one given, or the one read."""
         clock = self.calendar
         if known is None and resample is not None:
-            return replace(self, calendar=clock.resampling(resample, int(self.time.min())))
+            return replace(self, calendar=clock.with_grid(resample, int(self.time.min())))
         if known is None:
-            calendar = clock.spaced(self.time, self.codes, self.ids, freq)
+            calendar = clock.with_frequency(self.time, self.codes, self.ids, freq)
             return replace(self, calendar=calendar)
         if (known.dated, known.tz is None) != (clock.dated, clock.tz is None):
             raise DataError(
@@ -255,12 +255,12 @@ class _Rows:
         own = replace(clock, freq=known.freq, dayfirst=known.dayfirst, phase=known.phase)
         return replace(self, calendar=own)
 
-    def settled(self) -> "_Rows":
+    def resample_rows(self) -> "_Rows":
         """One row a step of the grid that the calendar may have: the mean of those in it."""
         if self.calendar.phase is None:
             return self
         table = pd.DataFrame({"y": self.y})
-        rows, codes, time = settled(table, self.codes, self.time, self.calendar, ["y"])
+        rows, codes, time = resample_rows(table, self.codes, self.time, self.calendar, ["y"])
         return replace(self, codes=codes, time=time, y=rows["y"].to_numpy())
 
     def on_grid(self, known: Calendar | None, asked: bool) -> "_Rows":
@@ -309,7 +309,7 @@ class _Rows:
     def _check_spacing(self, known: Calendar) -> None:
         """Refuse rows of another frequency than the model was fitted on."""
         try:
-            own = self.calendar.spaced(self.time, self.codes, self.ids, None)
+            own = self.calendar.with_frequency(self.time, self.codes, self.ids, None)
         except DataError:
             return
         if own.freq != known.freq:
@@ -346,7 +346,7 @@ class _Rows:
         """
         clock = self.calendar
         try:
-            own = clock.spaced(self.time, self.codes, self.ids, None).freq
+            own = clock.with_frequency(self.time, self.codes, self.ids, None).freq
         except DataError:
             return
         raise DataError(
@@ -469,7 +469,7 @@ def _beside(
         )
         extra, codes, time = extra[~again].reset_index(drop=True), codes[~again], time[~again]
         if calendar.phase is not None:
-            extra, codes, time = settled(extra, codes, time, calendar, averaged)
+            extra, codes, time = resample_rows(extra, codes, time, calendar, averaged)
     return extra, pd.MultiIndex.from_arrays([codes, time])
 
 

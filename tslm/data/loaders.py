@@ -10,7 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from tslm.core.types import Batch
-from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
+from tslm.data.batches import Batches
+from tslm.data.samplers import EpochWindows, RandomWindows
+from tslm.data.windows import Windows
 
 
 class WindowData(LightningDataModule):
@@ -46,7 +48,7 @@ class WindowData(LightningDataModule):
         if self.val is None or self.val_index is None:
             return []
         rank, processes = self.rank
-        index = share(self.val_index, rank, processes)
+        index = windows_of_process(self.val_index, rank, processes)
         own = len(self.val_index[rank::processes])
         return DataLoader(_Chunks(self.val, index, own, self.eval_batch), batch_size=None)
 
@@ -62,7 +64,7 @@ class WindowData(LightningDataModule):
         return self.trainer.global_step if self.trainer else 0
 
 
-def share(index: Int[Tensor, " B"], rank: int, processes: int) -> Int[Tensor, " S"]:
+def windows_of_process(index: Int[Tensor, " B"], rank: int, processes: int) -> Int[Tensor, " S"]:
     """The windows of a batch that one process takes: of all processes as many, and at least one.
 
     Where they cannot be shared out evenly, the first ones are taken twice.
@@ -100,5 +102,7 @@ class _Steps(IterableDataset[Batch]):
         step = self.data.first_step
         rank, processes = self.data.rank
         while True:
-            yield self.data.train.cut(share(self.data.sampler.batch(step), rank, processes))
+            yield self.data.train.cut(
+                windows_of_process(self.data.sampler.batch(step), rank, processes)
+            )
             step += 1

@@ -11,7 +11,9 @@ from tslm.core.errors import DataError, counted
 from tslm.data.frame import Frame
 
 
-def origins(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[tuple[Any, Any, Any]]:
+def rolling_origins(
+    frame: Frame, h: int, n_windows: int, step: int
+) -> Iterator[tuple[Any, Any, Any]]:
     """Frames of cutoffs, of what was known and of what followed, from the first origin to the last.
 
     Args:
@@ -33,7 +35,9 @@ def origins(frame: Frame, h: int, n_windows: int, step: int) -> Iterator[tuple[A
         )
 
 
-def all_origins(frame: Frame, h: int, step: int, context: int) -> Iterator[tuple[Any, Any, Any]]:
+def all_rolling_origins(
+    frame: Frame, h: int, step: int, context: int
+) -> Iterator[tuple[Any, Any, Any]]:
     """As ``origins``, but every origin that the rows have room for, and series of any lengths.
 
     The last origin leaves exactly ``h`` rows to the end of each series. Before the first one lie

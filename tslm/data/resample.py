@@ -1,6 +1,6 @@
 """Rows put on a grid: several rows of one step become one.
 
-Times of sensors jitter, and tickets come when they come. ``Calendar.settled`` tells the step that
+Times of sensors jitter, and tickets come when they come. ``Calendar.snap`` tells the step that
 each time lies in; here the rows of a step are averaged, or its last one is taken.
 """
 
@@ -13,7 +13,7 @@ from tslm.core.calendar import Calendar, Ints, chronological
 from tslm.data.column_values import as_numbers, is_number
 
 
-def one_a_step(table: pd.DataFrame, step: Ints, averaged: Sequence[str] = ()) -> pd.DataFrame:
+def merge_steps(table: pd.DataFrame, step: Ints, averaged: Sequence[str] = ()) -> pd.DataFrame:
     """One row a step: numbers averaged where they differ, else the last value that is known.
 
     A step without any known value stays missing.
@@ -33,7 +33,7 @@ def one_a_step(table: pd.DataFrame, step: Ints, averaged: Sequence[str] = ()) ->
     return result
 
 
-def settled(
+def resample_rows(
     table: pd.DataFrame, codes: Ints, time: Ints, calendar: Calendar, averaged: Sequence[str]
 ) -> tuple[pd.DataFrame, Ints, Ints]:
     """Rows of any order as one row a series and step, with their series and times.
@@ -46,7 +46,7 @@ def settled(
         averaged: columns of which numbers are averaged.
     """
     order = chronological(codes, time)
-    codes, time = codes[order], calendar.settled(time[order])
+    codes, time = codes[order], calendar.snap(time[order])
     new = (np.diff(codes, prepend=-1) != 0) | (np.diff(time, prepend=time[:1] - 1) != 0)
-    rows = one_a_step(table.iloc[order].reset_index(drop=True), np.cumsum(new) - 1, averaged)
+    rows = merge_steps(table.iloc[order].reset_index(drop=True), np.cumsum(new) - 1, averaged)
     return rows, codes[new], time[new]

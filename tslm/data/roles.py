@@ -50,7 +50,7 @@ def columns_of(
     return Columns(USUAL.id, time_col, target_col, writing or Writing(), parts)
 
 
-def found(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
+def find_columns(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     """The same columns, with the time and the target found where nothing is called "ds" or "y".
 
     Args:
@@ -63,7 +63,7 @@ def found(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     """
     if not isinstance(df, pd.DataFrame):
         return columns  # whoever reads it says so
-    df = opened(df, columns)
+    df = index_to_columns(df, columns)
     lacks_time = columns.time == USUAL.time not in df.columns
     lacks_target = columns.target == USUAL.target not in df.columns
     if not (lacks_time or lacks_target) or isinstance(df.columns, pd.MultiIndex):
@@ -71,10 +71,10 @@ def found(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     taken = {columns.id, *columns.parts, *others}
     free = [name for name in df.columns if (df.columns == name).sum() == 1]
     free = [name for name in free if name not in taken and not _counts_rows(df[name])]
-    times = dated(df, [name for name in free if name != columns.target], columns.writing)
+    times = date_columns(df, [name for name in free if name != columns.target], columns.writing)
     if not lacks_time:
         times = [columns.time]
-    values = [name for name in numeric(df[free]) if name not in times]
+    values = [name for name in number_columns(df[free]) if name not in times]
     if not lacks_target:
         values = [columns.target]
     alone = len(values) == 1 and str(values[0]).strip().lower() not in TIMES
@@ -85,7 +85,7 @@ def found(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     return replace(columns, time=times[0], target=values[0])
 
 
-def opened(df: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+def index_to_columns(df: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """A frame with what its index holds of these columns, and dates there, as columns."""
     wanted = [columns.id, *columns.parts, columns.time, columns.target]
     dated = columns.time not in (*df.columns, *df.index.names)
@@ -105,7 +105,7 @@ def opened(df: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     return df.set_axis(index).reset_index(level=levels)
 
 
-def identified(df: Any, columns: Columns) -> Any:
+def complete_columns(df: Any, columns: Columns) -> Any:
     """A frame with one column of ids, and one of times: of row numbers where there is no other.
 
     Several columns that name a series together become one. Where no column names series, there is
@@ -122,7 +122,7 @@ def identified(df: Any, columns: Columns) -> Any:
             f"The columns of the frame have {df.columns.nlevels} levels, such as "
             f"{df.columns[0]!r}. Give each one name: df.columns = df.columns.map('_'.join)."
         )
-    df = opened(df, columns)
+    df = index_to_columns(df, columns)
     df = _with_ids(df, columns)
     others = [n for n in df if n not in (columns.id, *columns.parts, columns.target)]
     if columns.time != USUAL.time or columns.target not in df:
@@ -162,7 +162,9 @@ def check_single(given: pd.DataFrame, df: pd.DataFrame, columns: Columns) -> Non
     again = df[columns.time].duplicated()
     if named or not again.any():
         return
-    if words := _telling_apart(df, columns.time, (columns.id, columns.time, columns.target)):
+    if words := _columns_that_identify(
+        df, columns.time, (columns.id, columns.time, columns.target)
+    ):
         raise DataError(
             f"The frame has no column {columns.id!r}, and several rows have the same time, such as "
             f"{df[columns.time][again].iloc[0]}. Say what tells the series apart: "
@@ -170,7 +172,7 @@ def check_single(given: pd.DataFrame, df: pd.DataFrame, columns: Columns) -> Non
         )
 
 
-def told_apart(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+def split_ids(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """A table of ours with the user's columns of ids in place of the joined one."""
     if not columns.parts:
         return table
@@ -186,17 +188,17 @@ def told_apart(table: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(parts, index=table.index), rest], axis=1)
 
 
-def _telling_apart(df: pd.DataFrame, time: Any, own: Collection[Any]) -> list[str]:
+def _columns_that_identify(df: pd.DataFrame, time: Any, own: Collection[Any]) -> list[str]:
     """The settings that name a column, or two, with which no time comes twice in a series."""
     few = [n for n in df.columns if n not in own and df[n].nunique() < FEW * len(df)][:20]
     ways = [[[name] for name in few], [list(pair) for pair in combinations(few, 2)]]
     for names in ways:
         if apart := [way for way in names if not df[[*way, time]].duplicated().any()]:
-            return [_typed("id_col", way) for way in apart[:3]]
+            return [_as_setting("id_col", way) for way in apart[:3]]
     return []
 
 
-def _typed(setting: str, names: Sequence[Any]) -> str:
+def _as_setting(setting: str, names: Sequence[Any]) -> str:
     """A setting as one word of a command line: in quotes where a shell would split or read it."""
     value = ",".join(map(str, names))
     word = f"{setting}={value}" if len(names) == 1 else f"{setting}=[{value}]"
@@ -232,13 +234,13 @@ def _counts_rows(values: pd.Series) -> bool:
     return unnamed and pd.api.types.is_integer_dtype(values.dtype)
 
 
-def numeric(df: pd.DataFrame) -> list[Any]:
+def number_columns(df: pd.DataFrame) -> list[Any]:
     """The columns of numbers, less one that counts rows and has no name."""
     numbers = df.select_dtypes("number")
     return [name for name in numbers if not _counts_rows(df[name])]
 
 
-def dated(df: pd.DataFrame, names: Sequence[Any], writing: Writing) -> list[Any]:
+def date_columns(df: pd.DataFrame, names: Sequence[Any], writing: Writing) -> list[Any]:
     """The columns of dates; numbers that are dates count where no others are."""
     whole = [n for n in names if pd.api.types.is_integer_dtype(df[n].dtype)]
     rest = [n for n in names if not pd.api.types.is_numeric_dtype(df[n].dtype)]
@@ -278,16 +280,16 @@ def _unclear(
     text = f"The frame has no column {' and no column '.join(map(repr, lacking))}."
     words = []
     if len(times) == 1 and USUAL.id not in df.columns and df[times[0]].duplicated().any():
-        words += _telling_apart(df, times[0], times)[:1]
+        words += _columns_that_identify(df, times[0], times)[:1]
     if lacks_time:
         text += f" Columns of dates: {naming(times, 20) or 'none'}."
         whole = [n for n in free if pd.api.types.is_integer_dtype(df[n].dtype)]
-        words.append(_typed("time_col", [*times, *whole, "NAME"][:1]))
+        words.append(_as_setting("time_col", [*times, *whole, "NAME"][:1]))
     if lacks_target:
-        others = [name for name in values if _typed("time_col", [name]) not in words]
+        others = [name for name in values if _as_setting("time_col", [name]) not in words]
         none = f"none; it has {naming(df.columns, 20)}"
         text += f" Columns of numbers: {naming(others, 20) or none}."
-        words.append(_typed("target_col", [*others, "NAME"][:1]))
+        words.append(_as_setting("target_col", [*others, "NAME"][:1]))
         several = len(others) > 1 and not words[0].lstrip('"').startswith("id_col")
     text += f" Say what you mean: {' '.join(words)}."
     if lacks_time and not times:

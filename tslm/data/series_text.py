@@ -11,14 +11,14 @@ import pandas as pd
 from tslm.core.calendar import naming
 from tslm.core.errors import ConfigError, DataError
 from tslm.data.columns import Columns
-from tslm.data.covariates.static import by_series
+from tslm.data.covariates.static import static_values
 from tslm.data.frame import Frame
 
 ID = "unique_id"
 
 
 @dataclass(frozen=True)
-class Sentence:
+class PromptTemplate:
     """Words, and the names of columns between them.
 
     Args:
@@ -28,7 +28,7 @@ class Sentence:
     pieces: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
-    def of(cls, prompt: str | None) -> "Sentence":
+    def parse(cls, prompt: str | None) -> "PromptTemplate":
         """Read a prompt such as ``"{store}, {city}: daily sales"``; ``{{`` is a brace.
 
         Raises:
@@ -70,7 +70,7 @@ class Sentence:
                     "the frame or to static_df; {{ is a brace."
                 )
 
-    def filled(self, frame: Frame, own: Columns) -> Sequence[str] | None:
+    def fill(self, frame: Frame, own: Columns) -> Sequence[str] | None:
         """What it says of each series of a frame; None if it has no braces.
 
         Raises:
@@ -79,15 +79,15 @@ class Sentence:
         if not self.pieces:
             return None
         columns = self.columns(own)
-        values = by_series(frame.table, columns).reindex(frame.ids)
+        values = static_values(frame.table, columns).reindex(frame.ids)
         for name in columns:
             if (absent := values[name].isna().to_numpy()).any():
                 raise DataError(
                     f"The prompt names {{{name}}}, which is missing in series "
                     f"{naming(frame.ids[absent])}. Fill it in, or leave it out of the prompt."
                 )
-        said = {name: [written(value) for value in values[name]] for name in columns}
-        said |= {name: [written(value) for value in frame.ids] for name in (ID, own.id)}
+        said = {name: [format_value(value) for value in values[name]] for name in columns}
+        said |= {name: [format_value(value) for value in frame.ids] for name in (ID, own.id)}
         return [
             "".join(
                 words + ("" if name is None else said[name][row]) for words, name in self.pieces
@@ -96,7 +96,7 @@ class Sentence:
         ]
 
 
-def written(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value in words: whole numbers without a point, days without a time."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and value.is_integer():
@@ -106,7 +106,7 @@ def written(value: Any) -> str:
     return str(value)
 
 
-def stored_sentences(stored: Any, series: int) -> Sequence[str] | None:
+def check_series_texts(stored: Any, series: int) -> Sequence[str] | None:
     """What a saved model says of each of its series.
 
     Raises:

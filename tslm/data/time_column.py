@@ -42,26 +42,30 @@ class Writing:
         dayfirst: whether the day comes before the month.
         tz: the zone in which they are to be read.
         dated: whether integers are dates (else they count); None reads what is certain.
-        earlier: the order an earlier frame had, where this one leaves it open.
-        zone: the zone of an earlier frame.
-        settles: whether rows are put on a grid, so that fractions of a second do not matter.
+        known_dayfirst: the order an earlier frame had, where this one leaves it open.
+        known_tz: the zone of an earlier frame.
+        truncates: whether rows are put on a grid, so that fractions of a second do not matter.
     """
 
     time_format: str | None = None
     dayfirst: bool | None = None
     tz: str | None = None
     dated: bool | None = None
-    earlier: bool | None = None
-    zone: str | None = None
-    settles: bool = False
+    known_dayfirst: bool | None = None
+    known_tz: str | None = None
+    truncates: bool = False
 
-    def beside(self, freq: Any, known: Calendar | None) -> "Writing":
+    def with_context(self, freq: Any, known: Calendar | None) -> "Writing":
         """What a frequency and the calendar of an earlier frame tell too."""
         if known is not None:
             counted = None if known.dated else False
-            settles = known.phase is not None
+            truncates = known.phase is not None
             return replace(
-                self, dated=counted, earlier=known.dayfirst, zone=known.tz, settles=settles
+                self,
+                dated=counted,
+                known_dayfirst=known.dayfirst,
+                known_tz=known.tz,
+                truncates=truncates,
             )
         return self if freq is None else replace(self, dated=not str(freq).lstrip("-").isdecimal())
 
@@ -110,7 +114,7 @@ class _Reader:
             return found
         stamps = self._zoned(pd.DatetimeIndex(found.values))
         if (odd := stamps.asi8 % PER_SECOND[stamps.unit] != 0).any():
-            if self.writing.settles:
+            if self.writing.truncates:
                 rest = pd.to_timedelta(stamps.asi8 % PER_SECOND[stamps.unit], unit=stamps.unit)
                 return Times(pd.Series(stamps - rest), found.dayfirst)
             row = int(odd.argmax())
@@ -220,7 +224,7 @@ class _Reader:
             return read(False)
         except ValueError:  # offsets differ
             stamps = read(True)
-        zone = self.writing.tz or self.writing.zone
+        zone = self.writing.tz or self.writing.known_tz
         if zone is None:
             warn(
                 f"The time column {self.column!r} has changing offsets from UTC, as zones with "
@@ -247,7 +251,7 @@ class _Reader:
         self, written: pd.Series, parts: pd.DataFrame, whole: dict[str, pd.Series], place: Ints
     ) -> str:
         """The order of day and month, where every row can be read in several."""
-        earlier = {True: "day", False: "month"}.get(self.writing.earlier)  # type: ignore[arg-type]
+        earlier = {True: "day", False: "month"}.get(self.writing.known_dayfirst)  # type: ignore[arg-type]
         if earlier in whole:
             return earlier
         first, *others = whole
@@ -384,7 +388,7 @@ class _Reader:
             if np.abs(values).max() > 10**10 * PER_SECOND[form]:  # years 1653 to 2286
                 raise OverflowError
             stamps = pd.DatetimeIndex(pd.to_datetime(values, unit=unit, utc=True))
-            zone = self.writing.tz or self.writing.zone
+            zone = self.writing.tz or self.writing.known_tz
             return pd.Series(stamps.tz_convert(zone) if zone else stamps.tz_localize(None))
         place, distinct = pd.factorize(values)
         text = replace(self, writing=replace(self.writing, time_format=form))

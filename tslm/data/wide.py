@@ -9,7 +9,7 @@ from tslm.core.calendar import naming
 from tslm.core.errors import DataError
 from tslm.data.columns import check_covariates
 from tslm.data.interchange import Kind, to_pandas
-from tslm.data.roles import USUAL, dated, numeric, opened
+from tslm.data.roles import USUAL, date_columns, index_to_columns, number_columns
 
 
 def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | None = None) -> Any:
@@ -38,9 +38,9 @@ def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | Non
     kind, wide = Kind.of(df), to_pandas(df)
     if not isinstance(wide, pd.DataFrame):
         raise DataError(f"The data are a {type(df).__name__}, not a frame or a pandas Series.")
-    wide = opened(wide, USUAL)
+    wide = index_to_columns(wide, USUAL)
     time = _time(wide) if time_col is None else time_col
-    names = [n for n in numeric(wide) if n != time] if series is None else list(series)
+    names = [n for n in number_columns(wide) if n != time] if series is None else list(series)
     check_covariates(wide, [time, *names])
     if not names:
         raise DataError("The frame has no column of numbers. Name the series: series=[...].")
@@ -55,7 +55,7 @@ def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | Non
 def _time(wide: pd.DataFrame) -> Any:
     if USUAL.time in wide.columns:
         return USUAL.time
-    times = dated(wide, list(wide.columns), USUAL.writing)
+    times = date_columns(wide, list(wide.columns), USUAL.writing)
     if len(times) != 1:
         raise DataError(
             f"Columns of dates: {naming(times, 20) or 'none'}. Say which holds the times: "

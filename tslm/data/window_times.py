@@ -30,8 +30,3 @@ def start_times(windows: Windows, patch_len: int) -> Int[Tensor, " n"]:
     before = np.minimum(row, 0) * panel.step[series]
     time = panel.time.numpy()[panel.offsets[series] + np.maximum(row, 0)] + before
     return torch.from_numpy(np.unique(time))
-
-
-def spread(n: int, limit: int) -> Int[Tensor, " m"]:
-    """At most ``limit`` of ``n`` numbers, evenly spread."""
-    return torch.from_numpy(np.unique(np.linspace(0, n - 1, min(n, limit)).astype(np.int64)))

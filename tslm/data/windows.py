@@ -3,7 +3,6 @@
 Nothing is kept per window: positions follow from counts per series, and a batch is one gather.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from einops import rearrange
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from tslm.core.calendar import Calendar, Ints
+from tslm.core.calendar import Ints
 from tslm.core.types import Batch
 from tslm.data.panel import Panel
 
@@ -182,167 +181,9 @@ class Windows:
         return values, self.panel.time.numpy()[flat] + back
 
 
-def final_contexts(
-    panel: Panel,
-    calendar: Calendar,
-    *,
-    context_length: int,
-    horizon: int,
-    series: Int[Tensor, " N"] | None = None,
-    multivariate: bool = False,
-) -> Batch:
-    """The last context of each series and the times to forecast; ``future`` is empty.
-
-    Args:
-        panel: what to cut from.
-        calendar: of the frame the panel was made of.
-        context_length: rows of context, L.
-        horizon: steps after the last row, H; ``time`` has L + H columns.
-        series: numbers of the series, all if None.
-        multivariate: all series in one window; ``series`` is then 0.
-    """
-    chosen = torch.arange(len(panel)) if series is None else series
-    position = torch.from_numpy(panel.lengths)[chosen]
-    windows = Windows.at(
-        panel,
-        chosen,
-        position,
-        context_length=context_length,
-        future_length=0,
-        multivariate=multivariate,
-    )
-    batch = windows.cut(torch.arange(len(windows)))
-    last = panel.time[torch.from_numpy(panel.offsets[1:])[chosen] - 1]
-    ahead = torch.from_numpy(calendar.future(last.numpy(), horizon))
-    return batch._replace(time=torch.cat([batch.time, ahead], dim=1))
-
-
-def final_batches(
-    panel: Panel,
-    calendar: Calendar,
-    *,
-    context_length: int,
-    horizon: int,
-    batch_size: int,
-    multivariate: bool = False,
-) -> Iterator[tuple[Int[Tensor, " N"], Batch]]:
-    """`final_contexts` of all series, ``batch_size`` at a time, with the numbers of the series."""
-    every = torch.arange(len(panel))
-    for series in every[:1].split(1) if multivariate else every.split(batch_size):
-        batch = final_contexts(
-            panel,
-            calendar,
-            context_length=context_length,
-            horizon=horizon,
-            series=series,
-            multivariate=multivariate,
-        )
-        yield every if multivariate else series, batch
-
-
-class Batches:
-    """Windows in their order, ``batch_size`` at a time; can be read several times.
-
-    Args:
-        windows: what to cut from.
-        index: numbers of the windows; all if None.
-        batch_size: windows of one batch.
-    """
-
-    def __init__(
-        self, windows: Windows, index: Int[Tensor, " n"] | None = None, batch_size: int = 512
-    ) -> None:
-        self.windows = windows
-        chosen = torch.arange(len(windows)) if index is None else index
-        self.parts = [part for part in chosen.split(batch_size) if len(part)]
-
-    def __len__(self) -> int:
-        return len(self.parts)
-
-    def __getitem__(self, number: int) -> Batch:
-        return self.windows.cut(self.parts[number])
-
-    def __iter__(self) -> Iterator[Batch]:
-        return (self[number] for number in range(len(self)))
-
-
 def _sliding(rows: Shaped[Tensor, " T"], length: int) -> Array:
     """Every stretch of ``length`` rows as a view; numpy copies them ten times faster than torch."""
     flat = rows.numpy()
     if len(flat) < length:  # then every window is padded
         return np.zeros((1, length), dtype=flat.dtype)
     return np.lib.stride_tricks.sliding_window_view(flat, length)
-
-
-class RandomWindows:
-    """Windows drawn with replacement; a batch depends on the seed and its step alone.
-
-    Args:
-        windows: what to draw from.
-        batch_size: windows per batch.
-        seed: any number from 0 on.
-        by_series: draw the series first, so that long ones weigh no more than short ones.
-    """
-
-    def __init__(
-        self, windows: Windows, batch_size: int, seed: int, *, by_series: bool = False
-    ) -> None:
-        self.windows = windows
-        self.batch_size = batch_size
-        self.seed = seed
-        self.by_series = by_series
-
-    def batch(self, step: int) -> Int[Tensor, " B"]:
-        """Numbers of the windows of one training step."""
-        generator = _generator(self.seed, step)
-        if not self.by_series:
-            return torch.randint(len(self.windows), (self.batch_size,), generator=generator)
-        shares = torch.rand((2, self.batch_size), generator=generator, dtype=torch.float64)
-        return self.windows.pick(*shares)
-
-
-class EpochWindows:
-    """Every window once per epoch, in an order that depends on the seed and the epoch alone.
-
-    Args:
-        windows: what to read.
-        batch_size: windows per batch.
-        seed: any number from 0 on.
-        drop_last: leave out the last batch of an epoch if it is not full.
-        shuffle: False reads the windows in their order.
-    """
-
-    def __init__(
-        self,
-        windows: Windows,
-        batch_size: int,
-        seed: int,
-        *,
-        drop_last: bool = False,
-        shuffle: bool = True,
-    ) -> None:
-        self.windows = windows
-        self.batch_size = batch_size
-        self.seed = seed
-        self.shuffle = shuffle
-        whole, rest = divmod(len(windows), batch_size)
-        self.steps_per_epoch = whole + (rest > 0 and not drop_last)
-        self._epoch = -1
-        self._order = torch.empty(0, dtype=torch.int64)
-
-    def batch(self, step: int) -> Int[Tensor, " B"]:
-        """Numbers of the windows of one training step."""
-        epoch, part = divmod(step, self.steps_per_epoch)
-        begin = part * self.batch_size
-        if not self.shuffle:
-            return torch.arange(begin, min(begin + self.batch_size, len(self.windows)))
-        if epoch != self._epoch:
-            generator = _generator(self.seed, epoch)
-            self._order = torch.randperm(len(self.windows), generator=generator)
-            self._epoch = epoch
-        return self._order[begin : begin + self.batch_size]
-
-
-def _generator(*seeds: int) -> torch.Generator:
-    mixed = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))

@@ -21,26 +21,26 @@ from tslm.core.calendar import Calendar, Ints, naming
 from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
 from tslm.core.plain_values import LONGEST, plain
 from tslm.core.types import Batch, Forecaster
-from tslm.data.align import aligned
+from tslm.data.align import align_series
+from tslm.data.batches import final_batches
 from tslm.data.covariates.encoding import CovariateColumns
 from tslm.data.covariates.future import (
-    check_ahead,
-    looked_up,
-    missing_ahead,
-    rows_ahead,
-    steps_ahead,
+    check_future,
+    future_rows,
+    future_times,
+    look_up_future,
+    missing_future_rows,
 )
 from tslm.data.covariates.regression import Effects
-from tslm.data.covariates.static import joined
+from tslm.data.covariates.static import join_statics
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.interchange import same_kind, to_pandas
-from tslm.data.origins import all_origins, check_lengths, origins, steps_after
+from tslm.data.origins import all_rolling_origins, check_lengths, rolling_origins, steps_after
 from tslm.data.panel import Floats, Panel
-from tslm.data.roles import columns_of, found, told_apart
-from tslm.data.series_text import Sentence
+from tslm.data.roles import columns_of, find_columns, split_ids
+from tslm.data.series_text import PromptTemplate
 from tslm.data.time_column import Writing
-from tslm.data.windows import final_batches
 from tslm.uncertainty.conformal import ENOUGH, GRID, Calibration
 from tslm.uncertainty.requested_columns import RequestedColumns, forecasts
 
@@ -209,7 +209,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         fitted: dict[str, LongFrameForecaster] = {}
         columns: dict[str, Floats]
         folds = []
-        for fold, (cutoffs, known, truth) in enumerate(origins(frame, horizon, n_windows, step)):
+        for fold, (cutoffs, known, truth) in enumerate(
+            rolling_origins(frame, horizon, n_windows, step)
+        ):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # said once, when df was read
                 known = maker.renamed(known)
@@ -265,11 +267,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         horizon = positive("h", self.h if h is None else h)
         step = horizon if step_size is None else positive("step_size", step_size)
         frame = self.read(self.joined(df, static_df), self.calendar_)
-        frame = aligned(frame) if self.forecaster_.multivariate else frame
+        frame = align_series(frame) if self.forecaster_.multivariate else frame
         if not (np.diff(frame.offsets) > horizon).any():
             raise DataError(f"No series has more than h={horizon} rows. Set a smaller h.")
         folds = []
-        for cutoffs, known, truth in all_origins(frame, horizon, step, self.context_length_):
+        for cutoffs, known, truth in all_rolling_origins(
+            frame, horizon, step, self.context_length_
+        ):
             panel = self._known(self.renamed(known), horizon, truth)
             values = _named(self.name, self._forecasts(panel, horizon, asked)[1], asked)
             truth = truth[["unique_id", "ds", "y"]].merge(cutoffs, on="unique_id")
@@ -301,7 +305,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         steps = steps_after(frame, self._ends())
         if steps is None:
             check_lengths(frame, self.h)
-            ((_, known, truth),) = origins(frame, self.h, 1, self.h)
+            ((_, known, truth),) = rolling_origins(frame, self.h, 1, self.h)
             panel, steps = self._known(self.renamed(known), self.h, truth), self.h
         else:
             truth = frame.table
@@ -343,9 +347,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         from tslm.plots.forecasts import drawn
 
-        columns = self._columns() if df is None else found(df, self._columns())
+        columns = self._columns() if df is None else find_columns(df, self._columns())
         if calendar := vars(self).get("calendar_"):
-            columns = replace(columns, writing=columns.writing.beside(None, calendar))
+            columns = replace(columns, writing=columns.writing.with_context(None, calendar))
         return drawn(df, forecasts, columns, engine)
 
     def _html_repr(self) -> str:  # the hook scikit-learn has
@@ -367,7 +371,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def _found(self, df: Any) -> Columns:
         """The columns of a frame, as the parameters name them, or as they are found."""
         others = {*self._chosen().columns, *self._sentence().names}
-        return found(df, self._named(), others)
+        return find_columns(df, self._named(), others)
 
     def with_known_ids(self, table: Any) -> Any:
         """A table whose ids are text, with ids as ``fit`` has seen them, where they are numbers."""
@@ -450,7 +454,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         self._check_fitted()
         horizon = positive("h", self.h if h is None else h)
         history = self._history(df, None)
-        return self.renamed(rows_ahead(history, self.calendar_, horizon))
+        return self.renamed(future_rows(history, self.calendar_, horizon))
 
     def get_missing_future(
         self, futr_df: pd.DataFrame, df: pd.DataFrame | None = None, h: int | None = None
@@ -464,10 +468,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """
         rows = self.make_future_dataframe(df, h)
         history = self._history(df, None)
-        time = steps_ahead(history, self.calendar_, len(rows) // len(history))
+        time = future_times(history, self.calendar_, len(rows) // len(history))
         names = self._chosen().future
-        known = looked_up(futr_df, names, history, time, self.calendar_, self._columns())
-        return missing_ahead(known, rows)
+        known = look_up_future(futr_df, names, history, time, self.calendar_, self._columns())
+        return missing_future_rows(known, rows)
 
     def _chosen(self) -> CovariateColumns:
         """The covariates its parameters name.
@@ -488,9 +492,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         )
         return chosen.check((columns.id, columns.time, columns.target))
 
-    def _sentence(self) -> Sentence:
+    def _sentence(self) -> PromptTemplate:
         """What it says of each series, in words; nothing."""
-        return Sentence()
+        return PromptTemplate()
 
     def joined(self, df: pd.DataFrame, static_df: pd.DataFrame | None) -> pd.DataFrame:
         """A frame with the static columns it needs, from ``static_df`` if there is one."""
@@ -501,7 +505,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             sentence, own = self._sentence(), self._columns()
             sentence.check([*df.columns, *static_df.columns], own)
             names += [name for name in sentence.columns(own) if name in static_df.columns]
-        return joined(df, static_df, self._columns(), list(dict.fromkeys(names)))
+        return join_statics(df, static_df, self._columns(), list(dict.fromkeys(names)))
 
     def _history(self, df: pd.DataFrame | None, static_df: pd.DataFrame | None) -> Panel:
         """The series to continue."""
@@ -589,10 +593,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 give its scale.
         """
         stats = self.contexts_.stats if until is None else None
-        frame = aligned(frame) if self.forecaster_.multivariate else frame
+        frame = align_series(frame) if self.forecaster_.multivariate else frame
         panel = Panel.from_frame(frame, until=until, stats=stats)
-        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
-        return panel if self.effects_ is None else self.effects_.applied(panel, frame)
+        panel = replace(panel, about=self._sentence().fill(frame, self._columns()))
+        return panel if self.effects_ is None else self.effects_.apply(panel, frame)
 
     def _known(self, known: pd.DataFrame, horizon: int, truth: pd.DataFrame) -> Panel:
         """Series up to a cutoff, and the covariates that are known of what follows."""
@@ -611,13 +615,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         if self.effects_ is None:
             return panel
         columns = self._columns()
-        rows = rows_ahead(panel, self.calendar_, horizon)
-        time = steps_ahead(panel, self.calendar_, horizon)
+        rows = future_rows(panel, self.calendar_, horizon)
+        time = future_times(panel, self.calendar_, horizon)
         known = pd.DataFrame(index=rows.index, columns=list(names), dtype=float)
         if futr_df is not None:
-            known = looked_up(futr_df, names, panel, time, self.calendar_, columns)
-        check_ahead(known, rows)
-        return self.effects_.ahead(panel, known, time, self.calendar_)
+            known = look_up_future(futr_df, names, panel, time, self.calendar_, columns)
+        check_future(known, rows)
+        return self.effects_.apply_future(panel, known, time, self.calendar_)
 
     @abstractmethod
     def baseline(self, name: str) -> "LongFrameForecaster":
@@ -627,7 +631,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """A table of ours under the user's names."""
         columns = self._columns()
         names = {"unique_id": columns.id, "ds": columns.time, "y": columns.target}
-        return told_apart(table.rename(columns=names), columns)
+        return split_ids(table.rename(columns=names), columns)
 
     def _forecasts(
         self,

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from tslm.core.calendar import Calendar
 from tslm.core.types import Context
+from tslm.data.batches import final_contexts
 from tslm.data.panel import Panel
-from tslm.data.windows import final_contexts
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.retrieval import unit
 from tslm.models.lexicon import Lexicon

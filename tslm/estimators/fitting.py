@@ -29,17 +29,19 @@ from tslm.core.seeds import seeded
 from tslm.core.shrinkage import share_kept
 from tslm.core.spec import nested
 from tslm.core.types import Facts, Forecaster, Task
-from tslm.data.align import aligned
+from tslm.data.align import align_series
+from tslm.data.batches import Batches
 from tslm.data.covariates.encoding import CovariateColumns
 from tslm.data.covariates.regression import CAUTION, Effects
 from tslm.data.frame import Frame, Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
-from tslm.data.series_text import stored_sentences
+from tslm.data.samplers import EpochWindows, RandomWindows, evenly_spaced
+from tslm.data.series_text import check_series_texts
 from tslm.data.split import first_rows
-from tslm.data.window_times import spread, start_times
-from tslm.data.windows import Batches, EpochWindows, RandomWindows, Windows
+from tslm.data.window_times import start_times
+from tslm.data.windows import Windows
 from tslm.estimators.base import LongFrameForecaster, positive
 from tslm.estimators.training.module import Recipe, train, trained_state, trained_weights
 from tslm.estimators.training.resume import Run
@@ -148,7 +150,7 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, season, frame.calendar)
         shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
         panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
-        panel = replace(panel, about=self._sentence().filled(frame, self._columns()))
+        panel = replace(panel, about=self._sentence().fill(frame, self._columns()))
         effects = None
         if chosen:
             effects, panel = Effects.learn(chosen, frame, panel, shown, task)
@@ -163,7 +165,10 @@ class TrainedForecaster(LongFrameForecaster):
             history = self._learn(cfg, model, panel, shown, split, run, start)
             if effects is not None and panel.lead is not None:
                 share = self._share_led(cfg, model, panel, split)
-                effects, panel = effects.led(share), replace(panel, lead=panel.lead.part(share))
+                effects, panel = (
+                    effects.shrink_lagged(share),
+                    replace(panel, lead=panel.lead.part(share)),
+                )
             self.calibration_ = self._calibrated(cfg, model, panel, split, season)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
         self.calendar_, self.context_length_ = frame.calendar, int(cfg.context_length)
@@ -393,7 +398,7 @@ class TrainedForecaster(LongFrameForecaster):
                 self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
         with saving.damage(f"{path}: its series"):
             history = Panel.from_arrays(saved.history, facts["ids"])
-            about = stored_sentences(facts.get("about"), len(history))  # older ones say nothing
+            about = check_series_texts(facts.get("about"), len(history))  # older ones say nothing
             self.contexts_ = replace(history, about=about)
             calendar.check(history.time.numpy(), history.offsets)
         with saving.damage(f"{path}: its covariates"):
@@ -523,12 +528,12 @@ class TrainedForecaster(LongFrameForecaster):
             start=split,
             multivariate=model.multivariate,
         )
-        looked_at = spread(len(val), LOOK) if len(val) else None
+        looked_at = evenly_spaced(len(val), LOOK) if len(val) else None
         if isinstance(model, Network):
             _check_windows(windows, step, shown)
             for part in (windows, val):
                 model.prepare(start_times(part, model.patch_len))
-        some = spread(len(windows), LEARNT) if len(windows) else None
+        some = evenly_spaced(len(windows), LEARNT) if len(windows) else None
         model.learn(Batches(windows, some), Batches(val, looked_at))
         history = losses.read(None)
         if isinstance(model, Network):
@@ -584,7 +589,7 @@ class TrainedForecaster(LongFrameForecaster):
         lengths: dict[str, Any] = {"future_length": steps, "multivariate": model.multivariate}
         every = Windows(panel, context_length=1, start=split, **lengths)
         number = max(limit // every.channels, 1)
-        some = spread(len(every), number) if len(every) else torch.arange(0)
+        some = evenly_spaced(len(every), number) if len(every) else torch.arange(0)
         where = (every.series(some), every.position(some))
         return Batches(Windows.at(panel, *where, context_length=cfg.context_length, **lengths))
 
@@ -678,7 +683,7 @@ def _split(frame: Frame, kept: Ints, multivariate: bool) -> tuple[Frame, Ints]:
     Series that are read together are aligned, and keep as many.
     """
     if multivariate:
-        frame = aligned(frame)
+        frame = align_series(frame)
         kept = np.full(len(kept), kept.max())
     return frame, np.maximum(np.diff(frame.offsets) - kept, 0).astype(np.int64)
 

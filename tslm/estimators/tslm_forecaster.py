@@ -16,7 +16,7 @@ from tslm.core.errors import BackboneError, ConfigError, warn
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster, Task
 from tslm.data.interchange import same_kind
-from tslm.data.series_text import Sentence
+from tslm.data.series_text import PromptTemplate
 from tslm.estimators.base import positive
 from tslm.estimators.baseline_forecaster import COVARIATES, OWN, BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
@@ -361,7 +361,7 @@ class TSLMForecaster(TrainedForecaster):
         params = self.stored_params()
         values = {key: value for key, value in params.items() if key not in self.parts}
         cfg = configure({part: params[part] for part in self.parts}, values)
-        names = Sentence.of(self.prompt).names
+        names = PromptTemplate.parse(self.prompt).names
         if names and not (part := self._part(cfg)).reads_text:
             raise ConfigError(
                 f"prompt={self.prompt!r} says something of each series, and {part.__name__} "
@@ -373,8 +373,8 @@ class TSLMForecaster(TrainedForecaster):
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
 
-    def _sentence(self) -> Sentence:
-        sentence = Sentence.of(self.prompt)
+    def _sentence(self) -> PromptTemplate:
+        sentence = PromptTemplate.parse(self.prompt)
         if sentence.names and not self.__sklearn_is_fitted__():
             self._configure()  # refuses words that the adapter would not say
         return sentence

@@ -19,11 +19,13 @@ from tslm.core.hardware import Machine
 from tslm.core.seeds import seeded
 from tslm.core.spec import Spec, nested
 from tslm.core.types import Facts
+from tslm.data.batches import Batches
 from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
-from tslm.data.series_text import Sentence
+from tslm.data.samplers import RandomWindows
+from tslm.data.series_text import PromptTemplate
 from tslm.data.window_times import start_times
-from tslm.data.windows import Batches, RandomWindows, Windows
+from tslm.data.windows import Windows
 from tslm.estimators.training.module import train
 from tslm.models.assembly import assemble, device_of, settle, task_of
 from tslm.models.forecast_model import ForecastModel
@@ -125,7 +127,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             DataError: if they are no numbers, or not as many windows as targets.
             ConfigError: if a setting is impossible.
         """
-        if names := Sentence.of(self.prompt).names:
+        if names := PromptTemplate.parse(self.prompt).names:
             raise ConfigError(
                 f"prompt={self.prompt!r} names {', '.join(names)}, and windows have no columns. "
                 "Say what holds for all of them, or use TSLMForecaster."

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from tslm.core.errors import ConfigError, DataError
 from tslm.data.columns import Columns, check_covariates
-from tslm.data.roles import columns_of, identified
+from tslm.data.roles import columns_of, complete_columns
 from tslm.data.time_column import Writing
 from tslm.uncertainty.requested_columns import ForecastColumns
 from tslm.uncertainty.requested_columns import forecasts as shown
@@ -84,7 +84,7 @@ def drawn(
     interactive = by_plotly(engine)
     df = _drawable(df, names, [names.target])
     forecasts = _drawable(
-        forecasts, names.ahead(None if df is None or df.empty else df[names.time])
+        forecasts, names.for_forecasts(None if df is None or df.empty else df[names.time])
     )
     frames = [frame for frame in (df, forecasts) if frame is not None]
     if not frames or frames[-1].empty:
@@ -137,7 +137,7 @@ def _drawable(
     """
     if frame is None or not len(frame):
         return frame
-    frame = identified(frame, names)
+    frame = complete_columns(frame, names)
     check_covariates(frame, [names.id, names.time, *further])
     times = names.times(frame)
     order = np.lexsort((times.rank(), pd.factorize(frame[names.id])[0]))

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from tests.estimators.training.test_training import forecaster, series
 from tslm import ConfigError, DataError
-from tslm.data.windows import RandomWindows
+from tslm.data.samplers import RandomWindows
 from tslm.estimators.training.checkpoints import LAST, read
 from tslm.estimators.training.module import trained_state
 from tslm.estimators.training.resume import LOCK

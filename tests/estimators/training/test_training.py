@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from tslm import ConfigError, Spec, TSLMForecaster
-from tslm.data.windows import RandomWindows
+from tslm.data.samplers import RandomWindows
 from tslm.estimators.training.checkpoints import read
 from tslm.estimators.training.module import KeepBest, Recipe, Training, trained_state
 
@@ -26,7 +26,7 @@ SCRIPT = """
 import json, os, signal, sys
 import numpy as np, pandas as pd
 from tslm import Spec, TSLMForecaster
-from tslm.data.windows import RandomWindows
+from tslm.data.samplers import RandomWindows
 
 def series():
     y = np.random.default_rng(0).normal(size=240).cumsum()

@@ -12,7 +12,7 @@ from torch import Tensor
 from tslm.core.types import Forecaster, Task
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
-from tslm.data.window_times import spread
+from tslm.data.samplers import evenly_spaced
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.models.assembly import rule as made
 
@@ -142,6 +142,6 @@ def test_missing_truth_is_left_out_and_an_unobserved_window_has_no_error() -> No
 
 def test_numbers_beyond_those_of_fp32_are_spread_evenly() -> None:
     for n in (10, 2**24 + 3, 2**31 + 7):
-        some = spread(n, 4096)
+        some = evenly_spaced(n, 4096)
         assert (int(some[0]), int(some[-1])) == (0, n - 1)
         assert (some.diff() > 0).all()

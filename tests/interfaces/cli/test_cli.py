@@ -170,7 +170,7 @@ class TestWork:
     def test_a_killed_fit_goes_on_from_out(
         self, tslm: Any, sales: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from tslm.data.windows import RandomWindows
+        from tslm.data.samplers import RandomWindows
 
         plain, steps, kills = RandomWindows.batch, [], [12]
 

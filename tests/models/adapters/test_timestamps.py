@@ -15,10 +15,11 @@ from torch import Tensor
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError
 from tslm.core.types import Task
+from tslm.data.batches import final_contexts
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.window_times import start_times
-from tslm.data.windows import Windows, final_contexts
+from tslm.data.windows import Windows
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.adapters.timestamps import Timestamps
 from tslm.models.backbones.huggingface import load

@@ -10,24 +10,24 @@ from tslm.core.calendar import Calendar, Ints, naming
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns, check_covariates, parse_ids
 from tslm.data.panel import Panel
-from tslm.data.resample import settled
-from tslm.data.roles import identified
+from tslm.data.resample import resample_rows
+from tslm.data.roles import complete_columns
 from tslm.data.time_column import parse_times
 
 
-def steps_ahead(panel: Panel, calendar: Calendar, horizon: int) -> Ints:
+def future_times(panel: Panel, calendar: Calendar, horizon: int) -> Ints:
     """The next times of each series, end to end."""
     last = panel.time.numpy()[panel.offsets[1:] - 1]
     return calendar.future(last, horizon).ravel()
 
 
-def rows_ahead(panel: Panel, calendar: Calendar, horizon: int) -> pd.DataFrame:
+def future_rows(panel: Panel, calendar: Calendar, horizon: int) -> pd.DataFrame:
     """A frame of ids and times of the next steps of each series."""
-    times = calendar.from_int(steps_ahead(panel, calendar, horizon))
+    times = calendar.from_int(future_times(panel, calendar, horizon))
     return pd.DataFrame({"unique_id": np.asarray(panel.ids.repeat(horizon)), "ds": times})
 
 
-def looked_up(
+def look_up_future(
     futr_df: Any,
     names: Sequence[str],
     panel: Panel,
@@ -52,7 +52,7 @@ def looked_up(
     """
     if not isinstance(futr_df, pd.DataFrame):
         raise DataError(f"futr_df is a {type(futr_df).__name__}, not a pandas DataFrame.")
-    futr_df = identified(futr_df, columns)
+    futr_df = complete_columns(futr_df, columns)
     check_covariates(futr_df, [columns.id, columns.time], title="futr_df")
     own = [columns.id, columns.time, columns.target]
     check_covariates(futr_df, names, own, title="futr_df")
@@ -65,26 +65,26 @@ def looked_up(
             rows = futr_df[[columns.id, columns.time]][twice].head(5).itertuples(index=False)
             raise DataError(f"Rows of futr_df come twice: {_places(rows)}. Drop them.")
         if calendar.phase is not None:
-            found, codes, steps = settled(found, codes, steps, calendar, names)
+            found, codes, steps = resample_rows(found, codes, steps, calendar, names)
         index = pd.MultiIndex.from_arrays([ids.take(codes), steps])
         repeated = panel.ids.repeat(len(time) // len(panel))
         where = index.get_indexer(pd.MultiIndex.from_arrays([repeated, time]))
     return found.reindex(where).reset_index(drop=True)
 
 
-def missing_ahead(found: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+def missing_future_rows(found: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of which ``found`` lacks a value."""
     lacking = found.isna().any(axis=1).to_numpy()
     return rows[lacking].reset_index(drop=True)
 
 
-def check_ahead(found: pd.DataFrame, rows: pd.DataFrame) -> None:
+def check_future(found: pd.DataFrame, rows: pd.DataFrame) -> None:
     """Refuse to forecast without covariates.
 
     Raises:
         DataError: naming the first rows that lack some.
     """
-    lacking = missing_ahead(found, rows)
+    lacking = missing_future_rows(found, rows)
     if len(lacking):
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         raise DataError(
@@ -100,7 +100,7 @@ def _keys(
 ) -> tuple[Ints, pd.Index, Ints]:
     """The series of each row, as a place among ids, and its time in integers."""
     codes, ids = parse_ids(futr_df[columns.id], columns.id)
-    writing = columns.writing.beside(None, calendar)
+    writing = columns.writing.with_context(None, calendar)
     ds = parse_times(futr_df[columns.time], columns.time, writing, codes).values
     clock = Calendar.clock(ds)
     if (clock.dated, clock.tz is None) != (calendar.dated, calendar.tz is None):

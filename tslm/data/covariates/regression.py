@@ -27,7 +27,7 @@ from tslm.core.errors import DataError, warn
 from tslm.core.shrinkage import share_kept
 from tslm.core.types import Task
 from tslm.data.covariates.encoding import Blocks, CovariateColumns, Design, encoded
-from tslm.data.covariates.static import by_series
+from tslm.data.covariates.static import static_values
 from tslm.data.frame import Frame
 from tslm.data.panel import LaggedEffect, Panel
 from tslm.data.windows import Windows
@@ -89,14 +89,14 @@ class Effects:
             np.empty((0, 0)),
             task.horizon,
             task.context_length,
-            by_series(frame.table, chosen.static),
+            static_values(frame.table, chosen.static),
         )
         blocks = effects._blocks(frame.table, panel, frame.calendar)
         summaries = effects._summaries(blocks.past, panel.offsets)
         effects = effects._estimated(blocks, summaries, panel, split, task)
         return effects, effects._less(panel, frame, blocks, summaries)
 
-    def applied(self, panel: Panel, frame: Frame) -> Panel:
+    def apply(self, panel: Panel, frame: Frame) -> Panel:
         """A panel less what covariates known ahead explain; the others lead its future.
 
         It remembers what ``ahead`` needs of its series: what is ordinary for them, and their
@@ -110,11 +110,13 @@ class Effects:
         lead = None
         if self.design.past:
             lead = LaggedEffect(torch.from_numpy(summaries @ self.amplitude).to(less), self.horizon)
-        statics = by_series(frame.table, self.design.chosen.static)
+        statics = static_values(frame.table, self.design.chosen.static)
         ordinary = self.design.levels_of(frame.table)
         return replace(panel, values=less, lead=lead, ordinary=ordinary, statics=statics)
 
-    def ahead(self, panel: Panel, found: pd.DataFrame, time: Ints, calendar: Calendar) -> Panel:
+    def apply_future(
+        self, panel: Panel, found: pd.DataFrame, time: Ints, calendar: Calendar
+    ) -> Panel:
         """A panel that knows what covariates say of the steps to come.
 
         Args:
@@ -136,7 +138,7 @@ class Effects:
             effect = effect + panel.lead.ahead(last, effect.shape[1])
         return replace(panel, ahead=effect)
 
-    def led(self, share: float) -> "Effects":
+    def shrink_lagged(self, share: float) -> "Effects":
         """Only a share of what past covariates say."""
         return replace(self, amplitude=self.amplitude * share)
 
@@ -146,7 +148,7 @@ class Effects:
 
     def _blocks(self, table: pd.DataFrame, panel: Panel, calendar: Calendar) -> Blocks:
         levels = self.design.levels_of(table)
-        statics = by_series(table, self.design.chosen.static).reindex(table["unique_id"])
+        statics = static_values(table, self.design.chosen.static).reindex(table["unique_id"])
         whole = table.assign(**{str(name): statics[name].array for name in statics})
         return self.design.encode(whole, panel.time.numpy(), calendar, levels)
 

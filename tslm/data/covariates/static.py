@@ -10,10 +10,10 @@ from pandas.api.types import is_complex_dtype, is_scalar
 from tslm.core.calendar import naming
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns, check_covariates
-from tslm.data.roles import identified
+from tslm.data.roles import complete_columns
 
 
-def joined(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> pd.DataFrame:
+def join_statics(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> pd.DataFrame:
     """A frame with columns that another one has by series; those of the other win.
 
     Args:
@@ -29,14 +29,14 @@ def joined(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> p
         raise DataError(f"static_df is a {type(static_df).__name__}, not a pandas DataFrame.")
     if not isinstance(df, pd.DataFrame):
         return df  # whoever reads it says so
-    static_df, id_col = identified(static_df, columns), columns.id
+    static_df, id_col = complete_columns(static_df, columns), columns.id
     check_covariates(static_df, [id_col], title="static_df")
     check_covariates(static_df, names, [id_col], title="static_df")
     if (twice := static_df[id_col].duplicated()).any():
         raise DataError(
             f"Series {naming(static_df[id_col][twice])} have several rows in static_df. Keep one."
         )
-    df = identified(df, columns)
+    df = complete_columns(df, columns)
     check_covariates(df, [id_col])
     table = static_df.set_index(id_col)[list(names)]
     if (absent := ~df[id_col].isin(table.index)).any():
@@ -48,7 +48,7 @@ def joined(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> p
     return pd.concat([own, beside], axis=1)
 
 
-def by_series(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+def static_values(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     """The one value that each series has of some columns, indexed by id in the table's order.
 
     Args:

@@ -28,9 +28,10 @@ from tslm.core.spec import Spec, nested
 from tslm.core.types import Batch, Facts
 from tslm.data.frame import read_frame
 from tslm.data.panel import Panel
-from tslm.data.roles import columns_of, found
+from tslm.data.roles import columns_of, find_columns
+from tslm.data.samplers import RandomWindows
 from tslm.data.time_column import Writing
-from tslm.data.windows import RandomWindows, Windows
+from tslm.data.windows import Windows
 from tslm.estimators.lipcot.counts import Counts, DataSet, scored
 from tslm.estimators.lipcot.reader import CodeReader, portable
 from tslm.estimators.training.module import Recipe, trained_weights
@@ -245,7 +246,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
 
     def _set(self, cfg: DictConfig, df: pd.DataFrame, body: Backbone) -> "DataSet":
         writing = Writing(self.time_format, self.dayfirst, self.tz)
-        columns = found(df, columns_of(self.id_col, self.time_col, self.target_col, writing))
+        columns = find_columns(df, columns_of(self.id_col, self.time_col, self.target_col, writing))
         frame = read_frame(df, columns, freq=self.freq, resample=self.resample)
         panel = Panel.from_frame(frame)
         season = self.season_length or frame.calendar.season_length

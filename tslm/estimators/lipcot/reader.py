@@ -14,8 +14,9 @@ from torch.nn.functional import cross_entropy
 
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context
-from tslm.data.window_times import spread
-from tslm.data.windows import Batches, Windows
+from tslm.data.batches import Batches
+from tslm.data.samplers import evenly_spaced
+from tslm.data.windows import Windows
 from tslm.models.adapters.lipcot import LEARNT, Coded, LiPCoT, joined
 from tslm.models.backbones.base import Backbone
 from tslm.models.layers.lpc.codebook import MASK, SPECIAL
@@ -78,7 +79,7 @@ class CodeReader(nn.Module):
         """Learn the one codebook from frames of all sets."""
         pairs = zip(self.adapters, windows, strict=True)
         parts = [
-            adapter.measured(Batches(part, spread(len(part), LEARNT)))[0]  # type: ignore[operator]
+            adapter.measured(Batches(part, evenly_spaced(len(part), LEARNT)))[0]  # type: ignore[operator]
             for adapter, part in pairs
         ]
         first = self.adapters[0]

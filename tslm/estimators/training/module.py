@@ -18,8 +18,8 @@ from tslm.core.float64 import exactly
 from tslm.core.hardware import Machine, run
 from tslm.core.seeds import generators, set_generators
 from tslm.core.types import Batch
+from tslm.data.batches import Batches
 from tslm.data.loaders import WindowData
-from tslm.data.windows import Batches
 from tslm.estimators.training.checkpoints import LAST, Keep, WholeFiles
 from tslm.estimators.training.history import History
 from tslm.estimators.training.progress import Bar

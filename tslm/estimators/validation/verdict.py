@@ -10,9 +10,10 @@ import pandas as pd
 from tslm.core.calendar import Ints
 from tslm.core.errors import counted, warn
 from tslm.core.types import Facts, Forecaster, Task
+from tslm.data.batches import Batches
 from tslm.data.panel import Panel
-from tslm.data.window_times import spread
-from tslm.data.windows import Batches, Windows
+from tslm.data.samplers import evenly_spaced
+from tslm.data.windows import Windows
 from tslm.estimators.validation.window_errors import score
 from tslm.models.assembly import rule
 
@@ -133,6 +134,6 @@ def _untrained(name: str, panel: Panel, split: Ints, task: Task) -> tuple[Foreca
     facts = Facts(task.horizon, task.season_length, int(panel.lengths.max()))
     reach = forecaster.suggest(facts, None, {}).context_length
     windows = Windows(panel, context_length=reach, future_length=task.horizon, start=split)
-    looked_at = spread(len(windows), CHOOSING) if len(windows) else None
+    looked_at = evenly_spaced(len(windows), CHOOSING) if len(windows) else None
     forecaster.learn([], Batches(windows, looked_at))
     return forecaster, reach

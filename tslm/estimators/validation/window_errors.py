@@ -12,7 +12,7 @@ from torch import Tensor
 from tslm.core.calendar import Ints
 from tslm.core.types import Forecaster
 from tslm.data.panel import Panel
-from tslm.data.window_times import spread
+from tslm.data.samplers import evenly_spaced
 from tslm.data.windows import Windows
 
 
@@ -129,7 +129,7 @@ def _open(windows: Windows, stop: Ints, done: int | None, limit: int | None) -> 
         end = torch.from_numpy(stop)[windows.series(index)]
         index = index[windows.position(index) + done > end]
     if limit is not None and len(index) > limit:
-        index = index[spread(len(index), limit)]
+        index = index[evenly_spaced(len(index), limit)]
     return index
 
 

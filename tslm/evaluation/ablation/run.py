@@ -16,7 +16,7 @@ from tslm.core.calendar import Ints, naming
 from tslm.core.errors import DataError, TslmError
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster
-from tslm.data.align import aligned
+from tslm.data.align import align_series
 from tslm.data.frame import Frame
 from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel
@@ -218,7 +218,7 @@ def _check(model: TrainedForecaster, arms: Sequence[Arm], trial: Trial) -> None:
         if not _maker(model, arm).multivariate:
             continue
         try:
-            aligned(trial.frame)
+            align_series(trial.frame)
         except DataError as error:
             raise DataError(
                 f"Arm {arm.name}: {error} To leave the arm out, add ~budget.arms.{arm.name} to the "

@@ -10,10 +10,10 @@ import pandas as pd
 from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
 
 from tslm.core.errors import DataError
-from tslm.data.columns import Columns, check_covariates, plain_ids
+from tslm.data.columns import Columns, check_covariates, ids_without_categories
 from tslm.data.frame import read_frame
 from tslm.data.interchange import Kind, to_pandas
-from tslm.data.roles import columns_of, found, identified, told_apart
+from tslm.data.roles import columns_of, complete_columns, find_columns, split_ids
 from tslm.data.time_column import Writing
 from tslm.uncertainty.requested_columns import ForecastColumns
 from tslm.uncertainty.requested_columns import forecasts as shown
@@ -75,11 +75,11 @@ def evaluate(
     """
     kind, truth = Kind.of(table), to_pandas(df)
     writing = Writing(time_format, dayfirst, tz)
-    names = found(truth, columns_of(id_col, time_col, target_col, writing))
+    names = find_columns(truth, columns_of(id_col, time_col, target_col, writing))
     if resample is not None:
         truth, names = _on_grid(truth, names, resample)
     history = _read(truth, names, [names.target], "The frame")
-    names = names.ahead(history[names.time])
+    names = names.for_forecasts(history[names.time])
     rows = to_pandas(table)
     if isinstance(rows, pd.DataFrame) and not {"cutoff", names.target} & set(rows):
         rows = _beside_truth(_read(rows, names, [], "The forecast"), history, names)
@@ -106,7 +106,7 @@ def _on_grid(df: Any, names: Columns, resample: str) -> tuple[pd.DataFrame, Colu
         warnings.simplefilter("ignore", UserWarning)  # of gaps, which were said in fit
         table = read_frame(df, names, resample=resample).table
     table = table.rename(columns={"unique_id": names.id, "ds": names.time, "y": names.target})
-    return told_apart(table, names), names.ahead(table[names.time])
+    return split_ids(table, names), names.for_forecasts(table[names.time])
 
 
 def _measured(
@@ -186,11 +186,11 @@ def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.Data
     """Rows with a truth, with times as times."""
     if not isinstance(df, pd.DataFrame):
         raise DataError(f"{title} is a {type(df).__name__}, not a frame.")
-    df = identified(df, names)
+    df = complete_columns(df, names)
     check_covariates(df, [names.id, names.time, *needed], title=title)
     if names.target in needed:
         df = df.dropna(subset=[names.target])
-    df = df.reset_index(drop=True).assign(**{names.id: plain_ids(df[names.id]).array})
+    df = df.reset_index(drop=True).assign(**{names.id: ids_without_categories(df[names.id]).array})
     times = [name for name in (names.time, "cutoff") if name in (names.time, *needed)]
     read = {name: replace(names, time=name).times(df).array for name in times}
     return df.assign(**read)

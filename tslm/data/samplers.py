@@ -1,0 +1,87 @@
+"""Choices of windows: drawn at random, once each per epoch, or evenly spaced."""
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from tslm.data.windows import Windows
+
+
+class RandomWindows:
+    """Windows drawn with replacement; a batch depends on the seed and its step alone.
+
+    Args:
+        windows: what to draw from.
+        batch_size: windows per batch.
+        seed: any number from 0 on.
+        by_series: draw the series first, so that long ones weigh no more than short ones.
+    """
+
+    def __init__(
+        self, windows: Windows, batch_size: int, seed: int, *, by_series: bool = False
+    ) -> None:
+        self.windows = windows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.by_series = by_series
+
+    def batch(self, step: int) -> Int[Tensor, " B"]:
+        """Numbers of the windows of one training step."""
+        generator = _generator(self.seed, step)
+        if not self.by_series:
+            return torch.randint(len(self.windows), (self.batch_size,), generator=generator)
+        shares = torch.rand((2, self.batch_size), generator=generator, dtype=torch.float64)
+        return self.windows.pick(*shares)
+
+
+class EpochWindows:
+    """Every window once per epoch, in an order that depends on the seed and the epoch alone.
+
+    Args:
+        windows: what to read.
+        batch_size: windows per batch.
+        seed: any number from 0 on.
+        drop_last: leave out the last batch of an epoch if it is not full.
+        shuffle: False reads the windows in their order.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        batch_size: int,
+        seed: int,
+        *,
+        drop_last: bool = False,
+        shuffle: bool = True,
+    ) -> None:
+        self.windows = windows
+        self.batch_size = batch_size
+        self.seed = seed
+        self.shuffle = shuffle
+        whole, rest = divmod(len(windows), batch_size)
+        self.steps_per_epoch = whole + (rest > 0 and not drop_last)
+        self._epoch = -1
+        self._order = torch.empty(0, dtype=torch.int64)
+
+    def batch(self, step: int) -> Int[Tensor, " B"]:
+        """Numbers of the windows of one training step."""
+        epoch, part = divmod(step, self.steps_per_epoch)
+        begin = part * self.batch_size
+        if not self.shuffle:
+            return torch.arange(begin, min(begin + self.batch_size, len(self.windows)))
+        if epoch != self._epoch:
+            generator = _generator(self.seed, epoch)
+            self._order = torch.randperm(len(self.windows), generator=generator)
+            self._epoch = epoch
+        return self._order[begin : begin + self.batch_size]
+
+
+def _generator(*seeds: int) -> torch.Generator:
+    mixed = np.random.SeedSequence(seeds).generate_state(1, np.uint64)[0]
+    return torch.Generator().manual_seed(int(mixed >> np.uint64(1)))
+
+
+def evenly_spaced(n: int, limit: int) -> Int[Tensor, " m"]:
+    """At most ``limit`` of ``n`` numbers, evenly spread."""
+    return torch.from_numpy(np.unique(np.linspace(0, n - 1, min(n, limit)).astype(np.int64)))
