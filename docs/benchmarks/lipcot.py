@@ -31,8 +31,8 @@ from tslm.models.assembly import assemble, task_of
 from tslm.models.decoders.filter_mixture import FilterMixture, calibrated, coverage
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
-from tslm.models.layers.latent import cepstrum
 from tslm.models.layers.lpc.codebook import SPECIAL, itakura, per_power
+from tslm.models.layers.lpc.spaces import cepstrum
 
 L, H = 512, 96
 SETS = ("etth1", "etth2")

@@ -35,8 +35,8 @@ from tslm.estimators.lipcot.code_bert import CodeBert, Study, ids_of
 from tslm.estimators.lipcot.tokenizer import LiPCoTTokenizer
 from tslm.models.assembly import body_of
 from tslm.models.backbones.base import Backbone
-from tslm.models.layers.latent import cepstrum
 from tslm.models.layers.lpc.codebook import SPECIAL
+from tslm.models.layers.lpc.spaces import cepstrum
 
 Features = Literal["llm", "bert", "codes", "pairs", "energy"]
 Layout = Literal["time", "channel", "channel_time"]

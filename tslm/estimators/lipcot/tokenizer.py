@@ -27,7 +27,7 @@ from tslm.core.errors import ConfigError, DataError, NotFittedError, counted, wa
 from tslm.models.layers.lpc.burg import Autoregression
 from tslm.models.layers.lpc.codebook import FLAT, SPECIAL, Codebook
 from tslm.models.layers.lpc.framing import Estimator, Frames
-from tslm.models.layers.lpc.spaces import log_spectrum, unwarp
+from tslm.models.layers.lpc.linear_prediction import log_spectrum, unwarp
 from tslm.plots.codes import plot_codes, plot_spectra, plot_transitions
 
 PARTS = ("shape", "gain", "level")

@@ -5,9 +5,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from tslm.models.layers.latent import cepstrum
 from tslm.models.layers.lpc.codebook import SPECIAL, Codebook, Codes
 from tslm.models.layers.lpc.framing import Frames
+from tslm.models.layers.lpc.spaces import cepstrum
 from tslm.models.lexicon import Lexicon
 
 QUIET = 1e-8  # power below which a residual says nothing

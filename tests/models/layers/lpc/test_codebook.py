@@ -24,7 +24,13 @@ from tslm.models.layers.lpc.codebook import (
     per_power,
 )
 from tslm.models.layers.lpc.framing import METHODS, Estimator, Frames
-from tslm.models.layers.lpc.spaces import RIDGE, autocorrelation, levinson, step_down, warped_burg
+from tslm.models.layers.lpc.linear_prediction import (
+    RIDGE,
+    autocorrelation,
+    levinson,
+    step_down,
+    warped_burg,
+)
 
 PARITY = Path(__file__).parents[3] / "parity"
 AR4 = np.poly([0.95 * np.exp(0.3j), 0.95 * np.exp(-0.3j), 0.9 * np.exp(1.2j), 0.9 * np.exp(-1.2j)])

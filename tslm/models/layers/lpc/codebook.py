@@ -13,10 +13,10 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import ExactModule
-from tslm.models.layers.latent import SPACES, TINY
 from tslm.models.layers.lpc.burg import Autoregression
 from tslm.models.layers.lpc.framing import Frames
-from tslm.models.layers.lpc.spaces import RIDGE, correlation, levinson, step_up
+from tslm.models.layers.lpc.linear_prediction import RIDGE, correlation, levinson, step_up
+from tslm.models.layers.lpc.spaces import SPACES, TINY
 
 LATENTS = ("itakura", *SPACES)
 PAD, MASK, FLAT, MISSING = range(4)
@@ -84,7 +84,8 @@ class Codebook(ExactModule):
     Args:
         order: coefficients of a filter, p.
         n_codes: filters, K.
-        latent: how frames are compared: ``itakura``, or a space of ``tslm.models.layers.latent``.
+        latent: distance between frames: ``itakura``, or a space of
+            ``tslm.models.layers.lpc.spaces``.
         gain_codes: bins of the log gain.
         level_codes: bins of the level.
         power_weight: weight of the log power beside the vector of a space, 0 for shape alone.

@@ -10,7 +10,13 @@ from torch import Tensor
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
 from tslm.models.layers.lpc.burg import Autoregression, burg
-from tslm.models.layers.lpc.spaces import autocorrelation, levinson, selected, warped, warped_burg
+from tslm.models.layers.lpc.linear_prediction import (
+    autocorrelation,
+    levinson,
+    selected,
+    warped,
+    warped_burg,
+)
 
 METHODS = ("burg", "autocorrelation", "selective")
 _ROUNDING = 1e-24  # of the mean square: a variance below it is rounding
@@ -46,7 +52,7 @@ class Estimator:
         method: ``burg``; ``autocorrelation``, which is Levinson's of the biased autocorrelation;
             or ``selective``, which looks at the band up to ``band`` alone, so that it does not
             depend on the sampling rate.
-        warp: of the frequency scale, see ``tslm.models.layers.lpc.spaces``; 0 is none.
+        warp: of the frequency scale, see ``tslm.models.layers.lpc.linear_prediction``; 0 is none.
         band: highest frequency ``selective`` looks at, in cycles per unit of time.
         center: whether the level is taken off first; it is not in the published method.
 

@@ -1,259 +1,217 @@
-"""Linear prediction: estimators of autoregressive models besides Burg's, and what follows of one.
+"""Spaces in which spectra are averaged and compared: a model of a frame as a vector, and back.
 
-Makhoul, "Linear prediction: a tutorial review", Proc. IEEE 63, 1975 (autocorrelation and selective
-methods); Strube, "Linear prediction on a warped frequency scale", JASA 68, 1980. The convention is
-that of ``tslm.models.layers.lpc.burg``. All of it is in float64.
-
-On a warped scale the unit delay is the all-pass ``D(z) = (z^-1 - warp) / (1 - warp z^-1)``; with
-``warp > 0`` low frequencies are seen more finely. Coefficients and autocorrelations of a warped
-model are those of that scale; ``unwarp`` gives the filter that they mean.
+Itakura & Saito 1975 (line spectra); Martin, "A metric for ARMA processes", 2000 (cepstra); Anjum,
+"LiPCoT", arXiv 2408.07292, section 2 (the two published spaces). The power of a model is left out
+of the vector but for the published spaces.
 """
 
-from functools import lru_cache
-from math import pi
+from abc import ABC, abstractmethod
+from math import sqrt
 
-import numpy as np
 import torch
-from jaxtyping import Float
-from scipy.signal import lfilter
+from jaxtyping import Complex, Float
 from torch import Tensor
-from torch.linalg import vecdot
 from torch.nn.functional import pad
 
-from tslm.core.errors import ConfigError
-from tslm.core.float64 import exactly
 from tslm.models.layers.lpc.burg import Autoregression
+from tslm.models.layers.lpc.linear_prediction import levinson, step_down, step_up
 
-RIDGE = 1e-9  # of the power, added to it: no frame is predicted better than that
+GRID = 512  # frequencies from 0 to pi at which a log-spectrum is turned into a filter
+TINY = 1e-300  # a power below counts as this much, so that its logarithm is finite
+_EDGE = 1 - 1e-9  # largest reflection of which the log-area is finite
 
 
-def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S q"]:
-    """Biased autocorrelation at lags 0 ... ``lags``, over the pairs that are observed.
+class Space(ABC):
+    """Vectors of models, compared by their Euclidean distance.
 
-    Without gaps it is ``r_k = (1/L) sum_t x_t x_(t+k)``; with gaps the mean over observed pairs
-    stands in for that over all. Lags no pair is observed at, or beyond L, are 0.
-
-    Args:
-        x: series; NaN where missing.
-        lags: the largest lag.
+    ``published`` spaces are z-scored, hold the power too, and have centres that need not be stable.
     """
-    x = exactly(x)
-    length = x.shape[1]
-    size = _fast(length + min(lags, length))
-    observed = ~torch.isnan(x)
-    products = _pairs(torch.nan_to_num(x), size)
-    n = torch.arange(length, 0, -1, dtype=x.dtype, device=x.device)
-    if not observed.all():
-        counts = _pairs(observed.to(x), size).round()[:, :length]
-        n = torch.where(counts > 0, counts / n, torch.inf) * length
-    else:
-        n = torch.full_like(n, length)
-    r = products[:, :length] / n
-    return pad(r, (0, max(lags + 1 - length, 0)))[:, : lags + 1]
+
+    published: bool = False
+
+    @abstractmethod
+    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        """The vector of each model."""
+
+    @abstractmethod
+    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+        """Coefficients of the filter each vector means."""
 
 
-def levinson(r: Float[Tensor, "S q"]) -> Autoregression:
-    """The model that an autocorrelation at lags 0 ... p means (Levinson-Durbin), always stable.
+class LogSpectrum(Space):
+    """``sqrt(2) c_1 ... sqrt(2) c_2p``: the distance is the RMS difference of log-spectra.
 
-    A row without power gets the model of white noise.
-
-    Args:
-        r: autocorrelations, lag 0 first.
+    By Parseval ``|z - z'|^2 = (1/2 pi) int (ln 1/|A|^2 - ln 1/|A'|^2)^2 dw``, but for what
+    cepstra beyond 2p hold. A centre is the geometric mean of spectra.
     """
-    r = exactly(r)
-    power = r[:, :1]
-    polynomial = torch.ones_like(power)
-    reflections = [r[:, :0]]
-    for i in range(1, r.shape[1]):
-        fit = power > 0
-        k = -vecdot(polynomial, r[:, 1 : i + 1].flip(1))[:, None] / torch.where(fit, power, 1.0)
-        k = torch.where(fit, k, 0.0).clamp(-1, 1)
-        polynomial = pad(polynomial, (0, 1))
-        polynomial = polynomial + k * polynomial.flip(1)
-        power = power * (1 - k.square())
-        reflections.append(k)
-    return Autoregression(polynomial[:, 1:], power[:, 0], torch.cat(reflections, 1))
+
+    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        return sqrt(2) * cepstrum(model.coefficients, 2 * model.coefficients.shape[1])
+
+    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+        spectrum = torch.fft.hfft(pad(vectors / sqrt(2), (1, 0)), 2 * GRID)  # ln 1/|A|^2
+        return levinson(torch.fft.irfft(spectrum[:, : GRID + 1].exp())[:, : order + 1]).coefficients
 
 
-def selected(r: Float[Tensor, "S L"], lags: int, rate: float, band: float) -> Float[Tensor, "S q"]:
-    """The autocorrelation of the band ``[0, band]`` alone, as if it were sampled at twice that.
+class LogArea(Space):
+    """``atanh k_1 ... atanh k_p``: any vector is a stable filter."""
 
-    It is ``r_k = int_0^band P(f) cos(pi k f / band) df`` with ``P`` the one-sided spectrum that a
-    full autocorrelation means, in closed form: so the same signal sampled at two rates has the
-    same one (Makhoul 1975, selective linear prediction).
+    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        return model.reflection.clamp(-_EDGE, _EDGE).atanh()
 
-    Args:
-        r: autocorrelation at all lags 0 ... L-1.
-        lags: the largest lag returned.
-        rate: samples per unit of time.
-        band: highest frequency that counts, in cycles per unit of time; at most ``rate / 2``.
-
-    Raises:
-        ConfigError: if the band is empty or reaches beyond half the rate.
-    """
-    if not 0 < band <= rate / 2 * (1 + 1e-9):
-        raise ConfigError(
-            f"band {band} must lie above 0 and not above half the sampling rate {rate}."
-        )
-    return exactly(r) @ _selection(r.shape[1], lags, 2 * band / rate).to(r.device)
+    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+        return step_up(vectors.tanh())
 
 
-def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S q"]:
-    """The autocorrelation on a warped scale of frequency.
+class LineSpectrum(Space):
+    """Line spectral frequencies, rising within (0, pi): means of them are stable filters."""
 
-    Args:
-        r: autocorrelation at all lags 0 ... L-1.
-        lags: the largest lag returned.
-        warp: coefficient of the all-pass, in (-1, 1).
-    """
-    return exactly(r) @ _warping(r.shape[1], lags, warp).to(r.device)
+    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        return line_spectrum(step_up(model.reflection.clamp(-_EDGE, _EDGE)))
 
-
-def warped_burg(x: Float[Tensor, "S L"], order: int, warp: float) -> Autoregression:
-    """Burg's recursion with an all-pass in place of the unit delay, as LiPCoT has it.
-
-    The all-pass starts after the dropped sample and carries no state from it, as published.
-
-    Args:
-        x: series without gaps, oldest value first.
-        order: coefficients to fit; fewer than L.
-        warp: coefficient of the all-pass, in (-1, 1).
-
-    Raises:
-        ConfigError: if the order does not fit the series.
-    """
-    if not 0 <= order < x.shape[1]:
-        raise ConfigError(f"order {order} does not fit a series of {x.shape[1]} steps: use less.")
-    x = exactly(x)
-    total = vecdot(x, x)[:, None]
-    forward = backward = x
-    reflections = [x[:, :0]]
-    for _ in range(order):
-        driven = (backward[:, :-1] - warp * backward[:, 1:]).cpu().numpy()
-        delayed = torch.from_numpy(lfilter([1.0], [1.0, -warp], driven, axis=1)).to(x)
-        forward = forward[:, 1:]
-        energy = (forward.square() + delayed.square()).sum(1, keepdim=True)
-        fit = energy > 1e-26 * total
-        k = -2 * vecdot(forward, delayed)[:, None] / torch.where(fit, energy, 1.0)
-        k = torch.where(fit, k, 0.0).clamp(-1, 1)
-        forward, backward = forward + k * delayed, delayed + k * forward
-        reflections.append(k)
-    reflection = torch.cat(reflections, 1)
-    power = total[:, 0] / x.shape[1] * (1 - reflection.square()).prod(1)
-    return Autoregression(step_up(reflection), power, reflection)
+    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+        return from_line_spectrum(vectors)
 
 
-def step_up(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Coefficients a_1 ... a_p of reflection coefficients."""
-    polynomial = torch.ones_like(reflection[:, :1])
-    for k in reflection[:, :, None].unbind(1):
-        polynomial = pad(polynomial, (0, 1))
-        polynomial = polynomial + k * polynomial.flip(1)
-    return polynomial[:, 1:]
+class PublishedLPC(Space):
+    """``a_1 ... a_p, log10 E``: what LiPCoT's results were made with."""
+
+    published = True
+
+    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        return torch.cat([model.coefficients, model.power.clamp(min=TINY).log10()[:, None]], 1)
+
+    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+        return stabilised(vectors[:, :-1])
 
 
-def step_down(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Reflection coefficients of a_1 ... a_p; all are within (-1, 1) just if the model is stable.
+class PublishedCepstrum(Space):
+    """``ln E, c_1, sqrt(2) c_2 ... sqrt(p) c_p``; the weights are lost in the z-score."""
 
-    What lies below a coefficient on or beyond the circle is not defined, and comes out as NaN.
-    """
-    a, reflections = coefficients, [coefficients[:, :0]]
-    while a.shape[1]:
-        k = a[:, -1:]
-        room = torch.where(k.abs() < 1, 1 - k.square(), torch.nan)
-        a = (a[:, :-1] - k * a[:, :-1].flip(1)) / room
-        reflections.insert(1, k)
-    return torch.cat(reflections, 1)
+    published = True
 
+    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        order = model.coefficients.shape[1]
+        c = cepstrum(model.coefficients, order) * self._weights(order, model.power)
+        return torch.cat([model.power.clamp(min=TINY).log()[:, None], c], 1)
 
-def correlation(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S q"]:
-    """Autocorrelation at lags 0 ... p of a model with these reflection coefficients, power 1.
+    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+        return stabilised(from_cepstrum(vectors[:, 1:] / self._weights(order, vectors)))
 
-    The inverse of ``levinson`` but for the power.
-    """
-    polynomial = power = torch.ones_like(reflection[:, :1])
-    r = power
-    for k in reflection[:, :, None].unbind(1):
-        r = torch.cat([r, -k * power - vecdot(polynomial[:, 1:], r[:, 1:].flip(1))[:, None]], 1)
-        polynomial = pad(polynomial, (0, 1))
-        polynomial = polynomial + k * polynomial.flip(1)
-        power = power * (1 - k.square())
-    return r
+    @staticmethod
+    def _weights(order: int, like: Tensor) -> Float[Tensor, " p"]:
+        return torch.arange(1, order + 1, dtype=like.dtype, device=like.device).sqrt()
 
 
-def log_spectrum(
-    coefficients: Float[Tensor, "S p"], frequencies: Float[Tensor, " F"], warp: float = 0.0
-) -> Float[Tensor, "S F"]:
-    """``ln 1 / |A|^2``: what a model of residual power 1 says of each frequency.
-
-    Args:
-        coefficients: a_1 ... a_p.
-        frequencies: in radians per step, within [0, pi].
-        warp: the scale the coefficients live on.
-    """
-    lags = torch.arange(coefficients.shape[1] + 1, device=coefficients.device)
-    angles = bent(exactly(frequencies), warp)[:, None] * lags
-    polynomial = pad(exactly(coefficients), (1, 0), value=1.0)
-    real, imaginary = polynomial @ angles.cos().T, polynomial @ angles.sin().T
-    return -(real.square() + imaginary.square()).log()
+SPACES: dict[str, Space] = {
+    "logspec": LogSpectrum(),
+    "lar": LogArea(),
+    "lsf": LineSpectrum(),
+    "lpc_paper": PublishedLPC(),
+    "cepstrum_paper": PublishedCepstrum(),
+}
 
 
-def bent(frequencies: Float[Tensor, "*F"], warp: float) -> Float[Tensor, "*F"]:
-    """Where frequencies in radians lie on the warped scale."""
-    return frequencies + 2 * torch.atan(warp * frequencies.sin() / (1 - warp * frequencies.cos()))
+def cepstrum(coefficients: Float[Tensor, "S p"], n: int) -> Float[Tensor, "S n"]:
+    """``c_1 ... c_n`` of ``ln 1/|A|^2 = sum_k 2 c_k cos(k w)``; c_0, the log power, is left out.
 
-
-def unwarp(
-    coefficients: Float[Tensor, "S p"], warp: float
-) -> tuple[Float[Tensor, " q"], Float[Tensor, "S q"]]:
-    """The exact filter ``(1 - warp z^-1)^p / B(z)`` of a warped model, as two polynomials in z^-1.
-
-    The published un-warping keeps its poles alone, which is wrong by tens of decibels.
-
-    Returns:
-        The numerator, one for all models, and the denominators ``B``, whose first coefficient
-        is not 1.
+    ``c_n = -a_n - sum_{i=1}^{n-1} (1 - i/n) a_i c_{n-i}``, with a_i = 0 beyond the order.
     """
     order = coefficients.shape[1]
-    grow, shift = np.array([1.0, -warp]), np.array([-warp, 1.0])
-    rows = []
-    for k in range(order + 1):
-        row = np.ones(1)
-        for i in range(order):
-            row = np.convolve(row, shift if i < k else grow)
-        rows.append(row)
-    terms = torch.from_numpy(np.array(rows)).to(coefficients.device)
-    return terms[0], pad(exactly(coefficients), (1, 0), value=1.0) @ terms
+    a = pad(coefficients, (0, max(n - order, 0)))
+    c = coefficients[:, :0]
+    for m in range(1, n + 1):
+        i = torch.arange(1, m, dtype=a.dtype, device=a.device)
+        rest = ((1 - i / m) * a[:, : m - 1] * c.flip(1)).sum(1)
+        c = torch.cat([c, (-a[:, m - 1] - rest)[:, None]], 1)
+    return c
 
 
-def _pairs(x: Float[Tensor, "S L"], size: int) -> Float[Tensor, "S n"]:
-    return torch.fft.irfft(torch.fft.rfft(x, size).abs().square(), size)
+def from_cepstrum(c: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
+    """Coefficients whose first p cepstra these are: the inverse of ``cepstrum``."""
+    a = c[:, :0]
+    for m in range(1, c.shape[1] + 1):
+        i = torch.arange(1, m, dtype=c.dtype, device=c.device)
+        rest = ((1 - i / m) * a * c[:, : m - 1].flip(1)).sum(1)
+        a = torch.cat([a, (-c[:, m - 1] - rest)[:, None]], 1)
+    return a
 
 
-def _fast(size: int) -> int:
-    """A size at least as large of which Fourier transforms are fast."""
-    return 1 << (size - 1).bit_length()
+def line_spectrum(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
+    """Angles of the roots of ``A(z) +- z^-(p+1) A(1/z)``, rising within (0, pi)."""
+    order = coefficients.shape[1]
+    if not order:
+        return coefficients
+    a = pad(coefficients, (1, 1))
+    a[:, 0] = 1
+    angles = []
+    for sign in (1, -1):
+        angle = roots(_divided(a + sign * a.flip(1), _trivial(order, sign))).angle()
+        angles.append(angle.sort(1).values[:, angle.shape[1] // 2 :])
+    return torch.cat(angles, 1).sort(1).values
 
 
-@lru_cache(maxsize=32)
-def _selection(length: int, lags: int, share: float) -> Float[Tensor, "L q"]:
-    """Weights of each lag in each lag of a band that is this share of all frequencies."""
-    lag = torch.arange(length, dtype=torch.float64)[:, None] * share
-    k = torch.arange(lags + 1, dtype=torch.float64)
-    weights = share / 2 * (torch.sinc(lag - k) + torch.sinc(lag + k))
-    weights[1:] *= 2
-    return weights
+def from_line_spectrum(frequencies: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
+    """Coefficients of the filter with these line spectral frequencies."""
+    order = frequencies.shape[1]
+    halves = []
+    for sign, first in ((1, 0), (-1, 1)):
+        polynomial = torch.ones_like(frequencies[:, :1])
+        for angle in frequencies[:, first::2, None].unbind(1):
+            ones = torch.ones_like(angle)
+            polynomial = _times(polynomial, torch.cat([ones, -2 * angle.cos(), ones], 1))
+        for root in _trivial(order, sign):
+            factor = polynomial.new_tensor([[1.0, -root]]).expand(len(polynomial), -1)
+            polynomial = _times(polynomial, factor)
+        halves.append(polynomial)
+    return ((halves[0] + halves[1]) / 2)[:, 1 : order + 1]
 
 
-@lru_cache(maxsize=32)
-def _warping(length: int, lags: int, warp: float) -> Float[Tensor, "L q"]:
-    """Weights of each lag in each warped lag: an integral over frequency, on a fine grid."""
-    if not -1 < warp < 1:
-        raise ConfigError(f"warp {warp} must lie between -1 and 1.")
-    size = 8 * _fast(length + lags)
-    frequencies = torch.arange(size, dtype=torch.float64) * (2 * pi / size)
-    frequencies = torch.where(frequencies > pi, frequencies - 2 * pi, frequencies)
-    targets = bent(frequencies, warp)[:, None] * torch.arange(lags + 1)
-    weights = torch.fft.fft(targets.cos(), dim=0).real[:length] / size
-    weights[1:] *= 2
-    return weights
+def stabilised(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
+    """The same filters, poles outside the unit circle mirrored into it."""
+    unstable = ~(step_down(coefficients).abs() < 1).all(1)
+    if not unstable.any():
+        return coefficients
+    poles = roots(pad(coefficients[unstable], (1, 0), value=1.0))
+    size = poles.abs()
+    poles = torch.where(size >= 1, poles / size.clamp(min=1) ** 2 * _EDGE, poles)
+    polynomial = torch.ones_like(poles[:, :1])
+    for pole in poles[:, :, None].unbind(1):
+        polynomial = _times(polynomial, torch.cat([torch.ones_like(pole), -pole], 1))
+    fixed = coefficients.clone()
+    fixed[unstable] = polynomial.real[:, 1:]
+    return fixed
+
+
+def roots(polynomial: Float[Tensor, "S q"]) -> Complex[Tensor, "S p"]:
+    """Roots of polynomials in z^-1 (as values of z) whose first coefficient is 1."""
+    order = polynomial.shape[1] - 1
+    companion = polynomial.new_zeros(len(polynomial), order, order)
+    companion.diagonal(-1, 1, 2).fill_(1)
+    companion[:, :1] = -polynomial[:, None, 1:]
+    return torch.linalg.eigvals(companion)
+
+
+def _trivial(order: int, sign: int) -> tuple[int, ...]:
+    """Roots at 1 and -1 that every line spectrum polynomial of this sign has."""
+    if order % 2:
+        return () if sign == 1 else (1, -1)
+    return (-sign,)
+
+
+def _divided(polynomial: Float[Tensor, "S q"], known: tuple[int, ...]) -> Float[Tensor, "S r"]:
+    """Divide out roots (synthetic division)."""
+    for root in known:
+        terms = [polynomial[:, 0]]
+        for k in range(1, polynomial.shape[1] - 1):
+            terms.append(polynomial[:, k] + root * terms[-1])
+        polynomial = torch.stack(terms, 1)
+    return polynomial
+
+
+def _times(a: Tensor, b: Tensor) -> Tensor:
+    """Products of polynomials, row by row."""
+    product = a.new_zeros(len(a), a.shape[1] + b.shape[1] - 1)
+    for k in range(b.shape[1]):
+        product[:, k : k + a.shape[1]] += a * b[:, k : k + 1]
+    return product
