@@ -14,7 +14,7 @@ from tests.architectures import ARCHITECTURES
 from tslm.core.types import Batch, Task
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.backbones import build as building
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 

@@ -23,7 +23,7 @@ from tslm.core.errors import ConfigError, NotFittedError
 from tslm.core.spec import Spec
 from tslm.core.types import Batch
 from tslm.estimators.fitting import TrainedForecaster
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.network import Network
 

@@ -9,7 +9,7 @@ from tests.estimators.training.test_training import run, series
 from tslm import ConfigError, Spec, TSLMForecaster
 from tslm.core.hardware import Machine
 from tslm.data.loaders import windows_of_process
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 

@@ -26,7 +26,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Facts
 from tslm.evaluation.ablation.probes import Probed
 from tslm.models.assembly import assemble, settle, task_of
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.backbones.weights.catalog import controls
 from tslm.models.forecast_model import ForecastModel
 

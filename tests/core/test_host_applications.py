@@ -25,7 +25,7 @@ from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster, TSLMWind
 from tslm.core import config
 from tslm.core import paths as folders
 from tslm.core.seeds import seeded
-from tslm.models.backbones import huggingface
+from tslm.models.backbones import loading
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:On .* validation windows", "ignore:On the last training windows"
@@ -99,14 +99,14 @@ class TestThreads:
 
         def load() -> None:
             asked.set()
-            huggingface.load("tiny", 1)
+            loading.load("tiny", 1)
 
         with seeded(0):
-            huggingface._LOADED.clear()
+            loading._LOADED.clear()
             other = threading.Thread(target=load, daemon=True)
             other.start()
             asked.wait(10)
-            huggingface.load("tiny", 2)
+            loading.load("tiny", 2)
         other.join(30)
         assert not other.is_alive()
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.estimators.explanation import nearest_words
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 

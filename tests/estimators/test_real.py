@@ -12,7 +12,7 @@ import torch
 
 from tslm import TSLMForecaster
 from tslm.data.datasets.benchmarks import load
-from tslm.models.backbones.huggingface import load as load_body
+from tslm.models.backbones.loading import load as load_body
 from tslm.models.backbones.weights.resolve import named
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")

@@ -13,7 +13,8 @@ from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context, Task, Tokens
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.backbones.base import Backbone, Identity
-from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.patching import patch

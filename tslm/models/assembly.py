@@ -13,7 +13,7 @@ from tslm.core.hardware import Machine
 from tslm.core.types import Facts, Forecaster, Task
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.controls.reference import Reference
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 
 DEFAULT = "smollm2-135m"  # whose size a control has if none is named

@@ -10,7 +10,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.adapters.base import Adapter
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.patching import patch
 

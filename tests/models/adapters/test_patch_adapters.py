@@ -18,7 +18,7 @@ from tslm.models.adapters.prompts import Wording
 from tslm.models.adapters.s2ip import S2IP
 from tslm.models.adapters.time_llm import TimeLLM
 from tslm.models.assembly import assemble, settle, task_of
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")

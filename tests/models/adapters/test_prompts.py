@@ -11,7 +11,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.types import Prompt, Task
 from tslm.models.adapters.prompts import ELSEWHERE, KINDS, Prompts
 from tslm.models.adapters.text_statistics import summary
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 
 L = 48
 ABOUT = "Hourly load of a small town."

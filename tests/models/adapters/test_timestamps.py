@@ -22,7 +22,7 @@ from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.adapters.timestamps import Timestamps
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.lexicon import Lexicon

@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
 from tslm.core.errors import BackboneError
 from tslm.core.types import Tokens
 from tslm.models.backbones import build as building
-from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 
 COMMON = {"vocab_size": 300, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4}
 SMALL = {**COMMON, "intermediate_size": 64, "num_key_value_heads": 2, "head_dim": 8}
@@ -64,7 +65,7 @@ def test_a_body_reads_with_the_attention_it_has(kind: str, cache: Path, tmp_path
     config = AutoConfig.for_model(kind, **(EAGER | RECURRENT | PARALLEL)[kind])
     body = load(saved(AutoModel.from_config(config), tmp_path / kind), 2)
     assert (body.body.config._attn_implementation == "sdpa") == (kind in PARALLEL)
-    assert body.remembers == (body.causal and kind not in RECURRENT)
+    assert body.has_kv_cache == (body.causal and kind not in RECURRENT)
     check_reading(body)
 
 

@@ -19,7 +19,8 @@ from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.build import blocks_of
 from tslm.models.backbones.freezing import norms
-from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 from tslm.models.backbones.weights.catalog import controls
 from tslm.models.forecast_model import ForecastModel
 

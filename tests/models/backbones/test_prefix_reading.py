@@ -9,7 +9,8 @@ import torch
 from tests.architectures import ARCHITECTURES
 from tslm.core.errors import BackboneError, ConfigError
 from tslm.models.backbones import build as building
-from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 from tslm.models.backbones.prefix_reading import plan
 
 Checkpoint = Callable[[str], str]

@@ -11,7 +11,8 @@ from tslm.core.config import configure
 from tslm.core.types import Prompt, Tokens
 from tslm.models.assembly import body_of
 from tslm.models.backbones.base import Backbone
-from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 
 WIDTH = 32
 ARCHITECTURES = ["llama", "gpt2", "opt", "gemma3_text", "bert"]
@@ -83,10 +84,10 @@ def test_what_is_shared_is_read_once(
 ) -> None:
     backbone = load(checkpoint("llama"))
     read: list[int] = []
-    plain = HuggingFaceBackbone._continue
+    plain = HuggingFaceBackbone.read_on
     monkeypatch.setattr(
         HuggingFaceBackbone,
-        "_continue",
+        "read_on",
         lambda self, embeds, state: (
             read.append(embeds.shape[0] * embeds.shape[1]) or plain(self, embeds, state)
         ),
@@ -94,7 +95,7 @@ def test_what_is_shared_is_read_once(
     words = prompt(ragged=False)
     for _ in range(3):
         backbone(tokens(words))
-    backbone._heard.clear()
+    backbone._shared_prompt.clear()
     read.clear()
     for _ in range(3):
         backbone(tokens(words))
@@ -136,7 +137,7 @@ def test_either_part_may_be_empty(shared: int, own: int, checkpoint: Checkpoint)
     torch.testing.assert_close(backbone(read), naive(backbone, read), rtol=1e-5, atol=1e-5)
 
 
-def test_words_change_what_is_heard_and_later_tokens_do_not_change_them() -> None:
+def test_words_change_what_is_shared_prompt_and_later_tokens_do_not_change_them() -> None:
     backbone = load("tiny")
     read = tokens(prompt(), width=48)
     hidden = backbone(read)

@@ -19,7 +19,7 @@ import torch
 from tslm.core import hashing
 from tslm.core.cache import cache_folder
 from tslm.core.errors import BackboneError, ConfigError
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.backbones.weights import cache as entry
 from tslm.models.backbones.weights import download as fetch
 from tslm.models.backbones.weights import resolve as store

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tslm.core.errors import ConfigError
-from tslm.models.backbones.huggingface import load
+from tslm.models.backbones.loading import load
 from tslm.models.layers.patch_embedding import ConvPatchEmbedding
 from tslm.models.layers.prototypes import KINDS, WORDS, Prototypes, make_prototypes, spectral_basis
 from tslm.models.layers.reprogramming import Reprogramming

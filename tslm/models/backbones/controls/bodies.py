@@ -17,7 +17,8 @@ from tslm.core.hashing import sha256_text
 from tslm.models.backbones.base import Backbone, Identity
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.freezing import Freeze, Full
-from tslm.models.backbones.huggingface import HuggingFaceBackbone, load
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 from tslm.models.lexicon import Lexicon
 
 HEADS = 8  # of the attention control, where the width allows it

@@ -11,9 +11,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.models.backbones import build as building
-from tslm.models.backbones import huggingface
 from tslm.models.backbones.base import Identity
 from tslm.models.backbones.build import Body, Config
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.loading import load
 from tslm.models.backbones.weights.catalog import cards
 from tslm.models.lexicon import Lexicon
 
@@ -26,7 +27,7 @@ class Reference:
 
     Args:
         name: a named backbone, a hub id, a folder or a ``.gguf`` file.
-        n_layers: how many of its blocks a control of its size has, see ``huggingface.load``.
+        n_layers: how many of its blocks a control of its size has, see ``loading.load``.
         dtype: in which bodies compute.
         download: whether weights that are not on this machine may be fetched.
         device: where bodies are.
@@ -56,11 +57,9 @@ class Reference:
         return int(self.config.hidden_size)
 
     @cached_property
-    def backbone(self) -> huggingface.HuggingFaceBackbone:
+    def backbone(self) -> HuggingFaceBackbone:
         """The pretrained body itself, shared and frozen."""
-        return huggingface.load(
-            self.name, self.n_layers, self.dtype, self.device, download=self.download
-        )
+        return load(self.name, self.n_layers, self.dtype, self.device, download=self.download)
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -72,7 +71,7 @@ class Reference:
         """Whether its tokens read from left to right only."""
         block = self.fresh(seed=0, n_layers=1)
         identity = Identity(self.name, "", "", "", 1)
-        return huggingface.HuggingFaceBackbone(block, identity).causal
+        return HuggingFaceBackbone(block, identity).causal
 
     def fresh(self, seed: int, n_layers: int | None = None) -> Body:
         """Blocks of its class and configuration with random weights, and hardly a word."""

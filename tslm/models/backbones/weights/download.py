@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_STAYING: ContextVar[bool] = ContextVar("staying", default=False)
+_NO_DOWNLOADS: ContextVar[bool] = ContextVar("staying", default=False)
 
 HUB_PATIENCE = 3.0  # seconds until an unreachable hub is given up
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
 
 
 def is_offline() -> bool:
-    """Whether all downloads are forbidden: by ``TSLM_OFFLINE=1``, or by ``stay_here``."""
-    return _STAYING.get() or _is_set("TSLM_OFFLINE")
+    """Whether all downloads are forbidden: by ``TSLM_OFFLINE=1``, or by ``no_downloads``."""
+    return _NO_DOWNLOADS.get() or _is_set("TSLM_OFFLINE")
 
 
 @contextmanager
-def stay_here() -> Iterator[None]:
+def no_downloads() -> Iterator[None]:
     """Forbid downloads for a while: what is not on this machine is not to be had."""
-    token = _STAYING.set(True)
+    token = _NO_DOWNLOADS.set(True)
     try:
         yield
     finally:
-        _STAYING.reset(token)
+        _NO_DOWNLOADS.reset(token)
 
 
 def is_hub_offline() -> bool:
