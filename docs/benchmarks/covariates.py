@@ -19,7 +19,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.comparison import Errors, compare, pooled

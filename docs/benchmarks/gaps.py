@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from tslm import TSLMForecaster
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.data.datasets.benchmarks import load
 
 DAY = 24

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from tslm import Spec, TSLMForecaster
-from tslm.core.config import compose
+from tslm.core.config.compose import compose
 from tslm.core.files import write_json
 from tslm.data.datasets.competitions import Competition, load
 from tslm.evaluation.metrics.competition import smape

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from tslm import LiPCoTPretrainer, LiPCoTTokenizer, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
-from tslm.core.config import configure
+from tslm.core.config.estimator_settings import configure
 from tslm.core.types import Batch, Context, FilterForecasts
 from tslm.data.datasets.benchmarks import Benchmark, load
 from tslm.estimators.validation.window_errors import score

@@ -21,7 +21,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from tslm import BaselineForecaster, DataError, TSLMForecaster
-from tslm.core.config import compose
+from tslm.core.config.compose import compose
 from tslm.data.datasets.competitions import load
 
 H, SEASON = 12, 12

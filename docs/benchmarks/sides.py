@@ -61,7 +61,7 @@ class Work:
 
 def ours(shapes: Shapes, windows: Tensor) -> Work:
     """Time-LLM of tslm as its yaml has it, trained as ``tslm fit`` trains it."""
-    from tslm.core.config import compose
+    from tslm.core.config.compose import compose
     from tslm.core.types import Batch, Facts, Task
     from tslm.estimators.training.module import Recipe, trained_weights
     from tslm.evaluation.speed import operations

@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.core.config import compose
+from tslm.core.config.compose import compose
 from tslm.data.datasets.competitions import Competition
 from tslm.data.datasets.competitions import load as competition
 from tslm.uncertainty.distributions.quantile import DEFAULT

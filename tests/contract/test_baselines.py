@@ -14,7 +14,8 @@ import torch
 from numpy.testing import assert_allclose
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
-from tslm.core.config import choices, node, part_class
+from tslm.core.config.build import part_class
+from tslm.core.config.choices import choices, node
 from tslm.estimators.tslm_forecaster import load_estimator
 
 H = 6

@@ -21,7 +21,8 @@ from tslm import (
     TSLMWindowRegressor,
 )
 from tslm.core.calendar import Calendar
-from tslm.core.config import choices, configure
+from tslm.core.config.choices import choices
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Facts
 from tslm.evaluation.ablation.probes import Probed

@@ -13,7 +13,7 @@ import tslm.evaluation.ablation.run as running
 from tests.contract.pretended import AWAY, HOME, Pretended, pretended
 from tests.contract.test_devices import H, forecaster, place, series
 from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
-from tslm.core.config import configure
+from tslm.core.config.estimator_settings import configure
 from tslm.data.samplers import RandomWindows
 from tslm.evaluation.ablation.arms import Arm, Budget
 from tslm.models.assembly import dtype_of

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from tslm import ConfigError, TSLMForecaster
-from tslm.core.config import build, choices, configure
+from tslm.core.config.build import build
+from tslm.core.config.choices import choices
+from tslm.core.config.estimator_settings import configure
 from tslm.core.paths import targets
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fifth-adapter.md").read_text()

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from tslm import TSLMForecaster
 from tslm.core.calendar import Calendar
-from tslm.core.config import choices, configure
+from tslm.core.config.choices import choices
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.spec import Spec
 from tslm.core.types import Batch, Context, Facts

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tslm import BaselineForecaster, TSLMForecaster
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.core.types import Context, Tokens
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.forecast_model import ForecastModel

@@ -11,17 +11,13 @@ from omegaconf import OmegaConf
 
 from tslm import ConfigError, Spec
 from tslm.core.calendar import Calendar
-from tslm.core.config import (
-    build,
-    choices,
-    complete,
-    compose,
-    configure,
-    keys,
-    listed,
-    part_class,
-    sweep,
-)
+from tslm.core.config.build import build, part_class
+from tslm.core.config.choices import choices
+from tslm.core.config.compose import compose, keys
+from tslm.core.config.estimator_settings import configure
+from tslm.core.config.hydra_grammar import sweep
+from tslm.core.config.schema import listed
+from tslm.core.config.validation import complete
 from tslm.core.paths import conf_folder
 from tslm.core.types import Facts
 from tslm.data.datasets.benchmarks import names

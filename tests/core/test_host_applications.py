@@ -22,8 +22,9 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
 
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster, TSLMWindowRegressor
-from tslm.core import config
 from tslm.core import paths as folders
+from tslm.core.config import compose as composing
+from tslm.core.config import hydra_loader
 from tslm.core.seeds import seeded
 from tslm.models.backbones import loading
 
@@ -44,8 +45,8 @@ def frame(n: int = 60) -> pd.DataFrame:
 
 
 def clear() -> None:
-    config._composed.cache_clear()
-    config._loaded.cache_clear()
+    hydra_loader.composed.cache_clear()
+    hydra_loader._loaded.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -139,9 +140,9 @@ class TestHydraApplications:
         ConfigStore.instance().store("config", {"db": {"port": 3306}})
         ConfigStore.instance().store("theirs", {"x": 1}, group="model")
         clear()
-        assert "db" not in config.compose()
+        assert "db" not in composing.compose()
         with pytest.raises(ConfigError, match="model=theirs is unknown"):
-            config.compose("config", ["model=theirs"])
+            composing.compose("config", ["model=theirs"])
         clear()
 
 
@@ -156,8 +157,8 @@ class TestPredict:
         def refuse(*_: object) -> None:
             raise AssertionError("settings are composed, or packages looked through")
 
-        monkeypatch.setattr(config, "_loaded", refuse)
-        monkeypatch.setattr(config, "_composed", refuse)
+        monkeypatch.setattr(hydra_loader, "_loaded", refuse)
+        monkeypatch.setattr(composing, "composed", refuse)
         monkeypatch.setattr(folders, "entry_points", refuse)
         for fitted in (model, rule, said):
             fitted.predict(frame(), level=[50])

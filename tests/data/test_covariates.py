@@ -11,7 +11,7 @@ from holidays import country_holidays
 from numpy.testing import assert_allclose
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")

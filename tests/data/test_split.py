@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from tslm import BaselineForecaster, ConfigError, TSLMForecaster
-from tslm.core.config import complete, compose
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import complete
 from tslm.data.split import first_rows
 from tslm.evaluation.protocols.long_horizon import run
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
-from tslm.core.config import choices, complete, compose
+from tslm.core.config.choices import choices
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import complete
 from tslm.data.datasets.benchmarks import Benchmark, Borders
 from tslm.evaluation.protocols.long_horizon import run
 from tslm.interfaces.cli.main import main

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from tslm import BaselineForecaster
 from tslm.core.calendar import Calendar
-from tslm.core.config import choices, configure, node, part_class
+from tslm.core.config.build import part_class
+from tslm.core.config.choices import choices, node
+from tslm.core.config.estimator_settings import configure
 from tslm.core.spec import Spec
 from tslm.core.types import Batch, Facts, Forecaster, Task
 from tslm.models.assembly import assemble, baseline, settle, task_of

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from tslm import BaselineForecaster
-from tslm.core.config import complete, compose
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import complete
 from tslm.core.errors import ConfigError, DataError, counted
 from tslm.estimators.validation.verdict import Entry, Verdict
 

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tslm.core.config import complete, compose, sweep
+from tslm.core.config.compose import compose
+from tslm.core.config.hydra_grammar import sweep
+from tslm.core.config.validation import complete
 from tslm.interfaces.cli.main import main
 
 ROOT = Path(__file__).parents[2]

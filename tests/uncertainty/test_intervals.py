@@ -18,7 +18,7 @@ from tslm import (
     Spec,
     TSLMForecaster,
 )
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.evaluation.metrics.backtest import evaluate
 from tslm.uncertainty.distributions.quantile import QuantileFamily
 from tslm.uncertainty.distributions.student_t import StudentTFamily

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.validation.verdict import Entry, Verdict
 from tslm.interfaces.cli.main import main

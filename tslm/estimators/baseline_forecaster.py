@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from tslm.core.config import configure, part_class
+from tslm.core.config.build import part_class
+from tslm.core.config.estimator_settings import configure
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster, Task
 from tslm.estimators.fitting import LIVE, TrainedForecaster

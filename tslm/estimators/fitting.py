@@ -21,7 +21,8 @@ from torch import Tensor
 import tslm.estimators.saving as saving
 import tslm.estimators.training.history as losses
 from tslm.core.calendar import Calendar, Ints, naming
-from tslm.core.config import build, configure
+from tslm.core.config.build import build
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.hardware import Machine, is_first
 from tslm.core.plain_values import plain

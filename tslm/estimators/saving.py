@@ -25,7 +25,7 @@ from torch.nn.modules.module import (
 
 import tslm.core.plain_values as values
 from tslm.core.atomic_write import beside, place, swap, sweep
-from tslm.core.config import GROUPS, node
+from tslm.core.config.choices import GROUPS, node
 from tslm.core.errors import ConfigError, DataError, TslmError
 from tslm.core.files import FOLDER, check_writable
 from tslm.core.spec import Spec

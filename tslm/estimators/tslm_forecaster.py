@@ -11,7 +11,8 @@ import torch
 from omegaconf import DictConfig
 
 import tslm.estimators.saving as saving
-from tslm.core.config import configure, estimator_arguments, part_class
+from tslm.core.config.build import part_class
+from tslm.core.config.estimator_settings import configure, estimator_arguments
 from tslm.core.errors import BackboneError, ConfigError, warn
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster, Task

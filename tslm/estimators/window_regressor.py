@@ -13,7 +13,8 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import validate_data
 
 from tslm.core.calendar import Calendar
-from tslm.core.config import build, configure
+from tslm.core.config.build import build
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, DataError, NotFittedError
 from tslm.core.hardware import Machine
 from tslm.core.seeds import seeded

@@ -23,7 +23,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.base import clone
 
-from tslm.core.config import unknown_key
+from tslm.core.config.choices import unknown_key
 from tslm.core.errors import ConfigError, DataError, TslmError, warn
 from tslm.core.spec import refuse_nested
 from tslm.data.frame import Frame

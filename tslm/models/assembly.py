@@ -7,7 +7,8 @@ import torch
 from omegaconf import DictConfig
 
 from tslm.core.calendar import Calendar
-from tslm.core.config import build, control, node, part_class
+from tslm.core.config.build import build, part_class
+from tslm.core.config.choices import control, node
 from tslm.core.errors import ConfigError
 from tslm.core.hardware import Machine
 from tslm.core.types import Facts, Forecaster, Task

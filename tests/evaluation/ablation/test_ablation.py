@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose
 from torch import Generator, Tensor
 
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.core.types import Forecaster
 from tslm.evaluation.ablation.arms import CLAIMS, ITSELF, Arm, Budget
 from tslm.evaluation.ablation.page import page

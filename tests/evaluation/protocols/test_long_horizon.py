@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from tslm import ConfigError
-from tslm.core.config import complete, compose
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import complete
 from tslm.data.datasets.benchmarks import Benchmark, Borders
 from tslm.evaluation.protocols.long_horizon import run
 from tslm.interfaces.cli.main import main

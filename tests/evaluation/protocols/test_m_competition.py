@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from omegaconf import OmegaConf
 
-from tslm.core.config import complete, compose
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import complete
 from tslm.core.errors import ConfigError, DataError
 from tslm.core.paths import conf_folder
 from tslm.data.datasets.competitions import Competition, is_competition, load

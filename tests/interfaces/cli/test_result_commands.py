@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from tslm import BaselineForecaster, evaluate
-from tslm.core.config import choices
+from tslm.core.config.choices import choices
 from tslm.interfaces.cli.completion import SCRIPTS, offered
 from tslm.interfaces.cli.main import VERBS, main
 

@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from tests.models.adapters.recorded import Case, same
 from tslm.core.calendar import Calendar
-from tslm.core.config import build, checked, compose
+from tslm.core.config.build import build
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import checked
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.adapters.timestamps import Timestamps

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tslm import Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
-from tslm.core.config import configure
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Task, Tokens
 from tslm.data.datasets.benchmarks import load

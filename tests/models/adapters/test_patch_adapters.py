@@ -11,7 +11,7 @@ import torch
 
 from tslm import Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
-from tslm.core.config import configure
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.models.adapters.prompts import Wording

@@ -5,7 +5,8 @@ import torch
 
 from tests.models.adapters.recorded import Case, same
 from tslm.core.calendar import Calendar
-from tslm.core.config import checked, compose
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import checked
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.models.adapters.s2ip import S2IP
 from tslm.models.assembly import assemble, settle, task_of

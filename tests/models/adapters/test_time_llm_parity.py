@@ -6,7 +6,9 @@ import torch
 
 from tests.models.adapters.recorded import Case, codes, same
 from tslm.core.calendar import Calendar
-from tslm.core.config import build, checked, compose
+from tslm.core.config.build import build
+from tslm.core.config.compose import compose
+from tslm.core.config.validation import checked
 from tslm.core.types import Batch, Context, Facts, Prompt, Task
 from tslm.models.adapters.text_statistics import circular_correlation, summary
 from tslm.models.adapters.time_llm import TimeLLM

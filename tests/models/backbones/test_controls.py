@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tslm.core.calendar import Calendar
-from tslm.core.config import choices, configure
+from tslm.core.config.choices import choices
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.spec import Spec
 from tslm.core.types import Batch, Context, Facts, Tokens

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tslm.core.config import configure
+from tslm.core.config.estimator_settings import configure
 from tslm.core.types import Prompt, Tokens
 from tslm.models.assembly import body_of
 from tslm.models.backbones.base import Backbone

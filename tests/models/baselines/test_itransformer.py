@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tslm.core.config import choices, compose
+from tslm.core.config.choices import choices
+from tslm.core.config.compose import compose
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Task
 from tslm.models.baselines.itransformer import ITransformer

@@ -27,7 +27,7 @@ from sklearn.utils import Tags, column_or_1d
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from tslm.core.config import configure
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, DataError, NotFittedError
 from tslm.core.seeds import seeded
 from tslm.core.types import Tokens

@@ -20,7 +20,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 import tslm.estimators.saving as saving
-from tslm.core.config import build, configure, part_class
+from tslm.core.config.build import build, part_class
+from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, NotFittedError
 from tslm.core.hardware import Machine, run
 from tslm.core.seeds import seeded

@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from tslm.core.config import unknown_choice
+from tslm.core.config.choices import unknown_choice
 from tslm.core.errors import ConfigError
 from tslm.core.paths import conf_folder
 from tslm.core.spec import Spec

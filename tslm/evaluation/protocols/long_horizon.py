@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from tslm.core.config import listed, part_class
+from tslm.core.config.build import part_class
+from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.data.datasets.benchmarks import Benchmark, load
 from tslm.data.frame import Columns, Frame, read_frame

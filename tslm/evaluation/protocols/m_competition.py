@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
 
-from tslm.core.config import listed, node
+from tslm.core.config.choices import node
+from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.data.datasets.competitions import Competition, is_competition, load
 from tslm.estimators.fitting import TrainedForecaster

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tslm.core import files
-from tslm.core.config import listed
+from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError, counted
 from tslm.data.datasets.benchmarks import load
 from tslm.data.datasets.competitions import is_competition

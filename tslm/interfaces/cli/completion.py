@@ -1,6 +1,7 @@
 """What a shell may offer while a command is typed: verbs, settings, choices."""
 
-from tslm.core.config import choices, compose, keys
+from tslm.core.config.choices import choices
+from tslm.core.config.compose import compose, keys
 from tslm.core.errors import TslmError
 from tslm.core.paths import conf_folder
 from tslm.interfaces.cli.main import OTHERS, VERBS

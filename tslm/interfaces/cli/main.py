@@ -155,7 +155,9 @@ def _dispatch(verb: str, words: list[str]) -> None:
 
 def _work(verb: str, words: list[str]) -> None:
     """Run a verb once, or for every combination of a sweep."""
-    from tslm.core.config import complete, compose, sweep
+    from tslm.core.config.compose import compose
+    from tslm.core.config.hydra_grammar import sweep
+    from tslm.core.config.validation import complete
 
     _show_warnings()
     _speak_once()
@@ -223,12 +225,12 @@ def _backbone(words: list[str]) -> None:
 
 def _list(group: str) -> bool:
     """Print the choices of a config group, each with what its file says of it."""
-    from tslm.core.config import choices, described
+    from tslm.core.config.choices import choices, description
 
     names = [] if group == "verb" else choices(group)
     width = max(map(len, names), default=0) + 2
     for name in names:
-        print(f"{name:<{width}}{described(group, name)}")
+        print(f"{name:<{width}}{description(group, name)}")
     return bool(names)
 
 
@@ -251,7 +253,9 @@ def _is_source(words: list[str]) -> bool:
 def _config(words: list[str]) -> None:
     from omegaconf import OmegaConf
 
-    from tslm.core.config import CHOICES, complete, compose
+    from tslm.core.config.compose import compose
+    from tslm.core.config.hydra_loader import CHOICES
+    from tslm.core.config.validation import complete
     from tslm.core.errors import ConfigError
 
     if len(words) < 2 or words[0] not in ("show", "check") or words[1] not in VERBS:
@@ -275,7 +279,7 @@ def _config(words: list[str]) -> None:
 
 def _help(verb: str) -> None:
     """The settings of a verb, with their comments, as the yaml files have them."""
-    from tslm.core.config import choices
+    from tslm.core.config.choices import choices
 
     own = _read(f"verb/{verb}.yaml")
     print(_settings(own))

@@ -1,6 +1,7 @@
-"""Words of the command line, ``key=value``, before Hydra's grammar sees any of them.
+"""Words of the command line, ``key=value``.
 
-A file name is no expression: what takes a path, a name or a sentence is taken as it was typed.
+Paths, names and sentences are read here as they were typed; all other values are read by Hydra's
+grammar.
 """
 
 import os
@@ -37,7 +38,7 @@ TEXTS = {
     "time_format",
     "tz",
     "val_data",
-}  # taken as typed; quotes around are taken off, ~/ is the home folder, null is nothing
+}  # texts, read as typed: outer quotes are removed, ~/ is the home folder, null is None
 LISTS = {
     "baselines",
     "futr_exog",
@@ -46,21 +47,21 @@ LISTS = {
     "ids",
     "results",
     "static_exog",
-}  # of such texts
+}  # lists of such texts
 SHOWN = 80  # letters of a word in a message
 KEY = re.compile(r"[A-Za-z_][\w.+-]*")
-MARKED = re.compile(r"(\+|~)budget\.arms\.[^\s=.]+")  # arms come and go, settings do not
+MARKED = re.compile(r"(\+|~)budget\.arms\.[^\s=.]+")  # only arms of a budget are added and removed
 QUOTED = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.S)
 PIECE = re.compile(rf"\s*({QUOTED.pattern}|\[[^\]]*\]|[^,]*?)\s*,", re.S)
 
 
 @dataclass(frozen=True)
 class Word:
-    """One setting as it was typed.
+    """Setting as it was typed.
 
     Args:
-        key: dotted; ``~`` and ``+`` in front of it take an arm of a budget away, or add one.
-        value: what stands after the first ``=``.
+        key: dotted name; ``~`` before it removes an arm of a budget, and ``+`` adds one.
+        value: the text after the first ``=``.
     """
 
     key: str
@@ -68,10 +69,10 @@ class Word:
 
     @classmethod
     def of(cls, word: str) -> "Word":
-        """Split a word.
+        """Split a word at its first ``=``.
 
         Raises:
-            ConfigError: if it is no setting.
+            ConfigError: if it is not a setting.
         """
         key, equals, value = word.partition("=")
         if MARKED.fullmatch(key) and (equals or key.startswith("~")):
@@ -85,13 +86,13 @@ class Word:
 
     @property
     def shown(self) -> str:
-        """The word in a message, not the whole of a long one."""
+        """Shorten the word for a message."""
         word = f"{self.key}={self.value}"
         return word if len(word) <= SHOWN else f"{word[:SHOWN]}..."
 
     @property
     def text(self) -> str | None:
-        """The value as text: without quotes around it, None if it is null.
+        """Return the value as text without quotes around it; null is None.
 
         Raises:
             ConfigError: if it is empty.
@@ -102,10 +103,10 @@ class Word:
 
     @property
     def texts(self) -> list[str] | None:
-        """The value as a list of texts, which brackets hold; one text is a list of one.
+        """Return the texts in brackets as a list; one text without brackets is a list of one.
 
         Raises:
-            ConfigError: if it is several texts without brackets.
+            ConfigError: if there are several texts without brackets.
         """
         value = self.value.strip()
         if value.startswith("[") and value.endswith("]"):
@@ -120,10 +121,10 @@ class Word:
 
 
 def split(words: Sequence[str]) -> list[Word]:
-    """The settings of a command.
+    """Split the words of a command into settings.
 
     Raises:
-        ConfigError: if a word is none, or a key stands there twice.
+        ConfigError: if a word is not a setting, or a key is given twice.
     """
     found: dict[str, Word] = {}
     for word in map(Word.of, words):
@@ -137,7 +138,7 @@ def split(words: Sequence[str]) -> list[Word]:
 
 
 def _meant(word: str) -> str:
-    """What was meant by a word that is no setting, as a sentence, if that can be told."""
+    """Return a sentence with the likely meaning of a word that is not a setting, or no text."""
     plain = word.lstrip("-")
     if "=" not in plain and plain.lower().endswith((".csv", ".tsv", ".parquet", ".xlsx")):
         return f" Did you mean data={plain}?"
@@ -148,11 +149,12 @@ def _meant(word: str) -> str:
 
 
 def pieces(value: str) -> list[str]:
-    """What commas part, where no quotes hold it together."""
+    """Split at commas outside of quotes and brackets."""
     return [match[1] for match in PIECE.finditer(f"{value},")]
 
 
 def _text(value: str) -> str | None:
+    """Remove outer quotes and expand ``~/``; null is None."""
     if quoted := QUOTED.fullmatch(value):
         inner = quoted[1] if quoted[1] is not None else quoted[2]
         return re.sub(r"\\(['\"\\])", r"\1", inner)

@@ -1,0 +1,113 @@
+"""Names of parts: the yaml files of each group, found however a name is spelled."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from tslm.core.errors import ConfigError
+from tslm.core.paths import conf_folder, find, folders
+
+GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "model", "trainer")
+OTHER_NAMES = {  # other libraries' names of our settings
+    "dataset": "benchmark",
+    "horizon": "h",
+    "input_size": "context_length",
+    "lr": "learning_rate",
+    "pred_len": "h",
+    "seed": "random_state",
+    "seq_len": "context_length",
+}
+
+
+def choices(group: str) -> list[str]:
+    """Return the names that a config group offers, sorted."""
+    return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
+
+
+def description(group: str, name: str) -> str:
+    """Return the first comment in the yaml file of a choice, or an empty text."""
+    path = find(group, name)
+    lines = [] if path is None else path.read_text(encoding="utf-8").splitlines()
+    comments = [line.removeprefix("# ") for line in lines if line.startswith("# ")]
+    return next((line for line in comments if not line.startswith("@package")), "")
+
+
+def node(group: str, name: str) -> DictConfig:
+    """Load one part from its own yaml file, ``conf/GROUP/NAME.yaml``.
+
+    Raises:
+        ConfigError: if there is no such file.
+    """
+    path = find(group, choice(group, name))
+    assert path is not None
+    found: DictConfig = OmegaConf.select(OmegaConf.load(path), group)
+    return found
+
+
+def control(name: str) -> DictConfig | None:
+    """Load a control that stands in for a language model, or return None for another name."""
+    path = conf_folder() / "backbone" / f"{name}.yaml"
+    if not re.fullmatch(r"\w+", name) or not path.is_file():
+        return None
+    found: DictConfig | None = OmegaConf.select(OmegaConf.load(path), "control")
+    return found
+
+
+def choice(group: str, name: str) -> str:
+    """Return the file name of a choice; ``SeasonalNaive`` finds ``seasonal_naive``.
+
+    Raises:
+        ConfigError: if there is none, with the nearest name.
+    """
+    known = {spelling(file): file for file in choices(group)}
+    if spelling(name) not in known:
+        raise ConfigError(unknown_choice(group, name))
+    return known[spelling(name)]
+
+
+def distribution_named(name: str) -> str | None:
+    """Return the distribution family of this name, or None if there is none."""
+    return {spelling(file): file for file in choices("distribution")}.get(spelling(name))
+
+
+def spelling(name: str) -> str:
+    """Return a name in lower case, without hyphens, underscores and spaces."""
+    return re.sub(r"[-_ ]", "", name).lower()
+
+
+def two_distributions(decoder: str, distribution: str) -> str:
+    """Return the message for a decoder and a setting that name different distributions."""
+    return (
+        f"decoder={decoder} and distribution={distribution} both name a distribution. Leave one "
+        "out, or name the layout of the decoder, such as decoder=flatten."
+    )
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """Return the message for a setting that does not exist."""
+    translated = [OTHER_NAMES[key]] if OTHER_NAMES.get(key) in known else []
+    nearest = (
+        get_close_matches(key, known, n=1, cutoff=0.85)
+        or translated
+        or get_close_matches(key, known, n=1)
+        or get_close_matches(key.split(".")[-1], [k.split(".")[-1] for k in known], n=1)
+    )
+    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(siblings or known)}."
+    return f"{key} is not a setting: {hint}"
+
+
+def unknown_choice(group: str, name: str) -> str:
+    """Return the message for a name that a group does not offer."""
+    offered = choices(group) + (choices("distribution") if group == "decoder" else [])
+    nearest = get_close_matches(spelling(name), offered, n=1)
+    hint = f"Did you mean {nearest[0]}? " if nearest else ""
+    if group == "model" and (Path(name).expanduser() / "model.json").is_file():
+        hint = (
+            f"{name} is a saved model, which predict, explain and recalibrate read; this command "
+            "fits a new one with the settings you give. "
+        )
+    return f"{group}={name} is unknown. {hint}Choose one of {', '.join(offered)}."

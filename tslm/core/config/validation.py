@@ -1,0 +1,186 @@
+"""Checks of settings: types, ranges and pairs that exclude each other."""
+
+import os
+from dataclasses import fields
+from itertools import combinations
+from math import isfinite
+from typing import Any, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+
+from tslm.core.config.build import part_class, plain_options
+from tslm.core.config.choices import GROUPS
+from tslm.core.config.schema import RunConfig, listed
+from tslm.core.errors import ConfigError
+from tslm.core.plain_values import LONGEST, describe_type, fits
+
+ROLES = ("id_col", "time_col", "target_col")
+COUNTS = {
+    "n_windows",
+    "n_trials",
+    "num_samples",
+    "step_size",
+    "stride",
+    "rounds",
+    "rollout_steps",
+    "top",
+}  # whole numbers of at least 1 that only some commands have
+TYPES: dict[str, Any] = {  # of further settings that only some commands have
+    "refit": bool | int,
+    "recalibrate": bool,
+    "level": float | list[float] | None,
+    "quantiles": float | list[float] | None,
+    "horizons": int | list[int] | None,
+    "seeds": int | list[int],
+}
+FILES = {  # settings that name files to read
+    "data",
+    "forecasts",
+    "val_data",
+    "static",
+    "futr",
+    "examples",
+    "model",
+    "results",
+    "ablation",
+}
+SCALERS = ("fraction", "train")
+EXAMPLES = {"data": "sales.csv", "model": "runs/a", "repo": "me/sales"}  # of required settings
+FLAGS = {"overwrite", "download", "private", "history"}
+RANGES = {
+    "h": (1, LONGEST),
+    "context_length": (1, LONGEST),
+    "season_length": (1, LONGEST),
+    "batch_size": (1, LONGEST),
+    "max_steps": (1, 10**9),
+    "max_epochs": (1, 10**9),
+    "val_size": (0, 10**9),
+    "early_stopping_patience": (1, 10**9),
+    "random_state": (0, 2**32 - 1),
+    "verbose": (0, 10),
+}
+
+
+def complete(cfg: DictConfig) -> DictConfig:
+    """Return the settings of a command, checked; none may be missing.
+
+    Raises:
+        ConfigError: naming what is missing or wrong.
+    """
+    if missing := sorted(OmegaConf.missing_keys(cfg)):
+        example = EXAMPLES.get(missing[0], "...")
+        raise ConfigError(f"{missing[0]} is not given. Add {missing[0]}={example} to the command.")
+    _check_own(cfg)
+    return checked(cfg) if "max_steps" in cfg else cfg
+
+
+def checked(cfg: DictConfig) -> DictConfig:
+    """Check the type and range of every shared setting, and return the settings.
+
+    Raises:
+        ConfigError: naming the setting and its value.
+    """
+    _check_types(cfg)
+    _check_ranges(cfg)
+    roles = [(key, name) for key in ROLES for name in listed(cfg[key]) or []]
+    for (one, name), (other, same) in combinations(roles, 2):
+        if name == same:
+            raise ConfigError(f"{one} and {other} both name {name!r}. Name two columns.")
+    _check_steps(cfg)
+    _check_options(cfg)
+    return cfg
+
+
+def _check_types(cfg: DictConfig) -> None:
+    """Check the type of every shared setting; whole numbers become floats where floats belong."""
+    names = [field.name for field in fields(RunConfig)]
+    values = OmegaConf.to_container(OmegaConf.masked_copy(cfg, names))
+    assert isinstance(values, dict)
+    for field in fields(RunConfig):
+        value = values[field.name]
+        if not fits(value, field.type):
+            raise ConfigError(f"{field.name}={value!r} must be {describe_type(field.type)}.")
+        if fits(1.5, field.type) and value is not None:
+            cfg[field.name] = float(value)
+    cfg.verbose = int(cfg.verbose)
+
+
+def _check_ranges(cfg: DictConfig) -> None:
+    """Check that numbers lie in their ranges, and texts among their choices."""
+    for name, (least, most) in RANGES.items():
+        if cfg[name] is not None and not least <= cfg[name] <= most:
+            bound = f"at least {least}" if cfg[name] < least else f"at most {most:,}"
+            raise ConfigError(f"{name}={cfg[name]} must be {bound}.")
+    if cfg.learning_rate is not None and cfg.learning_rate <= 0:
+        raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
+    if cfg.floor is not None and not isfinite(cfg.floor):
+        raise ConfigError(f"floor={cfg.floor} must be a number, such as floor=0, or null.")
+    if not 0 < cfg.fraction <= 1:
+        raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
+    if cfg.scaler not in SCALERS:
+        raise ConfigError(f"scaler={cfg.scaler} is unknown. Choose one of {', '.join(SCALERS)}.")
+    depth = cfg.n_layers
+    if not (depth in (None, "all") or (isinstance(depth, int) and depth >= 1)):
+        raise ConfigError(f'n_layers={depth} must be a whole number of at least 1, or "all".')
+
+
+def _check_own(cfg: DictConfig) -> None:
+    """Check the settings that only some commands have."""
+    _check_steps(cfg)
+    for name in COUNTS & set(cfg):
+        value = cfg[name]
+        if value is not None and (not isinstance(value, int) or value is True or value < 1):
+            raise ConfigError(f"{name}={value} must be a whole number of at least 1.")
+    for name in [name for name in TYPES if name in cfg]:
+        value = list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name]
+        if not fits(value, TYPES[name]):
+            raise ConfigError(f"{name}={value!r} must be {describe_type(TYPES[name])}.")
+    for name in FLAGS & set(cfg):
+        if not isinstance(cfg[name], bool):
+            raise ConfigError(f"{name}={cfg[name]} must be true or false.")
+    _refuse_overwriting_input(cfg)
+
+
+def _refuse_overwriting_input(cfg: DictConfig) -> None:
+    """Refuse an output path that is also a file the command reads."""
+    for name in sorted(FILES & set(cfg)) if cfg.get("out") else []:
+        for path in listed(cfg[name]) or []:
+            if isinstance(path, str) and os.path.realpath(path) == os.path.realpath(cfg.out):
+                raise ConfigError(
+                    f"out={cfg.out} is what {name} reads, and would be overwritten. Give another "
+                    "path."
+                )
+
+
+def _check_steps(cfg: DictConfig) -> None:
+    """Check the distance of rows, and the grid they are put on."""
+    if "freq" not in cfg:
+        return
+    for field in fields(RunConfig):
+        if field.name in ("freq", "resample") and not fits(cfg[field.name], field.type):
+            raise ConfigError(
+                f"{field.name}={cfg[field.name]!r} must be {describe_type(field.type)}."
+            )
+    if not (cfg.freq is None and cfg.resample is None):
+        from tslm.core.frequency import check_steps  # pandas is slow to import
+
+        check_steps(cfg.freq, cfg.resample)
+
+
+def _check_options(cfg: DictConfig) -> None:
+    """Check that options of parts have the types of the parts' signatures; null is left to them.
+
+    Raises:
+        ConfigError: naming the option and its value.
+    """
+    for group in GROUPS:
+        if cfg[group] is None:
+            continue
+        hints = get_type_hints(part_class(cfg[group]).__init__)
+        for key, value in plain_options(cfg[group]).items():
+            if value is not None and key in hints and not fits(value, hints[key]):
+                raise ConfigError(f"{group}.{key}={value!r} must be {describe_type(hints[key])}.")
+            if key.endswith(("dropout", "warmup")) and not 0 <= (value or 0) <= 1:
+                raise ConfigError(f"{group}.{key}={value!r} is a share, and must lie in [0, 1].")
+            if type(value) is int and not 0 <= value <= LONGEST:
+                raise ConfigError(f"{group}.{key}={value} must be from 0 to {LONGEST:,}.")
