@@ -27,6 +27,7 @@ from tslm.estimators.training.module import Recipe, trained_weights
 from tslm.estimators.tslm_forecaster import TSLMForecaster, estimator_of
 from tslm.models.assembly import rehearse, settle, task_of
 from tslm.models.backbones.weights.catalog import cards, controls
+from tslm.uncertainty.conformal.methods import conformal_class
 
 PARTS = {"adapter": "autotimes", "decoder": None, "trainer": "one_cycle"}
 FILES = sorted(
@@ -176,6 +177,9 @@ class TestFiles:
             compose(str(name))
         elif group == "backbone":
             assert name.name in controls() or cards()[name.name].name == name.name
+        elif group == "conformal":
+            assert compose("verb/fit", [f"conformal={name.name}"]).conformal == name.name
+            assert conformal_class(name.name).name == name.name
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":

@@ -1,19 +1,33 @@
 """Calibration by the errors on validation windows, against its arithmetic."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose
+from pandas.testing import assert_frame_equal
 from scipy.stats import norm, t
 from torch import Tensor
 
+from tslm import BaselineForecaster
+from tslm.core.config.choices import choices
 from tslm.core.distribution import Distribution
 from tslm.core.errors import ConfigError, DataError
 from tslm.core.types import Batch, Forecaster
-from tslm.uncertainty.conformal import GRID, KINDS, Calibration, check, errors_at, stretch_of
+from tslm.uncertainty.conformal.base import Conformal
+from tslm.uncertainty.conformal.error_quantiles import GRID, error_quantiles
+from tslm.uncertainty.conformal.methods import (
+    check_conformal,
+    conformal_class,
+    fit_conformal,
+    from_state,
+)
+from tslm.uncertainty.conformal.window_forecast import WindowForecast
 from tslm.uncertainty.distributions.mixture import Mixture
+from tslm.uncertainty.past_changes import stretch_of
 
 L, H, SEASON = 48, 6, 4
 SHARES = torch.tensor([0.025, 0.1, 0.5, 0.9, 0.975], dtype=torch.float64)
@@ -44,26 +58,27 @@ def noise(n: int = 400, seed: int = 0, future: int = H, channels: int = 1) -> Ba
     return Batch(values[:, :L], values[:, L:], time)
 
 
-def fitted(kind: str, batch: Batch, forecaster: Forecaster | None = None) -> Calibration:
+def fitted(kind: str, batch: Batch, forecaster: Forecaster | None = None) -> Conformal:
     windows = float(batch.future[:, 0].numel())
-    return Calibration.fit(kind, forecaster or Zero(), [batch], SEASON, H, windows)
+    return fit_conformal(kind, forecaster or Zero(), [batch], SEASON, H, windows)
 
 
 def quantiles(
-    found: Calibration, batch: Batch, shares: Tensor = SHARES, forecaster: Forecaster | None = None
+    found: Conformal, batch: Batch, shares: Tensor = SHARES, forecaster: Forecaster | None = None
 ) -> Tensor:
     model = forecaster or Zero()
     horizon = batch.future.shape[1]
     point = model.forecast(batch.past, batch.time, horizon)
     keys = list(range(len(batch.past) * batch.past.shape[2]))
-    return found.distribution(model, batch.past, batch.time, point, keys).quantile(shares)
+    forecast = WindowForecast(model, batch.past, batch.time, point, keys)
+    return found.distribution(forecast).quantile(shares)
 
 
-def paths(found: Calibration, batch: Batch, count: int, seed: int = 0, **options: Any) -> Tensor:
+def paths(found: Conformal, batch: Batch, count: int, seed: int = 0, **options: Any) -> Tensor:
     model = options.get("forecaster", Zero())
     point = model.forecast(batch.past, batch.time, batch.future.shape[1])
     keys = options.get("keys", list(range(len(batch.past))))
-    return found.paths(model, batch.past, batch.time, point, keys, count, seed)
+    return found.paths(WindowForecast(model, batch.past, batch.time, point, keys), count, seed)
 
 
 @pytest.mark.parametrize("n", [9, 10, 39, 100, 399])
@@ -71,23 +86,25 @@ def test_errors_have_the_rank_of_split_conformal_prediction(n: int) -> None:
     """The upper end is the ``ceil((n + 1) share) / n`` quantile of errors, the lower its mirror."""
     errors = np.random.default_rng(n).normal(size=(n, 3))
     shares = [0.6, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99]
-    found = errors_at(torch.from_numpy(errors), torch.tensor(shares, dtype=torch.float64))
-    mirror = errors_at(torch.from_numpy(-errors), 1 - torch.tensor(shares, dtype=torch.float64))
+    found = error_quantiles(torch.from_numpy(errors), torch.tensor(shares, dtype=torch.float64))
+    mirror = error_quantiles(
+        torch.from_numpy(-errors), 1 - torch.tensor(shares, dtype=torch.float64)
+    )
     for i, share in enumerate(shares):
         rank = min(np.ceil(np.round((n + 1) * share, 9)) / n, 1)
         expected = np.quantile(errors, rank, axis=0, method="inverted_cdf")
         assert_allclose(found[i], expected)
         assert_allclose(mirror[i], -expected)
     assert_allclose(
-        errors_at(torch.from_numpy(errors), torch.tensor([0.5]))[0], np.median(errors, 0)
+        error_quantiles(torch.from_numpy(errors), torch.tensor([0.5]))[0], np.median(errors, 0)
     )
 
 
 def test_residual_quantiles_are_the_forecast_and_its_errors() -> None:
     batch = noise()
     found = fitted("residual", batch)
-    assert found.unit == "none"  # a window of white noise says nothing of the next
-    expected = errors_at(batch.future[:, :, 0], SHARES)
+    assert found.difficulty == "none"  # a window of white noise says nothing of the next
+    expected = error_quantiles(batch.future[:, :, 0], SHARES)
     ahead = quantiles(found, noise(3, seed=1))
     assert_allclose(ahead[:, :, :, 0], expected[:, None].expand(-1, 3, -1), rtol=1e-5)
 
@@ -115,7 +132,7 @@ def test_cqr_moves_each_quantile_of_the_law_by_the_conformal_rank_of_its_errors(
     expected = torch.stack(
         [
             distribution[i]
-            + errors_at((batch.future - distribution[i])[:, :, 0], share[None])[0][:, None]
+            + error_quantiles((batch.future - distribution[i])[:, :, 0], share[None])[0][:, None]
             for i, share in enumerate(SHARES)
         ]
     )
@@ -127,7 +144,7 @@ def test_windows_that_move_more_have_wider_intervals_where_that_is_better() -> N
     batch, new = noise(800), noise(2, seed=1)
     loud = torch.where(torch.arange(800) % 2 == 0, 5.0, 1.0)[:, None, None]
     found = fitted("residual", Batch(batch.past * loud, batch.future * loud, batch.time))
-    assert found.unit in ("window", "phase")
+    assert found.difficulty in ("window", "phase")
     low, high = quantiles(found, new._replace(past=new.past * torch.tensor([[[5.0]], [[1.0]]])))[
         [1, 3]
     ]
@@ -141,7 +158,7 @@ def test_phases_that_move_more_have_wider_intervals_where_that_is_better() -> No
     turned = torch.stack([loud.roll(i) for i in range(SEASON)]).repeat(200, 1)[:, :, None]
     every = torch.cat([batch.past, batch.future], 1) * turned
     found = fitted("residual", Batch(every[:, :L], every[:, L:], batch.time))
-    assert found.unit == "phase"
+    assert found.difficulty == "phase"
     low, high = quantiles(found, Batch(every[1:2, :L], every[1:2, L:], batch.time[1:2]))[[1, 3]]
     width = (high - low)[0, :, 0]
     assert int(width[:SEASON].argmax()) == int(turned[1, L : L + SEASON, 0].argmax())
@@ -219,7 +236,7 @@ def test_missing_truths_are_left_out() -> None:
 def test_without_validation_windows_widths_come_from_past_changes(
     kind: str, nothing: list[Batch]
 ) -> None:
-    found, new = Calibration.fit(kind, Zero(), nothing, SEASON, H, 0.0), noise(3, seed=1)
+    found, new = fit_conformal(kind, Zero(), nothing, SEASON, H, 0.0), noise(3, seed=1)
     assert not found.learnt
     walk = new._replace(past=new.past.cumsum(1))
     change = walk.past.diff(dim=1)[:, :, 0].square().mean(1).sqrt()
@@ -236,12 +253,12 @@ def test_without_validation_windows_widths_come_from_past_changes(
 def test_windows_that_overlap_count_for_the_horizons_they_hold() -> None:
     batch, new = noise(400), noise(1, seed=1)
     apart = fitted("residual", batch)
-    found = Calibration.fit("residual", Zero(), [batch], SEASON, H, 20.0)
+    found = fit_conformal("residual", Zero(), [batch], SEASON, H, 20.0)
     one, two = (quantiles(c, new)[:, 0, :, 0] for c in (apart, found))
     assert torch.equal(one[1:4], two[1:4])
     wider = t.ppf(0.975, 20) / norm.ppf(0.975)
     assert_allclose(two[4] - two[2], wider * (one[4] - one[2]), rtol=1e-4)
-    few = Calibration.fit("cqr", Narrow(), [batch], SEASON, H, 20.0)
+    few = fit_conformal("cqr", Narrow(), [batch], SEASON, H, 20.0)
     more = fitted("cqr", batch, Narrow())
     inner, outer = (quantiles(c, new, forecaster=Narrow())[4] for c in (more, few))
     assert (outer > inner).all()
@@ -262,7 +279,7 @@ def test_a_law_without_validation_windows_is_as_it_is_or_no_narrower_than_change
     model, new = Narrow(), noise(1)
     distribution = model.distribution(new.past, new.time, H).quantile(SHARES)
     plain, wide, changes = (
-        Calibration.fit(kind, model, [], SEASON, H, 0.0) for kind in ("none", "cqr", "residual")
+        fit_conformal(kind, model, [], SEASON, H, 0.0) for kind in ("none", "cqr", "residual")
     )
     assert_allclose(quantiles(plain, new, forecaster=model), distribution, atol=1e-4)
     outer = quantiles(wide, new, forecaster=model)
@@ -274,10 +291,13 @@ def test_a_law_without_validation_windows_is_as_it_is_or_no_narrower_than_change
 def test_points_alone_are_no_law() -> None:
     with pytest.raises(ConfigError, match="conformal=none, and Zero gives points only"):
         quantiles(fitted("none", noise()), noise(1))
-    with pytest.raises(ConfigError, match=r"cqr corrects the quantiles of a law.*decoder=quantile"):
-        check("cqr", Zero())
-    with pytest.raises(ConfigError, match=r"jackknife is unknown. Choose one of residual"):
-        check("jackknife", Zero())
+    with pytest.raises(
+        ConfigError,
+        match=r"cqr corrects the quantiles of the model's own distribution.*decoder=quantile",
+    ):
+        check_conformal("cqr", Zero())
+    with pytest.raises(ConfigError, match=r"jackknife is unknown. Choose one of adaptive, cqr"):
+        check_conformal("jackknife", Zero())
 
 
 class TestPaths:
@@ -313,11 +333,12 @@ class TestPaths:
         assert not torch.equal(same[:, 0], same[:, 1])  # two series have draws of their own
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", choices("conformal"))
 def test_what_is_saved_gives_the_same(kind: str) -> None:
     model, new = Narrow(), noise(2, seed=1)
     found = fitted(kind, noise(), model)
-    again = Calibration.from_saved(*found.to_saved())
+    again = from_state(found.state())
+    assert type(again) is type(found)
     one, two = (quantiles(c, new, forecaster=model) for c in (found, again))
     assert torch.equal(one, two)
     one, two = (paths(c, new, 5, forecaster=model) for c in (found, again))
@@ -342,16 +363,62 @@ def test_what_is_saved_gives_the_same(kind: str) -> None:
     ids=str,
 )
 def test_saved_intervals_that_do_not_fit_are_refused(change: dict[str, Any]) -> None:
-    facts, tensors = fitted("residual", noise()).to_saved()
-    changed = facts | {k: v for k, v in change.items() if k in facts}
+    state = fitted("residual", noise()).state()
+    assert change.keys() < state.keys()
     with pytest.raises(DataError, match="saved intervals do not fit together"):
-        Calibration.from_saved(changed, tensors | {k: v for k, v in change.items() if k in tensors})
+        from_state(state | change)
+
+
+def test_saved_intervals_that_lack_a_value_are_refused() -> None:
+    state = fitted("residual", noise()).state()
+    del state["growth"]
+    with pytest.raises(DataError, match="saved intervals are not whole"):
+        from_state(state)
 
 
 def test_intervals_saved_by_an_older_version_are_as_they_were() -> None:
-    facts, tensors = fitted("residual", noise()).to_saved()
-    del facts["independent"], tensors["stretch"]
-    found, new = Calibration.from_saved(facts, tensors), noise(1)
+    state = fitted("residual", noise()).state()
+    del state["independent"], state["stretch"]
+    found, new = from_state(state), noise(1)
     assert torch.equal(quantiles(found, new), quantiles(fitted("residual", noise()), new))
     nothing = {"corrections": torch.empty(0, H), "ranks": torch.empty(0, H, dtype=torch.int16)}
-    assert not Calibration.from_saved(facts, nothing).learnt
+    assert not from_state(state | nothing).learnt
+
+
+MEAN_ERROR = """
+import torch
+from tslm.uncertainty.conformal.base import Conformal, from_quantiles
+from tslm.uncertainty.conformal.error_quantiles import GRID
+
+
+class MeanError(Conformal):
+    name = "mean_error"
+
+    @classmethod
+    def learn(cls, errors):
+        return "none", errors.errors.abs().mean(0).expand(len(GRID), -1)
+
+    def distribution(self, forecast):
+        width = self.corrections_for(forecast.horizon) * torch.linspace(-1, 1, len(GRID))[:, None]
+        return from_quantiles(forecast.point + width[:, None, :, None])
+"""
+
+
+def test_a_method_of_one_s_own_is_named_by_a_yaml_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mean_error.py").write_text(MEAN_ERROR)
+    (tmp_path / "conf" / "conformal").mkdir(parents=True)
+    (tmp_path / "conf" / "conformal" / "mean_error.yaml").write_text(
+        "# @package _global_\nconformal:\n  _target_: mean_error.MeanError\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match="conformal=mean_error is unknown"):
+        conformal_class("mean_error")
+    monkeypatch.setenv("TSLM_CONF", str(tmp_path / "conf"))
+    frame = pd.DataFrame({"unique_id": "a", "ds": range(60), "y": np.arange(60.0) % 5})
+    model = BaselineForecaster("last", h=2, val_size=20, conformal="mean_error").fit(frame)
+    forecast = model.predict(level=[80])
+    assert_allclose(forecast["Last-hi-80"] - forecast["Last"], 0.8 * 2.0, rtol=0.3)
+    model.save(tmp_path / "saved")
+    assert_frame_equal(BaselineForecaster.load(tmp_path / "saved").predict(level=[80]), forecast)

@@ -192,7 +192,7 @@ class TestPromises:
         with pytest.warns(UserWarning, match=text):
             model.predict(level=[80])
         model = BaselineForecaster("profile_ar", h=H, val_size=0, conformal="cqr").fit(waves())
-        with pytest.warns(UserWarning, match="past changes of each series and the model's own law"):
+        with pytest.warns(UserWarning, match="past changes of each series and the model's own"):
             model.predict(num_samples=1)
         model = BaselineForecaster("profile_ar", h=H, val_size=0, conformal="none").fit(waves())
         with warnings.catch_warnings():
@@ -269,7 +269,7 @@ def check_rows_of_fit_teach_the_same(model: Any, df: Any = None) -> None:
     intervals = model.calibration_
     model.recalibrate(waves() if df is None else df)
     assert_allclose(model.calibration_.corrections, intervals.corrections, rtol=1e-4, atol=1e-5)
-    assert model.calibration_.unit == intervals.unit
+    assert model.calibration_.difficulty == intervals.difficulty
 
 
 class TestSettings:
@@ -302,8 +302,11 @@ class TestSettings:
             ({"decoder": Spec("quantile", quantile=[0.5])}, "no option 'quantile'"),
             ({"decoder": "student"}, "Did you mean student_t"),
             ({"distribution": "normal"}, "distribution=normal is unknown"),
-            ({"conformal": "cqr"}, "cqr corrects the quantiles of a law, and ForecastModel gives"),
-            ({"conformal": "magic"}, "conformal=magic is unknown. Choose one of residual, cqr"),
+            (
+                {"conformal": "cqr"},
+                "cqr corrects .* own distribution, and ForecastModel gives",
+            ),
+            ({"conformal": "magic"}, "conformal=magic is unknown. Choose one of adaptive, cqr"),
             ({"adapter": "lipcot", "decoder": "quantile"}, "mixture of filters.*decoder=mixture"),
         ],
         ids=str,

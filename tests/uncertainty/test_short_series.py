@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tslm.core.config.choices import choices
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.validation.verdict import Entry, Verdict
 from tslm.interfaces.cli.main import main
-from tslm.uncertainty.conformal import KINDS
+from tslm.uncertainty.conformal.methods import conformal_class
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:On .* validation windows",
@@ -72,9 +71,9 @@ def check_honest(model: TrainedForecaster, df: pd.DataFrame | None = None) -> No
 def check_every_kind(model: TrainedForecaster) -> None:
     learnt = model.calibration_
     assert not learnt.learnt
-    kinds = KINDS if model.forecaster_.distribution_horizon else ("residual", "adaptive")
-    for kind in kinds:
-        model.calibration_ = replace(learnt, kind=kind)
+    has_distribution = model.forecaster_.distribution_horizon > 0
+    for kind in choices("conformal") if has_distribution else ("residual", "adaptive"):
+        model.calibration_ = conformal_class(kind).from_state(learnt.state())
         check_honest(model)
     model.calibration_ = learnt
 

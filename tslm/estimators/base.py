@@ -41,7 +41,9 @@ from tslm.data.panel import Floats, Panel
 from tslm.data.roles import columns_of, find_columns, split_ids
 from tslm.data.series_text import PromptTemplate
 from tslm.data.time_column import Writing
-from tslm.uncertainty.conformal import ENOUGH, GRID, Calibration
+from tslm.uncertainty.conformal.base import ENOUGH, Conformal
+from tslm.uncertainty.conformal.error_quantiles import GRID
+from tslm.uncertainty.conformal.window_forecast import WindowForecast
 from tslm.uncertainty.requested_columns import RequestedColumns, forecasts
 
 CHUNK = 512  # series forecast at once
@@ -83,7 +85,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     contexts_: Panel
     context_length_: int
     forecaster_: Forecaster
-    calibration_: Calibration
+    calibration_: Conformal
 
     @property
     @abstractmethod
@@ -667,13 +669,14 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     ) -> Float[Tensor, "n B H C"]:
         """The quantiles and then the samples asked for."""
         found = [ahead.new_empty(0, *ahead.shape)]
-        parts = (self.forecaster_.told(batch.about), batch.past, batch.time, ahead, ids)
+        model = self.forecaster_.told(batch.about)
+        forecast = WindowForecast(model, batch.past, batch.time, ahead, ids)
         if asked.shares:
-            distribution = self.calibration_.distribution(*parts)
+            distribution = self.calibration_.distribution(forecast)
             shares = torch.tensor(list(asked.shares.values()), dtype=torch.float64)
             found.append(distribution.quantile(shares))
         if asked.samples:
-            found.append(self.calibration_.paths(*parts, asked.samples, self._seed()))
+            found.append(self.calibration_.paths(forecast, asked.samples, self._seed()))
         return torch.cat(found)
 
     def _seed(self) -> int:
@@ -685,16 +688,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     def _say_source(self) -> None:
         """Say where widths come from, if no errors on validation windows were learnt."""
         found = self.calibration_
-        if found.learnt or found.kind == "none":
+        if found.learnt or found.fallback is None:
             return
-        source = "past changes of each series"
-        if found.kind == "cqr":
-            source += " and the model's own law"
         rows = ceil(ENOUGH / max(len(self.contexts_), 1)) * self.h
         warn(
             f"The validation rows are {found.independent:.2g} times as long as h, too few to "
-            f"measure how wide intervals must be. Their width comes from {source}. Give longer "
-            f"series, or val_size={rows} or more, to have it measured."
+            f"measure how wide intervals must be. Their width comes from {found.fallback}. Give "
+            f"longer series, or val_size={rows} or more, to have it measured."
         )
 
     def _prepare(self, time: torch.Tensor) -> None:

@@ -50,7 +50,16 @@ from tslm.estimators.validation.verdict import Verdict, judge
 from tslm.estimators.weight_summary import summary_of
 from tslm.models.assembly import ANY, device_named, device_of, settle, task_of
 from tslm.models.network import Network
-from tslm.uncertainty.conformal import ENOUGH, FEW, Calibration, check, stretch_of, wanted
+from tslm.uncertainty.conformal.base import ENOUGH, Conformal
+from tslm.uncertainty.conformal.methods import (
+    check_conformal,
+    conformal_class,
+    fit_conformal,
+    from_state,
+    validation_windows,
+)
+from tslm.uncertainty.conformal.residual import FEW
+from tslm.uncertainty.past_changes import stretch_of
 
 LIVE = ("logger", "callbacks", "trainer_kwargs")  # parameters that are no settings
 LOOK = 1024  # validation windows looked at during training, evenly spread
@@ -160,7 +169,7 @@ class TrainedForecaster(LongFrameForecaster):
             seeded(run.seed),
         ):
             model = self._assemble(cfg, task)
-            check(self._kind(cfg, model), model)
+            check_conformal(self._conformal(cfg, model), model)
             self._begin(model)
             start = trained_state(self.forecaster_) if warm_start else {}
             history = self._learn(cfg, model, panel, shown, split, run, start)
@@ -254,8 +263,7 @@ class TrainedForecaster(LongFrameForecaster):
         arrays = stored.arrays
         if effects is not None:
             arrays = arrays | effects.to_arrays(rows.ids)
-        facts["intervals"], learnt = self.calibration_.to_saved()
-        learnt = {f"{INTERVALS}{name}": tensor for name, tensor in learnt.items()}
+        facts["intervals"], learnt = saving.parted(self.calibration_.state(), INTERVALS)
         weights = trained_state(self.forecaster_) | learnt
         saving.save(saving.Saved(facts, weights, arrays), path, overwrite)
 
@@ -392,11 +400,12 @@ class TrainedForecaster(LongFrameForecaster):
             self._check_identity(facts, model)
             saving.fill(model, own)
         with saving.damage(f"{path}: its intervals"):
-            learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
-            older = ("residual", task.season_length, int(cfg.h))  # which do not say
-            self.calibration_ = Calibration.of_changes(*older)
             if "intervals" in facts:
-                self.calibration_ = Calibration.from_saved(facts["intervals"], learnt)
+                learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
+                self.calibration_ = from_state({**facts["intervals"], **learnt})
+            else:  # a model of an earlier version
+                residual = conformal_class("residual")
+                self.calibration_ = residual.of_changes(task.season_length, int(cfg.h))
         with saving.damage(f"{path}: its series"):
             history = Panel.from_arrays(saved.history, facts["ids"])
             about = check_series_texts(facts.get("about"), len(history))  # older ones say nothing
@@ -548,25 +557,25 @@ class TrainedForecaster(LongFrameForecaster):
         model.calibrate(Batches(val, looked_at))
         return history
 
-    def _kind(self, cfg: DictConfig, model: Forecaster) -> str:
-        """How intervals are calibrated."""
+    def _conformal(self, cfg: DictConfig, model: Forecaster) -> str:
+        """Return the name of the method that calibrates intervals."""
         return cfg.conformal or ("none" if self._trusts_law(model) else "residual")
 
     def _calibrated(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, season_length: int
-    ) -> Calibration:
+    ) -> Conformal:
         """What the rows from ``split`` on tell of the errors of a trained forecaster.
 
         Where they are too few, the ends of the series tell whether it has been further off than
         past changes: at most half of the rows ahead, and half of that, and so on, so that there are
         long contexts among them.
         """
-        kind = self._kind(cfg, model)
-        limit, h = wanted(kind, model, cfg.h), int(cfg.h)
+        name, h = self._conformal(cfg, model), int(cfg.h)
+        limit = validation_windows(name, model, h)
         kept = _observed_from(panel, split, h) / h
         if kept >= ENOUGH:
             seen = self._seen(cfg, model, panel, split, h, limit)
-            return Calibration.fit(kind, model, seen, season_length, h, kept)
+            return fit_conformal(name, model, seen, season_length, h, kept)
         steps = [min(h, (int(panel.lengths.max()) + 1) // 2)]
         while steps[-1] > 1:
             steps.append(steps[-1] // 2)
@@ -574,11 +583,9 @@ class TrainedForecaster(LongFrameForecaster):
             self._seen(cfg, model, panel, panel.lengths - 2 * n, n, min(limit, FEW)) for n in steps
         ]
         stretch = stretch_of(model, chain.from_iterable(some), season_length)
-        if (
-            cfg.conformal is None and kind == "none"
-        ):  # nothing has shown that the law can be trusted
-            kind = "cqr"
-        return Calibration.of_changes(kind, season_length, h, kept, stretch)
+        if cfg.conformal is None and self._trusts_law(model):
+            name = "cqr"  # no validation rows have shown that its distribution can be trusted
+        return conformal_class(name).of_changes(season_length, h, kept, stretch)
 
     def _seen(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, steps: int, limit: int

@@ -166,6 +166,18 @@ def kind(path: str | Path) -> str:
     return str(read(path).facts["kind"])
 
 
+def parted(state: Mapping[str, Any], prefix: str = "") -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the plain values of a state, and its tensors and arrays.
+
+    Args:
+        state: of an object, by name.
+        prefix: put in front of the names of tensors and arrays.
+    """
+    arrays = {name for name, value in state.items() if isinstance(value, Tensor | np.ndarray)}
+    facts = {name: value for name, value in state.items() if name not in arrays}
+    return facts, {f"{prefix}{name}": state[name] for name in state if name in arrays}
+
+
 def plain(value: Any) -> Any:
     """A parameter as JSON: specs become ``{"spec": ..., "options": ...}``."""
     if isinstance(value, Spec):

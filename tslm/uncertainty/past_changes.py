@@ -6,12 +6,19 @@ to; the narrower one counts. The spread of n changes is known no better than tha
 Student's t with n degrees of freedom.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from einops import rearrange
 from jaxtyping import Float, Int
 from scipy.special import stdtrit
 from torch import Tensor
+from torch.nn.functional import pad
+
+from tslm.core.types import Batch, Forecaster
+
+_STILL = 1e-6  # smaller changes are rounding, in units of the spread of the series
 
 
 def quantiles_of_changes(
@@ -56,6 +63,32 @@ def spread_of_changes(
         scale, count = torch.where(better, seasons, scale), torch.where(better, changes, count)
     found = (rearrange(part, "(B C) H -> B H C", B=len(past)) for part in (scale, count))
     return next(found).to(past), next(found)
+
+
+def stretch_of(
+    forecaster: Forecaster, windows: Iterable[Batch], season_length: int
+) -> Float[Tensor, " H"]:
+    """Return the factor by which errors of a forecaster exceed past changes, at each step.
+
+    It is at least 1 and never falls from one step to the next. Windows without any change do not
+    count.
+
+    Args:
+        forecaster: trained.
+        windows: windows with any number of steps that follow them; may be empty.
+        season_length: steps of a season.
+    """
+    ratios = [torch.ones(0, 1)]
+    for batch in windows:
+        h = batch.future.shape[1]
+        point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
+        scale, _ = spread_of_changes(batch.past, season_length, h)
+        ratio = torch.where(scale > _STILL, (batch.future - point) / scale, torch.nan)
+        ratios.append(rearrange(ratio, "B H C -> (B C) H"))
+    h = max(part.shape[1] for part in ratios)
+    found = torch.cat([pad(part, (0, h - part.shape[1]), value=torch.nan) for part in ratios])
+    size = (found.double().square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
+    return size.clamp(min=1).cummax(0).values.float()
 
 
 def _root_mean_square(
