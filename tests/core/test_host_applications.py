@@ -17,6 +17,7 @@ import pytest
 import torch
 from hydra import compose as app_compose
 from hydra import initialize_config_dir
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
@@ -24,8 +25,9 @@ from hydra.version import VersionBase
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster, TSLMWindowRegressor
 from tslm.core import paths as folders
 from tslm.core.config import compose as composing
-from tslm.core.config import hydra_loader
+from tslm.core.config import hydra_loader, model_defaults
 from tslm.core.seeds import seeded
+from tslm.interfaces.cli import main as cli
 from tslm.models.backbones import loading
 
 pytestmark = pytest.mark.filterwarnings(
@@ -44,9 +46,13 @@ def frame(n: int = 60) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": np.repeat(["a", "b"], n), "ds": ds, "y": y})
 
 
+def refuse(*_: object, **__: object) -> None:
+    raise AssertionError("settings are composed, or packages looked through")
+
+
 def clear() -> None:
     hydra_loader.composed.cache_clear()
-    hydra_loader._loaded.cache_clear()
+    model_defaults._merged.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -146,19 +152,39 @@ class TestHydraApplications:
         clear()
 
 
+class TestWithoutHydra:
+    def test_fit_composes_nothing_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clear()
+        monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", refuse)
+        for model in (small("autotimes")(), BaselineForecaster("profile_ar", h=3)):
+            model.fit(frame())
+            model.predict(level=[50])
+
+    def test_a_command_composes_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        clear()
+        frame().to_csv(tmp_path / "sales.csv", index=False)
+        plain, calls = ConfigLoaderImpl.load_configuration, []
+
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            calls.append(args)
+            return plain(*args, **kwargs)
+
+        monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", counted)
+        words = ["model=profile_ar", "h=3", f"data={tmp_path}/sales.csv", f"out={tmp_path}/m", "-q"]
+        with pytest.raises(SystemExit, match="0"):
+            cli.main(["fit", *words])
+        assert len(calls) == 1
+
+
 class TestPredict:
-    def test_it_composes_no_settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_it_merges_no_settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         model = small("autotimes")().fit(frame())
         rule = BaselineForecaster("profile_ar", h=3).fit(frame())
         said = TSLMForecaster(
             **TINY, adapter=Spec("time_llm", patch_len=3, n_prototypes=4), prompt="{unique_id}"
         ).fit(frame())
-
-        def refuse(*_: object) -> None:
-            raise AssertionError("settings are composed, or packages looked through")
-
-        monkeypatch.setattr(hydra_loader, "_loaded", refuse)
-        monkeypatch.setattr(composing, "composed", refuse)
+        monkeypatch.setattr(hydra_loader, "_load", refuse)
+        monkeypatch.setattr(model_defaults, "_merged", refuse)
         monkeypatch.setattr(folders, "entry_points", refuse)
         for fitted in (model, rule, said):
             fitted.predict(frame(), level=[50])

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from tslm.core.errors import ConfigError
 from tslm.core.paths import conf_folder, find, folders
 
+CHOICES = "choices"  # a key beside the settings: the name of each part that was chosen
 GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "model", "trainer")
 OTHER_NAMES = {  # other libraries' names of our settings
     "dataset": "benchmark",

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from tslm.core.config.choices import (
+    CHOICES,
     GROUPS,
     choice,
     distribution_named,
@@ -13,7 +14,8 @@ from tslm.core.config.choices import (
     unknown_key,
 )
 from tslm.core.config.hydra_grammar import parsed_value
-from tslm.core.config.hydra_loader import CHOICES, composed, default_choices
+from tslm.core.config.hydra_loader import composed
+from tslm.core.config.model_defaults import default_choices
 from tslm.core.config.words import LISTS, MARKED, TEXTS, Word, pieces, split
 from tslm.core.errors import ConfigError
 from tslm.core.paths import further_folders
@@ -41,11 +43,11 @@ def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
         ConfigError: for a key or a choice that does not exist, with the nearest that does; for a
             value that cannot be read, and for a setting that has no effect beside the others.
     """
-    typed, further = split(words), further_folders()
-    given, defaults = with_distribution(typed), default_choices(primary, further)
+    typed = split(words)
+    given, defaults = with_distribution(typed), default_choices(primary)
     named = {word.key: _name(word, defaults[word.key]) for word in given if word.key in defaults}
     chosen = tuple(f"{group}={name}" for group, name in named.items() if name is not None)
-    cfg = composed(primary, chosen, further).copy()
+    cfg = composed(primary, chosen, further_folders()).copy()
     for word in given:
         if word.key not in defaults:
             _set(cfg, word)

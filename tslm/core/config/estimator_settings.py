@@ -16,7 +16,7 @@ from tslm.core.config.choices import (
     two_distributions,
     unknown_key,
 )
-from tslm.core.config.compose import compose
+from tslm.core.config.model_defaults import model_defaults
 from tslm.core.config.schema import RunConfig
 from tslm.core.config.validation import checked
 from tslm.core.errors import ConfigError
@@ -42,7 +42,7 @@ def configure(parts: Mapping[str, Any], values: Mapping[str, Any]) -> DictConfig
             )
     specs = {group: Spec.of(part) for group, part in parts.items() if part is not None}
     specs, own = _own_decoder(specs)
-    cfg = compose("config", [f"{group}={choice(group, s.name)}" for group, s in specs.items()])
+    cfg = model_defaults({group: choice(group, spec.name) for group, spec in specs.items()})
     for group, spec in specs.items():
         _set_options(cfg, group, spec.options)
     _set_options(cfg, "decoder", own)

@@ -18,11 +18,10 @@ from omegaconf.errors import OmegaConfBaseException
 from packaging.version import Version
 from yaml import YAMLError
 
-from tslm.core.config.choices import GROUPS
+from tslm.core.config.choices import CHOICES, GROUPS
 from tslm.core.errors import ConfigError
 from tslm.core.paths import conf_folder
 
-CHOICES = "choices"  # a key beside the settings: the name of each part that was chosen
 _COMPOSING = Lock()  # Hydra's version and OmegaConf's caches belong to the process
 
 
@@ -37,7 +36,7 @@ def composed(primary: str, chosen: tuple[str, ...], further: tuple[Path, ...]) -
         chosen: ``GROUP=NAME``, once a group.
         further: folders of yaml files besides ours.
     """
-    cfg = _loaded(primary, chosen, further)
+    cfg = _load(primary, chosen, further)
     names = cfg.hydra.runtime.choices
     cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     with open_dict(cfg):
@@ -45,12 +44,6 @@ def composed(primary: str, chosen: tuple[str, ...], further: tuple[Path, ...]) -
         cfg[CHOICES] = {group: name for group, name in named.items() if name}
     OmegaConf.set_struct(cfg, True)
     return cfg
-
-
-def default_choices(primary: str, further: tuple[Path, ...]) -> dict[str, str | None]:
-    """Return the config groups of a primary file, each with its default."""
-    choices = _loaded(primary, (), further).hydra.runtime.choices
-    return {str(group): name for group, name in choices.items() if "hydra/" not in str(group)}
 
 
 class _Loader(ConfigLoaderImpl):
@@ -63,8 +56,7 @@ class _Loader(ConfigLoaderImpl):
         return self._embed_result_config(found, default.package)
 
 
-@lru_cache(maxsize=64)
-def _loaded(primary: str, chosen: tuple[str, ...], further: tuple[Path, ...]) -> DictConfig:
+def _load(primary: str, chosen: tuple[str, ...], further: tuple[Path, ...]) -> DictConfig:
     """Compose our files with Hydra; its process-wide state stays as it is."""
     path = ConfigSearchPathImpl()
     path.append("hydra", "pkg://hydra.conf")

@@ -164,14 +164,17 @@ def _work(verb: str, words: list[str]) -> None:
     many, quiet = {"-m", "--multirun"} & set(words), set(QUIET) & set(words)
     settings = [word for word in words if word not in ("-m", "--multirun", *QUIET)]
     say = _silent if quiet else print
-    if quiet and not any(word.startswith("verbose=") for word in settings):
-        settings += ["verbose=0"] if "verbose" in compose(f"verb/{verb}") else []
+    jobs = sweep(settings) if many else [settings]
+    calm = quiet and not any(word.startswith("verbose=") for word in settings)
+    found = []
+    for job in jobs:  # all are checked before the first one runs
+        cfg = compose(f"verb/{verb}", job)
+        if calm and "verbose" in cfg:
+            cfg.verbose = 0
+        found.append(complete(cfg))
     if not many:
-        cfg = complete(compose(f"verb/{verb}", settings))
-        _work_of(verb)(cfg, say if quiet else _teller(cfg.get("out")))
+        _work_of(verb)(found[0], say if quiet else _teller(found[0].get("out")))
         return
-    jobs = sweep(settings)
-    found = [complete(compose(f"verb/{verb}", job)) for job in jobs]  # all, before the first runs
     for number, (job, cfg) in enumerate(zip(jobs, found, strict=True)):
         say(f"[{number}] {' '.join(job)}")
         if cfg.get("out") is not None:
@@ -253,8 +256,8 @@ def _is_source(words: list[str]) -> bool:
 def _config(words: list[str]) -> None:
     from omegaconf import OmegaConf
 
+    from tslm.core.config.choices import CHOICES
     from tslm.core.config.compose import compose
-    from tslm.core.config.hydra_loader import CHOICES
     from tslm.core.config.validation import complete
     from tslm.core.errors import ConfigError
 
