@@ -21,7 +21,7 @@ from tslm.models.layers.lpc.spaces import (
     stabilised,
 )
 
-PARITY = Path(__file__).parents[2] / "parity"
+PARITY = Path(__file__).parents[3] / "parity"
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 ks = st.lists(st.floats(-0.9, 0.9), min_size=1, max_size=8)
 
