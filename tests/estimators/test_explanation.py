@@ -59,7 +59,7 @@ def test_prototypes_are_named_and_found_in_patches(adapter: str, count: str, pat
     assert first.words.iloc[0] == ", ".join(named)
     assert isinstance(found.plot(), Figure)
     assert isinstance(found.plot("b", rows=2), Figure)
-    with pytest.raises(DataError, match="There is no series 'z'"):
+    with pytest.raises(DataError, match="has no series 'z'"):
         found.plot("z")
 
 

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import tslm.plots.forecasts
+import tslm.plots.panels
 from tslm import ConfigError, DataError
 from tslm.estimators.explanation import Explanation
-from tslm.plots.forecasts import MOST, SHOWN, models, plot_forecasts
+from tslm.plots.forecasts import HISTORY_HORIZONS, MAX_SERIES, plot_forecasts
+from tslm.plots.panels import forecast_columns
 
 plotly = pytest.mark.skipif(find_spec("plotly") is None, reason="plotly is not installed")
 
@@ -26,7 +27,7 @@ def frame(ids: int = 2, n: int = 30, first: int = 0, column: str = "y") -> pd.Da
 
 
 def test_a_panel_for_each_series_eight_at_most() -> None:
-    for ids, panels in ((1, 1), (3, 3), (20, MOST)):
+    for ids, panels in ((1, 1), (3, 3), (20, MAX_SERIES)):
         figure = plot_forecasts(frame(ids), frame(ids, 4, 30, "Model"))
         assert len(figure.axes) == panels
         assert figure.axes[0].get_title(loc="left") == "0"
@@ -35,7 +36,7 @@ def test_a_panel_for_each_series_eight_at_most() -> None:
 def test_history_before_the_forecast_is_cut_to_what_can_be_seen() -> None:
     figure = plot_forecasts(frame(1, 100), frame(1, 4, 100, "Model"))
     history, ahead = figure.axes[0].get_lines()
-    assert len(history.get_xdata()) == SHOWN * 4 + 4
+    assert len(history.get_xdata()) == HISTORY_HORIZONS * 4 + 4
     assert history.get_xdata()[-1] == 99
     assert ahead.get_xdata().tolist() == [100, 101, 102, 103]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
@@ -52,7 +53,7 @@ def test_the_users_column_names_are_known_and_cutoffs_are_no_model() -> None:
     past = frame(1).rename(columns={"unique_id": "shop", "ds": "day", "y": "sold"})
     ahead = frame(1, 4, 30, "Model").rename(columns={"unique_id": "shop", "ds": "day"})
     ahead = ahead.assign(sold=1.0, cutoff=29)
-    assert models(ahead, ("shop", "day", "sold")) == ["Model"]
+    assert forecast_columns(ahead, ("shop", "day", "sold")) == ["Model"]
     figure = plot_forecasts(past, ahead, id_col="shop", time_col="day", target_col="sold")
     assert [line.get_label() for line in figure.axes[0].get_lines()] == ["sold", "Model"]
 
@@ -81,7 +82,7 @@ def test_intervals_are_bands_and_samples_thin_lines_of_their_forecast() -> None:
         ahead[f"Model-{column}"] = ahead.Model + shift
     for i in range(3):
         ahead[f"Model-sample-{i}"] = ahead.Model + i
-    assert models(ahead, ("unique_id", "ds", "y")) == ["Model"]
+    assert forecast_columns(ahead, ("unique_id", "ds", "y")) == ["Model"]
     axes = plot_forecasts(None, ahead).axes[0]
     assert len(axes.get_lines()) == 1 + 3
     assert len({line.get_color() for line in axes.get_lines()}) == 1
@@ -137,6 +138,6 @@ def test_plotly_draws_how_much_of_each_prototype_is_in_each_patch() -> None:
 def test_an_engine_that_is_unknown_or_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match="Choose one of matplotlib, plotly"):
         plot_forecasts(frame(), None, engine="bokeh")
-    monkeypatch.setattr(tslm.plots.forecasts, "find_spec", lambda name: None)
+    monkeypatch.setattr(tslm.plots.panels, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'tslm\[plot\]'"):
         plot_forecasts(frame(), None, engine="plotly")

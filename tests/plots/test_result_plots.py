@@ -8,7 +8,7 @@ import pytest
 
 from tslm import DataError
 from tslm.data.frame import Columns
-from tslm.plots.results import MOST, plot_ablation, plot_backtest, plot_errors
+from tslm.plots.results import MAX_SERIES, plot_ablation, plot_backtest, plot_errors
 
 plotly = pytest.mark.skipif(find_spec("plotly") is None, reason="plotly is not installed")
 
@@ -50,7 +50,7 @@ def test_every_origin_has_its_line_and_its_forecasts() -> None:
     assert len(lines) == 1 + 2 * 2 + 2  # history, two models at two origins, two origins
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert labels == ["y", "A", "B"]
-    assert len(plot_backtest(history(9), backtest(9)).axes) == MOST
+    assert len(plot_backtest(history(9), backtest(9)).axes) == MAX_SERIES
 
 
 def test_errors_are_drawn_by_step_and_series_count_alike() -> None:
@@ -85,7 +85,7 @@ def test_a_forest_has_a_row_an_arm_and_leaves_the_model_itself_out() -> None:
 def test_nothing_to_draw_is_an_error() -> None:
     with pytest.raises(DataError, match="nothing to draw"):
         plot_backtest(history(), backtest().iloc[:0])
-    with pytest.raises(DataError, match="no row with a truth"):
+    with pytest.raises(DataError, match="no row with an observed value"):
         plot_errors(backtest().assign(y=np.nan))
 
 

@@ -347,12 +347,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             DataError: if there is nothing to draw.
             ConfigError: if the engine is unknown or not installed.
         """
-        from tslm.plots.forecasts import drawn
+        from tslm.plots.forecasts import draw_forecasts
 
         columns = self._columns() if df is None else find_columns(df, self._columns())
         if calendar := vars(self).get("calendar_"):
             columns = replace(columns, writing=columns.writing.with_context(None, calendar))
-        return drawn(df, forecasts, columns, engine)
+        return draw_forecasts(df, forecasts, columns, engine)
 
     def _html_repr(self) -> str:  # the hook scikit-learn has
         """What a notebook shows: settings, and weights frozen and trained."""

@@ -1,4 +1,4 @@
-"""Pictures of codes: what they sound like, where they stand in a series, what follows what."""
+"""Plots of LiPCoT's codes: their spectra, their places in a series, and their transitions."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,26 +6,32 @@ from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-FLOOR = -60.0  # dB below the loudest, where a spectrum is cut off
+FLOOR = -60.0  # dB relative to the peak, below which spectra are cut off; chosen by hand
 
 
 def plot_spectra(
-    frequencies: Float[ndarray, " F"], density: Float[ndarray, "K F"], names: Int[ndarray, " K"]
+    frequencies: Float[ndarray, " frequencies"],
+    density: Float[ndarray, "codes frequencies"],
+    names: Int[ndarray, " codes"],
 ) -> Figure:
-    """Draw the spectrum of each code as a row, those with low frequencies on top.
+    """Draw the spectrum of each code as a row, low frequencies on top.
 
     Args:
-        frequencies: at which the densities are.
-        density: power of each code, above 0.
-        names: of the codes.
+        frequencies: frequencies of the densities.
+        density: power spectral density of each code, above 0.
+        names: numbers of the codes.
     """
     level = 10 * np.log10(density / density.max(1, keepdims=True))
     centre = (density * frequencies).sum(1) / density.sum(1)
     order = np.argsort(centre)
     figure, axes = plt.subplots(figsize=(8, 1.2 + 0.09 * len(order)), layout="constrained")
-    reach = (float(frequencies[0]), float(frequencies[-1]), len(order) - 0.5, -0.5)
+    extent = (float(frequencies[0]), float(frequencies[-1]), len(order) - 0.5, -0.5)
     image = axes.imshow(
-        level[order].clip(FLOOR), aspect="auto", cmap="magma", extent=reach, interpolation="nearest"
+        level[order].clip(FLOOR),
+        aspect="auto",
+        cmap="magma",
+        extent=extent,
+        interpolation="nearest",
     )
     shown = np.arange(0, len(order), max(len(order) // 16, 1))
     axes.set_yticks(shown, names[order][shown])
@@ -38,16 +44,16 @@ def plot_spectra(
 
 def plot_codes(
     series: Float[ndarray, " L"],
-    starts: Int[ndarray, " N"],
-    codes: Int[ndarray, "N 3"],
+    starts: Int[ndarray, " frames"],
+    codes: Int[ndarray, "frames 3"],
     length: int,
 ) -> Figure:
-    """Draw a series, and under it the code, the gain and the level of each frame.
+    """Draw a series, and below it the code, the gain and the level of each frame.
 
     Args:
-        series: numbers, oldest first.
+        series: values, oldest first.
         starts: first step of each frame.
-        codes: ``(shape, gain, level)`` of each.
+        codes: ``(shape, gain, level)`` of each frame.
         length: steps of a frame.
     """
     figure, (above, below) = plt.subplots(
@@ -75,7 +81,7 @@ def plot_codes(
     return figure
 
 
-def plot_transitions(shapes: Int[ndarray, " N"]) -> Figure:
+def plot_transitions(shapes: Int[ndarray, " frames"]) -> Figure:
     """Draw how often each code follows each other one, the most used codes first.
 
     Args:
@@ -87,14 +93,14 @@ def plot_transitions(shapes: Int[ndarray, " N"]) -> Figure:
     rank[order] = np.arange(len(order))
     table = np.zeros((len(used), len(used)))
     np.add.at(table, (rank[place[:-1]], rank[place[1:]]), 1)
-    share = table / np.maximum(table.sum(1, keepdims=True), 1)
+    fraction = table / np.maximum(table.sum(1, keepdims=True), 1)
     figure, axes = plt.subplots(figsize=(5.5, 4.6), layout="constrained")
-    image = axes.imshow(share, cmap="Blues", vmin=0, interpolation="nearest")
+    image = axes.imshow(fraction, cmap="Blues", vmin=0, interpolation="nearest")
     shown = np.arange(0, len(used), max(len(used) // 16, 1))
     axes.set_xticks(shown, used[order][shown])
     axes.set_yticks(shown, used[order][shown])
     axes.set_xlabel("next code")
     axes.set_ylabel("code")
-    figure.colorbar(image, ax=axes, label="share", shrink=0.8)
+    figure.colorbar(image, ax=axes, label="fraction", shrink=0.8)
     plt.close(figure)
     return figure

@@ -1,7 +1,6 @@
-"""Frames in, figures out: of matplotlib, or of plotly where it is installed."""
+"""Plots of forecasts and of training, by matplotlib or plotly."""
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -11,30 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
-from tslm.core.errors import ConfigError, DataError
+from tslm.core.errors import DataError
 from tslm.data.columns import Columns, check_covariates
 from tslm.data.roles import columns_of, complete_columns
 from tslm.data.time_column import Writing
+from tslm.plots.panels import (
+    forecast_columns,
+    grid_shape,
+    last_rows,
+    series_panels,
+    uses_plotly,
+)
 from tslm.uncertainty.requested_columns import ForecastColumns
-from tslm.uncertainty.requested_columns import forecasts as shown
 
-ENGINES = ("matplotlib", "plotly")
-MOST = 8  # series in one figure
-PATHS = 50  # samples drawn of a forecast
-SHOWN = 5  # horizons of history before the forecast
-
-
-def by_plotly(engine: str) -> bool:
-    """Whether plotly draws.
-
-    Raises:
-        ConfigError: if it is not installed, or the engine is unknown.
-    """
-    if engine not in ENGINES:
-        raise ConfigError(f"engine={engine!r} is unknown. Choose one of {', '.join(ENGINES)}.")
-    if engine == "plotly" and find_spec("plotly") is None:
-        raise ConfigError("engine='plotly' needs plotly: pip install 'tslm[plot]'.")
-    return engine == "plotly"
+# chosen by hand
+MAX_SERIES = 8  # series in one figure
+MAX_SAMPLES = 50  # sample paths drawn per forecast
+HISTORY_HORIZONS = 5  # horizons of history that are drawn before the forecast
 
 
 def plot_forecasts(
@@ -49,22 +41,22 @@ def plot_forecasts(
     tz: str | None = None,
     engine: str = "matplotlib",
 ) -> Any:
-    """Draw the end of each series and its forecasts, one panel a series, eight at most.
+    """Draw the end of each series and its forecasts, one panel per series, eight at most.
 
-    Intervals and quantiles are bands in the colour of their forecast, samples thin lines (by
-    matplotlib alone).
+    Intervals and quantiles are bands in the colour of their forecast. Samples are thin lines; only
+    matplotlib draws them.
 
     Args:
-        df: what happened; may reach into the time of the forecasts. Rows stand in any order.
-        forecasts: what ``predict`` or ``cross_validation`` gave.
-        id_col: column of series ids, or several; without it there is one series.
+        df: observed values, possibly also at the times of the forecasts; rows in any order.
+        forecasts: output of ``predict`` or ``cross_validation``.
+        id_col: column of series ids, or several; None if there is one series.
         time_col: column of times.
         target_col: column of values.
-        time_format: the way times of ``df`` are written, see ``TSLMForecaster``; those of forecasts
-            are timestamps, or text as ``tslm`` writes it.
-        dayfirst: whether the day comes before the month; None finds out.
+        time_format: format of times in ``df``, see ``TSLMForecaster``; those of forecasts are
+            timestamps, or text as ``tslm`` writes it.
+        dayfirst: True if the day comes before the month in text; None infers it.
         tz: time zone in which times are read; None keeps that of the frame.
-        engine: "matplotlib", or "plotly" for a figure to zoom into.
+        engine: "matplotlib", or "plotly" for an interactive figure.
 
     Returns:
         A ``Figure`` of that library.
@@ -74,14 +66,14 @@ def plot_forecasts(
         ConfigError: if the engine is unknown or not installed.
     """
     writing = Writing(time_format, dayfirst, tz)
-    return drawn(df, forecasts, columns_of(id_col, time_col, target_col, writing), engine)
+    return draw_forecasts(df, forecasts, columns_of(id_col, time_col, target_col, writing), engine)
 
 
-def drawn(
+def draw_forecasts(
     df: pd.DataFrame | None, forecasts: pd.DataFrame | None, names: Columns, engine: str
 ) -> Any:
     """Draw as ``plot_forecasts`` does, with the columns of an estimator."""
-    interactive = by_plotly(engine)
+    interactive = uses_plotly(engine)
     df = _drawable(df, names, [names.target])
     forecasts = _drawable(
         forecasts, names.for_forecasts(None if df is None or df.empty else df[names.time])
@@ -89,20 +81,20 @@ def drawn(
     frames = [frame for frame in (df, forecasts) if frame is not None]
     if not frames or frames[-1].empty:
         raise DataError("There is nothing to draw. Pass df, forecasts or both, with rows.")
-    ids = pd.unique(frames[-1][names.id])[:MOST]
+    ids = list(pd.unique(frames[-1][names.id])[:MAX_SERIES])
     ahead = None if forecasts is None else forecasts[forecasts[names.id].isin(ids)]
     past = None if df is None else _recent(df, ahead, ids, names)
     own = (names.id, *names.parts, names.time, names.target)
-    shown = [] if ahead is None else models(ahead, own)
+    shown = [] if ahead is None else forecast_columns(ahead, own)
     if interactive:
         from tslm.plots import plotly
 
-        return plotly.forecasts(past, ahead, shown, names)
-    return _panels(past, ahead, ids, shown, names)
+        return plotly.forecasts(past, ahead, ids, shown, names)
+    return _figure(past, ahead, ids, shown, names)
 
 
 def plot_history(history: pd.DataFrame) -> Figure:
-    """Draw the loss by step, the measure of validation beside it, the learning rate below.
+    """Draw the loss by step, with the validation loss, and the learning rate below.
 
     Args:
         history: ``history_`` of a forecaster.
@@ -111,14 +103,14 @@ def plot_history(history: pd.DataFrame) -> Figure:
         DataError: if it has no row.
     """
     if history.empty:
-        raise DataError("Nothing was trained, so there is no loss to draw.")
+        raise DataError("history_ has no rows: nothing was trained, so there is no loss to draw.")
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(6.5, 4), sharex=True, height_ratios=[3, 1], layout="constrained"
     )
     above.plot(history.step, history.loss, color="0.35", lw=1, label="training loss")
     for name in history.columns.intersection(["val_mse", "val_loss"]):
-        looks = history.dropna(subset=[name])
-        above.plot(looks.step, looks[name], color="C1", marker="o", ms=4, label=name)
+        validated = history.dropna(subset=[name])
+        above.plot(validated.step, validated[name], color="C1", marker="o", ms=4, label=name)
     above.set_ylabel("loss")
     above.legend(frameon=False)
     below.plot(history.step, history.learning_rate, color="0.35", lw=1)
@@ -130,7 +122,7 @@ def plot_history(history: pd.DataFrame) -> Figure:
 def _drawable(
     frame: pd.DataFrame | None, names: Columns, further: Sequence[str] = ()
 ) -> pd.DataFrame | None:
-    """A frame with ids in one column and times as times, series by series in their order.
+    """Prepare a frame: ids in one column, parsed times, rows sorted by series and time.
 
     Raises:
         DataError: if it lacks a column.
@@ -145,62 +137,56 @@ def _drawable(
 
 
 def _recent(df: pd.DataFrame, ahead: pd.DataFrame | None, ids: Any, names: Columns) -> pd.DataFrame:
-    """What happened, back to a few horizons before the forecasts."""
+    """Select the observed rows from a few horizons before the forecasts on."""
     past = df[df[names.id].isin(ids)]
     if ahead is None:
         return past
-    steps = past[names.id].map(ahead.groupby(names.id).size())
-    return past[past.groupby(names.id).cumcount(ascending=False) < (SHOWN + 1) * steps]
+    return last_rows(past, (HISTORY_HORIZONS + 1) * ahead.groupby(names.id).size(), names)
 
 
-def _panels(
+def _figure(
     past: pd.DataFrame | None,
     ahead: pd.DataFrame | None,
     ids: Any,
     shown: list[str],
     names: Columns,
 ) -> Figure:
-    columns = min(len(ids), 2)
-    rows = -(-len(ids) // columns)
+    """Draw one panel per series by matplotlib."""
+    rows, columns = grid_shape(len(ids))
     figure, grid = plt.subplots(
         rows, columns, figsize=(6.5 * columns, 2.8 * rows), squeeze=False, layout="constrained"
     )
     for axes in grid.flat[len(ids) :]:
         axes.remove()
-    for axes, name in zip(grid.flat, ids, strict=False):
-        if past is not None:
-            own = past[past[names.id] == name]
-            axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
-        if ahead is not None:
+    for axes, panel in zip(grid.flat, series_panels(past, ahead, ids, names), strict=False):
+        if panel.past is not None:
+            time, values = panel.past[names.time], panel.past[names.target]
+            axes.plot(time, values, color="0.35", lw=1, label=names.target)
+        if panel.ahead is not None:
             for column in shown:
-                _draw(axes, ahead[ahead[names.id] == name], names.time, column)
-        axes.set_title(str(name), loc="left", fontsize="medium")
+                _draw(axes, panel.ahead, names.time, column)
+        axes.set_title(str(panel.name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
         concise(axes)
     handles, labels = grid.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=len(labels), frameon=False)
-    plt.close(figure)  # shown by whoever asked for it, once
+    plt.close(figure)  # the caller shows it; an open figure would be shown twice in a notebook
     return figure
 
 
 def concise(axes: Axes) -> None:
-    """Write years and months once, not at every tick."""
+    """Format dates without repeating the year and month at each tick."""
     locator = axes.xaxis.get_major_locator()
     if isinstance(locator, AutoDateLocator):
         formatter = ConciseDateFormatter(locator)  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_formatter(formatter)
 
 
-def models(frame: pd.DataFrame, others: tuple[str, ...]) -> list[str]:
-    """The forecast columns of a frame, without intervals, quantiles and samples."""
-    return shown(column for column in frame.columns if column not in (*others, "cutoff"))
-
-
 def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
-    """One forecast: its line, and what may come as bands and thin lines of its colour."""
+    """Draw one forecast as a line, its intervals as bands and its samples as thin lines."""
     (line,) = axes.plot(ahead[time], ahead[name], lw=1.3, label=name)
     beside = ForecastColumns.of(name, ahead.columns)
-    for path in beside.samples[:PATHS]:
+    for path in beside.samples[:MAX_SAMPLES]:
         axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=line.get_color(), zorder=1)
     for lower, upper in beside.bands:
         ends = ahead[lower], ahead[upper]
@@ -210,23 +196,23 @@ def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
 def plot_readings(
     reading: pd.DataFrame, series: object = None, rows: int = 12, engine: str = "matplotlib"
 ) -> Any:
-    """Draw which prototypes each patch of a series is made of, the most used ones on top.
+    """Draw the weight of each prototype in each patch of a series, the most used ones on top.
 
     Args:
-        reading: of an ``Explanation``.
-        series: its id; None is the first.
-        rows: how many prototypes are shown.
-        engine: "matplotlib" or "plotly".
+        reading: table of an ``Explanation``.
+        series: id of the series; None is the first.
+        rows: number of prototypes that are shown.
+        engine: "matplotlib", or "plotly" for an interactive figure.
 
     Raises:
         DataError: if there is no such series.
         ConfigError: if the engine is unknown or not installed.
     """
-    interactive = by_plotly(engine)
+    interactive = uses_plotly(engine)
     chosen = reading.unique_id.iloc[0] if series is None else series
     own = reading[reading.unique_id == chosen]
     if own.empty:
-        raise DataError(f"There is no series {chosen!r} in the explanation.")
+        raise DataError(f"The explanation has no series {chosen!r}. Pass one of its unique_id.")
     used = own.groupby("prototype").weight.sum().nlargest(rows).index
     table = own[own.prototype.isin(used)].pivot_table(
         index="prototype", columns="patch", values="weight"

@@ -1,7 +1,8 @@
-"""The pictures of forecasts and results by plotly: to zoom into, and to point at."""
+"""Interactive plots of forecasts and results, by plotly."""
 
 from collections.abc import Sequence
 from itertools import cycle
+from typing import Any
 
 import pandas as pd
 import plotly.express as px
@@ -10,48 +11,53 @@ from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 
 from tslm.data.columns import Columns
+from tslm.plots.panels import grid_shape, series_panels
 from tslm.uncertainty.requested_columns import ForecastColumns
 
-LOOK = {"template": "plotly_white", "margin": {"l": 60, "r": 10, "t": 40, "b": 50}}
-ROW = 230  # pixels
-PAST = "#595959"
-COLOURS = px.colors.qualitative.D3
+LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 10, "t": 40, "b": 50}}
+ROW_HEIGHT = 230  # pixels
+PAST = "#595959"  # colour of observed values
+COLOURS = px.colors.qualitative.D3  # colours of forecasts
 
 
 def forecasts(
-    past: pd.DataFrame | None, ahead: pd.DataFrame | None, shown: list[str], names: Columns
+    past: pd.DataFrame | None,
+    ahead: pd.DataFrame | None,
+    ids: Sequence[Any],
+    shown: list[str],
+    names: Columns,
 ) -> Figure:
-    """Series and their forecasts, one panel a series, with intervals as bands.
+    """Draw series and their forecasts, one panel per series, with intervals as bands.
 
     Args:
-        past: what happened.
-        ahead: forecasts; samples are left out.
-        shown: forecast columns.
-        names: what the columns are called.
+        past: observed values.
+        ahead: forecasts; samples are not drawn.
+        ids: series, in the order of the panels.
+        shown: columns of forecasts.
+        names: names of the columns.
     """
-    frame = next(table for table in (ahead, past) if table is not None)
-    ids = list(pd.unique(frame[names.id]))
-    columns = min(len(ids), 2)
-    figure = _panels(ids, columns)
-    for place, name in enumerate(ids):
+    rows, columns = grid_shape(len(ids))
+    figure = _empty_figure(ids, rows, columns)
+    for place, panel in enumerate(series_panels(past, ahead, ids, names)):
         here = {"row": place // columns + 1, "col": place % columns + 1}
-        if past is not None:
-            own = past[past[names.id] == name]
+        if panel.past is not None:
+            time, values = panel.past[names.time], panel.past[names.target]
             line = {"color": PAST, "width": 1}
-            figure.add_trace(_line(own[names.time], own[names.target], line, place), **here)
-        if ahead is None:
+            figure.add_trace(_line(time, values, line, place), **here)
+        if panel.ahead is None:
             continue
-        own = ahead[ahead[names.id] == name]
         for column, colour in zip(shown, cycle(COLOURS), strict=False):
-            for lower, upper in ForecastColumns.of(column, ahead.columns).bands:
-                figure.add_trace(_band(own, names.time, lower, upper, colour, column), **here)
+            for lower, upper in ForecastColumns.of(column, panel.ahead.columns).bands:
+                band = _band(panel.ahead, names.time, lower, upper, colour, column)
+                figure.add_trace(band, **here)
             line = {"color": colour, "width": 1.6}
-            figure.add_trace(_line(own[names.time], own[column], line, place), **here)
+            time, values = panel.ahead[names.time], panel.ahead[column]
+            figure.add_trace(_line(time, values, line, place), **here)
     return figure
 
 
 def backtest(past: pd.DataFrame, table: pd.DataFrame, shown: list[str], names: Columns) -> Figure:
-    """The forecasts from every origin over what happened; origins are dashed lines."""
+    """Draw observed values and the forecasts from each origin; dashed lines mark the origins."""
     keys = [names.id, names.time]
     ahead = table.melt([*keys, "cutoff"], shown, "forecast", "value")
     known = past[[*keys, names.target]].melt(keys, [names.target], "forecast", "value")
@@ -69,24 +75,26 @@ def backtest(past: pd.DataFrame, table: pd.DataFrame, shown: list[str], names: C
         figure.add_vline(cutoff, line={"color": "gray", "dash": "dash", "width": 1})
     figure.for_each_annotation(lambda note: note.update(text=note.text.partition("=")[2]))
     figure.update_traces(line_width=1.4).update_yaxes(matches=None)
-    return figure.update_layout(**LOOK, height=ROW * (1 + table[names.id].nunique()))
+    return figure.update_layout(**LAYOUT, height=ROW_HEIGHT * (1 + table[names.id].nunique()))
 
 
 def errors(table: pd.DataFrame, ylabel: str) -> Figure:
-    """A line for each column, over the steps ahead in the index."""
+    """Draw one line per column over the steps ahead, which are the index."""
     figure = px.line(
         table.rename_axis("steps ahead"),
         labels={"value": ylabel, "variable": ""},
         color_discrete_sequence=COLOURS,
     )
-    return figure.update_yaxes(rangemode="tozero").update_layout(**LOOK)
+    return figure.update_yaxes(rangemode="tozero").update_layout(**LAYOUT)
 
 
 def forest(rows: pd.DataFrame, colours: dict[str, str], xlabel: str, title: str) -> Figure:
-    """A point and its interval for each arm."""
-    reach = rows.assign(above=rows.high - rows.change_percent, below=rows.change_percent - rows.low)
+    """Draw a point and its interval for each arm of an ablation."""
+    intervals = rows.assign(
+        above=rows.high - rows.change_percent, below=rows.change_percent - rows.low
+    )
     figure = px.scatter(
-        reach,
+        intervals,
         x="change_percent",
         y="arm",
         error_x="above",
@@ -99,11 +107,11 @@ def forest(rows: pd.DataFrame, colours: dict[str, str], xlabel: str, title: str)
     )
     figure.add_vrect(-1, 1, fillcolor="gray", opacity=0.15, line_width=0)
     figure.add_vline(0, line={"color": "gray", "width": 1})
-    return figure.update_layout(**LOOK, height=ROW + 25 * len(rows))
+    return figure.update_layout(**LAYOUT, height=ROW_HEIGHT + 25 * len(rows))
 
 
 def readings(table: pd.DataFrame, labels: list[str], title: str) -> Figure:
-    """Weights as colours: a row a prototype, a column a patch."""
+    """Draw weights as colours: one row per prototype, one column per patch."""
     figure = px.imshow(
         table.to_numpy(),
         y=labels,
@@ -113,12 +121,11 @@ def readings(table: pd.DataFrame, labels: list[str], title: str) -> Figure:
         labels={"x": "patch, oldest first", "color": "weight"},
         title=title,
     )
-    return figure.update_layout(**LOOK, height=ROW + 25 * len(table))
+    return figure.update_layout(**LAYOUT, height=ROW_HEIGHT + 25 * len(table))
 
 
-def _panels(ids: Sequence[object], columns: int) -> Figure:
-    """An empty panel for each series."""
-    rows = -(-len(ids) // columns)
+def _empty_figure(ids: Sequence[object], rows: int, columns: int) -> Figure:
+    """Make a figure with an empty panel for each series."""
     figure = make_subplots(
         rows,
         columns,
@@ -126,17 +133,17 @@ def _panels(ids: Sequence[object], columns: int) -> Figure:
         horizontal_spacing=0.06,
         vertical_spacing=0.25 / rows,
     )
-    return figure.update_layout(**LOOK, height=ROW * rows + 100)
+    return figure.update_layout(**LAYOUT, height=ROW_HEIGHT * rows + 100)
 
 
 def _line(x: pd.Series, y: pd.Series, line: dict[str, object], place: int) -> Scatter:
-    """Values over time; the legend names it once, in the first panel."""
-    look = {"name": y.name, "legendgroup": y.name, "showlegend": place == 0}
-    return Scatter(x=x, y=y, mode="lines", line=line, **look)
+    """Make a line of values over time; only the first panel adds it to the legend."""
+    legend = {"name": y.name, "legendgroup": y.name, "showlegend": place == 0}
+    return Scatter(x=x, y=y, mode="lines", line=line, **legend)
 
 
 def _band(own: pd.DataFrame, time: str, lower: str, upper: str, colour: str, group: str) -> Scatter:
-    """What lies between two columns, shown and hidden with its forecast."""
+    """Make the band between two columns, which is shown and hidden together with its forecast."""
     red, green, blue = hex_to_rgb(colour)
     return Scatter(
         x=pd.concat([own[time], own[time][::-1]]),

@@ -1,4 +1,4 @@
-"""Pictures of results: a backtest and its origins, errors by horizon, an ablation as a forest."""
+"""Plots of results: backtests, errors by step ahead, and forest plots of ablations."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ import pandas as pd
 
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns
-from tslm.plots.forecasts import by_plotly, concise, models
+from tslm.plots.forecasts import concise
+from tslm.plots.panels import forecast_columns, last_rows, series_panels, uses_plotly
 
-MOST = 6  # series in one figure
-COLOURS = {  # by verdict; the last is the model itself
+MAX_SERIES = 6  # series in one figure; chosen by hand
+COLOURS = {  # by verdict; the last is that of the model itself
     "helps": "#1a7f37",
     "hurts": "#b42318",
     "no clear difference": "#57606a",
@@ -25,13 +26,13 @@ def plot_backtest(
     columns: Columns | None = None,
     engine: str = "matplotlib",
 ) -> Any:
-    """Draw the forecasts from every origin over what happened, six series at most.
+    """Draw observed values and the forecasts from each origin, for six series at most.
 
     Args:
-        df: the long frame the backtest was made from.
-        backtest: what ``cross_validation`` gave.
-        columns: what the columns are called.
-        engine: "matplotlib", or "plotly" for a figure to zoom into.
+        df: long frame that was backtested.
+        backtest: output of ``cross_validation``.
+        columns: names of the columns; None is the default ones.
+        engine: "matplotlib", or "plotly" for an interactive figure.
 
     Raises:
         DataError: if the backtest has no rows.
@@ -45,13 +46,13 @@ def plot_backtest(
         >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
         >>> plot_backtest(sales, backtest).savefig("backtest.png")
     """
-    names, interactive = columns or Columns(), by_plotly(engine)
+    names, interactive = columns or Columns(), uses_plotly(engine)
     if backtest.empty:
         raise DataError("The backtest has no rows, so there is nothing to draw.")
-    ids = pd.unique(backtest[names.id])[:MOST]
+    ids = list(pd.unique(backtest[names.id])[:MAX_SERIES])
     backtest = backtest[backtest[names.id].isin(ids)]
     past = _recent(df, backtest, names)
-    shown = models(backtest, (names.id, names.time, names.target))
+    shown = forecast_columns(backtest, (names.id, names.time, names.target))
     if interactive:
         from tslm.plots import plotly
 
@@ -59,9 +60,10 @@ def plot_backtest(
     figure, grid = plt.subplots(
         len(ids), figsize=(10, 2.4 * len(ids) + 0.4), squeeze=False, layout="constrained"
     )
-    for axes, name in zip(grid[:, 0], ids, strict=True):
-        rows = backtest[backtest[names.id] == name]
-        own = past[past[names.id] == name]
+    panels = series_panels(past, backtest, ids, names)
+    for axes, (name, own, rows) in zip(grid[:, 0], panels, strict=True):
+        assert own is not None
+        assert rows is not None
         axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
         for number, column in enumerate(shown):
             for first, (_, fold) in enumerate(rows.groupby("cutoff")):
@@ -79,10 +81,9 @@ def plot_backtest(
 
 
 def _recent(df: pd.DataFrame, backtest: pd.DataFrame, names: Columns) -> pd.DataFrame:
-    """What happened, in the order of time, from twice the time of the backtest before it on."""
+    """Select the observed rows of the backtest, and twice as many before it, sorted by time."""
     past = df[df[names.id].isin(backtest[names.id])].sort_values([names.id, names.time])
-    steps = past[names.id].map(3 * backtest.groupby(names.id)[names.time].nunique())
-    return past[past.groupby(names.id).cumcount(ascending=False) < steps]
+    return last_rows(past, 3 * backtest.groupby(names.id)[names.time].nunique(), names)
 
 
 def plot_errors(
@@ -90,16 +91,16 @@ def plot_errors(
 ) -> Any:
     """Draw the mean absolute error of every forecast at each step of the horizon.
 
-    Each series counts alike: its errors are divided by the mean absolute error of all forecasts of
-    it.
+    The errors of each series are divided by the mean absolute error of all its forecasts, so that
+    all series have the same weight.
 
     Args:
-        backtest: what ``cross_validation`` gave.
-        columns: what the columns are called.
-        engine: "matplotlib", or "plotly" for a figure to zoom into.
+        backtest: output of ``cross_validation``.
+        columns: names of the columns; None is the default ones.
+        engine: "matplotlib", or "plotly" for an interactive figure.
 
     Raises:
-        DataError: if the backtest has no rows with a truth.
+        DataError: if the backtest has no row with an observed value.
         ConfigError: if the engine is unknown or not installed.
 
     Examples:
@@ -110,11 +111,13 @@ def plot_errors(
         >>> backtest = BaselineForecaster("last", h=7).cross_validation(sales, n_windows=2)
         >>> plot_errors(backtest).savefig("errors.png")
     """
-    names, interactive = columns or Columns(), by_plotly(engine)
+    names, interactive = columns or Columns(), uses_plotly(engine)
     rows = backtest.dropna(subset=[names.target])
     if rows.empty:
-        raise DataError("The backtest has no row with a truth, so there are no errors to draw.")
-    shown = models(rows, (names.id, names.time, names.target))
+        raise DataError(
+            "The backtest has no row with an observed value, so there are no errors to draw."
+        )
+    shown = forecast_columns(rows, (names.id, names.time, names.target))
     errors = rows[shown].sub(rows[names.target], axis=0).abs()
     usual = errors.mean(axis=1).groupby(rows[names.id]).transform("mean")
     order = rows.sort_values([names.id, "cutoff", names.time])
@@ -140,21 +143,21 @@ def plot_errors(
 def plot_ablation(
     table: pd.DataFrame, horizon: int | None = None, engine: str = "matplotlib"
 ) -> Any:
-    """Draw an ablation as a forest: the model against each arm, with its interval.
+    """Draw an ablation as a forest plot: change of the error against each arm, with intervals.
 
-    Left of zero the model errs less than what stands in its place; within the band, one percent,
-    there is hardly a difference. What goes beyond the frame is cut off (by matplotlib).
+    Left of zero the model has a smaller error than the arm. The grey band, one percent on each
+    side, marks differences that do not matter in practice. matplotlib cuts off long intervals.
 
     Args:
-        table: what ``ablate`` gave.
-        horizon: which one to draw; None is the first.
-        engine: "matplotlib" or "plotly".
+        table: output of ``ablate``.
+        horizon: horizon to draw, in steps; None is the first.
+        engine: "matplotlib", or "plotly" for an interactive figure.
 
     Raises:
         DataError: if no arm was compared at that horizon.
         ConfigError: if the engine is unknown or not installed.
     """
-    interactive = by_plotly(engine)
+    interactive = uses_plotly(engine)
     wanted = table.horizon.iloc[0] if horizon is None else horizon
     rows = table[(table.horizon == wanted) & table.change_percent.notna()]
     if rows.empty:

@@ -57,7 +57,7 @@ def test_a_resumed_run_has_the_steps_before_it_too(tmp_path: Path) -> None:
 def test_what_is_not_trained_has_no_loss() -> None:
     model = BaselineForecaster("last", h=7).fit(SALES)
     assert model.history_.empty
-    with pytest.raises(DataError, match="Nothing was trained"):
+    with pytest.raises(DataError, match="nothing was trained"):
         model.plot_history()
 
 
