@@ -1,1 +1,1 @@
-"""Models: tensors in, tensors out. They know no data frame."""
+"""Models: tensors in, tensors out, without data frames."""

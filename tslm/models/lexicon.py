@@ -1,4 +1,4 @@
-"""A backbone's words, without the backbone: what an adapter may know of the language model."""
+"""Lexicon: the part of a language model that adapters may use, without its blocks."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 class Lexicon(ABC):
-    """The word table, the tokenizer, and a reader of sentences."""
+    """Word embeddings, tokenizer, and hidden states of sentences."""
 
     @property
     @abstractmethod
@@ -19,12 +19,12 @@ class Lexicon(ABC):
     @property
     @abstractmethod
     def key(self) -> str:
-        """Names the reader (model, depth, precision): equal keys read a sentence alike."""
+        """Name of model, depth and precision; equal keys give equal states of a sentence."""
 
     @property
     @abstractmethod
     def tokenizer(self) -> Any:
-        """The tokenizer, of the transformers library.
+        """Tokenizer of the transformers library.
 
         Raises:
             BackboneError: if the model has none.
@@ -32,10 +32,10 @@ class Lexicon(ABC):
 
     @abstractmethod
     def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
-        """Token ids of sentences, after a beginning-of-sequence token where the model wants one.
+        """Tokenize sentences, after a beginning-of-sequence token if the model uses one.
 
         Args:
-            sentences: what to cut into words.
+            sentences: text.
             pool: see ``read``.
 
         Raises:
@@ -45,21 +45,23 @@ class Lexicon(ABC):
     @property
     @abstractmethod
     def words(self) -> Float[Tensor, "V D"]:
-        """The frozen input embedding of every word, on the device of the body."""
+        """Frozen input embeddings of all words, on the device of the language model."""
 
     def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
-        """The frozen input embedding of words by their ids, on the device of these."""
+        """Look up the frozen input embeddings of token ids, on the device of the ids."""
         words = self.words
         return words[ids.to(words.device)].to(ids.device)
 
     @abstractmethod
-    def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:
-        """Read sentences with the frozen model: its last hidden state, after the final norm.
+    def read(
+        self, sentences: Sequence[str], pool: str = "last_text"
+    ) -> Float[Tensor, "sentences D"]:
+        """Read sentences with the frozen model; return one hidden state each, after the final norm.
 
         Args:
-            sentences: what to read; shared beginnings are read once.
-            pool: ``last_text``, the state at the last word, or ``eos``, at an end-of-sequence
-                token appended to it.
+            sentences: text; shared beginnings are read only once.
+            pool: ``last_text``, the state of the last token, or ``eos``, the state of an
+                end-of-sequence token that is appended.
 
         Raises:
             BackboneError: if the model has no tokenizer.

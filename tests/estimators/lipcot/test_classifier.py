@@ -17,10 +17,10 @@ from torch.nn.functional import cross_entropy
 from tslm import ConfigError, DataError, NotFittedError, TSLMClassifier
 from tslm.estimators.lipcot.classifier import LIPCOT_PAPER
 from tslm.estimators.lipcot.code_bert import (
-    CLS,
-    MASK,
-    SEP,
-    UNK,
+    CLS_ID,
+    MASK_ID,
+    SEP_ID,
+    UNK_ID,
     WORDS,
     CodeBert,
     Study,
@@ -151,16 +151,16 @@ def test_the_papers_bert_has_its_size_and_its_words() -> None:
 def test_only_codes_are_hidden_and_all_hidden_ones_are_codes() -> None:
     shapes = np.random.default_rng(0).integers(2, 12, (500, 20))
     ids = ids_of(shapes)
-    assert (ids[:, 0] == CLS).all()
-    assert (ids[:, -1] == SEP).all()
-    assert ((ids == UNK)[:, 1:-1].numpy() == (shapes < SPECIAL)).all()
+    assert (ids[:, 0] == CLS_ID).all()
+    assert (ids[:, -1] == SEP_ID).all()
+    assert ((ids == UNK_ID)[:, 1:-1].numpy() == (shapes < SPECIAL)).all()
     with torch.random.fork_rng():
         torch.manual_seed(0)
         chosen, disguised = disguise(ids, WORDS + 8)
     assert (ids[chosen] >= WORDS).all()
     assert torch.equal(ids[~chosen], disguised[~chosen])
     assert 0.13 < chosen[:, 1:-1][ids[:, 1:-1] >= WORDS].float().mean() < 0.17
-    masked, kept = disguised[chosen] == MASK, disguised[chosen] == ids[chosen]
+    masked, kept = disguised[chosen] == MASK_ID, disguised[chosen] == ids[chosen]
     assert 0.75 < masked.float().mean() < 0.85
     assert 0.07 < kept.float().mean() < 0.16  # one in eight of those exchanged is the same
     assert (disguised[chosen][~masked] >= WORDS).all()

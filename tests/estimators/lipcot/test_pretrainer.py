@@ -15,7 +15,7 @@ from tslm import ConfigError, DataError, LiPCoTPretrainer, NotFittedError, Spec,
 from tslm.core.types import Batch, Context
 from tslm.estimators.lipcot import reader as codereader
 from tslm.estimators.lipcot.reader import CodeReader, hidden_at
-from tslm.models.adapters.lipcot import Coded, LiPCoT
+from tslm.models.adapters.lipcot import CodedFrames, LiPCoT
 from tslm.models.layers.lpc.codebook import FLAT, MASK, SPECIAL
 
 pytestmark = [
@@ -113,7 +113,7 @@ def test_of_a_masked_frame_nothing_is_told(encoder: str, walks: Walks) -> None:
     adapter = model.adapters[0]
     assert isinstance(adapter, LiPCoT)
     context = Context.fold(adapter.scale(batch.past).apply(batch.past), batch.time)
-    coded = adapter.coded(context)
+    coded = adapter.encode(context)
     every = torch.ones_like(coded.codes.shape, dtype=torch.bool)
     every[::2] = False
     hidden = hidden_at(coded, every, torch.Generator().manual_seed(0))
@@ -136,14 +136,14 @@ def test_the_next_code_is_guessed_from_earlier_frames_alone(
     adapter = model.adapters[0]
     assert isinstance(adapter, LiPCoT)
     context = Context.fold(adapter.scale(batch.past).apply(batch.past), batch.time)
-    codes, frames = adapter.coded(context)
+    codes, frames = adapter.encode(context)
     place = torch.arange(len(codes.shape)) % adapter.n_frames
     states = {}
     for name, changed in (("none", -1), ("last", adapter.n_frames - 1), ("first", 0)):
         other = SPECIAL + (codes.shape - SPECIAL + 1) % 4
         shape = torch.where(place == changed, other, codes.shape)
-        coded = Coded(codes._replace(shape=shape), frames)
-        monkeypatch.setattr(LiPCoT, "coded", lambda *_, coded=coded: coded)
+        coded = CodedFrames(codes._replace(shape=shape), frames)
+        monkeypatch.setattr(LiPCoT, "encode", lambda *_, coded=coded: coded)
         guess = model.guess(0, batch)
         assert not guess.counted[:, 0].any()
         assert guess.counted[:, 1:].all()
@@ -194,7 +194,7 @@ def test_one_codebook_serves_sets_of_several_rates_and_its_embedding_learns_from
     assert second.embed is first.embed
     for part in sets:
         assert np.isfinite(model.score(part).perplexity).all()
-    with pytest.raises(ConfigError, match=r"cannot be shared\. Set adapter\.band"):
+    with pytest.raises(ConfigError, match=r"can share codes only if .* Set adapter\.band"):
         LiPCoTPretrainer(**{**options, "adapter": "lipcot"}).fit(sets)
 
 
@@ -278,13 +278,13 @@ def test_what_makes_no_sense_is_refused(encoder: str, tmp_path: Path) -> None:
 
 
 def test_a_codebook_of_frames_hears_every_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard, measured = set(), LiPCoT.measured
+    heard, measured = set(), LiPCoT.measure
 
     def spy(adapter: LiPCoT, train: Any) -> Any:
         heard.update(train.windows.series(torch.cat(train.parts)).tolist())
         return measured(adapter, train)
 
-    monkeypatch.setattr(LiPCoT, "measured", spy)
+    monkeypatch.setattr(LiPCoT, "measure", spy)
     monkeypatch.setattr(codereader, "LEARNT", 10)
     LiPCoTPretrainer(**{**FAST, "max_steps": 1}).fit(frame(300, series=5))
     assert heard == set(range(5))

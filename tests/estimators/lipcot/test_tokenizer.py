@@ -231,7 +231,7 @@ class TestMistakes:
 
     def test_a_band_above_half_the_rate(self) -> None:
         tokenizer = fitted(method="selective", band=0.5)
-        with pytest.raises(ConfigError, match=r"band 0\.5 must lie above 0 and not above half"):
+        with pytest.raises(ConfigError, match=r"band 0\.5 must be above 0 and at most 0\."):
             tokenizer.transform(waves(), sampling_rate=0.5)
 
     @pytest.mark.parametrize(

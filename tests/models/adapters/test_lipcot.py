@@ -19,7 +19,8 @@ from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.adapters import lipcot
 from tslm.models.adapters.code_embedding import EMBEDDINGS
-from tslm.models.adapters.lipcot import CODES, COUNTED, LiPCoT
+from tslm.models.adapters.lipcot import LiPCoT
+from tslm.models.adapters.lipcot_controls import CODES, NGRAMS
 from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.baselines.classical import ProfileAR
 from tslm.models.decoders.filters import FilterDecoder
@@ -267,7 +268,7 @@ def test_codes_as_text_are_read_as_the_sentence_they_are_written_in(batch: Batch
     adapter = model.adapter
     assert isinstance(adapter, LiPCoT)
     scaled = adapter.scale(batch.past).apply(batch.past)
-    shape, gain, level = adapter.coded(Context.fold(scaled, batch.time[:, :L])).codes
+    shape, gain, level = adapter.encode(Context.fold(scaled, batch.time[:, :L])).codes
     first = slice(0, adapter.n_frames)
     parts = zip(shape[first] - 4, gain[first], level[first], strict=True)
     sentence = "".join(f" {s} {g} {lv}," for s, g, lv in parts)
@@ -293,7 +294,7 @@ def test_codes_of_a_band_agree_at_two_rates_and_those_of_steps_do_not(walks: Wal
         assert isinstance(two.adapter, LiPCoT)
         two.adapter.share(one.adapter)
         codes = [
-            m.adapter.coded(Context.fold(m.adapter.scale(b.past).apply(b.past), b.time[:, :n]))
+            m.adapter.encode(Context.fold(m.adapter.scale(b.past).apply(b.past), b.time[:, :n]))
             for m, b, n in ((one, slow, 1200), (two, fast, 2400))
         ]
         agreement[band] = float((codes[0].codes.shape == codes[1].codes.shape).float().mean())
@@ -310,7 +311,7 @@ def test_every_control_of_the_codes_changes_what_is_read(codes: str, batch: Batc
     assert not torch.allclose(same[0].embeds, same[1].embeds)
     if codes == "random":
         assert torch.equal(control.adapter.book.filters, built().adapter.book.filters)
-    elif codes in COUNTED:
+    elif codes in NGRAMS:
         assert not same[1].embeds.any()
         assert not torch.equal(same[0].outlook.habit, same[1].outlook.habit)
     else:
@@ -331,7 +332,7 @@ def test_counted_codes_weigh_filters_by_what_followed_in_training(walks: Walks) 
     slow = torch.randn(64, 4 * L, 1, generator=dice).cumsum(1)
     time = torch.arange(8 * L).repeat(64, 1)
     sizes = {"context_length": 4 * L, "season_length": 1, "order": 4, "n_codes": 2}
-    for kind in COUNTED:
+    for kind in NGRAMS:
         model = built(codes=kind, **sizes)
         model.learn([Batch(past, slow, time)], [])
         adapter = model.adapter
@@ -396,8 +397,11 @@ def test_what_makes_no_sense_is_refused() -> None:
         ({"embedding": "speech"}, r"embedding 'speech' is unknown\. Choose one of latent"),
         ({"codes": "secret"}, r"codes 'secret' is unknown\. Choose one of learnt"),
         ({"frame_length": 200}, "frame_length 200 does not fit into context_length 96"),
-        ({"frame_length": 3}, r"frame_length 3 is too short for a code.*Set it to 4 or more\."),
-        ({"band": 4.0}, r"band=4\.0 must lie above 0 and not above half of season_length 6"),
+        (
+            {"frame_length": 3},
+            r"frame_length 3 is too short: each coefficient.*Set it to 4 or more\.",
+        ),
+        ({"band": 4.0}, r"band=4\.0 must be above 0 and at most 3\.0, half of season_length 6"),
         ({"evidence": -1.0}, r"evidence=-1\.0 must not be negative"),
     ):
         with pytest.raises(ConfigError, match=message):
@@ -464,5 +468,5 @@ def test_the_level_of_whole_seasons_is_not_a_code_of_rounding(batch: Batch) -> N
     model.learn([batch], [])
     assert not model.adapter.book.levels.edges.any()  # L is a multiple of the season
     scaled = model.adapter.scale(batch.past).apply(batch.past)
-    found = lipcot._whole(model.adapter._take(rearrange(scaled, "B L C -> (B C) L")))
+    found = lipcot._as_frames(model.adapter._take(rearrange(scaled, "B L C -> (B C) L")))
     assert not found.level.any()

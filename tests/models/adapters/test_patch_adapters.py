@@ -155,11 +155,11 @@ def test_the_decoder_may_read_the_anchors(batch: Batch) -> None:
 @pytest.mark.parametrize(
     ("adapter", "options", "message"),
     [
-        ("s2ip", {"n_retrieved": 0}, "n_retrieved=0 must lie between 1 and 1000 anchors"),
+        ("s2ip", {"n_retrieved": 0}, "n_retrieved=0 must be between 1 and the 1000 anchors"),
         ("s2ip", {"query": "last"}, "query='last' is unknown"),
         ("s2ip", {"edge": "soft"}, "edge='soft' is unknown"),
         ("s2ip", {"anchors": "stars"}, "prototypes='stars' is unknown"),
-        ("s2ip", {"trend_length": 99}, "trend_length=99 must lie between 1 and the context of 48"),
+        ("s2ip", {"trend_length": 99}, "trend_length=99 must be between 1 and context_length 48"),
         ("time_llm", {"prototypes": "stars"}, "prototypes='stars' is unknown"),
         ("time_llm", {"prompt": "loud"}, "prompt='loud' is unknown"),
         ("time_llm", {"patch_len": 99}, "patch_len 99 does not fit"),

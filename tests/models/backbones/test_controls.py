@@ -200,7 +200,7 @@ def test_low_rank_updates_begin_at_the_pretrained_body(architecture: str, checkp
 def test_low_rank_updates_that_cannot_be_placed_are_refused() -> None:
     with pytest.raises(ConfigError, match="peft cannot update nowhere"):
         body("tiny", freeze=Spec("lora", targets=["nowhere"]))
-    with pytest.raises(ConfigError, match=r"dropout=0\.1: bodies stay in evaluation mode"):
+    with pytest.raises(ConfigError, match=r"dropout=0\.1: backbones stay in evaluation mode"):
         body("tiny", freeze=Spec("lora", dropout=0.1))
 
 

@@ -104,7 +104,7 @@ def test_code_that_comes_with_a_checkpoint_is_never_run(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
     (tmp_path / "mine.py").write_text("raise SystemExit('ran')")
     (tmp_path / "model.safetensors").write_bytes(b"")
-    with pytest.raises(BackboneError, match="never run"):
+    with pytest.raises(BackboneError, match="never runs code"):
         load(str(tmp_path))
 
 

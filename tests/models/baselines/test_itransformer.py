@@ -259,7 +259,7 @@ def test_impossible_settings_are_refused() -> None:
 
 
 def test_one_channel_alone_is_warned_about() -> None:
-    with pytest.warns(UserWarning, match="there is one"):
+    with pytest.warns(UserWarning, match="the data have only one"):
         network().learn([walks(1)], [])
 
 

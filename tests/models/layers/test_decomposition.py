@@ -82,7 +82,7 @@ def test_a_causal_trend_looks_back_only_and_the_default_moves_at_the_end() -> No
 def test_what_does_not_fit_is_refused() -> None:
     values = torch.zeros(1, 10)
     with pytest.raises(
-        ConfigError, match="trend_length=11 must lie between 1 and the context of 10"
+        ConfigError, match="trend_length=11 must be between 1 and context_length 10"
     ):
         decompose(values, 11, 2)
     with pytest.raises(ConfigError, match="season_length=0"):

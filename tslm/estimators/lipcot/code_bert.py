@@ -15,13 +15,13 @@ from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from tslm.estimators.lipcot.reader import HIDDEN, MASKED, SWAPPED
+from tslm.estimators.lipcot.masking import choose, masked_and_replaced
 from tslm.estimators.training.module import Recipe, trained_weights
 from tslm.models.layers.bert import Bert
 from tslm.models.layers.lpc.codebook import SPECIAL
 
-PAD, UNK, CLS, SEP, MASK = range(5)
-WORDS = 5  # reserved ids; a filter c of the codebook is WORDS + c, flat and missing frames are UNK
+PAD_ID, UNK_ID, CLS_ID, SEP_ID, MASK_ID = range(5)
+WORDS = 5  # reserved ids; filter c of the codebook is WORDS + c, a flat or missing frame UNK_ID
 _LENGTH = 64  # tokens of a sentence in the paper
 _AT_ONCE = 256  # sentences that are read for a prediction
 
@@ -91,8 +91,8 @@ class CodeBert(nn.Module):
 
 def ids_of(shapes: Int[ndarray, "*s N"]) -> Int[Tensor, "*s N2"]:
     """Shapes of codes as ids, a first token before and a last one after each sentence."""
-    words = np.where(shapes < SPECIAL, UNK, shapes - SPECIAL + WORDS)
-    first, last = (np.full((*words.shape[:-1], 1), word) for word in (CLS, SEP))
+    words = np.where(shapes < SPECIAL, UNK_ID, shapes - SPECIAL + WORDS)
+    first, last = (np.full((*words.shape[:-1], 1), word) for word in (CLS_ID, SEP_ID))
     return torch.from_numpy(np.concatenate([first, words, last], -1))
 
 
@@ -101,12 +101,10 @@ def disguise(ids: Int[Tensor, "S N"], vocabulary: int) -> tuple[Tensor, Int[Tens
 
     15 % of those that are codes: 80 % of these masked, 10 % another code, 10 % as they are.
     """
-    chosen = (torch.rand(ids.shape) < HIDDEN) & (ids >= WORDS)
-    dice = torch.rand(ids.shape)
+    chosen = choose(ids >= WORDS)
+    masked, replaced = masked_and_replaced(chosen)
     other = torch.randint(WORDS, vocabulary, ids.shape)
-    disguised = torch.where(chosen & (dice < MASKED), MASK, ids)
-    swapped = chosen & (dice >= MASKED) & (dice < SWAPPED)
-    return chosen, torch.where(swapped, other, disguised)
+    return chosen, torch.where(replaced, other, torch.where(masked, MASK_ID, ids))
 
 
 def learn(module: nn.Module, loss: Callable[[Tensor], Tensor], count: int, study: Study) -> None:

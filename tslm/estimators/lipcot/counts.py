@@ -107,7 +107,7 @@ def _sentences(part: DataSet) -> Iterator[tuple[Int[ndarray, " S"], Int[ndarray,
 
 def _shapes(adapter: LiPCoT, batch: Batch) -> Int[ndarray, "S N"]:
     context = Context.fold(adapter.scale(batch.past).apply(batch.past), batch.time)
-    shapes = adapter.coded(context).codes.shape
+    shapes = adapter.encode(context).codes.shape
     return rearrange(shapes, "(S N) -> S N", S=len(context.values)).numpy()
 
 

@@ -17,12 +17,11 @@ from tslm.core.types import Batch, Context
 from tslm.data.batches import Batches
 from tslm.data.samplers import evenly_spaced
 from tslm.data.windows import Windows
-from tslm.models.adapters.lipcot import LEARNT, Coded, LiPCoT, joined
+from tslm.estimators.lipcot.masking import choose, masked_and_replaced
+from tslm.models.adapters.lipcot import LEARNT, CodedFrames, LiPCoT
 from tslm.models.backbones.base import Backbone
 from tslm.models.layers.lpc.codebook import MASK, SPECIAL
-
-HIDDEN = 0.15  # of the frames are guessed by ``mlm``
-MASKED, SWAPPED = 0.8, 0.9  # of those: masked up to here, another frame up to here, else kept
+from tslm.models.layers.lpc.framing import Frames
 
 
 class Guess(NamedTuple):
@@ -79,13 +78,13 @@ class CodeReader(nn.Module):
         """Learn the one codebook from frames of all sets."""
         pairs = zip(self.adapters, windows, strict=True)
         parts = [
-            adapter.measured(Batches(part, evenly_spaced(len(part), LEARNT)))[0]  # type: ignore[operator]
+            adapter.measure(Batches(part, evenly_spaced(len(part), LEARNT)))[0]  # type: ignore[operator]
             for adapter, part in pairs
         ]
         first = self.adapters[0]
         assert isinstance(first, LiPCoT)
         if first.codes != "random":
-            first.frame_book.fit(joined(parts))
+            first.frame_book.fit(Frames.concatenate(parts))
 
     def loss(self, number: int, batch: Batch) -> Float[Tensor, ""]:
         """Mean cross-entropy of shape, gain and level, summed, over frames that are guessed.
@@ -111,16 +110,15 @@ class CodeReader(nn.Module):
         assert isinstance(adapter, LiPCoT)
         past = batch.past.to(self.head.weight.device)
         context = Context.fold(adapter.scale(past).apply(past), batch.time.to(past.device))
-        coded = adapter.coded(context)
-        said = adapter.say(coded, context)
+        coded = adapter.encode(context)
+        said = adapter.frame_tokens(coded, context)
         rows = len(context.values)
         heard = rearrange(said.mask, "S (N T) -> S N T", N=adapter.n_frames)[:, :, -1]
         shapes = rearrange(coded.codes.shape, "(S N) -> S N", S=rows)
         counted = heard & (shapes >= SPECIAL)
         if self.objective == "mlm":
-            dice = torch.rand(shapes.shape, generator=generator).to(past.device)
-            counted = counted & (dice < HIDDEN)
-            said = adapter.say(hidden_at(coded, counted.flatten(), generator), context)
+            counted = choose(counted, generator)
+            said = adapter.frame_tokens(hidden_at(coded, counted.flatten(), generator), context)
         else:
             counted[:, 0] = False
         states = self.backbone(said)[:, adapter.embed.n_tokens - 1 :: adapter.embed.n_tokens]
@@ -131,22 +129,20 @@ class CodeReader(nn.Module):
 
 
 def hidden_at(
-    coded: Coded, chosen: Bool[Tensor, " R"], generator: torch.Generator | None = None
-) -> Coded:
+    coded: CodedFrames, chosen: Bool[Tensor, " R"], generator: torch.Generator | None = None
+) -> CodedFrames:
     """Codes of which some are hidden: 80 % masked, 10 % those of other frames, 10 % as they are.
 
     Of a masked frame nothing is told but its place, of its level and power neither.
     """
     codes, frames = coded
-    dice = torch.rand(len(chosen), generator=generator).to(chosen.device)
+    masked, replaced = masked_and_replaced(chosen, generator)
     other = torch.randint(len(chosen), chosen.shape, generator=generator).to(chosen.device)
-    masked = chosen & (dice < MASKED)
-    swapped = chosen & (dice >= MASKED) & (dice < SWAPPED)
-    row = torch.where(swapped, other, torch.arange(len(chosen), device=chosen.device))
+    row = torch.where(replaced, other, torch.arange(len(chosen), device=chosen.device))
     shape, gain, level = (part[row] for part in codes)
     there, place = masked.to(frames.level.device), row.to(frames.level.device)  # see ``exactly``
     power = torch.where(there, 1.0, frames.model.power[place])
-    return Coded(
+    return CodedFrames(
         codes._replace(
             shape=torch.where(masked, MASK, shape),
             gain=torch.where(masked, 0, gain),

@@ -339,22 +339,17 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             self.power_weight,
         )
 
-    def _measure(self, frames: Sequence[ndarray], rates: Float[ndarray, " n"]) -> Frames:
+    def _measure(self, cut: Sequence[ndarray], rates: Float[ndarray, " n"]) -> Frames:
         """Measure frames of one length and rate at once."""
         order, parts = [], []
-        for rows, rate in _alike(frames, rates):
-            values = torch.from_numpy(np.stack([frames[row] for row in rows]))
+        for rows, rate in _alike(cut, rates):
+            values = torch.from_numpy(np.stack([cut[row] for row in rows]))
             parts.append(self.estimator_.measure(values, rate))
             order.append(rows)
         back = torch.from_numpy(np.concatenate(order)).argsort()
-        model = Autoregression(
-            *(torch.cat(p)[back] for p in zip(*(f.model for f in parts), strict=True))
-        )
-        level, flat, missing = (
-            torch.cat(p)[back]
-            for p in zip(*((f.level, f.flat, f.missing) for f in parts), strict=True)
-        )
-        return Frames(level, model, flat, missing)
+        frames = Frames.concatenate(parts)
+        model = Autoregression(*(part[back] for part in frames.model))
+        return Frames(frames.level[back], model, frames.flat[back], frames.missing[back])
 
     def _valid(self, codes: Any) -> tuple[ndarray, ndarray, ndarray]:
         """The three columns of codes."""

@@ -1,1 +1,1 @@
-"""Series in, tokens out: one file per published idea."""
+"""Adapters from series to tokens: one file per published method."""

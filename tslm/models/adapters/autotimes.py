@@ -1,11 +1,11 @@
-"""AutoTimes: a series is a sentence whose words are its segments.
+"""AutoTimes: a series as a sentence; its segments are the words.
 
 Liu et al., "AutoTimes: Autoregressive Time Series Forecasters via Large Language Models",
 NeurIPS 2024. https://arxiv.org/abs/2402.02370
 
 Departures: a context need not be full (short series and missing segments are masked), windows
-that hardly move are divided by a floor, norms have an epsilon, timestamps work for any frequency
-and any tokenizer, each distinct sentence is read once and kept on disk.
+with a small spread are divided by ``floor``, norms have an epsilon, timestamps work for any
+frequency and any tokenizer, each distinct sentence is read once and cached on disk.
 """
 
 from collections.abc import Mapping
@@ -29,31 +29,36 @@ TIMESTAMPS = ("none", "text", "shuffled", "numeric")
 
 
 class AutoTimes(Adapter):
-    """One token per segment of ``patch_len`` steps; the body predicts the next segment.
+    """Tokens from segments of ``patch_len`` steps; the backbone predicts the next segment.
 
     Args:
-        lexicon: the words of the body; gives the width D and reads the timestamps.
+        lexicon: word embeddings of the backbone; gives the width D and reads the timestamps.
         task: gives the context length L, a multiple of ``patch_len``.
         patch_len: steps per segment, P.
-        layers: linear layers of the segment embedding, 1 for a linear map.
+        layers: linear layers of the segment embedding; 1 is a linear map.
         hidden: width between the layers.
-        activation: ``tanh``, ``relu`` or ``gelu``, between the layers.
-        dropout: after each hidden layer.
-        timestamps: ``text`` mixes in what the body makes of a sentence that names the first and
-            last time of the segment; ``none`` leaves time out. Two are controls: ``shuffled`` has
-            the sentence of another time, ``numeric`` calendar features through a linear map.
-        template: that sentence, with ``{start}`` and ``{end}``.
-        pool: which word of it counts, see ``Lexicon.read``.
+        activation: non-linearity between the layers: ``tanh``, ``relu`` or ``gelu``.
+        dropout: dropout after each hidden layer.
+        timestamps: ``text`` adds the language model's hidden state for a sentence with the first
+            and last time of the segment; ``none`` adds nothing. Two are controls: ``shuffled``
+            takes the sentence of another time, ``numeric`` a linear map of calendar features.
+        template: text of the sentence, with ``{start}`` and ``{end}``.
+        pool: position of the hidden state, see ``Lexicon.read``.
         mix: initial weight of the timestamps (alpha).
-        norm: see ``Scale.of``. With ``window`` the training loss of all but the last token is
-            scaled by statistics that include its target, as published; with ``prefix`` every
-            token is strictly causal, and with ``first_segment`` too, unless a series starts
-            inside a segment.
-        floor: least spread a window is divided by, in units of the training spread.
+        norm: normalisation of windows, see ``Scale.of``. With ``window``, as published, the
+            training loss of all but the last token is scaled by statistics that include its
+            target; with ``prefix`` every token is strictly causal, and with ``first_segment``
+            too, unless a series starts inside a segment.
+        floor: smallest spread by which a window is divided, in units of the training spread.
 
     Raises:
-        ConfigError: if segments do not tile the context, or a series without dates is to have
-            timestamps.
+        ConfigError: if the context is not a multiple of the segment, or timestamps are asked for
+            series without dates.
+
+    Attributes:
+        embed: map from segments to tokens, [S, N, P] to [S, N, D].
+        timestamps: embedding of the start of a segment; None without timestamps.
+        mix: trained weight of the timestamps (alpha).
     """
 
     needs_causal = True
@@ -101,10 +106,10 @@ class AutoTimes(Adapter):
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """Segments of the horizon in whole seasons, at most 96 steps; seven of them, or fewer.
+        """Suggest segments of the horizon, rounded up to whole seasons, and at most seven of them.
 
-        Half of the longest series is left for windows to move in. Where whole seasons do not fit
-        into it, segments have the horizon.
+        A segment has at most 96 steps, the length in the paper. A context takes at most half of
+        the longest series; if whole seasons do not fit into that, a segment is the horizon.
         """
         season, horizon = facts.season_length, facts.horizon
         whole = -(-horizon // season) * season  # rounded up to whole seasons
@@ -135,10 +140,12 @@ class AutoTimes(Adapter):
 
 
 def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
+    """Scale vectors to length 1."""
     return functional.normalize(vectors, dim=-1, eps=1e-8)
 
 
 def _check_tiling(context_length: int, patch_len: int) -> None:
+    """Raise a ConfigError unless the context is a whole number of segments."""
     if patch_len < 1:
         raise ConfigError(f"patch_len {patch_len} must be at least 1.")
     if context_length % patch_len or not context_length:

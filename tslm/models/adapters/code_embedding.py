@@ -1,4 +1,4 @@
-"""Codes as the vectors a body reads: mapped by their spectra, free, drawn words, or written out."""
+"""Embeddings of LiPCoT's codes: from their spectra, as a table, as words, or as text."""
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,22 +10,26 @@ from tslm.models.layers.lpc.framing import Frames
 from tslm.models.layers.lpc.spaces import cepstrum
 from tslm.models.lexicon import Lexicon
 
-QUIET = 1e-8  # power below which a residual says nothing
-_RESERVED = ("padding", "hidden", "flat", "missing")  # how the reserved codes are written
+QUIET = 1e-8  # power below which a residual is rounding, in units of the window; by hand
+_RESERVED = ("padding", "hidden", "flat", "missing")  # text of the reserved codes
 
 
 class CodeEmbedding(nn.Module):
-    """Codes as T vectors each, of the size of words.
+    """Embedding of codes as vectors whose size is that of word embeddings.
 
     Args:
-        lexicon: the words of the body.
-        frame_book: of frames.
-        book: of whole contexts.
-        codes: ``permuted`` gives codes the vectors of others.
+        lexicon: word embeddings and tokenizer of the backbone.
+        frame_book: codebook of frames.
+        book: codebook of whole contexts.
+        codes: ``permuted`` gives each code the vector of another.
+
+    Attributes:
+        calendar: True if the time of a frame may be added to its vector.
+        n_tokens: vectors of a code, n.
     """
 
-    calendar = True  # whether the time of a frame may be added
-    n_tokens = 1  # vectors of a code, T
+    calendar = True
+    n_tokens = 1
 
     def __init__(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook, codes: str) -> None:
         super().__init__()
@@ -36,35 +40,35 @@ class CodeEmbedding(nn.Module):
         order = torch.arange(self.n_codes)
         if codes == "permuted":
             order = torch.randperm(self.n_codes, generator=dice)
-        self.names: Int[Tensor, " V"]
+        self.names: Int[Tensor, " shapes"]
         names = torch.cat([torch.arange(SPECIAL), SPECIAL + order])
         self.register_buffer("names", names, persistent=False)
         self.make(lexicon, frame_book, book)
 
     def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
-        """Make what it consists of."""
+        """Create the weights and buffers."""
         raise NotImplementedError
 
-    def heard(self, codes: Codes, *, whole: bool) -> Bool[Tensor, "R T"]:
-        """Which of the vectors say something."""
+    def attended(self, codes: Codes, *, whole: bool) -> Bool[Tensor, "frames n"]:
+        """Return True for each vector that is not padding."""
         return torch.ones_like(codes.shape, dtype=torch.bool)[:, None]
 
     def sized(self, vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
-        """Vectors of the mean size of words."""
+        """Scale vectors to the mean root mean square of word embeddings."""
         rms = vectors.square().mean(2, keepdim=True).add(1e-12).sqrt()
         return self.size * vectors / rms
 
 
 class LatentEmbedding(CodeEmbedding):
-    """A linear map of the spectrum of a code, its gain, its level, and both as numbers."""
+    """Linear map of the cepstrum of a code, of its gain and level, and of both as numbers."""
 
     def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
-        self.books = (frame_book, book)  # a tuple: the buffers are the adapter's
+        self.books = (frame_book, book)  # in a tuple, so that they are not saved twice
         self.n_cepstra = 2 * book.filters.shape[1]
         width = self.n_cepstra + SPECIAL + self.gain_codes + self.level_codes + 3
         self.map = nn.Linear(width, lexicon.width)
 
-    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "R T D"]:
+    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "frames n D"]:
         filters = self.books[whole].filters
         shapes = torch.block_diag(
             torch.eye(SPECIAL).to(filters), 2**0.5 * cepstrum(filters, self.n_cepstra)
@@ -84,13 +88,13 @@ class LatentEmbedding(CodeEmbedding):
 
 
 class TableEmbedding(CodeEmbedding):
-    """A free vector for each code, gain and level, of frames and of contexts; their sum."""
+    """Sum of a learnt vector for each code, gain and level; frames and contexts have their own."""
 
     def make(self, lexicon: Lexicon, frame_book: Codebook, book: Codebook) -> None:
         self.sizes = (SPECIAL + self.n_codes, self.gain_codes, self.level_codes)
         self.table = nn.Parameter(torch.randn(2 * sum(self.sizes), lexicon.width))
 
-    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "R T D"]:
+    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "frames n D"]:
         shapes, gains, levels = self.table[whole * sum(self.sizes) :].split(
             [*self.sizes, len(self.table) - (1 + whole) * sum(self.sizes)]
         )[:3]
@@ -99,7 +103,7 @@ class TableEmbedding(CodeEmbedding):
 
 
 class WordEmbedding(CodeEmbedding):
-    """A drawn word of the body for each code, gain and level; their sum. Nothing is trained."""
+    """Sum of a randomly chosen word embedding for each code, gain and level, not trained."""
 
     calendar = False
 
@@ -108,17 +112,17 @@ class WordEmbedding(CodeEmbedding):
         dice = torch.Generator().manual_seed(0)
         count, words = 2 * sum(self.sizes), len(lexicon.words)
         drawn = torch.randperm(words, generator=dice)[torch.arange(count) % words]
-        self.table: Float[Tensor, "W D"]
+        self.table: Float[Tensor, "words D"]
         self.register_buffer("table", lexicon.embed(drawn).float(), persistent=False)
 
     forward = TableEmbedding.forward
 
 
 class TextEmbedding(CodeEmbedding):
-    """Codes written out, ``12 3 7,``, in the words of the body's own tokenizer.
+    """Text of a code, such as ``12 3 7,``, in tokens of the language model, not trained.
 
-    Shape, gain and level are numbers; the context as a whole ends in a full stop. Nothing is
-    trained. Texts of fewer words are padded on the left.
+    The numbers are shape, gain and level; the text of the whole context ends with a full stop.
+    Shorter texts are padded on the left.
     """
 
     calendar = False
@@ -136,26 +140,26 @@ class TextEmbedding(CodeEmbedding):
         self.n_tokens = max(map(len, ids))
         rows = [[-1] * (self.n_tokens - len(row)) + row for row in ids]
         used, places = torch.tensor(rows).unique(return_inverse=True)
-        self.places: Int[Tensor, "E V G A T"]
+        self.places: Int[Tensor, "ends shapes gains levels n"]
         places = places.reshape(2, len(names), self.gain_codes, self.level_codes, -1)
         self.register_buffer("places", places, persistent=False)
-        self.real: Bool[Tensor, " W"]
+        self.real: Bool[Tensor, " words"]
         self.register_buffer("real", used >= 0, persistent=False)
-        self.table: Float[Tensor, "W D"]
+        self.table: Float[Tensor, "words D"]
         table = lexicon.embed(used.clamp(min=0)).float()
         self.register_buffer("table", table, persistent=False)
 
-    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "R T D"]:
+    def forward(self, codes: Codes, frames: Frames, *, whole: bool) -> Float[Tensor, "frames n D"]:
         return self.table[self._places(codes, whole)]
 
-    def heard(self, codes: Codes, *, whole: bool) -> Bool[Tensor, "R T"]:
+    def attended(self, codes: Codes, *, whole: bool) -> Bool[Tensor, "frames n"]:
         return self.real[self._places(codes, whole)]
 
-    def _places(self, codes: Codes, whole: bool) -> Int[Tensor, "R T"]:
+    def _places(self, codes: Codes, whole: bool) -> Int[Tensor, "frames n"]:
         return self.places[int(whole), self.names[codes.shape], codes.gain, codes.level]
 
     def sized(self, vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
-        """As they are: these are words."""
+        """Return the vectors unchanged: they are word embeddings."""
         return vectors
 
 

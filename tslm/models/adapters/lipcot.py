@@ -1,23 +1,23 @@
-"""LiPCoT: a series is a sentence of codes, each of which is a filter.
+"""LiPCoT: a series as a sentence of codes; each code is a linear filter.
 
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
 
-The paper classifies; to forecast is our own design. Departures: the profile of the season is taken
-off before frames are coded (codes of raw windows cannot forecast); level and gain are parts of a
-token; a further token stands for the whole context; the body is a pretrained one; codes are
-embedded by their spectra and not as words, unless ``embedding`` says so; the loss is that of the
-forecast alone, without terms for the codes and levels of what follows; frames are coded after the
-level, the spread and the profile of their whole window, which hold a little of later frames.
+The paper classifies; forecasting is our own design. Departures: the seasonal profile is subtracted
+before frames are coded (codes of raw windows cannot forecast); level and gain are parts of a
+token; a further token stands for the whole context; the backbone is pretrained; codes are embedded
+by their spectra instead of as words (see ``embedding``); the loss is that of the forecast alone,
+without terms for the codes and levels of the future; frames are coded relative to the level, the
+spread and the profile of their whole window, which contain a little information on later frames.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -27,56 +27,66 @@ from tslm.core.float64 import exactly
 from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.adapters.code_embedding import EMBEDDINGS, QUIET
+from tslm.models.adapters.lipcot_controls import (
+    CODES,
+    NGRAMS,
+    mean_of_frames,
+    ngram_weights,
+    shuffle_frames,
+)
 from tslm.models.adapters.timestamps import NumericTimestamps
-from tslm.models.layers.lpc.burg import Autoregression, zero_input_response
-from tslm.models.layers.lpc.codebook import SPECIAL, Codebook, Codes, itakura, per_power
+from tslm.models.layers.lpc.burg import zero_input_response
+from tslm.models.layers.lpc.codebook import Codebook, Codes, itakura, per_power
 from tslm.models.layers.lpc.framing import Estimator, Frames
 from tslm.models.layers.patching import begun, patch
 from tslm.models.layers.scale import Norm
-from tslm.models.layers.seasonal import Resolved, repeat_season, resolved
+from tslm.models.layers.seasonal import Decomposed, decompose_seasonal, repeat_season
 from tslm.models.lexicon import Lexicon
 
-CODES = ("learnt", "random", "permuted", "shuffled", "bag", "unigram", "bigram")
-COUNTED = CODES[-2:]
-LEARNT = 2048  # windows that the codebook is learnt from, evenly spread
-_ROWS = 64  # of them measured at once
+LEARNT = 2048  # most windows that the codebook is learnt from, evenly spaced; chosen by hand
+_AT_ONCE = 64  # windows that are measured at once; bounds the memory
 _HOUR = 3600  # seconds
-_PER_COEFFICIENT = 4  # steps of a frame that each coefficient of its filter needs
+_PER_COEFFICIENT = 4  # fewest steps of a frame per coefficient of its filter; chosen by hand
 
 
-class Coded(NamedTuple):
-    """Frames of all series end to end: their codes, and what was measured of them."""
+class CodedFrames(NamedTuple):
+    """Codes of the frames of all series, one after the other, and their measured values."""
 
     codes: Codes
     frames: Frames
 
 
 class LiPCoT(Adapter):
-    """One token per frame of the residual, one for the whole context, and the filters of codes.
+    """Tokens from codes of linear filters: one per frame, and one for the whole context.
 
     Args:
-        lexicon: the words of the body.
+        lexicon: word embeddings and tokenizer of the backbone.
         task: gives L, H and the season.
         order: coefficients of the filters that continue a series, p.
-        frame_length: steps of a frame, S; frames lie end to end, the last ends with the context.
+        frame_length: steps of a frame; frames lie end to end, the last ends with the context.
         n_codes: filters of a codebook, K; there is one for frames and one for contexts.
         gain_codes: bins of the power of a frame.
         level_codes: bins of its mean.
-        latent: how spectra are compared, see ``tslm.models.layers.lpc.codebook``.
-        embedding: ``latent`` maps the spectrum of a code, its gain and its level; ``table`` has a
-            free vector for each code; ``words`` gives each code a word, and ``text`` writes it out
-            in several: both train nothing.
-        band: highest frequency the codes of frames look at, in cycles per season, so that data of
-            any sampling rate share them (``selective``); None looks at all, in cycles per step.
-        calendar: whether ``latent`` and ``table`` also tell the time of a frame.
-        evidence: how many steps of the context count as evidence for a code (its likelihood is
-            tempered to so many); 0 leaves all to the body.
-        codes: ``learnt``; or a control: ``random`` filters, ``permuted`` embeddings of codes,
-            frames ``shuffled`` in time, a ``bag`` of frames in which each is the mean of all; or
-            nothing is told to the body, and filters weigh what ``unigram`` counts of codes that
-            follow a context in training, or ``bigram``, by the code of the context, make of them.
-        norm: see ``Scale.of``.
-        floor: least spread a window is divided by, in units of the training spread.
+        latent: distance between spectra, see ``tslm.models.layers.lpc.codebook``.
+        embedding: ``latent`` maps the spectrum of a code, its gain and its level to a vector;
+            ``table`` learns a vector for each code; ``words`` uses one word embedding for each
+            code; ``text`` writes it out in several tokens. The last two have no weights to train.
+        band: highest frequency in the codes of frames, in cycles per season, so that data of
+            different sampling rates can share them; None uses all frequencies, in cycles per step.
+        calendar: True if ``latent`` and ``table`` also embed the time of a frame.
+        evidence: number of steps of the context that count as evidence for a code (its likelihood
+            is tempered to that many); 0 leaves the choice of filters to the backbone.
+        codes: ``learnt``, or a control, see ``tslm.models.adapters.lipcot_controls``.
+        norm: normalisation of windows, see ``Scale.of``.
+        floor: smallest spread by which a window is divided, in units of the training spread.
+
+    Attributes:
+        n_frames: frames of a context.
+        frame_book: codebook of frames.
+        book: codebook of whole contexts; its filters continue the series.
+        responses: forecast of each code for a 1 at each place of the state.
+        habits: log weight of each code after each code, of the controls ``unigram`` and
+            ``bigram``; else 0.
 
     Raises:
         ConfigError: if a size or a choice is impossible.
@@ -113,39 +123,40 @@ class LiPCoT(Adapter):
             )
         if frame_length < min(_PER_COEFFICIENT, task.context_length):
             raise ConfigError(
-                f"frame_length {frame_length} is too short for a code: each coefficient of a "
-                f"filter needs {_PER_COEFFICIENT} steps. Set it to {_PER_COEFFICIENT} or more."
+                f"frame_length {frame_length} is too short: each coefficient of a filter needs "
+                f"{_PER_COEFFICIENT} steps. Set it to {_PER_COEFFICIENT} or more."
             )
         if evidence < 0:
             raise ConfigError(f"evidence={evidence} must not be negative.")
         self.season_length, self.horizon = task.season_length, task.horizon
         self.order, self.evidence, self.codes = order, evidence, codes
         self.n_frames = task.context_length // frame_length
-        seen = frame_length  # steps of a frame at twice the rate of the band
+        samples = frame_length
         if band is not None:
-            seen = self._seen(band, frame_length, task.season_length)
-        frame_order = max(1, min(order, seen // _PER_COEFFICIENT))
+            samples = self._band_samples(band, frame_length, task.season_length)
+        frame_order = max(1, min(order, samples // _PER_COEFFICIENT))
         method = "burg" if band is None else "selective"
         self.estimator = Estimator(frame_order, method, band=band)
         self.frame_book = Codebook(frame_order, n_codes, latent, gain_codes, level_codes)
         self.book = Codebook(order, n_codes, latent, gain_codes, level_codes)
         self.responses: Float[Tensor, "K p H"]
         self.register_buffer("responses", self._respond())
-        self.habits: Float[Tensor, "K K1"]
+        self.habits: Float[Tensor, "codes own_and_codes"]
         self.register_buffer("habits", torch.zeros(n_codes, n_codes + 1))
         self.embed = EMBEDDINGS[embedding](lexicon, self.frame_book, self.book, codes)
         dated = calendar and task.dated and self.embed.calendar
-        told = task if band is None else _hourly(task)
-        self.calendar = NumericTimestamps(lexicon.width, told) if dated else None
+        coarse = task if band is None else _hourly(task)
+        self.calendar = NumericTimestamps(lexicon.width, coarse) if dated else None
         n_tokens = (self.n_frames + 1) * self.embed.n_tokens
         self.layout = Layout(n_tokens, frame_length, n_codes=n_codes)
         self.portable = ("embed.", "calendar.") + (() if codes == "random" else ("frame_book.",))
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """512 steps, or half of the longest series; frames of whole seasons, of 24 steps or more.
+        """Suggest 512 steps or half of the longest series, and frames of whole seasons.
 
-        Where two of those do not fit into the context, a frame is a quarter of it.
+        A frame has at least 24 steps. If two of them do not fit into the context, it is a quarter
+        of the context.
         """
         length = context_length or min(
             max(512, 4 * facts.season_length), max(facts.longest // 2, 1)
@@ -162,24 +173,23 @@ class LiPCoT(Adapter):
 
     @torch.no_grad()
     def learn(self, train: Iterable[Batch]) -> None:
-        """Learn the codebooks from training windows, evenly spread over all of them.
+        """Learn the codebooks from training windows, evenly spaced among all.
 
-        That of frames stays as it is where it was learnt before, by a ``LiPCoTPretrainer``.
+        A codebook of frames that a ``LiPCoTPretrainer`` has learnt is left as it is.
         """
         if self.codes == "random":
             return
-        frames, contexts = self.measured(train)
+        frames, contexts = self.measure(train)
         if not self.frame_book.learnt:
             self.frame_book.fit(frames)
         self.book.fit(contexts)
         self.responses.copy_(self._respond())
-        if self.codes in COUNTED:
-            self.habits.copy_(self._counted(train))
+        if self.codes in NGRAMS:
+            pairs, count = self._code_pairs(train), len(self.book.filters)
+            self.habits.copy_(ngram_weights(pairs, count, unigram=self.codes == "unigram"))
 
-    def _counted(self, train: Iterable[Batch]) -> Float[Tensor, "K K1"]:
-        """Log shares of codes that follow each code, times K; one more of each is counted."""
-        count = len(self.book.filters)
-        pairs = torch.ones(count, count)
+    def _code_pairs(self, train: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Code the contexts of training windows, and the steps that follow them."""
         for some in _sample(train):
             scale, home = self.scale(some.past), self.responses.device
             rows = rearrange(scale.apply(some.past), "B L C -> (B C) L").to(home)
@@ -187,32 +197,27 @@ class LiPCoT(Adapter):
             taken = self._take(rows)
             season = repeat_season(taken.season, later.shape[1])
             rest = rearrange(later, "B F C -> (B C) F").to(season) - season
-            before = self.book(_whole(taken)).shape
-            after = self.book(Estimator(self.order).measure(rest)).shape
-            seen = (before >= SPECIAL) & (after >= SPECIAL)
-            ones = pairs.new_ones(int(seen.sum()))
-            place = (before[seen].cpu() - SPECIAL, after[seen].cpu() - SPECIAL)
-            pairs.index_put_(place, ones, accumulate=True)
-        if self.codes == "unigram":
-            pairs = pairs.sum(0, keepdim=True).expand(count, -1)
-        return pad((pairs * count / pairs.sum(1, keepdim=True)).log(), (1, 0))
+            after = Estimator(self.order).measure(rest)
+            yield self.book(_as_frames(taken)).shape, self.book(after).shape
 
     @torch.no_grad()
-    def measured(self, train: Iterable[Batch]) -> tuple[Frames, Frames]:
-        """Frames of evenly spread windows, and their contexts."""
+    def measure(self, train: Iterable[Batch]) -> tuple[Frames, Frames]:
+        """Measure the frames of evenly spaced windows, and their whole contexts."""
         frames, contexts = [], []
         for some in _sample(train):
             rows = self.scale(some.past).apply(some.past).to(self.responses.device)
             taken = self._take(rearrange(rows, "B L C -> (B C) L"))
             frames.append(self._frames(taken.residual))
-            contexts.append(_whole(taken))
-        return joined(frames), joined(contexts)
+            contexts.append(_as_frames(taken))
+        return Frames.concatenate(frames), Frames.concatenate(contexts)
 
     def share(self, other: "LiPCoT") -> None:
-        """Speak with the codes, the embedding and the calendar of another, and train them with it.
+        """Use the codebook of frames, the embedding and the calendar of another adapter.
+
+        The two train them together.
 
         Raises:
-            ConfigError: if its codes are of another kind.
+            ConfigError: if the codes of the two do not have the same shape.
         """
         own, theirs = (
             (part.frame_book.filters.shape, part.calendar is None and part.embed.calendar)
@@ -220,82 +225,79 @@ class LiPCoT(Adapter):
         )
         if own != theirs:
             raise ConfigError(
-                f"Codes of {own[0][1]} and of {theirs[0][1]} coefficients, with and without dates, "
-                "cannot be shared. Set adapter.band, in cycles per season, for data of several "
-                "sampling rates, and adapter.calendar=false where some have no dates."
+                "Data sets can share codes only if all have filters of as many coefficients (here "
+                f"{own[0][1]} and {theirs[0][1]}), and all or none have dates. Set adapter.band, "
+                "in cycles per season, for data of several sampling rates, and "
+                "adapter.calendar=false if some have no dates."
             )
         self.frame_book, self.embed, self.calendar = other.frame_book, other.embed, other.calendar
 
-    def coded(self, context: Context) -> Coded:
-        """The frames of normalised windows, as they are said."""
+    def encode(self, context: Context) -> CodedFrames:
+        """Code the frames of normalised windows."""
         with torch.no_grad():
             frames = self._frames(self._take(_values(context)).residual)
-            return Coded(_at(self.frame_book(frames), context.values), frames)
+            return CodedFrames(_at(self.frame_book(frames), context.values), frames)
 
-    def say(self, coded: Coded, context: Context) -> Tokens:
-        """Frames as tokens, without one for the whole context."""
+    def frame_tokens(self, coded: CodedFrames, context: Context) -> Tokens:
+        """Embed coded frames as tokens, without one for the whole context."""
         size, used = self.layout.patch_len, self.n_frames * self.layout.patch_len
         starts = context.time[:, -used:][:, ::size]
         begin = begun(patch(context.observed[:, -used:].float(), size))
-        heard = self.embed.heard(coded.codes, whole=False) & rearrange(begin, "S N -> (S N) 1")
-        mask = rearrange(heard, "(S N) T -> S (N T)", N=self.n_frames)
-        return Tokens(self._said(coded, starts, whole=False), mask)
+        used_tokens = self.embed.attended(coded.codes, whole=False)
+        mask = used_tokens & rearrange(begin, "S N -> (S N) 1")
+        mask = rearrange(mask, "(S N) tokens -> S (N tokens)", N=self.n_frames)
+        return Tokens(self._vectors(coded, starts, whole=False), mask)
 
     def forward(self, context: Context) -> Tokens:
         with torch.no_grad():
             taken = self._take(_values(context))
-            frames, whole = self._frames(taken.residual), _whole(taken)
+            frames, whole = self._frames(taken.residual), _as_frames(taken)
             outlook = self._outlook(taken, context)
-            coded = Coded(_at(self.frame_book(frames), context.values), frames)
-            last = Coded(_at(self.book(whole), context.values), whole)
-        said = self.say(coded, context)
-        embeds, mask = said.embeds, said.mask
+            coded = CodedFrames(_at(self.frame_book(frames), context.values), frames)
+            last = CodedFrames(_at(self.book(whole), context.values), whole)
+        tokens = self.frame_tokens(coded, context)
+        embeds, mask = tokens.embeds, tokens.mask
         if self.codes == "shuffled":
-            embeds, mask = self._shuffled(embeds), self._shuffled(mask)
+            embeds, mask = (shuffle_frames(part, self.n_frames) for part in (embeds, mask))
         if self.codes == "bag":
-            shares = mask[:, :, None] / mask.sum(1).clamp(min=1)[:, None, None]
-            embeds = self.embed.sized((shares * embeds).sum(1, keepdim=True).expand_as(embeds))
-        end = self._said(last, context.time[:, -1:], whole=True)
-        if self.codes in COUNTED:
+            embeds = self.embed.sized(mean_of_frames(embeds, mask))
+        end = self._vectors(last, context.time[:, -1:], whole=True)
+        if self.codes in NGRAMS:
             embeds, end = torch.zeros_like(embeds), torch.zeros_like(end)
-        heard = self.embed.heard(last.codes, whole=True)
-        return Tokens(torch.cat([embeds, end], 1), torch.cat([mask, heard], 1), outlook=outlook)
+        attended = self.embed.attended(last.codes, whole=True)
+        return Tokens(torch.cat([embeds, end], 1), torch.cat([mask, attended], 1), outlook=outlook)
 
-    def _said(
-        self, coded: Coded, time: Int[Tensor, "S N"], *, whole: bool
-    ) -> Float[Tensor, "S N2 D"]:
+    def _vectors(
+        self, coded: CodedFrames, time: Int[Tensor, "S frames"], *, whole: bool
+    ) -> Float[Tensor, "S tokens D"]:
+        """Embed coded frames (or contexts, if ``whole``) that begin at the given times."""
         vectors = self.embed(*coded, whole=whole)
-        vectors = rearrange(vectors, "(S N) T D -> S (N T) D", S=len(time))
+        vectors = rearrange(vectors, "(S N) tokens D -> S (N tokens) D", S=len(time))
         if self.calendar is not None:
             vectors = vectors + self.calendar(time)
         return self.embed.sized(vectors)
 
-    def _shuffled(self, rows: Shaped[Tensor, "S N *D"]) -> Shaped[Tensor, "S N *D"]:
-        """Frames in another order, the same for all series."""
-        order = torch.randperm(self.n_frames, generator=torch.Generator().manual_seed(0))
-        frames = rows.unflatten(1, (self.n_frames, -1))[:, order.to(rows.device)]
-        return frames.flatten(1, 2)
-
-    def _take(self, rows: Float[Tensor, "S L"]) -> Resolved:
-        """Profile and residual of normalised windows, and models of the full order."""
-        taken = resolved(exactly(rows), self.season_length, self.order)
+    def _take(self, rows: Float[Tensor, "S L"]) -> Decomposed:
+        """Split normalised windows into profile and residual; model the residual."""
+        taken = decompose_seasonal(exactly(rows), self.season_length, self.order)
         return taken._replace(season=torch.nan_to_num(taken.season))
 
     def _frames(self, residual: Float[Tensor, "S L"]) -> Frames:
+        """Cut residuals into frames, and measure them."""
         used = self.n_frames * self.layout.patch_len
         cut = patch(residual[:, -used:], self.layout.patch_len)
         rate = 1.0 if self.estimator.band is None else float(self.season_length)
         return self.estimator.measure(rearrange(cut, "S N P -> (S N) P"), rate)
 
-    def _outlook(self, taken: Resolved, context: Context) -> FilterForecasts:
-        """How each filter continues the series, and how well it has predicted it."""
+    def _outlook(self, taken: Decomposed, context: Context) -> FilterForecasts:
+        """Continue each series by each filter, and weigh how well it has predicted the context."""
         model, state = taken.model, taken.state
         filters = torch.cat([*[model.coefficients] * 3, self.book.filters])
         starts = torch.zeros_like(filters)
         starts[:, -1] = 1.0
         starts[: 2 * len(state)] = torch.cat([state, torch.ones_like(state)])
-        reach = self.horizon + int(taken.gap.max())  # noise adds up from the last value on
-        ahead = zero_input_response(filters, starts, reach)
+        steps = self.horizon + int(taken.gap.max())  # noise adds up from the last value on
+        ahead = zero_input_response(filters, starts, steps)
         own, settle = ahead[: 2 * len(state), : self.horizon].chunk(2)
         pulses = pad(ahead[2 * len(state) :, :-1], (1, 0), value=1.0)
         excess = pad(itakura(per_power(model), self.book.filters), (1, 0))
@@ -316,17 +318,17 @@ class LiPCoT(Adapter):
         )
 
     @staticmethod
-    def _seen(band: float, frame_length: int, season_length: int) -> int:
-        """How many steps of a frame a band amounts to."""
+    def _band_samples(band: float, frame_length: int, season_length: int) -> int:
+        """Return the steps of a frame if it were sampled at twice the highest frequency."""
         if not 0 < band <= season_length / 2:
             raise ConfigError(
-                f"band={band} must lie above 0 and not above half of season_length "
-                f"{season_length}: it counts cycles per season."
+                f"band={band} must be above 0 and at most {season_length / 2}, half of "
+                f"season_length {season_length}: its unit is cycles per season."
             )
         return int(2 * band * frame_length / season_length + 1e-9)
 
     def _respond(self) -> Float[Tensor, "K p H"]:
-        """What each code expects after a 1 at each place of the state."""
+        """Forecast by each code from a 1 at each place of the state."""
         count, order = self.book.filters.shape
         unit = torch.eye(order, dtype=torch.float64, device=self.book.filters.device)
         ahead = zero_input_response(
@@ -336,7 +338,7 @@ class LiPCoT(Adapter):
 
 
 def _sample(train: Iterable[Batch]) -> Iterator[Batch]:
-    """At most ``LEARNT`` windows, evenly spread over all, a few at a time."""
+    """Yield at most ``LEARNT`` windows, evenly spaced among all, a few at a time."""
     total = sum(len(batch.past) for batch in train)
     chosen = torch.arange(min(total, LEARNT)) * total // max(min(total, LEARNT), 1)
     parts, first = [], 0
@@ -345,44 +347,36 @@ def _sample(train: Iterable[Batch]) -> Iterator[Batch]:
         parts.append((batch.past[rows], batch.future[rows], batch.time[rows]))
         first += len(batch.past)
     if total:
-        past, future, time = (torch.cat(part).split(_ROWS) for part in zip(*parts, strict=True))
+        past, future, time = (torch.cat(part).split(_AT_ONCE) for part in zip(*parts, strict=True))
         yield from map(Batch, past, future, time)
 
 
 def _hourly(task: Task) -> Task:
-    """Times told to the hour, so that series of many rates within it are told alike."""
+    """Round times to the hour, so that series of several rates below it share an embedding."""
     short = task.dated and Calendar(task.freq, task.tz, dated=True).step < _HOUR
     return replace(task, freq="h") if short else task
 
 
 def _values(context: Context) -> Float[Tensor, "S L"]:
-    """Normalised windows, NaN where missing."""
+    """Return normalised windows in float64, NaN where missing."""
     values = exactly(context.values)
     return torch.where(context.observed.to(values.device), values, torch.nan)
 
 
 def _at(codes: Codes, like: Tensor) -> Codes:
-    """Codes on the device of the body."""
+    """Move codes to the device of a tensor."""
     return Codes(*(part.to(like.device) for part in codes))
 
 
-def _whole(taken: Resolved) -> Frames:
-    """Whole residuals as frames."""
+def _as_frames(taken: Decomposed) -> Frames:
+    """Return whole residuals as one frame each."""
     observed = ~torch.isnan(taken.residual)
     missing = ~observed.any(1)
     flat = ~missing & (taken.model.power <= QUIET**2)
     level = torch.nan_to_num(taken.residual).sum(1) / observed.sum(1).clamp(min=1)
     return Frames(
-        torch.where(level.abs() <= QUIET, 0.0, level),  # of whole seasons it is rounding
+        torch.where(level.abs() <= QUIET, 0.0, level),  # rounding, if seasons are complete
         taken.model,
         flat,
         missing,
     )
-
-
-def joined(parts: Sequence[Frames]) -> Frames:
-    """Frames of several batches, end to end."""
-    model = Autoregression(*(torch.cat(p) for p in zip(*(f.model for f in parts), strict=True)))
-    rest = zip(*((f.level, f.flat, f.missing) for f in parts), strict=True)
-    level, flat, missing = (torch.cat(p) for p in rest)
-    return Frames(level, model, flat, missing)

@@ -1,4 +1,4 @@
-"""What is said of a window before it is read: the data, the task, and the window's statistics.
+"""Prompt before a window: description of the data, the task, and statistics of the window.
 
 Jin et al., "Time-LLM", ICLR 2024, section 3.1 (Prompt-as-Prefix).
 """
@@ -19,25 +19,25 @@ from tslm.models.lexicon import Lexicon
 
 KINDS = ("as_is", "none", "constant", "empty", "random", "shuffled", "other")
 STYLES = ("fixed", "published")
-LARGEST = 9.999  # statistics of normalised windows are written with one digit before the point
+LARGEST = 9.999  # statistics of normalised windows have one digit before the decimal point
 ELSEWHERE = "Counts of migrating cranes at a lake in spring, by observers at dawn."
 
 
 @dataclass(frozen=True)
 class Wording:
-    """The sentences of a prompt.
+    """Sentences of a prompt.
 
     Args:
-        shared: what is said of every series.
-        own: pieces said of each, which are put end to end; one list a series.
+        shared: text before every series.
+        own: text of each series, in pieces that are joined; one list per series.
     """
 
     shared: str
     own: list[list[str]]
 
 
-class Message(NamedTuple):
-    """The statistics of one window, see ``Summary``."""
+class WindowStatistics(NamedTuple):
+    """Statistics of one window, see ``Summary``."""
 
     least: float
     largest: float
@@ -47,17 +47,17 @@ class Message(NamedTuple):
 
 
 class Prompts:
-    """Writes the prompts of windows, all of a batch at once.
+    """Prompts of the windows of a batch, as token ids.
 
     Args:
-        lexicon: makes words of them.
+        lexicon: tokenizes the text.
         task: gives the description, L and H.
-        kind: ``as_is``; or a control: ``none``, ``constant`` (nothing about the window),
-            ``empty`` and ``random`` (other words, as many), ``shuffled`` (the same words in
-            another order), ``other`` (said of other data, the same to all series).
+        kind: ``as_is``; or a control: ``none``, ``constant`` (no statistics of the window),
+            ``empty`` and ``random`` (as many tokens, all empty or random), ``shuffled`` (the same
+            tokens in another order), ``other`` (a description of other data for all series).
         style: ``fixed`` writes numbers in fixed width, so that all prompts are equally long, and
-            lags as they are; ``published`` has the published sentences, numbers in full, lags of
-            windows closed upon themselves, and padding that counts as text.
+            plain lags; ``published`` uses the published sentences, all digits of numbers, lags of
+            the circular autocorrelation, and attends to padding.
 
     Raises:
         ConfigError: if kind or style is unknown.
@@ -78,12 +78,12 @@ class Prompts:
         observed: Bool[Tensor, "S L"],
         about: Sequence[str] | None = None,
     ) -> Prompt | None:
-        """The prompts of normalised windows; None if nothing is said.
+        """Write the prompts of normalised windows; return None if there is none.
 
         Args:
             values: the windows.
-            observed: which values are known.
-            about: what is said of the series of each; None says the description to all.
+            observed: True where a value is known.
+            about: text about the series of each window; None uses the description for all.
         """
         if self.kind == "none":
             return None
@@ -97,9 +97,9 @@ class Prompts:
         return self._padded(shared, own, values.device)
 
     def wording(self, facts: Summary, about: Sequence[str] | None = None) -> Wording:
-        """The sentences, before their words are changed by a control.
+        """Write the sentences, before a control changes their tokens.
 
-        What is said of each series stands as late as it can: the words before it are read once.
+        Text about single series is as late as possible: the text before it is read only once.
         """
         own = self._statistics(facts)
         horizon, length = self.task.horizon, self.task.context_length
@@ -125,8 +125,10 @@ class Prompts:
         return Wording(head.strip(), [[f" {text}", tail, *pieces] for text, pieces in every])
 
     def _statistics(self, facts: Summary) -> list[list[str]]:
-        """Pieces said of each window."""
-        rows = [Message(*row) for row in zip(*(part.tolist() for part in facts), strict=True)]
+        """Write the statistics of each window, in pieces."""
+        rows = [
+            WindowStatistics(*row) for row in zip(*(part.tolist() for part in facts), strict=True)
+        ]
         if self.kind == "constant":
             return [[] for _ in rows]
         if self.style == "published":
@@ -135,19 +137,19 @@ class Prompts:
         return [_fixed(row, digits) for row in rows]
 
     def _ids(self, piece: str) -> list[int]:
-        """The words of a piece; each distinct one is cut into words once."""
+        """Return the token ids of a piece; each distinct piece is tokenized once."""
         if piece not in self._known:
-            if len(self._known) > 100_000:  # of numbers in full, none comes twice
+            if len(self._known) > 100_000:  # bounds the memory: numbers in full rarely recur
                 self._known.clear()
             found = self.lexicon.tokenizer([piece], add_special_tokens=False)["input_ids"][0]
             self._known[piece] = list(found)
         return self._known[piece]
 
     def _changed(self, ids: list[int]) -> list[int]:
-        """The words as they are, or what a control puts in their place."""
+        """Return the token ids, or those that a control puts in their place."""
         dice = np.random.default_rng(len(ids))
         if self.kind == "empty":
-            return [self._silent] * len(ids)
+            return [self._empty_id] * len(ids)
         if self.kind == "random":
             size = len(self.lexicon.tokenizer)
             return [int(i) for i in dice.integers(0, size, len(ids))]
@@ -156,27 +158,28 @@ class Prompts:
         return ids
 
     @property
-    def _silent(self) -> int:
-        """The word that says nothing: padding, or the end of a text."""
+    def _empty_id(self) -> int:
+        """Id of the padding token, or of the end of a text if there is no padding."""
         tokenizer = self.lexicon.tokenizer
-        for word in (tokenizer.pad_token_id, tokenizer.eos_token_id):
-            if word is not None:
-                return int(word)
+        for token in (tokenizer.pad_token_id, tokenizer.eos_token_id):
+            if token is not None:
+                return int(token)
         return 0
 
     def _padded(
         self, shared: Sequence[int], own: Sequence[Sequence[int]], device: torch.device
     ) -> Prompt:
+        """Pad token ids to one length, on the left unless published."""
         longest = max(map(len, own), default=0)
-        ids = np.full((len(own), longest), self._silent if longest else 0, dtype=np.int64)
+        ids = np.full((len(own), longest), self._empty_id if longest else 0, dtype=np.int64)
         mask = np.zeros((len(own), longest), dtype=bool)
-        for row, words in enumerate(own):
+        for row, tokens in enumerate(own):
             if self.style == "published":
-                ids[row, : len(words)] = words
-                mask[row] = True  # padding counts as text
-            elif words:
-                ids[row, longest - len(words) :] = words
-                mask[row, longest - len(words) :] = True
+                ids[row, : len(tokens)] = tokens
+                mask[row] = True  # padding is attended to
+            elif tokens:
+                ids[row, longest - len(tokens) :] = tokens
+                mask[row, longest - len(tokens) :] = True
         return Prompt(
             torch.tensor(shared, dtype=torch.int64, device=device),
             torch.from_numpy(ids).to(device),
@@ -184,18 +187,20 @@ class Prompts:
         )
 
 
-def _fixed(said: Message, digits: int) -> list[str]:
-    """Pieces with few distinct words: numbers in fixed width."""
+def _fixed(window: WindowStatistics, digits: int) -> list[str]:
+    """Write statistics with numbers in fixed width, in pieces of which few are distinct."""
     pieces = []
-    for name, value in (("min", said.least), ("max", said.largest), ("median", said.median)):
+    named = (("min", window.least), ("max", window.largest), ("median", window.median))
+    for name, value in named:
         pieces += [f" {name}", f" {min(max(value, -LARGEST), LARGEST):+.3f}"]
-    trend = "rise" if said.rise > 0 else "fall" if said.rise < 0 else "flat"
-    return [*pieces, " trend", f" {trend}", " lags", *(f" {lag:0{digits}d}" for lag in said.lags)]
+    trend = "rise" if window.rise > 0 else "fall" if window.rise < 0 else "flat"
+    return [*pieces, " trend", f" {trend}", " lags", *(f" {lag:0{digits}d}" for lag in window.lags)]
 
 
-def _published(said: Message) -> str:
-    trend = "upward" if said.rise > 0 else "downward"
+def _published(window: WindowStatistics) -> str:
+    """Write statistics in the sentence of Time-LLM's code."""
+    trend = "upward" if window.rise > 0 else "downward"
     return (
-        f" min value {said.least}, max value {said.largest}, median value {said.median}, the trend "
-        f"of input is {trend}, top 5 lags are : {said.lags}<|<end_prompt>|>"
+        f" min value {window.least}, max value {window.largest}, median value {window.median}, "
+        f"the trend of input is {trend}, top 5 lags are : {window.lags}<|<end_prompt>|>"
     )

@@ -1,12 +1,13 @@
-"""S2IP: patches of trend, season and rest, with the words nearest to them in front.
+"""S2IP-LLM: patches of trend, season and rest, after the word prototypes nearest to them.
 
 Pan et al., "S2IP-LLM: Semantic Space Informed Prompt Learning with LLM for Time Series
 Forecasting", ICML 2024. https://arxiv.org/abs/2403.05798
 
 Departures (the experiment ``s2ip_ett_paper`` has the published arithmetic): anchors are a map of a
-basis of the words and not of the words; the trend follows the series to its end; the season is that
-of the data; components have parts of the hidden state of their own; the decoder does not read the
-anchors; the alignment is a mean over anchors; the body is frozen unless ``freeze`` says otherwise.
+basis of the word embeddings instead of all of them; the trend follows the series to its end; the
+season is that of the data; each component has its own part of the hidden state; the decoder does
+not read the anchors; the alignment is a mean over anchors; the backbone is frozen unless ``freeze``
+selects weights.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,35 +26,42 @@ from tslm.models.layers.patching import begun, n_patches, overlapping, patch_siz
 from tslm.models.layers.prototypes import RANDOM, make_prototypes
 from tslm.models.layers.retrieval import QUERIES, Retrieved, query_of, retrieve
 from tslm.models.layers.scale import Norm
-from tslm.models.layers.weight_cache import Remembered
+from tslm.models.layers.weight_cache import WeightCache
 from tslm.models.lexicon import Lexicon
 
 
 class S2IP(Adapter):
-    """One token per overlapping patch of three components; the nearest anchors in front.
+    """Tokens from overlapping patches of three components, after the nearest semantic anchors.
 
     Args:
-        lexicon: the words of the body.
+        lexicon: word embeddings and tokenizer of the backbone.
         task: gives L, H and the season.
         patch_len: steps per patch, P.
         stride: steps between patches.
         trend_length: steps of the moving average; None is the season.
-        seasonal_length: steps of the season taken out; None is the season.
-        edge: what the trend does at the ends, see ``decompose``.
+        seasonal_length: steps of the season that is removed; None is the season.
+        edge: trend at both ends of the window, see ``decompose``.
         anchors: ``spectral``, ``vocabulary`` (as published), ``words`` (a list); or a control:
-            ``uniform``, ``normal``, ``zero``, or ``none`` in front at all.
-        n_anchors: how many there are.
-        words: for ``anchors="words"``; None is a list about change and time.
-        n_retrieved: how many stand in front, K.
-        query: by what they are found: the ``mean`` of the patches, ``max``, or ``mean_max``.
+            ``uniform``, ``normal``, ``zero``, or ``none`` for no anchors.
+        n_anchors: number of anchors to choose from.
+        words: list for ``anchors="words"``; None is a list about change and time.
+        n_retrieved: number of anchors before the patches, K.
+        query: vector that anchors are compared with: the ``mean`` of the patches, their ``max``,
+            or ``mean_max``.
         align: weight of the cosines in the training loss, lambda.
-        align_sum: sum the K cosines, as published, in place of their mean.
-        read_anchors: whether the decoder reads what the body makes of the anchors, as published.
-        norm: see ``Scale.of``.
-        floor: least spread a window is divided by, in units of the training spread.
+        align_sum: True adds the K cosines up, as published; False takes their mean.
+        read_anchors: True if the decoder also reads the hidden states of the anchors, as
+            published.
+        norm: normalisation of windows, see ``Scale.of``.
+        floor: smallest spread by which a window is divided, in units of the training spread.
 
     Raises:
         ConfigError: if a size or a choice is impossible.
+
+    Attributes:
+        stride: steps between patches.
+        anchors: vectors to choose from; None if there are none.
+        embed: map from patches to tokens, [S, N, 3 P] to [S, N, D].
     """
 
     def __init__(
@@ -91,9 +99,11 @@ class S2IP(Adapter):
             self.anchors = make_prototypes(anchors, lexicon, n_anchors, words)
         self.n_retrieved = 0 if self.anchors is None else n_retrieved
         count = n_retrieved if self.anchors is None else self.anchors.count
-        self._known: Remembered[Tensor] = Remembered()
+        self._known: WeightCache[Tensor] = WeightCache()
         if self.anchors is not None and not 1 <= n_retrieved <= count:
-            raise ConfigError(f"n_retrieved={n_retrieved} must lie between 1 and {count} anchors.")
+            raise ConfigError(
+                f"n_retrieved={n_retrieved} must be between 1 and the {count} anchors."
+            )
         patches = n_patches(task.context_length, patch_len, stride)
         self.read_anchors = read_anchors
         self.layout = Layout(patches + (self.n_retrieved if read_anchors else 0), patch_len)
@@ -101,7 +111,7 @@ class S2IP(Adapter):
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """512 steps, or half of the longest series; patches of 16 steps, half of that apart."""
+        """Suggest 512 steps or half of the longest series, and patches of 16 steps every 8."""
         return patch_sizes(facts, context_length, options)
 
     @classmethod
@@ -138,20 +148,20 @@ class S2IP(Adapter):
 
     def patches(
         self, values: Float[Tensor, "S L"], observed: Bool[Tensor, "S L"]
-    ) -> Float[Tensor, "S N P3"]:
-        """The patches of trend, season and rest at one place, side by side."""
+    ) -> Float[Tensor, "S N trend_season_rest"]:
+        """Cut trend, season and rest into patches; join those of one place to one vector."""
         parts = decompose(values, self.trend_length, self.seasonal_length, self.edge, observed)
         cut = torch.stack([overlapping(part, self.patch_len, self.stride) for part in parts], 2)
         return rearrange(cut, "S N three P -> S N (three P)")
 
     def retrieved(self, embeds: Tensor, mask: Tensor) -> Retrieved:
-        """The anchors nearest to each window."""
+        """Find the anchors nearest to each window."""
         assert self.anchors is not None
         anchors = self._known(self, self.anchors)
         return retrieve(query_of(embeds, mask, self.query), anchors, self.n_retrieved)
 
     def _misalignment(self, found: Retrieved) -> Float[Tensor, ""]:
-        """What is added to the loss, so that windows and their anchors move together (eq. 8)."""
+        """Return the term of the loss that aligns windows with their anchors (eq. 8)."""
         cosines = found.similarity
         total = cosines.sum(1) if self.align_sum else cosines.mean(1)
         return -self.align * total.mean()

@@ -1,4 +1,4 @@
-"""Statistics of windows that can be put into words."""
+"""Statistics of windows for text prompts, as in Time-LLM (Jin et al., ICLR 2024, section 3.1)."""
 
 from typing import NamedTuple
 
@@ -7,27 +7,27 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-LAGS = 5
-_ROUNDING = 1e-5  # of the power: what transforms in fp32 leave of a correlation of 0
+LAGS = 5  # number of lags in the prompt of Time-LLM
+_ROUNDING = 1e-5  # of the power: rounding errors of a correlation of 0 in fp32 are smaller
 
 
 class Summary(NamedTuple):
-    """What can be said of each window; of one without a value, that it is flat and 0.
+    """Statistics of each window; all are 0 for a window without a value.
 
     Args:
-        least: the smallest value.
-        largest: the largest value.
-        median: the lower middle one.
-        rise: last value less first.
-        lags: steps after which the window resembles itself most, best first; 0 where there is no
-            further one.
+        least: smallest value.
+        largest: largest value.
+        median: the lower of the two middle values, if their number is even.
+        rise: last value minus first value.
+        lags: steps of the highest autocorrelation, highest first; 0 where there is no further
+            peak.
     """
 
     least: Float[Tensor, " S"]
     largest: Float[Tensor, " S"]
     median: Float[Tensor, " S"]
     rise: Float[Tensor, " S"]
-    lags: Int[Tensor, "S K"]
+    lags: Int[Tensor, "S lags"]
 
 
 @torch.no_grad()
@@ -36,16 +36,14 @@ def summary(
     observed: Bool[Tensor, "S L"],
     *,
     circular: bool = False,
-    n_lags: int = LAGS,
 ) -> Summary:
-    """Describe each window over its observed values, all of them at once and in fp32.
+    """Compute the statistics of each window over its observed values, in fp32.
 
     Args:
         values: normalised windows.
-        observed: which values are known; others are taken as 0 by the lags, and by nothing else.
-        circular: take the lags as published, of the window as if it closed upon itself; else the
-            peaks of its plain autocorrelation, from lag 1 to half the window.
-        n_lags: how many.
+        observed: True where a value is known; others count as 0 in the autocorrelation only.
+        circular: True takes the lags of the circular autocorrelation, as published; False takes
+            the peaks of the plain one, from lag 1 to half the window.
     """
     values = values.float()
     none = ~observed.any(1)
@@ -53,7 +51,7 @@ def summary(
     last = observed.shape[1] - 1 - observed.flip(1).int().argmax(1)
     rise = values.gather(1, last[:, None]) - values.gather(1, observed.int().argmax(1)[:, None])
     filled = torch.where(observed, values, 0)
-    lags = _circular_lags(filled, n_lags) if circular else _lags(filled, n_lags)
+    lags = _circular_lags(filled) if circular else _lags(filled)
     return Summary(
         torch.where(none, 0, values.masked_fill(~observed, torch.inf).amin(1)),
         torch.where(none, 0, values.masked_fill(~observed, -torch.inf).amax(1)),
@@ -63,35 +61,35 @@ def summary(
     )
 
 
-def circular_correlation(values: Float[Tensor, "S L"]) -> Float[Tensor, "S K"]:
-    """The autocorrelation of windows closed upon themselves, as published.
+def circular_correlation(values: Float[Tensor, "S L"]) -> Float[Tensor, "S lags"]:
+    """Compute the circular autocorrelation of windows, as published.
 
-    An odd window gives one value less than it has, as the transform back is not told its length.
+    A window of odd length L gives L - 1 values, because the inverse transform assumes an even one.
     """
     spectrum = torch.fft.rfft(values)
     return torch.fft.irfft(spectrum * spectrum.conj())
 
 
-def _circular_lags(values: Float[Tensor, "S L"], n_lags: int) -> Int[Tensor, "S K"]:
-    return circular_correlation(values).topk(n_lags).indices
+def _circular_lags(values: Float[Tensor, "S L"]) -> Int[Tensor, "S lags"]:
+    return circular_correlation(values).topk(LAGS).indices
 
 
-def _lags(values: Float[Tensor, "S L"], n_lags: int) -> Int[Tensor, "S K"]:
-    """Peaks of the autocorrelation, highest first; of equals the nearer, as it has more pairs."""
+def _lags(values: Float[Tensor, "S L"]) -> Int[Tensor, "S lags"]:
+    """Find peaks of the autocorrelation, highest first; of equal ones the shorter lag first."""
     farthest = values.shape[1] // 2
     correlation = _linear(values)[:, : farthest + 2]
-    noise = _ROUNDING * correlation[:, :1]  # lags that no two values lie apart are not quite 0
+    noise = _ROUNDING * correlation[:, :1]  # lags without a pair of values are not exactly 0
     correlation = torch.where(correlation > noise, correlation, 0)
     inner = correlation[:, 1:-1]
     peak = (inner >= correlation[:, :-2]) & (inner > correlation[:, 2:]) & (inner > 0)
     heights = torch.where(peak, inner, -torch.inf)
-    heights = pad(heights, (0, max(n_lags - heights.shape[1], 0)), value=-torch.inf)
-    best = heights.topk(n_lags)
+    heights = pad(heights, (0, max(LAGS - heights.shape[1], 0)), value=-torch.inf)
+    best = heights.topk(LAGS)
     return torch.where(best.values.isinf(), 0, best.indices + 1)
 
 
 def _linear(values: Float[Tensor, "S L"]) -> Float[Tensor, "S L"]:
-    """Sums of products of values that lie k steps apart, k = 0 .. L - 1."""
+    """Sum the products of values that are k steps apart, for k = 0 ... L - 1."""
     steps = values.shape[1]
     spectrum = torch.fft.rfft(values, n=2 * steps)
     return torch.fft.irfft(spectrum * spectrum.conj(), n=2 * steps)[:, :steps]

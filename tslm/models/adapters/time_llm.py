@@ -1,12 +1,12 @@
-"""Time-LLM: patches said in words, with a text in front that describes the window.
+"""Time-LLM: patches as mixtures of word embeddings, after a prompt that describes the window.
 
 Jin et al., "Time-LLM: Time Series Forecasting by Reprogramming Large Language Models", ICLR 2024.
 https://arxiv.org/abs/2310.01728
 
 Departures (the experiment ``time_llm_ett_paper`` has the published arithmetic): prototypes are a
-map of a basis of the words and not of the words; numbers are written in fixed width and lags
-exclude 0 and mirrors; padding is masked; windows that hardly move are divided by a floor; patches
-before a short series say nothing; no dropout on the forecast itself.
+map of a basis of the word embeddings instead of all of them; numbers are written in fixed width
+and lags exclude 0 and mirrors; padding is masked; windows with a small spread are divided by
+``floor``; patches before a short series are masked; no dropout on the forecast itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,30 +28,36 @@ from tslm.models.lexicon import Lexicon
 
 
 class TimeLLM(Adapter):
-    """One token per overlapping patch, a mixture of prototypes; a prompt in front.
+    """Tokens from overlapping patches, each a mixture of text prototypes, after a prompt.
 
     Args:
-        lexicon: the words of the body.
+        lexicon: word embeddings and tokenizer of the backbone.
         task: gives L, H and the description of the data.
         patch_len: steps per patch, P.
         stride: steps between patches.
-        patch_width: of an embedded patch (``d_model``).
-        heads: of the reprogramming attention.
-        head_width: of each of them (``d_ff``).
+        patch_width: width of an embedded patch (``d_model`` in the paper's code).
+        heads: heads of the reprogramming attention.
+        head_width: width of each head (``d_ff`` in the paper's code).
         prototypes: ``spectral``, ``vocabulary`` (as published), ``words`` (a list), or a control
-            that knows no words: ``uniform``, ``normal``, ``zero``.
-        n_prototypes: how many.
-        words: for ``prototypes="words"``; None is a list about change and time.
-        prompt: what is said in front, see ``Prompts``.
-        style: how, see ``Prompts``.
-        dropout: of embedded patches.
-        attention_dropout: of the weights of prototypes, 0.1 as published; with none they need not
-            be kept for the gradient.
-        norm: see ``Scale.of``.
-        floor: least spread a window is divided by, in units of the training spread.
+            without word embeddings: ``uniform``, ``normal``, ``zero``.
+        n_prototypes: number of prototypes.
+        words: list for ``prototypes="words"``; None is a list about change and time.
+        prompt: kind of prompt, see ``Prompts``.
+        style: style of its numbers, see ``Prompts``.
+        dropout: dropout of embedded patches.
+        attention_dropout: dropout of the weights of prototypes, 0.1 as published; at 0 they are
+            not stored for the gradient, which saves memory.
+        norm: normalisation of windows, see ``Scale.of``.
+        floor: smallest spread by which a window is divided, in units of the training spread.
 
     Raises:
         ConfigError: if a size or a choice is impossible.
+
+    Attributes:
+        stride: steps between patches.
+        embed: map from patches to vectors of ``patch_width``.
+        reprogram: attention from patches to prototypes.
+        prompts: writes the prompts.
     """
 
     reads_text = True
@@ -93,7 +99,7 @@ class TimeLLM(Adapter):
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """512 steps, or half of the longest series; patches of 16 steps, half of that apart."""
+        """Suggest 512 steps or half of the longest series, and patches of 16 steps every 8."""
         return patch_sizes(facts, context_length, options)
 
     @classmethod
@@ -117,5 +123,5 @@ class TimeLLM(Adapter):
         return Attribution(self.reprogram.prototypes(), weights)
 
     def patches(self, values: Float[Tensor, "S L"]) -> Float[Tensor, "S N P"]:
-        """Overlapping patches of normalised series."""
+        """Cut normalised series into overlapping patches."""
         return overlapping(values, self.layout.patch_len, self.stride)

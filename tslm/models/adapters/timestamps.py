@@ -1,7 +1,7 @@
-"""Timestamps as text: what the body makes of a sentence that names a segment's time.
+"""Timestamps as text: hidden states of the language model for sentences with a segment's time.
 
-AutoTimes, section 3.2: one embedding per possible segment start, read once by the frozen model
-and kept on disk under a key that names everything it depends on.
+Liu et al., "AutoTimes", NeurIPS 2024, section 3.2. The frozen model reads one sentence per segment
+start. The states are cached on disk under a key made of everything they depend on.
 """
 
 import hashlib
@@ -23,23 +23,28 @@ from tslm.core.errors import ConfigError
 from tslm.core.types import Task
 from tslm.models.lexicon import Lexicon
 
-FAR = 9000  # steps between a time and the one whose sentence it is given, at most
+FARTHEST = 9000  # most steps from a time to its shuffled one: about a year of hours; by hand
 log = logging.getLogger(__name__)
 
 
 class Timestamps(nn.Module):
-    """Looks up the embedding of each segment's start, in half precision, on the CPU.
+    """Table of the embeddings of segment starts, in half precision on the CPU.
 
     Args:
         lexicon: reads the sentences.
         task: gives the frequency and the time zone.
-        patch_len: steps of a segment; the sentence names its first and last one.
-        template: the sentence, with ``{start}`` and ``{end}``.
-        pool: which word of it counts, see ``Lexicon.read``.
-        shuffled: a control: each time is given the sentence of another one, within a year or so.
+        patch_len: steps of a segment; the sentence has its first and its last time.
+        template: text of the sentence, with ``{start}`` and ``{end}``.
+        pool: position of the hidden state, see ``Lexicon.read``.
+        shuffled: True as a control: each time gets the sentence of another one, at most
+            ``FARTHEST`` steps away.
 
     Raises:
-        ConfigError: if the series has no dates, or the template names neither or something else.
+        ConfigError: if the series has no dates, or the template has neither field or others.
+
+    Attributes:
+        time: times in the table, sorted, in Unix seconds.
+        table: embedding of each.
     """
 
     def __init__(
@@ -63,14 +68,14 @@ class Timestamps(nn.Module):
 
     @property
     def path(self) -> Path:
-        """Where the embeddings are kept."""
+        """File in which the embeddings are cached."""
         parts = [self.lexicon.key, self.template, self.pool, self.patch_len]
         parts += [self.calendar.freq, self.calendar.tz, self.shuffled]
         key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
         return cache_folder() / "timestamps" / f"{key}.safetensors"
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
-        """Make sure that every one of these times can be looked up; read only what is new."""
+        """Add these times to the table; only new ones are read."""
         wanted = torch.unique(time.cpu())
         if bool(torch.isin(wanted, self.time).all()):
             return
@@ -84,47 +89,48 @@ class Timestamps(nn.Module):
                 self._add(wanted)
                 self._save()
         except OSError as error:
-            log.warning("%s cannot be kept: %s", self.path, error.strerror or error)
+            log.warning("%s cannot be written: %s", self.path, error.strerror or error)
             self._add(wanted)
 
     def read(self, time: Int[Tensor, " n"]) -> Float[Tensor, "n D"]:
-        """Read the sentences of segments that start at these times."""
+        """Read the sentences of the segments that start at these times."""
         log.info("reading %d timestamps with the language model, once", len(time))
-        named = self._elsewhere(time.numpy()) if self.shuffled else time.numpy()
+        named = self._shuffle(time.numpy()) if self.shuffled else time.numpy()
         starts, ends = self.calendar.spans(named, self.patch_len)
         pairs = zip(starts, ends, strict=True)
         sentences = [self.template.format(start=start, end=end) for start, end in pairs]
         return self.lexicon.read(sentences, self.pool).to("cpu", torch.float16)
 
     def forward(self, time: Int[Tensor, "S N"]) -> Float[Tensor, "S N D"]:
-        """Embeddings of segments that start at these times, on the device of ``time``."""
+        """Look up the embeddings of segments that start at these times, on their device."""
         wanted = time.cpu().contiguous()
         row = torch.searchsorted(self.time, wanted).clamp(max=len(self.time) - 1)
         assert bool((self.time[row] == wanted).all()), "prepare() was not given all times"
         return self.table[row].to(time.device)
 
-    def _elsewhere(self, time: Ints) -> Ints:
-        """Another time for each, by a hash of its own."""
+    def _shuffle(self, time: Ints) -> Ints:
+        """Replace each time by another one, which a hash of it chooses (as in SplitMix64)."""
         mixed = time.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)  # wraps around
         mixed ^= mixed >> np.uint64(32)
         mixed *= np.uint64(0xD6E8FEB86659FD93)
-        steps = (mixed >> np.uint64(40)).astype(np.int64) % (2 * FAR + 1) - FAR
+        steps = (mixed >> np.uint64(40)).astype(np.int64) % (2 * FARTHEST + 1) - FARTHEST
         return self.calendar.uncount(self.calendar.count(time) + self.calendar.step * steps)
 
     def _load(self) -> None:
+        """Map the cached table into memory, if there is one."""
         if self.path.is_file():
             stored = load_file(self.path)  # memory-mapped
             self.time, self.table = stored["time"], stored["table"]
 
     def _add(self, wanted: Int[Tensor, " n"]) -> None:
-        """Read those that are new."""
+        """Read the sentences of new times, and add them to the table."""
         new = wanted[~torch.isin(wanted, self.time)]
         if len(new):
             self.time, order = torch.cat([self.time, new]).sort()
             self.table = torch.cat([self.table, self.read(new)])[order].contiguous()
 
     def _save(self) -> None:
-        """Write all of them, and look them up in the file from now on."""
+        """Write the table in one step, and map the file into memory."""
         with tempfile.TemporaryDirectory(dir=self.path.parent) as folder:
             draft = Path(folder) / self.path.name
             save_file({"time": self.time, "table": self.table}, draft)
@@ -133,10 +139,10 @@ class Timestamps(nn.Module):
 
 
 class NumericTimestamps(nn.Module):
-    """A control: calendar features through a trained linear map, in place of sentences.
+    """Linear map of calendar features, as a control for sentences.
 
     Args:
-        width: of a token, D.
+        width: size of a token, D.
         task: gives the frequency and the time zone.
 
     Raises:
@@ -151,7 +157,7 @@ class NumericTimestamps(nn.Module):
         self.map = nn.Linear(features, width)
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
-        """Nothing is needed beforehand."""
+        """Do nothing: no time needs preparation."""
 
     def forward(self, time: Int[Tensor, "S N"]) -> Float[Tensor, "S N D"]:
         distinct, where = torch.unique(time.cpu(), return_inverse=True)
@@ -160,14 +166,16 @@ class NumericTimestamps(nn.Module):
 
 
 def _check_dated(task: Task, kind: str) -> None:
+    """Raise a ConfigError if times are integers."""
     if not task.dated:
         raise ConfigError(
-            f"timestamps={kind} needs dates, and the time column holds integers. Give the frame "
-            "a datetime column (any synthetic calendar will do), or set timestamps=none."
+            f"timestamps={kind} needs dates, but the time column holds integers. Give the frame "
+            "a datetime column (an invented calendar is enough), or set timestamps=none."
         )
 
 
 def _check_template(template: str) -> None:
+    """Raise a ConfigError unless the template has ``{start}`` or ``{end}``, and nothing else."""
     try:
         names_time = template.format(start="", end="") != template.format(start="1", end="1")
     except (LookupError, ValueError, AttributeError) as error:

@@ -1,1 +1,1 @@
-"""Bodies that read tokens: frozen language models and their controls."""
+"""Backbones: frozen language models, and the controls in their place."""

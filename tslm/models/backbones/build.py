@@ -1,4 +1,4 @@
-"""Make transformers bodies: the first blocks of a checkpoint, or random ones from a config."""
+"""Build transformers models: the first blocks of a checkpoint, or random ones from a config."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -15,43 +15,45 @@ from tslm.core.seeds import seeded
 from tslm.models.backbones.weights.catalog import Random
 from tslm.models.backbones.weights.gguf import quiet
 
-Config = Any  # transformers has a class per architecture, with fields of its own
-Body = Any  # so too for bodies
-FEW_WORDS = 8
+Config = Any  # transformers has one class for each architecture, with different fields
+Body = Any  # likewise; a transformer without a head
+FEW_WORDS = 8  # vocabulary of bodies that read vectors only; chosen by hand, small to save memory
 
 
 def read_config(folder: Path) -> Config:
-    """The configuration of a checkpoint folder.
+    """Read the configuration of a checkpoint folder.
 
     Raises:
-        BackboneError: if transformers itself does not know the architecture.
+        BackboneError: if transformers does not have the architecture, or it is no decoder or
+            encoder of text.
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # unknown types, broken JSON, code it would have to trust
         raise BackboneError(
-            f"transformers cannot read {folder / 'config.json'}: {error} Code that comes with a "
-            "checkpoint is never run."
+            f"transformers cannot read {folder / 'config.json'}: {error} tslm never runs code from "
+            "a checkpoint."
         ) from error
     if config.is_encoder_decoder:
         raise BackboneError(
-            f"The backbone in {folder} has an encoder and a decoder. Choose a decoder or encoder."
+            f"The backbone in {folder} has both an encoder and a decoder. Choose a model that has "
+            "only one of them."
         )
     if text_of(config).to_dict().get("vocab_size") is None or _blocks(text_of(config)) is None:
         raise BackboneError(
-            f"The backbone in {folder} is a {config.model_type}, which has no text body of blocks. "
-            "Choose a language model."
+            f"The backbone in {folder} is a {config.model_type}, which has no transformer blocks "
+            "for text. Choose a language model."
         )
     return config
 
 
 def text_of(config: Config) -> Config:
-    """The part of a configuration that is about text: all of it, unless it is of several kinds."""
+    """Return the text part of a configuration; all of it, unless the model is multimodal."""
     return config.get_text_config()
 
 
 def _blocks(config: Config) -> int | None:
-    """How many blocks a configuration has, if it counts them."""
+    """Return the number of blocks of a configuration; None if it has no such field."""
     try:
         return int(config.num_hidden_layers)
     except (AttributeError, TypeError):
@@ -59,19 +61,19 @@ def _blocks(config: Config) -> int | None:
 
 
 def make_config(plain: Mapping[str, Any]) -> Config:
-    """The configuration a card describes."""
+    """Make the configuration from the fields of a catalogue entry."""
     options = dict(plain)
     return AutoConfig.for_model(options.pop("model_type"), **options)
 
 
 def truncate(config: Config, n_layers: int | None, name: str) -> int:
-    """Keep the first blocks of a configuration of text; None keeps all.
+    """Cut a text configuration to its first blocks, in place; None keeps all.
 
     Returns:
-        How many are kept.
+        The number of blocks that are kept.
 
     Raises:
-        ConfigError: if that is less than one or more than there are.
+        ConfigError: if it is below 1 or above the number of blocks.
     """
     blocks = int(config.num_hidden_layers)
     kept = blocks if n_layers is None else n_layers
@@ -83,17 +85,17 @@ def truncate(config: Config, n_layers: int | None, name: str) -> int:
     if kept == blocks:
         return kept
     config.num_hidden_layers = kept
-    for key, value in config.to_dict().items():  # one word per block, such as layer_types
+    for key, value in config.to_dict().items():  # lists with one entry per block: layer_types
         if isinstance(value, list) and len(value) == blocks and isinstance(value[0], str):
             setattr(config, key, value[:kept])
     return kept
 
 
 def load_body(folder: Path, config: Config, name: str) -> Body:
-    """Read the blocks of text a configuration keeps, in fp32, without a head.
+    """Load the text blocks of a configuration in fp32, without a head.
 
     Raises:
-        BackboneError: if weights are missing or damaged: none is ever made up.
+        BackboneError: if weights are missing or damaged; they are never initialised at random.
     """
     with quiet():
         try:
@@ -106,8 +108,10 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
                 trust_remote_code=False,
                 output_loading_info=True,
             )
-        except Exception as error:  # safetensors, transformers and torch each have their own
-            raise BackboneError(f"The weights of {name!r} in {folder}: {error}") from error
+        except Exception as error:  # safetensors, transformers and torch raise different kinds
+            raise BackboneError(
+                f"The weights of {name!r} in {folder} cannot be loaded: {error}"
+            ) from error
     text = body if text_of(config) is config else body.get_decoder()
     kept = {id(weight) for weight in text.parameters()}
     names = {key for key, weight in body.named_parameters() if id(weight) in kept}
@@ -117,13 +121,13 @@ def load_body(folder: Path, config: Config, name: str) -> Body:
     if missing:
         raise BackboneError(
             f"The checkpoint of {name!r} in {folder} lacks {counted(len(missing), 'tensor')} of "
-            f"its text body, such as {missing[0]}. It may be damaged."
+            f"its text blocks, such as {missing[0]}. It may be damaged: download it again."
         )
     return _fused(text)
 
 
 def random_body(random: Random, config: Config) -> Body:
-    """The first blocks of the random body a seed makes; the global random state stays as it is."""
+    """Make the first blocks of a random transformer; the global random state is unchanged."""
     with seeded(random.seed):
         whole = AutoModel.from_config(make_config(random.config), dtype=torch.float32)
     body = AutoModel.from_config(config, dtype=torch.float32)
@@ -132,7 +136,7 @@ def random_body(random: Random, config: Config) -> Body:
 
 
 def _fused(body: Body) -> Body:
-    """GPT-2's activation as one operation, not eight that each keep a wide tensor for gradients."""
+    """Replace GPT-2's activation of eight operations by one, which stores fewer tensors."""
     for module in list(body.modules()):
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
@@ -141,7 +145,12 @@ def _fused(body: Body) -> Body:
 
 
 def fresh_body(config: Config, seed: int) -> Body:
-    """A body with the configuration's own random weights and hardly a word: for token vectors."""
+    """Make a transformer with its usual random initialisation and a very small vocabulary.
+
+    Args:
+        config: its configuration.
+        seed: of the initialisation.
+    """
     config = deepcopy(config)
     config.vocab_size, config.pad_token_id = FEW_WORDS, None
     with seeded(seed):
@@ -149,7 +158,7 @@ def fresh_body(config: Config, seed: int) -> Body:
 
 
 def position_limit(body: Body) -> int | None:
-    """How many positions a body has learnt; None if it computes them, and so has no limit."""
+    """Return the number of learnt positions; None if positions are computed, without a limit."""
     longest = _longest(body)
     if longest is None:
         return None
@@ -164,35 +173,36 @@ def position_limit(body: Body) -> int | None:
 
 
 def position_tables(body: Body) -> list[nn.Embedding]:
-    """Learnt positions: the tables besides the words that are long enough."""
+    """Find tables of learnt positions: embeddings other than words, one row per position."""
     words, longest = body.get_input_embeddings(), _longest(body)
     tables = [m for m in body.modules() if isinstance(m, nn.Embedding) and m is not words]
     return [table for table in tables if longest and table.num_embeddings >= longest]
 
 
 def _longest(body: Body) -> int | None:
+    """Return the largest number of positions in the configuration."""
     plain = body.config.to_dict()
     return plain.get("max_position_embeddings") or plain.get("n_positions")
 
 
 def blocks_of(body: Body) -> nn.ModuleList:
-    """The transformer blocks of a body."""
+    """Find the list of transformer blocks."""
     lists = (module for module in body.modules() if isinstance(module, nn.ModuleList))
     return next(blocks for blocks in lists if len(blocks) == body.config.num_hidden_layers)
 
 
 def load_tokenizer(folder: Path) -> Any | None:
-    """The tokenizer in a checkpoint folder, or None."""
+    """Load the tokenizer of a checkpoint folder; None if it has none."""
     if not any(folder.glob("*token*")) and not (folder / "vocab.json").is_file():
         return None
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # a damaged file, or one that needs a package we do not have
+    except Exception as error:  # a damaged file, or a missing package
         raise BackboneError(f"The tokenizer in {folder} cannot be read: {error}") from error
 
 
 def byte_tokenizer() -> PreTrainedTokenizerFast:
-    """A tokenizer whose words are the 256 bytes, and three special tokens."""
+    """Make a tokenizer whose vocabulary is the 256 bytes and three special tokens."""
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
 

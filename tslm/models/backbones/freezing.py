@@ -1,4 +1,4 @@
-"""What of a body is trained: its own axis, whatever the weights are."""
+"""Selection of the backbone weights that are trained; all others stay frozen."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
@@ -10,25 +10,25 @@ from tslm.models.backbones.build import Body, position_tables
 
 
 class Freeze(ABC):
-    """Chooses the weights of a body that are trained; all others stay as they are."""
+    """Rule that selects the trained weights of a backbone."""
 
     @abstractmethod
     def thaw(self, body: Body) -> None:
-        """Let weights of a frozen body be trained, in place."""
+        """Unfreeze the selected weights of a frozen transformer, in place."""
 
 
 class Strict(Freeze):
-    """Nothing is trained: the body is shared with everyone who reads it."""
+    """No weight is trained: all models of a process share the backbone."""
 
     def thaw(self, body: Body) -> None:
         return
 
 
 class Norms(Freeze):
-    """Scales and shifts of all norms, and learnt positions if asked for (GPT4TS, S2IP-LLM).
+    """Scales and shifts of all norms, as in GPT4TS (Zhou et al., NeurIPS 2023) and S2IP-LLM.
 
     Args:
-        positions: whether learnt position tables are trained too; rotary bodies have none.
+        positions: True if learnt position tables are trained too; rotary models have none.
     """
 
     def __init__(self, *, positions: bool = False) -> None:
@@ -43,7 +43,7 @@ class Norms(Freeze):
 
 
 class Full(Freeze):
-    """Every weight that tokens pass through: neither the word table nor what sums up a sentence."""
+    """All weights of the blocks; neither word embeddings nor a pooler, which tokens do not use."""
 
     def thaw(self, body: Body) -> None:
         body.requires_grad_(True)
@@ -54,17 +54,17 @@ class Full(Freeze):
 
 
 class LoRA(Freeze):
-    """Low-rank updates of some maps (Hu et al., ICLR 2022), by peft.
+    """Low-rank updates of some linear maps (Hu et al., "LoRA", ICLR 2022), by peft.
 
     Args:
-        rank: of the updates.
-        alpha: they count ``alpha / rank`` times.
-        dropout: before them; a body stays in evaluation mode, so it must be 0.
-        targets: names of the maps; None takes peft's for the architecture, mostly queries and
-            values.
+        rank: rank of the updates.
+        alpha: updates are multiplied by ``alpha / rank``.
+        dropout: must be 0, because backbones stay in evaluation mode.
+        targets: names of the maps; None takes peft's list for the architecture, mostly queries
+            and values.
 
     Raises:
-        ConfigError: if peft cannot place them, or ``dropout`` is not 0.
+        ConfigError: if peft cannot update these maps, or ``dropout`` is not 0.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class LoRA(Freeze):
         targets: Sequence[str] | None = None,
     ) -> None:
         if dropout:
-            raise ConfigError(f"dropout={dropout}: bodies stay in evaluation mode. Set it to 0.")
+            raise ConfigError(
+                f"freeze.dropout={dropout}: backbones stay in evaluation mode. Set it to 0."
+            )
         self.rank, self.alpha = rank, alpha
         self.targets = None if targets is None else list(targets)
 
@@ -87,7 +89,8 @@ class LoRA(Freeze):
         targets = self.targets or USUAL.get(body.config.model_type)
         if targets is None:
             raise ConfigError(
-                f"peft has no usual maps for {body.config.model_type}. Name some in freeze.targets."
+                f"peft has no list of maps for {body.config.model_type}. Name some in "
+                "freeze.targets."
             )
         settings = LoraConfig(
             r=self.rank,
@@ -102,5 +105,5 @@ class LoRA(Freeze):
 
 
 def norms(body: Body) -> Iterator[nn.Module]:
-    """The norms of a body, whatever its architecture calls them."""
+    """Find the norms of a transformer, by the name of their class."""
     return (module for module in body.modules() if "norm" in type(module).__name__.lower())

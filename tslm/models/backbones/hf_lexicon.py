@@ -1,4 +1,4 @@
-"""The words of a pretrained body: its table, its tokenizer, its reading of sentences."""
+"""Lexicon of a transformers model: word embeddings, tokenizer and hidden states of sentences."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,14 +18,15 @@ POOLS = ("last_text", "eos")
 
 
 class HuggingFaceLexicon(Lexicon):
-    """Words of a transformers body.
+    """Lexicon of a transformers model.
 
     Args:
-        body: the frozen body, without a head.
-        identity: which weights it has.
-        causal: whether it reads from left to right only.
-        make_tokenizer: loads the tokenizer when a sentence is first read; None if it has none.
-        again: finds these words for a copy or a pickle, where they are those of a shared body.
+        body: the frozen transformer, without a head.
+        identity: name, source and fingerprint of its weights.
+        causal: True if a token attends to no later token and a cache can be used.
+        make_tokenizer: loads the tokenizer when a sentence is first read; returns None if the
+            model has none.
+        again: returns this lexicon for a copy or a pickle, if it is that of a shared backbone.
     """
 
     def __init__(
@@ -60,10 +61,10 @@ class HuggingFaceLexicon(Lexicon):
 
     @property
     def words(self) -> Float[Tensor, "V D"]:
-        """What enters the body for every word, in fp32; some bodies scale their table on the way.
+        """Input embeddings of all words, in fp32, on the device of the model.
 
-        They are on the device of the body, which may be another one than the reader's. No copy of
-        the table is made unless the body scales it.
+        Some models (Gemma) scale their embeddings; these are the scaled ones. Others are not
+        copied.
         """
         if type(self._table) is nn.Embedding:
             return self._table.weight.detach().float()
@@ -77,7 +78,7 @@ class HuggingFaceLexicon(Lexicon):
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer, of the transformers library.
+        """Tokenizer of the transformers library.
 
         Raises:
             BackboneError: if the model has none.
@@ -92,15 +93,17 @@ class HuggingFaceLexicon(Lexicon):
         return self._tokenizer
 
     def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
-        """Token ids of sentences: after a beginning-of-sequence token where the model wants one.
+        """Tokenize sentences, after a beginning-of-sequence token if the model uses one.
 
         Args:
-            sentences: what to tokenise.
-            pool: ``last_text`` ends with the last word, ``eos`` with an end-of-sequence token.
+            sentences: text.
+            pool: ``last_text`` ends with the last token of the text, ``eos`` with an
+                end-of-sequence token.
 
         Raises:
             ConfigError: if ``pool`` is unknown.
-            BackboneError: if there is no tokenizer, no such token, or a sentence has no token.
+            BackboneError: if there is no tokenizer or no end-of-sequence token, or a sentence is
+                empty.
         """
         if pool not in POOLS:
             raise ConfigError(f"pool is {pool!r}; it can be {' or '.join(map(repr, POOLS))}.")
@@ -111,29 +114,32 @@ class HuggingFaceLexicon(Lexicon):
         texts = self.tokenizer(list(sentences), add_special_tokens=False)["input_ids"]
         ids = [[*head, *text, *tail] for text in texts]
         if not all(ids):
-            raise BackboneError("An empty sentence cannot be read: it has no token.")
+            raise BackboneError("An empty sentence cannot be read: it has no tokens.")
         return ids
 
-    def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:
+    def read(
+        self, sentences: Sequence[str], pool: str = "last_text"
+    ) -> Float[Tensor, "sentences D"]:
         return self.read_ids(self.tokenize(sentences, pool))
 
-    def read_ids(self, ids: Sequence[Sequence[int]]) -> Float[Tensor, "n D"]:
-        """Read sentences given as token ids: the state at the last token of each.
+    def read_ids(self, ids: Sequence[Sequence[int]]) -> Float[Tensor, "sentences D"]:
+        """Read sentences given as token ids; return the hidden state of the last token of each.
 
-        The result depends neither on the order nor on the other sentences.
+        The result depends neither on their order nor on the other sentences.
         """
         return read_ids(self.body, ids, self.width, self._causal)
 
     def plan(self, ids: Sequence[Sequence[int]]) -> Plan:
-        """How many token passes ``read_ids`` takes, and how many plain reading would."""
+        """Count the token passes of ``read_ids``, and those without shared beginnings."""
         return plan(ids, self._causal)
 
     @property
     def _table(self) -> nn.Embedding:
+        """Table of the input embeddings."""
         return self.body.get_input_embeddings()
 
     def _head(self) -> list[int]:
-        """What the tokenizer puts before a text by default."""
+        """Return the ids that the tokenizer puts before a text by default."""
         with_head = self.tokenizer("a")["input_ids"]
         text = self.tokenizer("a", add_special_tokens=False)["input_ids"]
         starts = range(len(with_head) - len(text) + 1)
@@ -141,6 +147,7 @@ class HuggingFaceLexicon(Lexicon):
         return with_head[:first]
 
     def _end(self) -> int:
+        """Return the id of the end-of-sequence token."""
         end = self.tokenizer.eos_token_id
         if end is None:
             raise BackboneError(

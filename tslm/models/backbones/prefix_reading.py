@@ -1,8 +1,8 @@
-"""Read many sentences with a frozen body, shared beginnings once.
+"""Read many sentences with a frozen language model; shared beginnings are read once.
 
-Sentences such as timestamps begin alike. Those of one token count (so nothing is padded) are
-sorted into a tree of prefixes; the tree is cut at a few depths into stages, and every stage reads
-each distinct prefix once, from the keys and values its parent left.
+Sentences such as timestamps share long beginnings. Sentences of equal length in tokens (so that
+none is padded) are sorted into a tree of prefixes. The tree is cut at a few depths into stages.
+Each stage reads each distinct prefix once, from the cached keys and values of the stage before.
 """
 
 from collections import defaultdict
@@ -21,20 +21,21 @@ from transformers import DynamicCache
 
 from tslm.models.backbones.build import Body, blocks_of
 
-CHUNK = 3072  # tokens read at once: large enough for fast matrix products, small in memory
-STAGE_COST = 64  # what one more stage costs, in token passes
-CACHED_COST = 0.02  # what one remembered token costs a row that reads on from it
+# all chosen by hand
+CHUNK = 3072  # tokens read at once: enough for fast matrix products, few enough for the memory
+STAGE_COST = 64  # cost of a further stage, in token passes
+CACHED_COST = 0.02  # cost of a cached token per row that is read after it, in token passes
 
 Ids = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How sentences are read, in token passes: one token through all blocks is one pass.
+    """Cost of reading sentences, in token passes: one token through all blocks is one pass.
 
     Args:
-        token_passes: how many are needed.
-        plain: how many reading every sentence alone would take.
+        token_passes: number of passes with shared beginnings.
+        plain: number of passes if every sentence is read alone.
     """
 
     token_passes: int
@@ -43,12 +44,12 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Tree:
-    """Sorted distinct sentences of one token count.
+    """Tree of prefixes: sorted distinct sentences of one length.
 
     Args:
-        ids: the sentences, a row each.
-        differs: where each row first differs from the row above; -1 for the first row.
-        cuts: where the stages end; the last is the token count.
+        ids: token ids, one row per sentence.
+        differs: first column at which each row differs from the row above; -1 for the first row.
+        cuts: columns at which the stages end; the last is the length.
     """
 
     ids: Ids
@@ -57,18 +58,20 @@ class _Tree:
 
     @classmethod
     def grow(cls, ids: Ids, causal: bool) -> "_Tree":
+        """Make the tree of sorted distinct sentences; it has one stage if not causal."""
         changed = ids[1:] != ids[:-1]
         differs = np.concatenate([[-1], changed.argmax(1)]).astype(np.int64)
         length = ids.shape[1]
         return cls(ids, differs, _cuts(differs, length) if causal else (length,))
 
     def nodes(self, depth: int, rows: range) -> Ids:
-        """The first row of every distinct prefix of a length, among contiguous rows."""
+        """Return the first row of each distinct prefix of ``depth`` tokens among some rows."""
         starts = np.flatnonzero(self.differs[rows.start : rows.stop] < depth) + rows.start
         return starts.astype(np.int64)
 
     @property
     def token_passes(self) -> int:
+        """Number of token passes of reading the tree."""
         depths = zip((0, *self.cuts), self.cuts, strict=False)
         return sum((end - start) * int((self.differs < end).sum()) for start, end in depths)
 
@@ -82,14 +85,14 @@ def plan(ids: Sequence[Sequence[int]], causal: bool = True) -> Plan:
 @torch.no_grad()
 def read_ids(
     body: Body, ids: Sequence[Sequence[int]], width: int, causal: bool
-) -> Float[Tensor, "n D"]:
-    """The last hidden state of each sentence, after the final norm.
+) -> Float[Tensor, "sentences D"]:
+    """Read sentences; return the last hidden state of each, after the final norm.
 
     Args:
-        body: a transformers body without a head, in evaluation mode.
+        body: a transformer without a head, in evaluation mode.
         ids: the sentences as token ids, none of them empty.
-        width: size of a hidden state.
-        causal: whether a token reads only those before it, so that beginnings can be shared.
+        width: size of a hidden state, D.
+        causal: True if a token attends to no later token, so that beginnings can be shared.
     """
     weight = next(body.parameters())
     states = torch.empty(len(ids), width, device=weight.device)
@@ -104,7 +107,7 @@ def read_ids(
 
 
 def _buckets(ids: Sequence[Sequence[int]]) -> Iterator[tuple[Ids, tuple[Ids, Ids]]]:
-    """Per token count: distinct sentences in sorted order, and (row, position in ``ids``)."""
+    """Group sentences by length: sorted distinct ones, and (row, position in ``ids``) of each."""
     by_length: dict[int, list[int]] = defaultdict(list)
     for position, sentence in enumerate(ids):
         by_length[len(sentence)].append(position)
@@ -115,7 +118,7 @@ def _buckets(ids: Sequence[Sequence[int]]) -> Iterator[tuple[Ids, tuple[Ids, Ids
 
 
 def _cuts(differs: Ids, length: int) -> tuple[int, ...]:
-    """Where to end the stages, by dynamic programming over the depth of the tree."""
+    """Choose the ends of the stages by dynamic programming over the depth of the tree."""
     distinct = [int((differs < depth).sum()) for depth in range(length + 1)]
     best, previous = [0.0] + [float("inf")] * length, [0] * (length + 1)
     for end in range(1, length + 1):
@@ -131,7 +134,7 @@ def _cuts(differs: Ids, length: int) -> tuple[int, ...]:
 
 def _descend(
     body: Body, tree: _Tree, device: torch.device
-) -> Iterator[tuple[int, Float[Tensor, "n D"]]]:
+) -> Iterator[tuple[int, Float[Tensor, "sentences D"]]]:
     """Read a tree depth first, so that few caches live at once.
 
     Yields:
@@ -148,10 +151,10 @@ def _read_below(
     cache: DynamicCache | None,
     parents: Ids,
     device: torch.device,
-) -> Iterator[tuple[int, Float[Tensor, "n D"]]]:
-    """Read one stage of contiguous rows in chunks, and below each chunk the stages after it.
+) -> Iterator[tuple[int, Float[Tensor, "sentences D"]]]:
+    """Read one stage of contiguous rows in chunks, and after each chunk its further stages.
 
-    ``parents`` are the first rows of the prefixes that ``cache`` remembers, in order.
+    ``parents`` are the first rows of the prefixes in ``cache``, in order.
     """
     start, end = (0, *tree.cuts)[stage], tree.cuts[stage]
     last = end == tree.cuts[-1]
@@ -173,7 +176,7 @@ def _read_below(
 
 
 def _select(cache: DynamicCache | None, rows: Ids, device: torch.device) -> DynamicCache:
-    """A new cache with some rows of an old one."""
+    """Copy some rows of a cache to a new one."""
     chosen = DynamicCache()
     if cache is not None:
         index = torch.from_numpy(rows).to(device)
@@ -183,9 +186,9 @@ def _select(cache: DynamicCache | None, rows: Ids, device: torch.device) -> Dyna
 
 
 def _pass(
-    body: Body, tokens: Int[Tensor, "n T"], cache: DynamicCache | None, *, last: bool
-) -> Float[Tensor, "n D"]:
-    """Read tokens on from a cache, which grows; the hidden state of the last one."""
+    body: Body, tokens: Int[Tensor, "sentences tokens"], cache: DynamicCache | None, *, last: bool
+) -> Float[Tensor, "sentences D"]:
+    """Read tokens after those of a cache, which grows; return the last hidden state."""
     extra = {} if cache is None else {"past_key_values": cache, "use_cache": True}
     with _last_token_only(body, tokens.shape[1]) if last else nullcontext():
         return body(input_ids=tokens, **extra).last_hidden_state[:, -1]
@@ -193,12 +196,12 @@ def _pass(
 
 @contextmanager
 def _last_token_only(body: Body, length: int) -> Iterator[None]:
-    """In the last block, feed forward the last token alone: no other state is wanted.
+    """Compute the feed-forward part of the last block for the last token only.
 
-    That one output is repeated for all tokens, which is right for the last.
+    No other hidden state is used. The output is repeated for all tokens to keep the shape.
     """
     mlp = dict(blocks_of(body)[-1].named_children()).get("mlp")
-    if mlp is None:  # an architecture that names it otherwise: nothing is skipped
+    if mlp is None:  # another name in this architecture: nothing is skipped
         yield
         return
     owner = get_ident()

@@ -1,1 +1,1 @@
-"""Baselines: what a language model has to beat."""
+"""Baselines: forecasters without a language model, to compare with."""

@@ -1,8 +1,12 @@
-"""Classical forecasts of single windows: nothing is trained, nothing but the context is read.
+"""Classical forecasts that are computed from the context alone, without training.
 
-All of them work in float64 on any number of windows, return the dtype of the context, take NaN
-as missing (or as padding on the left, which equals a shorter context), and follow a change of
-units or of level, ``a * x + b``. A context without any value is continued by zeros.
+All of them take contexts [B, L, C] and return forecasts [B, H, C] in the units of the context.
+They compute in float64 and return the dtype of the context. NaN means missing; on the left it
+means a shorter context. Forecasts are equivariant: the forecast of ``a * x + b`` is
+``a * forecast(x) + b``. A context without any value is continued by zeros.
+
+Hyndman & Athanasopoulos, "Forecasting: principles and practice", 3rd ed. 2021, section 5.2 (last
+value, mean, drift and seasonal naive).
 """
 
 from abc import abstractmethod
@@ -19,32 +23,35 @@ from tslm.core.types import Batch, Forecaster, Task
 from tslm.models.layers.lpc.burg import zero_input_response
 from tslm.models.layers.seasonal import (
     affordable,
+    decompose_seasonal,
     fit_residual,
     largest_order,
     last_observed,
     profile,
     repeat_season,
-    resolved,
     steps_since_observed,
     whole_seasons,
 )
 from tslm.uncertainty.distributions.mixture import Mixture
 
-# Of one chunk of windows on a CPU: its arrays stay in the cache of a core, and below 2**15 values
-# PyTorch runs on one core, which on a busy machine saves so many small steps from waiting for each
-# other. An accelerator waits for each step to be launched, so that few and large ones are best.
-_CHUNK_VALUES = 2**15 - 1
-_CHUNK_ELSEWHERE = 2**22
+# Values of one chunk of windows, chosen by hand. On a CPU the arrays of a chunk then fit into the
+# cache of a core, and PyTorch uses a single thread (it starts more from 2**15 values on), which is
+# faster for many small steps. On an accelerator each step has a launch cost: large ones are best.
+_CHUNK_CPU = 2**15 - 1
+_CHUNK_ACCELERATOR = 2**22
 
-ORDER = 24  # of an autoregression without validation data
-ORDERS = (4, 8, 16, 24, 48)
+ORDER = 24  # order of the autoregression without validation data: a day of hours; chosen by hand
+ORDERS = (4, 8, 16, 24, 48)  # orders that validation chooses from; chosen by hand
 
 
 class Classical(Forecaster):
-    """A rule that continues one series at a time.
+    """Forecasting rule for single series.
 
     Args:
         task: gives the steps of a season, m.
+
+    Raises:
+        ConfigError: if the season is below 1.
     """
 
     any_horizon = True
@@ -62,25 +69,30 @@ class Classical(Forecaster):
 
     @abstractmethod
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
-        """Continue each row; a row without any value gives NaN or 0."""
+        """Continue each row by H steps, in its own units; a row without a value gives NaN or 0.
+
+        Args:
+            rows: series in float64, oldest value first; NaN where missing.
+            horizon: steps, H.
+        """
 
 
 class Last(Classical):
-    """The last value, repeated."""
+    """Last observed value, repeated (naive method)."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         return last_observed(rows).expand(-1, horizon)
 
 
 class Mean(Classical):
-    """The mean of the context, repeated."""
+    """Mean of the context, repeated."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         return rows.nanmean(1, keepdim=True).expand(-1, horizon)
 
 
 class Drift(Classical):
-    """The line through the first and the last value, continued."""
+    """Line through the first and the last observed value, continued."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         end, start = steps_since_observed(rows), steps_since_observed(rows.flip(1))
@@ -92,10 +104,10 @@ class Drift(Classical):
 
 
 class SeasonalNaive(Classical):
-    """The value one season earlier.
+    """Value one season earlier.
 
-    Where that one is missing, two seasons earlier, and so on; where the season has no value at
-    that place, or the context is shorter than a season, the last value.
+    If it is missing, the value two seasons earlier, and so on. The last value, if a phase of the
+    season has no value, or the context is shorter than a season.
     """
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -107,10 +119,10 @@ class SeasonalNaive(Classical):
 
 
 class Profile(Classical):
-    """The mean of each phase of the season, over the whole seasons at the end of the context.
+    """Mean of each phase of the season, over the complete seasons at the end of the context.
 
-    A phase that is never observed, and a context shorter than one season, has the mean of the
-    context.
+    It is the mean of the context for a phase that is never observed, and for a context shorter
+    than a season.
     """
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -118,7 +130,7 @@ class Profile(Classical):
 
 
 class AR(Classical):
-    """Burg's autoregression of the context less its mean, of twice the season's order."""
+    """Autoregression of the context minus its mean, by Burg's method; the order is two seasons."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         mean = rows.nanmean(1, keepdim=True)
@@ -129,16 +141,20 @@ class AR(Classical):
 
 
 class ProfileAR(Classical):
-    """The profile, and Burg's autoregression of what it leaves over (its zero-input response).
+    """Seasonal profile plus an autoregression of the residual, by Burg's method.
 
-    The residual is that of all L steps and keeps its mean. The order is 4 if the context is
-    shorter than four seasons, and an order i needs 3 i values that follow i observed ones, hence
-    4 i steps without gaps. Missing residuals at the end are those the autoregression expects.
+    The residual has all L steps and keeps its mean. The order is 4 if the context is shorter than
+    four seasons (chosen by hand). An order i needs 3 i values that follow i observed ones each,
+    hence 4 i steps without gaps. Missing residuals at the end are forecast by the autoregression.
+    The method is our own; Burg's is of 1975, see ``tslm.models.layers.lpc.burg``.
 
     Args:
         task: gives the steps of a season, m.
-        order: coefficients of the autoregression, p; None takes what validation likes best of
-            4, 8, 16, 24 and 48, or 24 without validation.
+        order: coefficients of the autoregression, p; None takes the one of 4, 8, 16, 24 and 48
+            with the smallest squared error in validation, or 24 without validation.
+
+    Attributes:
+        order: as above, after it has been chosen.
     """
 
     distribution_horizon = 2**31
@@ -146,7 +162,7 @@ class ProfileAR(Classical):
     def __init__(self, *, task: Task, order: int | None = None) -> None:
         super().__init__(task=task)
         self.chosen = order is not None
-        self.order: Int[Tensor, ""]  # kept with the weights, as it may be learnt
+        self.order: Int[Tensor, ""]  # a buffer, so that it is saved
         self.register_buffer("order", torch.tensor(_positive("order", order or ORDER)))
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
@@ -157,7 +173,7 @@ class ProfileAR(Classical):
             self.order.fill_(min(errors, key=lambda order: errors[order]))
 
     def _error(self, order: int, windows: Iterable[Batch]) -> float:
-        """Squared error of an order over windows, 0 if there are none."""
+        """Sum the squared error of an order over windows, in squared units of the series."""
         rule = ProfileAR(task=Task(1, 1, self.season_length), order=order)
         total = 0.0
         for batch in windows:
@@ -166,15 +182,18 @@ class ProfileAR(Classical):
         return total
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
-        return resolved(rows, self.season_length, int(self.order)).extend(horizon)
+        return decompose_seasonal(rows, self.season_length, int(self.order)).extend(horizon)
 
     def distribution(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
     ) -> Mixture:
-        """The autoregression's normal law: its noise, through its impulse response."""
+        """Return the normal distribution of the autoregression: [B, H, C].
+
+        Its variance is the power of the noise times the summed squares of the impulse response.
+        """
         found = []
         for chunk in _chunks(past, horizon):
-            taken = resolved(exactly(chunk), self.season_length, int(self.order))
+            taken = decompose_seasonal(exactly(chunk), self.season_length, int(self.order))
             found.append(torch.stack([taken.extend(horizon), taken.deviation(horizon)]))
         values = torch.nan_to_num(torch.cat(found, 1)).to(past)
         ahead, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
@@ -182,13 +201,14 @@ class ProfileAR(Classical):
 
 
 def _chunks(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "S L"], ...]:
-    """Windows as rows, so many at once as go into the cache of a core."""
+    """Split windows into chunks of rows, whose size suits the device."""
     rows = rearrange(past, "B L C -> (B C) L")
-    values = _CHUNK_VALUES if home(past.device).type == "cpu" else _CHUNK_ELSEWHERE
+    values = _CHUNK_CPU if home(past.device).type == "cpu" else _CHUNK_ACCELERATOR
     return rows.split(max(1, values // max(1, rows.shape[1] + horizon)))
 
 
 def _positive(name: str, value: int) -> int:
+    """Return a value; raise a ConfigError if it is below 1."""
     if value < 1:
         raise ConfigError(f"{name} is {value}. Set it to 1 or more.")
     return value

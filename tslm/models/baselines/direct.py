@@ -1,4 +1,4 @@
-"""The interface of a network that gives all H steps at once."""
+"""The interface of networks that forecast all H steps in one pass."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -11,14 +11,18 @@ from torch import Tensor
 from tslm.core.types import Facts, Prediction, Sizes, Task
 from tslm.models.network import Network
 
-LONGEST = 512  # steps read by default, as the papers of language-model forecasters do
+LONGEST = 512  # largest context that is suggested, in steps, as in the papers of Time-LLM and S2IP
 
 
 class DirectNetwork(Network):
-    """Every direct network is made with ``task``, and reads exactly L steps.
+    """Network that maps contexts [B, L, C] to forecasts [B, H, C] in one pass.
 
     Args:
         task: gives the context length L and the horizon H.
+
+    Attributes:
+        task: as above.
+        step: steps of one pass, H.
     """
 
     def __init__(self, task: Task) -> None:
@@ -27,14 +31,19 @@ class DirectNetwork(Network):
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """512 steps, or half of the longest series, so that windows have room to move."""
+        """Suggest 512 steps, or half of the longest series to have several training windows."""
         return Sizes(context_length or min(LONGEST, max(facts.longest // 2, 1)))
 
     @abstractmethod
     def extend(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
     ) -> Float[Tensor, "B H C"]:
-        """The next H steps, in the units of the context."""
+        """Forecast the next H steps, in the units of the context.
+
+        Args:
+            past: contexts; NaN where missing.
+            time: times of the context.
+        """
 
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
         values = self.extend(past, time)

@@ -1,11 +1,11 @@
-"""iTransformer: a channel is a token, and channels read each other.
+"""iTransformer: one token per channel, and attention between channels.
 
 Liu et al., "iTransformer: Inverted Transformers Are Effective for Time Series Forecasting",
 ICLR 2024. https://arxiv.org/abs/2310.06625
 
 Departures: time features have a map of their own (``marks="shared"`` is as published), missing
-values are left out of the statistics and read as the mean, a channel without any value is not
-read by the others, and windows that hardly move are divided by a floor.
+values are left out of the statistics and replaced by the mean, a channel without any value is
+masked, and windows with a small spread are divided by ``floor``.
 """
 
 from collections.abc import Iterable
@@ -25,25 +25,26 @@ MARKS = ("none", "separate", "shared")
 
 
 class ITransformer(DirectNetwork):
-    """Embed each channel's context as one token, encode, map each token to the horizon.
+    """Transformer encoder over channels; each context is a token, mapped to the horizon.
 
     No weight depends on the number of channels, so it may differ between fit and predict.
 
     Args:
         task: gives L, H, the frequency and the time zone.
-        width: of a token, D.
-        layers: blocks, each normalised after its parts.
-        heads: of each attention.
+        width: size of a token, D.
+        layers: number of blocks, with layer normalisation after each part.
+        heads: heads of each attention.
         hidden: width inside the feed-forward parts; None is ``width``.
-        dropout: everywhere.
-        use_norm: whether windows are normalised by their own level and spread.
-        marks: time features as further tokens: ``separate`` through a map of their own,
-            ``shared`` through that of the values, as published, or ``none``.
-        channels_per_batch: channels a training step looks at, drawn anew each time; None is all.
-        floor: least spread a window is divided by, in units of the training spread.
+        dropout: dropout in all layers.
+        use_norm: True if windows are normalised by their own level and spread.
+        marks: time features as further tokens: ``separate`` with an embedding of their own,
+            ``shared`` with that of the values, as published, or ``none``.
+        channels_per_batch: channels of a training step, drawn at random each time; None is all.
+        floor: smallest spread by which a window is divided, in units of the training spread.
 
     Raises:
-        ConfigError: if ``marks`` is unknown, or needs dates that are not there.
+        ConfigError: if ``marks`` is unknown or needs dates, or ``width`` is not a multiple of
+            ``heads``.
     """
 
     multivariate = True
@@ -87,8 +88,8 @@ class ITransformer(DirectNetwork):
         for batch in train:
             if batch.past.shape[2] == 1 and self.marks == "none":
                 warn(
-                    "iTransformer reads channels together, and there is one: it is a small "
-                    "feed-forward network here."
+                    "iTransformer attends between channels, but the data have only one: it is a "
+                    "small feed-forward network here."
                 )
             return
 
@@ -107,21 +108,21 @@ class ITransformer(DirectNetwork):
         return self.read(past, marks)
 
     def read(
-        self, past: Float[Tensor, "B L C"], marks: Float[Tensor, "B L F"] | None
+        self, past: Float[Tensor, "B L C"], marks: Float[Tensor, "B L features"] | None
     ) -> Float[Tensor, "B H C"]:
-        """The next H steps of all channels, given the time features of the context."""
+        """Forecast the next H steps of all channels, from the context and its time features."""
         scale = Scale.of(past, floor=self.floor) if self.use_norm else None
         values = past if scale is None else scale.apply(past)
-        silent = torch.isnan(values).all(1)
+        empty = torch.isnan(values).all(1)
         tokens = self.tokens(torch.nan_to_num(values), marks)
-        hidden = self.encoder(tokens, src_key_padding_mask=self._mask(silent, tokens))
+        hidden = self.encoder(tokens, src_key_padding_mask=self._mask(empty, tokens))
         ahead = rearrange(self.project(hidden)[:, : past.shape[2]], "B C H -> B H C")
         return ahead if scale is None else scale.undo(ahead)
 
     def tokens(
-        self, values: Float[Tensor, "B L C"], marks: Float[Tensor, "B L F"] | None
+        self, values: Float[Tensor, "B L C"], marks: Float[Tensor, "B L features"] | None
     ) -> Float[Tensor, "B N D"]:
-        """One token a channel, then one a time feature."""
+        """Embed each channel as a token, then each time feature."""
         embedded = self.embed(rearrange(values, "B L C -> B C L"))
         if marks is not None:
             embed = self.embed if self.embed_marks is None else self.embed_marks
@@ -129,18 +130,19 @@ class ITransformer(DirectNetwork):
             embedded = torch.cat([embedded, further], 1)
         return self.drop(embedded)
 
-    def _features(self, time: Int[Tensor, "B L"]) -> Float[Tensor, "B L F"]:
+    def _features(self, time: Int[Tensor, "B L"]) -> Float[Tensor, "B L features"]:
+        """Compute calendar features of each time."""
         distinct, where = torch.unique(time.cpu(), return_inverse=True)
         table = torch.from_numpy(self.calendar.features(distinct.numpy()))
         return table[where].to(time.device)
 
     @staticmethod
     def _mask(
-        silent: Bool[Tensor, "B C"], tokens: Float[Tensor, "B N D"]
+        empty: Bool[Tensor, "B C"], tokens: Float[Tensor, "B N D"]
     ) -> Bool[Tensor, "B N"] | None:
-        """Which tokens nobody reads: channels without a value, unless all are."""
-        if not silent.any():
+        """Return True for tokens that are masked: channels without a value, unless all are."""
+        if not empty.any():
             return None
-        silent = silent & ~silent.all(1, keepdim=True)
-        rest = silent.new_zeros(len(silent), tokens.shape[1] - silent.shape[1])
-        return torch.cat([silent, rest], 1)
+        empty = empty & ~empty.all(1, keepdim=True)
+        rest = empty.new_zeros(len(empty), tokens.shape[1] - empty.shape[1])
+        return torch.cat([empty, rest], 1)

@@ -1,11 +1,11 @@
-"""One linear map from the context to the horizon, in its three published dresses.
+"""Linear maps from the context to the horizon: NLinear, RLinear and DLinear.
 
 Zeng et al., "Are Transformers Effective for Time Series Forecasting?", AAAI 2023 (DLinear,
 NLinear), https://arxiv.org/abs/2205.13504; Li et al., "Revisiting Long-term Time Series
 Forecasting: An Investigation on Linear Mapping", 2023 (RLinear), https://arxiv.org/abs/2305.10721
 
 Departures: missing values and the padding of short series take the level that is subtracted;
-RLinear has no learnt affine map, and windows that hardly move are divided by a floor.
+RLinear has no learnt affine map, and windows with a small spread are divided by ``floor``.
 """
 
 import torch
@@ -22,7 +22,7 @@ from tslm.models.layers.seasonal import last_observed
 
 
 class NLinear(DirectNetwork):
-    """Subtract the last value, map linearly, add it back.
+    """Linear map of the context minus its last value, which is added back.
 
     Args:
         task: gives L and H.
@@ -42,11 +42,11 @@ class NLinear(DirectNetwork):
 
 
 class RLinear(DirectNetwork):
-    """Normalise the window by its own level and spread, map linearly, undo it.
+    """Linear map of the context, normalised by its own mean and standard deviation.
 
     Args:
         task: gives L and H.
-        floor: least spread a window is divided by, in units of the training spread.
+        floor: smallest spread by which a window is divided, in units of the training spread.
     """
 
     def __init__(self, *, task: Task, floor: float = 0.1) -> None:
@@ -64,11 +64,11 @@ class RLinear(DirectNetwork):
 
 
 class DLinear(DirectNetwork):
-    """Split into a moving average and the rest, map each linearly, add them.
+    """Sum of two linear maps: of a moving average of the context, and of the rest.
 
     Args:
         task: gives L and H.
-        kernel: steps of the moving average, an odd number.
+        kernel: steps of the moving average, an odd number; 25 as published.
 
     Raises:
         ConfigError: if the kernel is even or below 1.

@@ -1,11 +1,11 @@
-"""Patches of one series under attention: PAttn and a small PatchTST.
+"""Attention over the patches of single series: PAttn and a small PatchTST.
 
 Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024
 (PAttn), https://arxiv.org/abs/2406.16964; Nie et al., "A Time Series is Worth 64 Words", ICLR 2023
 (PatchTST), https://arxiv.org/abs/2211.14730
 
-Departures: missing values are 0 after normalisation, windows that hardly move are divided by a
-floor, and PatchTST's blocks normalise before each part, by layer rather than by batch.
+Departures: missing values are 0 after normalisation, windows with a small spread are divided by
+``floor``, and PatchTST's blocks normalise before each part, by layer instead of by batch.
 """
 
 from abc import abstractmethod
@@ -24,14 +24,15 @@ from tslm.models.layers.scale import Scale
 
 
 class PatchNetwork(DirectNetwork):
-    """Normalise, cut into overlapping patches, embed, mix, flatten, map to the horizon.
+    """Network over overlapping patches of single series, with a linear map to the horizon.
 
     Args:
         task: gives L and H.
-        width: of a token, D.
+        width: size of a token, D.
         patch_len: steps per patch, P.
         stride: steps between patches.
-        floor: least spread a window is divided by, in units of the training spread.
+        floor: smallest spread by which a window is divided, in units of the training spread.
+        dropout: dropout before the map to the horizon.
     """
 
     def __init__(
@@ -46,12 +47,12 @@ class PatchNetwork(DirectNetwork):
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """Patches of 16 steps, or of the whole context if it is shorter, and half of it apart."""
+        """Suggest 512 steps or half of the longest series, and patches of 16 steps every 8."""
         return patch_sizes(facts, context_length, options)
 
     @abstractmethod
     def mix(self, tokens: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
-        """Let the patches of a series read each other."""
+        """Exchange information between the patches of a series."""
 
     def extend(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
@@ -64,16 +65,16 @@ class PatchNetwork(DirectNetwork):
 
 
 class PAttn(PatchNetwork):
-    """One attention over patches, without positions: what an LLM has to beat.
+    """One attention layer over patches, without positions, as a control for language models.
 
     Args:
         task: gives L and H.
-        width: of a token, D.
-        heads: of the attention.
+        width: size of a token, D.
+        heads: heads of the attention.
         patch_len: steps per patch, P.
         stride: steps between patches.
-        dropout: of the attention weights and of what they read.
-        floor: least spread a window is divided by, in units of the training spread.
+        dropout: dropout of the attention weights and of the output.
+        floor: smallest spread by which a window is divided, in units of the training spread.
     """
 
     def __init__(
@@ -100,19 +101,19 @@ class PAttn(PatchNetwork):
 
 
 class PatchTST(PatchNetwork):
-    """A small transformer over patches, with learnt positions.
+    """Small transformer over patches, with learnt positions.
 
     Args:
         task: gives L and H.
-        width: of a token, D.
-        layers: blocks.
-        heads: of each attention.
+        width: size of a token, D.
+        layers: number of blocks.
+        heads: heads of each attention.
         hidden: width inside the feed-forward parts.
         patch_len: steps per patch, P.
         stride: steps between patches.
-        dropout: everywhere in the blocks.
-        head_dropout: before the last map.
-        floor: least spread a window is divided by, in units of the training spread.
+        dropout: dropout in the blocks.
+        head_dropout: dropout before the map to the horizon.
+        floor: smallest spread by which a window is divided, in units of the training spread.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
-"""A linear map solved in closed form, of what a simple forecast leaves over.
+"""Ridge regression of the future on the context, both minus a level, in closed form.
 
-W minimises ``|F' - X' W|^2 + lam |W|^2``, X' and F' being context and future less their level;
-one symmetric eigenvalue problem of size L solves it for all lam.
+Hoerl & Kennard, "Ridge regression", Technometrics 12, 1970. The weights W [L, H] minimise
+``|F' - X' W|^2 + lam |W|^2``, with X' and F' the contexts and futures minus their level. One
+symmetric eigenvalue problem of size L solves it for all penalties lam.
 """
 
 from abc import abstractmethod
@@ -17,19 +18,23 @@ from tslm.core.types import Batch, Task
 from tslm.models.baselines.direct import DirectNetwork
 from tslm.models.layers.seasonal import last_observed, profile, repeat_season
 
-PENALTIES = (50.0, 500.0, 5_000.0, 50_000.0)
-UNIT = 14_000  # windows those penalties are meant for; they grow with the number of windows
-DEFAULT = 5_000.0  # without validation data
+PENALTIES = (50.0, 500.0, 5_000.0, 50_000.0)  # lam for UNIT windows, scaled to others; by hand
+UNIT = 14_000  # training windows that PENALTIES are for; chosen by hand
+DEFAULT = 5_000.0  # lam without validation data; chosen by hand
 
 
 class Ridge(DirectNetwork):
-    """Maps what a level leaves over of the context to what it leaves over of the future.
+    """Ridge regression from the context minus its level to the future minus its level.
 
-    Until it has learnt, it is the level itself.
+    Before ``learn`` its forecast is the level.
 
     Args:
         task: gives L, H and the season.
-        penalties: tried on validation windows; for 14,000 training windows, see ``UNIT``.
+        penalties: values of lam that validation chooses from, for 14,000 training windows; they
+            are scaled by the number of windows.
+
+    Attributes:
+        weight: the map, [L, H].
     """
 
     def __init__(self, *, task: Task, penalties: Sequence[float] = PENALTIES) -> None:
@@ -41,8 +46,8 @@ class Ridge(DirectNetwork):
     @abstractmethod
     def levels(
         self, rows: Float[Tensor, "S L"]
-    ) -> tuple[Float[Tensor, "S L2"], Float[Tensor, "S H2"]]:
-        """The level over the context and over the horizon; broadcast against both."""
+    ) -> tuple[Float[Tensor, "S one_or_L"], Float[Tensor, "S one_or_H"]]:
+        """Return the level of each step of the context and of the horizon, in units of ``rows``."""
 
     def extend(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
@@ -64,9 +69,9 @@ class Ridge(DirectNetwork):
             cross += exactly(rest.T @ target)
             windows += len(rest)
         values, vectors = torch.linalg.eigh(gram)
-        turned = vectors.T @ cross
+        rotated = vectors.T @ cross
         solutions = {
-            penalty: vectors @ (turned / (values.clamp(min=0) + penalty * windows / UNIT)[:, None])
+            penalty: vectors @ (rotated / (values.clamp(min=0) + penalty * windows / UNIT)[:, None])
             for penalty in self.penalties
         }
         best = self._best(solutions, val) if windows else None
@@ -76,7 +81,7 @@ class Ridge(DirectNetwork):
     def _best(
         self, solutions: dict[float, Float[Tensor, "L H"]], val: Iterable[Batch]
     ) -> Float[Tensor, "L H"]:
-        """The solution with the least squared error on validation windows."""
+        """Return the solution with the smallest squared error on validation windows."""
         errors = dict.fromkeys(solutions, 0.0)
         for batch in val:
             rest, target = self._pair(batch)
@@ -88,9 +93,9 @@ class Ridge(DirectNetwork):
         return solutions[min(errors, key=lambda penalty: errors[penalty])]
 
     def _pair(self, batch: Batch) -> tuple[Float[Tensor, "S L"], Float[Tensor, "S F"]]:
-        """Contexts and futures less their level; windows with a missing target are left out.
+        """Subtract the level from contexts and futures; leave out windows with a missing target.
 
-        Futures may be shorter or longer than H; steps beyond H do not count.
+        Futures may be shorter or longer than H; steps beyond H are ignored.
         """
         rows = rearrange(batch.past, "B L C -> (B C) L")
         future = rearrange(batch.future[:, : self.step], "B H C -> (B C) H")
@@ -101,7 +106,7 @@ class Ridge(DirectNetwork):
 
 
 class RidgeNLinear(Ridge):
-    """Ridge regression of what the last value leaves over."""
+    """Ridge regression with the last observed value as level."""
 
     def levels(
         self, rows: Float[Tensor, "S L"]
@@ -111,7 +116,7 @@ class RidgeNLinear(Ridge):
 
 
 class RidgeProfile(Ridge):
-    """Ridge regression of what the seasonal profile of the context leaves over."""
+    """Ridge regression with the seasonal profile of the context as level."""
 
     def levels(
         self, rows: Float[Tensor, "S L"]

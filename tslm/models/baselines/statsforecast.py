@@ -1,7 +1,8 @@
-"""Exponential smoothing and Theta by statsforecast, where it is installed: one fit a window.
+"""Exponential smoothing and Theta from statsforecast, fitted to each window.
 
-Hyndman et al., 2002 (ETS) and Assimakopoulos & Nikolopoulos, 2000 (Theta), with their form chosen
-automatically. Departures: missing values repeat the one before them.
+Hyndman et al., "A state space framework for automatic forecasting using exponential smoothing
+methods", Int. J. Forecasting 18, 2002 (ETS); Assimakopoulos & Nikolopoulos, "The theta model",
+Int. J. Forecasting 16, 2000. Departures: missing values are replaced by the one before them.
 """
 
 from abc import abstractmethod
@@ -19,16 +20,19 @@ from tslm.models.baselines.classical import Classical
 
 
 class Statistical(Classical):
-    """A model of statsforecast, fitted to each context anew.
+    """Model of statsforecast that is fitted to each context.
 
     Args:
         task: gives the steps of a season, m.
 
     Raises:
         ConfigError: if statsforecast is not installed.
+
+    Attributes:
+        model: the model of statsforecast.
     """
 
-    calibration_windows = 64  # a fit each
+    calibration_windows = 64  # few, because each needs a fit; chosen by hand
 
     def __init__(self, *, task: Task) -> None:
         super().__init__(task=task)
@@ -43,13 +47,14 @@ class Statistical(Classical):
 
     @abstractmethod
     def make(self, models: Any) -> Any:
-        """The model, given the module ``statsforecast.models``."""
+        """Make the model from the module ``statsforecast.models``."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         ahead = [self._continue(row.numpy(), horizon) for row in rows.cpu()]
         return torch.from_numpy(np.stack(ahead)).to(rows)
 
     def _continue(self, row: np.ndarray, horizon: int) -> np.ndarray:
+        """Fit the model to one series and forecast; a constant series is continued as it is."""
         known = np.flatnonzero(~np.isnan(row))
         if not len(known):
             return np.full(horizon, np.nan)
@@ -63,14 +68,14 @@ class Statistical(Classical):
 
 
 class AutoETS(Statistical):
-    """Exponential smoothing; error, trend and season chosen by the corrected AIC."""
+    """Exponential smoothing; error, trend and season are chosen by the corrected AIC."""
 
     def make(self, models: Any) -> Any:
         return models.AutoETS(season_length=self.season_length)
 
 
 class AutoTheta(Statistical):
-    """The Theta method; its variant chosen by the error of the fit."""
+    """Theta method; its variant is chosen by the error of the fit."""
 
     def make(self, models: Any) -> Any:
         return models.AutoTheta(season_length=self.season_length)

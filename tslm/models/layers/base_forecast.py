@@ -1,4 +1,4 @@
-"""What a classical forecast says at each place where a model predicts."""
+"""Forecasts of a classical base at each place where a model predicts."""
 
 import torch
 from einops import rearrange
@@ -17,16 +17,17 @@ def anchors(
     step: int,
     steps: int,
 ) -> Float[Tensor, "B M C"]:
-    """Forecasts of a base for M values that end ``step`` steps after the context.
+    """Forecast M values that end ``step`` steps after the context, by a base.
 
-    They come in groups of ``step``, and each group is forecast from what precedes it alone.
+    Values are forecast in groups of ``step``, each from the values before it only.
 
     Args:
-        base: reads values and not times; NaN on the left is to it a shorter context.
+        base: classical forecaster; it ignores times, and treats NaN on the left as a shorter
+            context.
         past: contexts.
-        time: of the contexts; handed on, not read.
+        time: times of the contexts, passed on to ``base``.
         step: steps of a group.
-        steps: values in all, M, a multiple of ``step``.
+        steps: values in total, M, a multiple of ``step``.
     """
     groups, context = steps // step, past.shape[1]
     longer = pad(past, (0, 0, (groups - 1) * step, 0), value=torch.nan)

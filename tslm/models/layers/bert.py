@@ -1,8 +1,8 @@
-"""A small BERT, as LiPCoT trains it from scratch.
+"""Small BERT that LiPCoT trains from scratch.
 
 Devlin et al., "BERT", NAACL 2019; Shaw et al., "Self-attention with relative position
 representations", NAACL 2018 (keys alone); sizes by Anjum, "LiPCoT", arXiv 2408.07292, section 2.5.
-Positions are told by distances alone, and there are no segments to tell apart.
+Positions are encoded by relative distances only, and there are no segment embeddings.
 """
 
 import torch
@@ -13,15 +13,15 @@ from torch.nn.functional import gelu
 
 
 class Bert(nn.Module):
-    """Ids to hidden states, read in both directions.
+    """Bidirectional transformer from ids to hidden states.
 
     Args:
-        vocabulary: different ids, V.
+        vocabulary: number of different ids, V.
         length: tokens of the longest sentence.
-        width: of a token, D.
-        n_layers: blocks.
+        width: size of a token vector, D.
+        n_layers: number of blocks.
         inner: width of the feed-forward layers; None is 12 times ``width``.
-        dropout: in training.
+        dropout: dropout in training.
     """
 
     def __init__(
@@ -52,13 +52,13 @@ class Bert(nn.Module):
             hidden = block(hidden)
         return hidden
 
-    def guess(self, hidden: Float[Tensor, "R D"]) -> Float[Tensor, "R V"]:
-        """Logits of the ids that hidden states stand for; the words are those that are read."""
+    def guess(self, hidden: Float[Tensor, "masked D"]) -> Float[Tensor, "masked V"]:
+        """Compute the logits of masked ids; input and output embeddings are the same."""
         return self.last(gelu(self.dense(hidden))) @ self.words.weight.T + self.bias
 
 
 class Block(nn.Module):
-    """Attention of one head with relative keys, then a feed-forward layer."""
+    """Attention with one head and relative positions in the keys, then a feed-forward layer."""
 
     def __init__(self, length: int, width: int, inner: int, dropout: float) -> None:
         super().__init__()
@@ -74,10 +74,11 @@ class Block(nn.Module):
         return self.norms[1](hidden + self.dropout(self.narrow(gelu(self.wide(hidden)))))
 
     def _attend(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
+        """Attend to all tokens; scores depend on content and on distance."""
         query, key, value = self.query(hidden), self.key(hidden), self.value(hidden)
         place = torch.arange(hidden.shape[1], device=hidden.device)
         relative = self.distances(place[:, None] - place + self.length - 1)
         scores = query @ rearrange(key, "S N D -> S D N")
         scores = scores + torch.einsum("snd,nmd->snm", query, relative)
-        shares = self.dropout((scores / hidden.shape[2] ** 0.5).softmax(2))
-        return shares @ value
+        weights = self.dropout((scores / hidden.shape[2] ** 0.5).softmax(2))
+        return weights @ value

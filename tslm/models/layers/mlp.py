@@ -1,4 +1,4 @@
-"""A multilayer perceptron, as small as one linear map."""
+"""Multilayer perceptron; with one layer it is a linear map."""
 
 from itertools import pairwise
 from typing import Literal, get_args
@@ -20,7 +20,15 @@ def mlp(
     activation: Activation = "tanh",
     dropout: float = 0.1,
 ) -> nn.Sequential:
-    """Map ``n_in`` to ``n_out`` values by ``layers`` linear layers with a non-linearity between.
+    """Make a multilayer perceptron from ``n_in`` to ``n_out`` values.
+
+    Args:
+        n_in: size of the input.
+        n_out: size of the output.
+        layers: linear layers.
+        hidden: width between the layers.
+        activation: non-linearity between the layers.
+        dropout: dropout after each non-linearity.
 
     Raises:
         ConfigError: if the activation is unknown or there is no layer.

@@ -1,4 +1,4 @@
-"""Cut series into patches."""
+"""Cut series into patches, as in PatchTST (Nie et al., ICLR 2023)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,22 +18,23 @@ def patch(values: Float[Tensor, "S L"], patch_len: int) -> Float[Tensor, "S N P"
 
 
 def unpatch(patches: Float[Tensor, "S N P"]) -> Float[Tensor, "S M"]:
-    """Put patches end to end again."""
+    """Join consecutive patches to series again."""
     return rearrange(patches, "S N P -> S (N P)")
 
 
 def overlapping(
     values: Float[Tensor, "S L"], patch_len: int, stride: int
 ) -> Float[Tensor, "S N P"]:
-    """Patches every ``stride`` steps; the last value is repeated ``stride`` times after the end."""
+    """Cut a patch every ``stride`` steps, after repeating the last value ``stride`` times."""
     return pad(values[:, None], (0, stride), mode="replicate")[:, 0].unfold(1, patch_len, stride)
 
 
 def begun(observed: Float[Tensor, "S N P"]) -> Bool[Tensor, "S N"]:
-    """Patches from the first observed value on; of a series without one, all of them.
+    """Return True for each patch from the first observed value on.
 
-    What precedes a series says nothing. A gap inside it keeps its patch, so that positions still
-    count time and the last patch can speak.
+    Patches before a short series are padding. A gap inside a series keeps its patch, so that
+    positions still count time, and the last patch always has a token. All patches of a series
+    without a value are True.
 
     Args:
         observed: 1 where a value is known, else 0, in patches.
@@ -45,10 +46,17 @@ def begun(observed: Float[Tensor, "S N P"]) -> Bool[Tensor, "S N"]:
 def patch_sizes(
     facts: Facts, context_length: int | None, options: Mapping[str, Any], longest: int = 512
 ) -> Sizes:
-    """Sizes for overlapping patches: what the user has set stays as it is.
+    """Suggest sizes for overlapping patches; sizes set by the user stay as they are.
 
-    The context is ``longest`` steps, or half of the longest series, so that windows have room to
-    move; patches have 16 steps, or the context if it is shorter, and lie half of that apart.
+    The context is ``longest`` steps, or half of the longest series if that is shorter, so that
+    training has several windows. Patches have 16 steps (as in PatchTST), or the context if it is
+    shorter, and overlap by half.
+
+    Args:
+        facts: length of the longest series.
+        context_length: set by the user; None if not.
+        options: ``patch_len`` and ``stride``; None if not set by the user.
+        longest: largest context that is suggested, in steps.
     """
     length = context_length or min(longest, max(facts.longest // 2, 1))
     patch_len = options["patch_len"] or min(16, length)
@@ -57,7 +65,7 @@ def patch_sizes(
 
 
 def n_patches(context_length: int, patch_len: int, stride: int) -> int:
-    """How many patches ``overlapping`` gives: ``(L - P) // stride + 2``.
+    """Count the patches that ``overlapping`` returns: ``(L - P) // stride + 2``.
 
     Raises:
         ConfigError: if a patch does not fit into the context, or the sizes are below 1.

@@ -1,8 +1,8 @@
-"""A few vectors in the space of a language model's words, learnt or chosen.
+"""Prototypes: a few vectors in the space of a language model's word embeddings.
 
 Jin et al., "Time-LLM", ICLR 2024 (text prototypes), and Pan et al., "S2IP-LLM", ICML 2024 (semantic
-anchors): both map the word table E (V x D) by a trained V' x V matrix. E is frozen, so that map
-times E has rank D at most: a V' x D matrix on a basis of E's columns spans the same vectors.
+anchors): both map the word embeddings E (V x D) by a trained K x V matrix. E is frozen, so the
+product has rank D at most: a K x D matrix times a basis of its row space makes the same vectors.
 """
 
 from abc import ABC, abstractmethod
@@ -26,26 +26,30 @@ WORDS = (
 
 
 class Prototypes(nn.Module, ABC):
-    """Vectors like those of words; ``forward`` gives all of them, and remembers nothing."""
+    """Prototype vectors in the space of word embeddings; ``forward`` returns all, [K, D].
 
-    count: int  # of them
+    Attributes:
+        count: number of prototypes, K.
+    """
+
+    count: int
 
     @abstractmethod
     def forward(self) -> Float[Tensor, "K D"]:
-        """The vectors, in the units of the word table."""
+        """Return the vectors, in the units of the word embeddings."""
 
 
 class SpectralPrototypes(Prototypes):
-    """A trained map of an orthogonal basis of the word table: V' x D weights.
+    """Trained map of an orthogonal basis of the word embeddings: K x D weights.
 
-    The basis is that of E's columns, in order of their strength, with the size a published
-    prototype begins with; so weights of about 1 make vectors of about that size. It is saved with
-    the weights that stand on it: directions have no sign of their own, and those found for another
-    precision or on another machine may point the other way.
+    The basis vectors are principal directions of E, strongest first, scaled so that weights of
+    about 1 make vectors as large as a published prototype at its start. The basis is saved with
+    the weights: the sign of a principal direction is arbitrary, and may differ with the precision
+    or on another machine.
 
     Args:
-        lexicon: the words.
-        count: prototypes, V'.
+        lexicon: word embeddings.
+        count: number of prototypes, K.
     """
 
     def __init__(self, lexicon: Lexicon, count: int) -> None:
@@ -61,11 +65,11 @@ class SpectralPrototypes(Prototypes):
 
 
 class VocabularyPrototypes(Prototypes):
-    """The published map over the whole vocabulary: V' x V weights, and one bias each.
+    """Trained map of all word embeddings, as published: K x V weights and K biases.
 
     Args:
-        lexicon: the words.
-        count: prototypes, V'.
+        lexicon: word embeddings.
+        count: number of prototypes, K.
     """
 
     def __init__(self, lexicon: Lexicon, count: int) -> None:
@@ -78,17 +82,20 @@ class VocabularyPrototypes(Prototypes):
 
 
 class WordPrototypes(Prototypes):
-    """The words of a list as they are: nothing is trained. A word of several tokens is their mean.
+    """Embeddings of the words of a list, not trained; a word of several tokens is their mean.
 
     Args:
-        lexicon: the words.
-        words: which.
+        lexicon: word embeddings and tokenizer.
+        words: the list.
+
+    Raises:
+        ConfigError: if the list is empty.
     """
 
     def __init__(self, lexicon: Lexicon, words: Sequence[str]) -> None:
         super().__init__()
         if not words:
-            raise ConfigError("The list of words for prototypes is empty. Name some.")
+            raise ConfigError("The list of words for prototypes is empty. Give at least one word.")
         self.words, self.count = tuple(words), len(words)
         ids = lexicon.tokenizer([f" {word}" for word in words], add_special_tokens=False)
         vectors = [lexicon.embed(torch.tensor(one)).mean(0) for one in ids["input_ids"]]
@@ -100,12 +107,13 @@ class WordPrototypes(Prototypes):
 
 
 class RandomPrototypes(Prototypes):
-    """A control: vectors that know no word, and are not trained.
+    """Random vectors, not trained, as a control without word embeddings.
 
     Args:
-        width: of a vector, D.
-        count: how many.
-        kind: ``uniform`` in [-5, 5], ``normal`` with deviation 5, or ``zero``, as published.
+        width: size of a vector, D.
+        count: number of vectors, K.
+        kind: ``uniform`` in [-5, 5], ``normal`` with standard deviation 5, or ``zero``; all
+            as published.
     """
 
     def __init__(self, width: int, count: int, kind: str) -> None:
@@ -134,12 +142,12 @@ def make_prototypes(
 
     Args:
         kind: one of ``KINDS``.
-        lexicon: the words.
-        count: how many; of ``words``, as many as there are.
-        words: for ``words``; None is a list about change and time.
+        lexicon: word embeddings and tokenizer.
+        count: number of prototypes; ignored for ``words``.
+        words: list for ``words``; None is a list about change and time.
 
     Raises:
-        ConfigError: if the kind is unknown, or there is to be none.
+        ConfigError: if the kind is unknown, or ``count`` is below 1.
     """
     if kind not in KINDS:
         raise ConfigError(f"prototypes={kind!r} is unknown. Choose one of {', '.join(KINDS)}.")
@@ -156,10 +164,11 @@ def make_prototypes(
 
 @torch.no_grad()
 def spectral_basis(words: Float[Tensor, "V D"]) -> Float[Tensor, "D D"]:
-    """Orthogonal rows that span the same vectors as the rows of a word table.
+    """Compute orthogonal rows that span the same vectors as the rows of a table of words.
 
-    Row i is a principal direction of the (uncentred) words, times their strength in it, over
-    ``sqrt(3 V)``: what a row of uniform weights in ``[-1/sqrt(V), 1/sqrt(V)]`` makes of the table.
+    Row i is a principal direction of the (uncentred) words, times the singular value, over
+    ``sqrt(3 V)``: the standard deviation, in that direction, of the table times a row of uniform
+    weights in ``[-1/sqrt(V), 1/sqrt(V)]``, with which a published prototype begins.
     """
     gram = exactly(words.T @ words)
     strength, directions = torch.linalg.eigh(gram)

@@ -1,6 +1,6 @@
-"""Say a patch in words: attention from patches to prototypes.
+"""Patch reprogramming: attention from patches to text prototypes.
 
-Jin et al., "Time-LLM", ICLR 2024, section 3.1 (patch reprogramming).
+Jin et al., "Time-LLM", ICLR 2024, section 3.1.
 """
 
 import torch
@@ -10,22 +10,21 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from tslm.models.layers.prototypes import Prototypes
-from tslm.models.layers.weight_cache import Remembered
+from tslm.models.layers.weight_cache import WeightCache
 
 
 class Reprogramming(nn.Module):
-    """Multi-head attention whose queries are patches, and whose keys and values are prototypes.
+    """Multi-head attention with patches as queries, and prototypes as keys and values.
 
-    Nothing is added to what it reads. In evaluation, keys and values are remembered until a weight
-    they come from changes.
+    It has no residual connection. In evaluation, keys and values are cached until a weight changes.
 
     Args:
         prototypes: K vectors of width D.
-        patch_width: of a patch.
-        width: of a word, D.
-        heads: of the attention.
-        head_width: of each head.
-        dropout: of the attention weights.
+        patch_width: size of an embedded patch.
+        width: size of a word embedding, D.
+        heads: number of heads.
+        head_width: width of each head.
+        dropout: dropout of the attention weights.
     """
 
     def __init__(
@@ -43,9 +42,9 @@ class Reprogramming(nn.Module):
         self.key = nn.Linear(width, heads * head_width)
         self.value = nn.Linear(width, heads * head_width)
         self.out = nn.Linear(heads * head_width, width)
-        self._known: Remembered[tuple[Tensor, Tensor]] = Remembered()
+        self._known: WeightCache[tuple[Tensor, Tensor]] = WeightCache()
 
-    def forward(self, patches: Float[Tensor, "S N d"]) -> Float[Tensor, "S N D"]:
+    def forward(self, patches: Float[Tensor, "S N patch_width"]) -> Float[Tensor, "S N D"]:
         keys, values = self._keys_and_values()
         series = len(patches)
         queries = rearrange(self.query(patches), "S N (h k) -> 1 h (S N) k", h=self.heads)
@@ -55,17 +54,23 @@ class Reprogramming(nn.Module):
         return self.out(rearrange(read, "1 h (S N) k -> S N (h k)", S=series))
 
     @torch.no_grad()
-    def weights(self, patches: Float[Tensor, "S N d"]) -> Float[Tensor, "S N K"]:
-        """How much each patch is made of each prototype, averaged over heads."""
+    def weights(self, patches: Float[Tensor, "S N patch_width"]) -> Float[Tensor, "S N K"]:
+        """Compute the attention weight of each prototype in each patch, averaged over heads."""
         keys, _ = self._keys_and_values()
         queries = rearrange(self.query(patches), "S N (h k) -> S h N k", h=self.heads)
         scores = queries @ keys.transpose(-1, -2) / queries.shape[-1] ** 0.5
         return scores.softmax(-1).mean(1)
 
-    def _keys_and_values(self) -> tuple[Float[Tensor, "1 h K k"], Float[Tensor, "1 h K k"]]:
-        return self._known(self, self._made)
+    def _keys_and_values(
+        self,
+    ) -> tuple[Float[Tensor, "1 heads K head_width"], Float[Tensor, "1 heads K head_width"]]:
+        """Return the keys and values of the prototypes, from the cache if possible."""
+        return self._known(self, self._project)
 
-    def _made(self) -> tuple[Float[Tensor, "1 h K k"], Float[Tensor, "1 h K k"]]:
-        words = self.prototypes()
-        keys = rearrange(self.key(words), "K (h k) -> 1 h K k", h=self.heads)
-        return keys, rearrange(self.value(words), "K (h k) -> 1 h K k", h=self.heads)
+    def _project(
+        self,
+    ) -> tuple[Float[Tensor, "1 heads K head_width"], Float[Tensor, "1 heads K head_width"]]:
+        """Project the prototypes to keys and values."""
+        vectors = self.prototypes()
+        keys = rearrange(self.key(vectors), "K (h k) -> 1 h K k", h=self.heads)
+        return keys, rearrange(self.value(vectors), "K (h k) -> 1 h K k", h=self.heads)

@@ -1,4 +1,4 @@
-"""Find the vectors that are most like a query.
+"""Find the anchors that are most similar to a query.
 
 Pan et al., "S2IP-LLM", ICML 2024, section 3.3 (semantic space informed prompting).
 """
@@ -16,12 +16,12 @@ QUERIES = ("mean", "max", "mean_max")
 
 
 class Retrieved(NamedTuple):
-    """The K anchors nearest to each query, the nearest first.
+    """Nearest anchors of each query, the nearest first.
 
     Args:
-        chosen: which, by their row.
-        similarity: the cosine of each with the query.
-        vectors: as they are, not of unit length.
+        chosen: rows of the K anchors.
+        similarity: cosine of each with the query.
+        vectors: the anchors, not scaled to unit length.
     """
 
     chosen: Int[Tensor, "S K"]
@@ -29,8 +29,10 @@ class Retrieved(NamedTuple):
     vectors: Float[Tensor, "S K D"]
 
 
-def retrieve(queries: Float[Tensor, "S D"], anchors: Float[Tensor, "A D"], count: int) -> Retrieved:
-    """The ``count`` anchors with the largest cosine to each query."""
+def retrieve(
+    queries: Float[Tensor, "S D"], anchors: Float[Tensor, "anchors D"], count: int
+) -> Retrieved:
+    """Find the ``count`` anchors with the largest cosine to each query."""
     cosine = unit(queries) @ unit(anchors).T
     similarity, chosen = cosine.topk(count)
     return Retrieved(chosen, similarity, anchors[chosen])
@@ -39,19 +41,21 @@ def retrieve(queries: Float[Tensor, "S D"], anchors: Float[Tensor, "A D"], count
 def query_of(
     tokens: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"], kind: str
 ) -> Float[Tensor, "S D"]:
-    """One vector for the tokens that say something: their mean, maximum, or maximum + 2 means.
+    """Reduce the unmasked tokens to one vector: mean, maximum, or maximum + 2 means.
+
+    S2IP-LLM's paper has the mean; ``mean_max`` is the sum in the code of L2P, on which it is built.
 
     Raises:
         ConfigError: if the kind is unknown.
     """
     if kind not in QUERIES:
         raise ConfigError(f"query={kind!r} is unknown. Choose one of {', '.join(QUERIES)}.")
-    said = rearrange(mask, "S N -> S N 1")
-    mean = (tokens * said).sum(1) / said.sum(1).clamp(min=1)
-    largest = tokens.masked_fill(~said, -torch.inf).amax(1)
+    unmasked = rearrange(mask, "S N -> S N 1")
+    mean = (tokens * unmasked).sum(1) / unmasked.sum(1).clamp(min=1)
+    largest = tokens.masked_fill(~unmasked, -torch.inf).amax(1)
     return {"mean": mean, "max": largest, "mean_max": largest + 2 * mean}[kind]
 
 
 def unit(vectors: Float[Tensor, "*n D"]) -> Float[Tensor, "*n D"]:
-    """Vectors of length 1; one of length 0 stays so."""
+    """Scale vectors to length 1; zero vectors stay zero."""
     return vectors * vectors.square().sum(-1, keepdim=True).clamp(min=1e-12).rsqrt()

@@ -1,4 +1,4 @@
-"""Normalise a window by its own level and spread, and undo it.
+"""Normalise a window by its own mean and standard deviation, and undo it.
 
 Kim et al., "Reversible Instance Normalization", ICLR 2022, without the learnt affine map.
 """
@@ -19,14 +19,18 @@ EPSILON = 1e-5  # as published: sigma = sqrt(variance + 1e-5)
 
 @dataclass(frozen=True)
 class Scale:
-    """Level and spread of windows: one for all steps (K = 1) or one a step (K = L).
+    """Level and spread of windows: one for all steps, or one for each step.
 
-    A window that hardly moves is divided by ``floor`` and not by its own spread: in units of the
-    training data, where 1 is an ordinary spread, it stays near 0 and cannot explode.
+    A window whose spread is below ``floor`` is divided by ``floor`` instead. In units of the
+    training data, where 1 is a typical spread, it then stays near 0 and cannot explode.
+
+    Attributes:
+        loc: mean, in the units of the window; [B, 1, C] or [B, L, C].
+        spread: standard deviation, in the units of the window; of the same shape.
     """
 
-    loc: Float[Tensor, "B K C"]
-    spread: Float[Tensor, "B K C"]
+    loc: Float[Tensor, "B one_or_L C"]
+    spread: Float[Tensor, "B one_or_L C"]
 
     @classmethod
     def of(
@@ -40,11 +44,11 @@ class Scale:
 
         Args:
             past: windows; NaN where missing.
-            norm: ``window`` uses all of it; ``first_segment`` the first ``segment`` observed
-                steps; ``prefix`` gives each segment the statistics of itself and all before it,
-                so that no value is scaled by what comes later.
+            norm: ``window`` uses all steps; ``first_segment`` the first ``segment`` observed
+                steps; ``prefix`` gives each segment the statistics of itself and all earlier
+                ones, so that no value is scaled by a later one.
             segment: steps of a segment.
-            floor: least spread.
+            floor: smallest spread, in the units of the windows.
         """
         if norm == "window":
             loc, variance = _moments(past)
@@ -59,19 +63,19 @@ class Scale:
         return (past - self.loc) / self.spread
 
     def undo(self, values: Float[Tensor, "B M C"]) -> Float[Tensor, "B M C"]:
-        """Back to the units of the window, for values that follow it."""
+        """Convert values that follow the window back to its units."""
         return values * self.spread[:, -1:] + self.loc[:, -1:]
 
     @property
     def last(self) -> "Scale":
-        """The last statistics alone: for what follows the window."""
+        """Statistics of the last step, which apply to values that follow the window."""
         return Scale(self.loc[:, -1:], self.spread[:, -1:])
 
     def preceding(self, steps: int, step: int) -> "Scale":
-        """The statistics of M values that are forecast in groups, each from what precedes it.
+        """Return the statistics of M values that are forecast in groups from the values before.
 
         Args:
-            steps: values in all, M, a multiple of ``step``; they end ``step`` steps after the
+            steps: values in total, M, a multiple of ``step``; they end ``step`` steps after the
                 window.
             step: steps of a group.
         """
@@ -83,6 +87,7 @@ class Scale:
 
 
 def _moments(past: Float[Tensor, "B L C"]) -> tuple[Tensor, Tensor]:
+    """Compute mean and variance of the observed values of each window."""
     observed = ~torch.isnan(past)
     n = observed.sum(1, keepdim=True).clamp(min=1)
     loc = torch.nan_to_num(past).sum(1, keepdim=True) / n
@@ -91,11 +96,11 @@ def _moments(past: Float[Tensor, "B L C"]) -> tuple[Tensor, Tensor]:
 
 
 def _running_moments(past: Float[Tensor, "B L C"], segment: int) -> tuple[Tensor, Tensor]:
-    """Moments of segments 0..i for each i, repeated over the steps of segment i.
+    """Compute the moments of segments 0 ... i for each i, repeated over the steps of segment i.
 
-    Segments end with the window; the first is shorter where they do not tile it.
+    Segments end with the window; the first is shorter if they do not fill it.
     """
-    origin, _ = _moments(_first_observed(past, segment))  # sums of squares about a near value
+    origin, _ = _moments(_first_observed(past, segment))  # keeps sums of squares small: precision
     short = -past.shape[1] % segment
     whole = pad(past - origin, (0, 0, short, 0), value=torch.nan)
     parts = rearrange(whole, "B (N P) C -> B N P C", P=segment)
@@ -111,6 +116,6 @@ def _running_moments(past: Float[Tensor, "B L C"], segment: int) -> tuple[Tensor
 
 
 def _first_observed(past: Float[Tensor, "B L C"], segment: int) -> Float[Tensor, "B L C"]:
-    """Windows with all but their first ``segment`` steps, from the first observed one, hidden."""
+    """Replace all but the first ``segment`` steps, from the first observed one on, by NaN."""
     begun = (~torch.isnan(past)).cumsum(1) > 0
     return past.masked_fill(begun.cumsum(1) > segment, torch.nan)

@@ -1,4 +1,4 @@
-"""Profile of a season, and an autoregression of what the profile leaves over.
+"""Seasonal profile of a series, and an autoregression of the residual.
 
 Series are rows, ``[S, L]`` in float64, NaN where missing or before a short one.
 """
@@ -20,14 +20,14 @@ from tslm.models.layers.lpc.burg import (
 )
 
 
-class Resolved(NamedTuple):
-    """Series taken apart: a profile, and an autoregression of what it leaves over.
+class Decomposed(NamedTuple):
+    """Decomposition of series into a seasonal profile and an autoregressive residual.
 
     Args:
-        season: the mean of each phase; phase 0 is that of the next step.
-        residual: the rest; NaN where missing.
-        model: Burg's, of the residual.
-        state: its last p values; those missing are what the model expects.
+        season: mean of each phase; phase 0 is that of the step after the context.
+        residual: series minus profile; NaN where missing.
+        model: autoregression of the residual by Burg's method.
+        state: last p values of the residual; missing ones are forecasts of the model.
     """
 
     season: Float[Tensor, "S m"]
@@ -37,32 +37,33 @@ class Resolved(NamedTuple):
 
     @property
     def gap(self) -> Int[Tensor, " S"]:
-        """Steps at the end that are missing."""
+        """Number of missing steps at the end."""
         return steps_since_observed(self.residual)[:, 0]
 
     def extend(self, horizon: int) -> Float[Tensor, "S H"]:
-        """Continue each series: the profile, and what the model expects of the rest."""
+        """Continue each series by its profile plus the forecast of its residual."""
         rest = zero_input_response(self.model.coefficients, self.state, horizon)
         return repeat_season(self.season, horizon) + rest
 
     def deviation(self, horizon: int) -> Float[Tensor, "S H"]:
-        """Standard deviation of what the model cannot foresee, after each number of steps.
+        """Compute the standard deviation of the forecast error at each step.
 
-        It counts from the last observed value. Gaps before that one count as known.
+        The error grows from the last observed value on; earlier gaps count as known.
         """
-        reach = int(self.gap.max()) + horizon
-        gain = impulse_response(self.model.coefficients, reach).square().cumsum(1)
+        steps = int(self.gap.max()) + horizon
+        gain = impulse_response(self.model.coefficients, steps).square().cumsum(1)
         ahead = self.gap[:, None] + torch.arange(horizon, device=gain.device)
         return (self.model.power[:, None] * gain.gather(1, ahead)).sqrt()
 
 
-def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Resolved:
-    """Take series apart, see ``ProfileAR``.
+def decompose_seasonal(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Decomposed:
+    """Split series into a seasonal profile and an autoregressive residual, see ``ProfileAR``.
 
     Args:
         rows: series; NaN where missing.
         season_length: steps of a season, m.
-        order: coefficients of the autoregression, p; those that a row cannot afford are 0.
+        order: coefficients of the autoregression, p; a row with too few values for that many has
+            zeros beyond the order it can estimate.
     """
     season = profile(rows, season_length)
     # the phase of a step counts back from the end of the context, where phase 0 begins
@@ -70,30 +71,35 @@ def resolved(rows: Float[Tensor, "S L"], season_length: int, order: int) -> Reso
     short = _length(rows) < 4 * season_length
     wanted = torch.where(short, min(4, order), order)
     row_order = torch.minimum(wanted, affordable(~torch.isnan(rows), order))
-    return Resolved(season, residual, *fit_residual(residual, row_order, order))
+    return Decomposed(season, residual, *fit_residual(residual, row_order, order))
 
 
 def fit_residual(
     residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"], order: int
 ) -> tuple[Autoregression, Float[Tensor, "S p"]]:
-    """Burg's autoregression of a residual, and the values it goes on from.
+    """Fit Burg's autoregression to residuals; return it and the last p values of each.
 
-    Rows of all lengths have p coefficients, so that none depends on its neighbours.
+    All rows have p coefficients, whatever their length, so that none depends on its neighbours.
+
+    Args:
+        residual: series without a season; NaN where missing.
+        row_order: order of each row, at most ``order``.
+        order: coefficients, p.
     """
     model = burg(residual, largest_order(residual.shape[1], order), row_order)
     a, power, k = model
-    room = (0, order - a.shape[1])
-    model = Autoregression(pad(a, room), power, pad(k, room))
+    zeros = (0, order - a.shape[1])
+    model = Autoregression(pad(a, zeros), power, pad(k, zeros))
     return model, _state(model.coefficients, residual, row_order)
 
 
 def _state(
     coefficients: Float[Tensor, "S p"], residual: Float[Tensor, "S L"], row_order: Int[Tensor, " S"]
 ) -> Float[Tensor, "S p"]:
-    """The last p values, those missing as the model expects them after what came before.
+    """Return the last p values; missing ones are forecast by the model from earlier ones.
 
-    A row is filled from the last place on where all values its model looks back on are observed,
-    which gives the same as to fill it from its beginning.
+    Filling begins at the last step before which as many values as the order are observed, which
+    gives the same as filling from the start.
     """
     order = coefficients.shape[1]
     residual = pad(residual, (order, 0), value=torch.nan)
@@ -108,14 +114,17 @@ def _state(
 
 
 def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S m"]:
-    """Mean of each phase over the whole seasons at the end; phase 0 is that of the next step."""
+    """Average each phase over the complete seasons at the end; phase 0 is that of the next step.
+
+    A phase without a value, and each phase of a row shorter than a season, is the mean of the row.
+    """
     seasons = whole_seasons(rows, season_length)
     phases = seasons.nanmean(1)
     return torch.where(torch.isnan(phases), rows.nanmean(1, keepdim=True), phases)
 
 
-def whole_seasons(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S K m"]:
-    """The whole seasons at the end of each row, oldest first, NaN before them."""
+def whole_seasons(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S seasons m"]:
+    """Cut the complete seasons at the end of each row, oldest first; NaN before them."""
     whole = _length(rows) // season_length * season_length
     lag = torch.arange(rows.shape[1], device=rows.device).flip(0)
     rows = torch.where(lag < whole[:, None], rows, torch.nan)
@@ -125,38 +134,41 @@ def whole_seasons(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tenso
 
 
 def _length(rows: Float[Tensor, "S L"]) -> Int[Tensor, " S"]:
-    """Steps from the first observed value to the end, 0 if there is none."""
+    """Count the steps from the first observed value to the end; 0 if there is none."""
     return reduce((~torch.isnan(rows)).long().cumsum(1) > 0, "S L -> S", "sum")
 
 
 def affordable(observed: Bool[Tensor, "S L"], order: int) -> Int[Tensor, " S"]:
-    """The largest order i <= ``order`` such that 3 i values follow i observed ones."""
+    """Find the largest order i up to ``order`` such that 3 i values follow i observed ones each.
+
+    The 3 values per coefficient are chosen by hand.
+    """
     i = torch.arange(1, largest_order(observed.shape[1], order) + 1, device=observed.device)
     enough = (_runs(observed)[:, :, None] > i).sum(1) >= 3 * i
     return enough.long().cumprod(1).sum(1)
 
 
-def _runs(observed: Bool[Tensor, "S T"]) -> Int[Tensor, "S T"]:
-    """How many values up to each step, itself included, are observed in a row."""
+def _runs(observed: Bool[Tensor, "S L"]) -> Int[Tensor, "S L"]:
+    """Count the consecutive observed values up to each step, including it."""
     step = torch.arange(observed.shape[1], device=observed.device)
     return step - torch.where(observed, -1, step).cummax(1).values
 
 
 def largest_order(steps: int, order: int) -> int:
-    """The largest order up to ``order`` that so many steps without gaps afford."""
+    """Return the largest order up to ``order`` for ``steps`` steps without gaps: a quarter."""
     return min(order, steps // 4)
 
 
 def steps_since_observed(rows: Float[Tensor, "S L"]) -> Int[Tensor, "S 1"]:
-    """Steps since the last observed value, 0 if there is none."""
+    """Count the steps since the last observed value; 0 if there is none."""
     return (~torch.isnan(rows)).flip(1).long().argmax(1, keepdim=True)
 
 
 def last_observed(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S 1"]:
-    """The last observed value, NaN if there is none."""
+    """Return the last observed value; NaN if there is none."""
     return rows.gather(1, rows.shape[1] - 1 - steps_since_observed(rows))
 
 
-def repeat_season(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S T"]:
-    """One season after the other, cut to ``steps``."""
+def repeat_season(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S steps"]:
+    """Repeat a season, and cut it to ``steps``."""
     return season.repeat(1, -(-steps // season.shape[1]))[:, :steps]

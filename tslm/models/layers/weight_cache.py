@@ -1,4 +1,4 @@
-"""What weights make, kept until one of them changes."""
+"""Cache of a value that is computed from weights, valid until one of them changes."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,18 +9,18 @@ from torch import nn
 Value = TypeVar("Value")
 
 
-class Remembered(Generic[Value]):
-    """The last value a module has made of its weights."""
+class WeightCache(Generic[Value]):
+    """Last value that was computed from the weights of a module."""
 
     def __init__(self) -> None:
         self._known: tuple[tuple[int, ...], Value] | None = None
 
     def __call__(self, module: nn.Module, make: Callable[[], Value]) -> Value:
-        """The value; made anew in training, where gradients are wanted, and by other weights.
+        """Return the value; compute it again in training, with gradients, or for new weights.
 
         Args:
-            module: whose weights and buffers it is made of.
-            make: makes it.
+            module: module whose weights and buffers the value depends on.
+            make: computes the value.
         """
         if module.training or torch.is_grad_enabled():
             return make()

@@ -1,1 +1,1 @@
-"""Stand-ins for a pretrained body, which tell what it is worth."""
+"""Controls: replacements of a pretrained backbone, to measure its contribution."""

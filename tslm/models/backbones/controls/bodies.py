@@ -1,10 +1,11 @@
-"""Cheap bodies in place of the language model, to see what it is good for.
+"""Small networks in place of the language model, as controls for its contribution.
 
 Tan et al., "Are Language Models Actually Useful for Time Series Forecasting?", NeurIPS 2024.
 https://arxiv.org/abs/2406.16964
 
-Departures: nothing outside the body changes with it, the words of the language model included; a
-block is one of the language model's own class, with its causality, norms and positions.
+Departures: only the backbone is replaced; adapters still use the word embeddings of the language
+model. ``block`` has the class of the language model's blocks, with its causality, norms and
+positions.
 """
 
 from abc import abstractmethod
@@ -21,16 +22,16 @@ from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.backbones.loading import load
 from tslm.models.lexicon import Lexicon
 
-HEADS = 8  # of the attention control, where the width allows it
+HEADS = 8  # heads of the attention control, if they divide the width; chosen by hand
 
 
 class Control(Backbone):
-    """A small body of its own, trained together with the adapter.
+    """Small network that is trained together with the adapter.
 
     Args:
-        reference: the language model it stands in for.
-        seed: not needed; the weights of a trained control follow the seed of the training.
-        freeze: not needed; a control is trained.
+        reference: the language model it replaces.
+        seed: not used; the weights of a trained control follow the seed of the training.
+        freeze: not used; all weights are trained.
         name: as the user wrote it.
     """
 
@@ -40,12 +41,12 @@ class Control(Backbone):
         recipe = sha256_text(f"{type(self).__name__} {reference.config.to_json_string()}")
         self.identity = Identity(name, "control", "", recipe, 0)
         self._lexicon = reference.lexicon
-        with torch.random.fork_rng(devices=[]):  # the same draws follow, whatever the body
+        with torch.random.fork_rng(devices=[]):  # the global state is the same for all controls
             self.make(reference)
 
     @abstractmethod
     def make(self, reference: Reference) -> None:
-        """Make its layers."""
+        """Create the layers."""
 
     @property
     def lexicon(self) -> Lexicon:
@@ -53,7 +54,7 @@ class Control(Backbone):
 
 
 class NoBody(Control):
-    """No body at all: the adapter's tokens go straight to the decoder."""
+    """Identity: the adapter's tokens go straight to the decoder."""
 
     def make(self, reference: Reference) -> None:
         return
@@ -65,7 +66,7 @@ class NoBody(Control):
 
 
 class Linear(Control):
-    """One linear map of each token."""
+    """Linear map of each token."""
 
     def make(self, reference: Reference) -> None:
         self.map = nn.Linear(self.width, self.width)
@@ -77,7 +78,7 @@ class Linear(Control):
 
 
 class MLP(Control):
-    """A residual two-layer map of each token, with as many weights as one block."""
+    """Residual two-layer perceptron of each token, with as many weights as one block."""
 
     def make(self, reference: Reference) -> None:
         block = reference.fresh(seed=0, n_layers=1)
@@ -96,7 +97,7 @@ class MLP(Control):
 
 
 class Attention(Control):
-    """One residual attention, then a norm; it looks where the language model may look."""
+    """One residual attention layer, then a norm; causal if the language model is."""
 
     def make(self, reference: Reference) -> None:
         heads = HEADS if self.width % HEADS == 0 else reference.config.num_attention_heads
@@ -107,12 +108,12 @@ class Attention(Control):
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
     ) -> Float[Tensor, "S N D"]:
         size = embeds.shape[1]
-        hidden = torch.ones(size, size, dtype=torch.bool, device=embeds.device).triu(1)
+        later = torch.ones(size, size, dtype=torch.bool, device=embeds.device).triu(1)
         read, _ = self.attention(
             embeds,
             embeds,
             embeds,
-            attn_mask=hidden if self.causal else None,
+            attn_mask=later if self.causal else None,
             key_padding_mask=None if mask is None else ~mask,
             need_weights=False,
         )
@@ -120,7 +121,7 @@ class Attention(Control):
 
 
 class GRU(Control):
-    """One recurrent layer, from left to right."""
+    """Gated recurrent layer, from left to right."""
 
     def make(self, reference: Reference) -> None:
         self.causal = True
@@ -134,8 +135,8 @@ class GRU(Control):
 
 
 def block(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> HuggingFaceBackbone:
-    """One block of the language model's own class, with fresh weights, trained."""
-    with torch.random.fork_rng(devices=[]):  # the same draws follow, whatever the body
+    """Make one block of the language model's class, with random weights that are trained."""
+    with torch.random.fork_rng(devices=[]):  # the global state is the same for all controls
         drawn = int(torch.randint(2**31, ()).item())
     body = reference.fresh(drawn, n_layers=1)
     recipe = sha256_text(f"block {body.config.to_json_string()}")
@@ -146,6 +147,6 @@ def block(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> Hugg
 def block_pretrained(
     *, reference: Reference, seed: int, freeze: Freeze, name: str
 ) -> HuggingFaceBackbone:
-    """The first block of the language model, frozen."""
+    """Load the first block of the language model, frozen."""
     first = load(reference.name, 1, reference.dtype, reference.device, download=reference.download)
     return HuggingFaceBackbone(first.body, first.identity, lexicon=reference.lexicon)

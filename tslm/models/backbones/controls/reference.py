@@ -1,4 +1,4 @@
-"""The language model that a control stands in for; its weights are read only when needed."""
+"""The language model that a control replaces; its weights are loaded only when needed."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -23,14 +23,14 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Reference:
-    """A language model by name and depth.
+    """Language model by name and depth.
 
     Args:
         name: a named backbone, a hub id, a folder or a ``.gguf`` file.
-        n_layers: how many of its blocks a control of its size has, see ``loading.load``.
-        dtype: in which bodies compute.
-        download: whether weights that are not on this machine may be fetched.
-        device: where bodies are.
+        n_layers: number of blocks of a control of its size, see ``loading.load``.
+        dtype: precision of the computation.
+        download: True if weights that are not on this machine may be downloaded.
+        device: device of the weights.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Reference:
 
     @cached_property
     def config(self) -> Config:
-        """Its transformers configuration, cut to ``n_layers``: of a named one without a look."""
+        """Its configuration, cut to ``n_layers``; for named backbones no weights are needed."""
         card = cards().get(self.name)
         if card is None:
             return deepcopy(self.backbone.body.config)
@@ -58,35 +58,35 @@ class Reference:
 
     @cached_property
     def backbone(self) -> HuggingFaceBackbone:
-        """The pretrained body itself, shared and frozen."""
+        """The pretrained language model, shared and frozen."""
         return load(self.name, self.n_layers, self.dtype, self.device, download=self.download)
 
     @cached_property
     def lexicon(self) -> Lexicon:
-        """Its words, which stay the same whatever is put in place of the body."""
+        """Its lexicon, which adapters use with every control."""
         return LateLexicon(self)
 
     @cached_property
     def causal(self) -> bool:
-        """Whether its tokens read from left to right only."""
+        """True if a token attends to no later token."""
         block = self.fresh(seed=0, n_layers=1)
         identity = Identity(self.name, "", "", "", 1)
         return HuggingFaceBackbone(block, identity).causal
 
     def fresh(self, seed: int, n_layers: int | None = None) -> Body:
-        """Blocks of its class and configuration with random weights, and hardly a word."""
+        """Make blocks of its class with random weights, and a very small vocabulary."""
         config = deepcopy(self.config)
         building.truncate(config, n_layers, self.name)
         body = building.fresh_body(config, seed)
         return body.to(self.device or CPU, self.dtype or torch.float32)
 
     def copy(self) -> Body:
-        """Its pretrained blocks on the CPU, to be changed by draws that are alike everywhere."""
+        """Copy its pretrained blocks to the CPU, where random draws do not depend on the device."""
         return deepcopy(self.backbone.body).to(CPU)
 
 
 class LateLexicon(Lexicon):
-    """Words of a reference, whose weights are read when the first word is asked for."""
+    """Lexicon of a reference, whose weights are loaded when they are first needed."""
 
     def __init__(self, reference: Reference) -> None:
         self._reference = reference
@@ -97,25 +97,28 @@ class LateLexicon(Lexicon):
 
     @property
     def key(self) -> str:
-        return self._whole.key
+        return self._loaded.key
 
     def tokenize(self, sentences: Sequence[str], pool: str = "last_text") -> list[list[int]]:
-        return self._whole.tokenize(sentences, pool)
+        return self._loaded.tokenize(sentences, pool)
 
     @property
     def words(self) -> Float[Tensor, "V D"]:
-        return self._whole.words
+        return self._loaded.words
 
     @property
     def tokenizer(self) -> Any:
-        return self._whole.tokenizer
+        return self._loaded.tokenizer
 
     def embed(self, ids: Int[Tensor, "*n"]) -> Float[Tensor, "*n D"]:
-        return self._whole.embed(ids)
+        return self._loaded.embed(ids)
 
-    def read(self, sentences: Sequence[str], pool: str = "last_text") -> Float[Tensor, "n D"]:
-        return self._whole.read(sentences, pool)
+    def read(
+        self, sentences: Sequence[str], pool: str = "last_text"
+    ) -> Float[Tensor, "sentences D"]:
+        return self._loaded.read(sentences, pool)
 
     @property
-    def _whole(self) -> Lexicon:
+    def _loaded(self) -> Lexicon:
+        """Lexicon of the pretrained model."""
         return self._reference.backbone.lexicon

@@ -1,7 +1,8 @@
-"""The language model's own architecture with other weights: what its pretraining is good for.
+"""Controls with the architecture of the language model and other weights.
 
-Each is under the same ``freeze`` as the pretrained body. Those that change the blocks keep the
-pretrained words, and those that change the words keep the pretrained blocks.
+They measure the contribution of pretraining. Each has the same ``freeze`` as the pretrained model.
+Those that change the blocks keep the pretrained word embeddings, and those that change the word
+embeddings keep the pretrained blocks.
 """
 
 import hashlib
@@ -18,14 +19,14 @@ from tslm.models.backbones.huggingface import HuggingFaceBackbone
 
 
 def random(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> HuggingFaceBackbone:
-    """All blocks with the configuration's own random weights."""
+    """Initialise all blocks at random, in the usual way of the architecture."""
     return _backbone(reference.fresh(seed).cpu(), reference, freeze, name)
 
 
 def random_matched(
     *, reference: Reference, seed: int, freeze: Freeze, name: str
 ) -> HuggingFaceBackbone:
-    """Each weight normal, with the mean and deviation of its pretrained tensor; norms are kept."""
+    """Draw normal weights with the mean and deviation of each pretrained tensor; keep norms."""
 
     def draw(weight: Tensor, dice: Generator) -> Tensor:
         noise = torch.randn(weight.shape, generator=dice)
@@ -35,7 +36,7 @@ def random_matched(
 
 
 def scrambled(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> HuggingFaceBackbone:
-    """The entries of each pretrained tensor in another order; norms are kept."""
+    """Shuffle the entries of each pretrained tensor; keep norms."""
 
     def draw(weight: Tensor, dice: Generator) -> Tensor:
         order = torch.randperm(weight.numel(), generator=dice)
@@ -47,7 +48,7 @@ def scrambled(*, reference: Reference, seed: int, freeze: Freeze, name: str) -> 
 def layers_shuffled(
     *, reference: Reference, seed: int, freeze: Freeze, name: str
 ) -> HuggingFaceBackbone:
-    """The pretrained blocks in another order; a single one stays as it is."""
+    """Shuffle the order of the pretrained blocks; a single one is unchanged."""
     body = reference.copy()
     blocks = blocks_of(body)
     states = [{k: v.clone() for k, v in block.state_dict().items()} for block in blocks]
@@ -59,7 +60,7 @@ def layers_shuffled(
 def vocab_scrambled(
     *, reference: Reference, seed: int, freeze: Freeze, name: str
 ) -> HuggingFaceBackbone:
-    """The pretrained blocks, and a word table with its rows in another order."""
+    """Keep the pretrained blocks, and shuffle the rows of the word embeddings."""
     body = reference.copy()
     table = body.get_input_embeddings().weight
     order = torch.randperm(len(table), generator=Generator().manual_seed(seed))
@@ -70,7 +71,7 @@ def vocab_scrambled(
 def vocab_random(
     *, reference: Reference, seed: int, freeze: Freeze, name: str
 ) -> HuggingFaceBackbone:
-    """The pretrained blocks, and normal words with the mean and deviation of each dimension."""
+    """Keep the pretrained blocks; draw normal words with each dimension's mean and deviation."""
     body = reference.copy()
     table = body.get_input_embeddings().weight
     noise = torch.randn(table.shape, generator=Generator().manual_seed(seed))
@@ -80,6 +81,7 @@ def vocab_random(
 
 
 def _redrawn(body: Body, seed: int, draw: Callable[[Tensor, Generator], Tensor]) -> Body:
+    """Replace the weights of the blocks by drawn ones, in place."""
     dice = Generator().manual_seed(seed)
     for weight in _inner(body):
         weight.data.copy_(draw(weight.data, dice).to(weight.dtype))
@@ -87,14 +89,14 @@ def _redrawn(body: Body, seed: int, draw: Callable[[Tensor, Generator], Tensor])
 
 
 def _inner(body: Body) -> Iterator[nn.Parameter]:
-    """Weights tokens pass through, less those of norms, each once."""
+    """Yield each weight of the blocks except those of norms."""
     apart = {id(weight) for norm in norms(body) for weight in norm.parameters()}
     apart.add(id(body.get_input_embeddings().weight))
     return (weight for weight in body.parameters() if id(weight) not in apart)
 
 
 def _disorder(size: int, seed: int) -> list[int]:
-    """An order of ``size`` things that is not the natural one, if there is another."""
+    """Draw an order of ``size`` items other than the natural one, if there is another."""
     dice = Generator().manual_seed(seed)
     natural = list(range(size))
     order = natural
@@ -106,7 +108,7 @@ def _disorder(size: int, seed: int) -> list[int]:
 def _backbone(
     body: Body, reference: Reference, freeze: Freeze, name: str, own_words: bool = False
 ) -> HuggingFaceBackbone:
-    """A backbone of changed weights, known by their digest."""
+    """Make a backbone of changed weights; their digest is its fingerprint."""
     depth = int(body.config.num_hidden_layers)
     identity = Identity(name, "control", "", _digest(body), depth)
     return HuggingFaceBackbone(
@@ -119,6 +121,7 @@ def _backbone(
 
 
 def _digest(body: Body) -> str:
+    """Compute the SHA-256 of all weights."""
     digest = hashlib.sha256()
     for tensor in body.state_dict().values():
         digest.update(tensor.detach().contiguous().view(torch.uint8).numpy())

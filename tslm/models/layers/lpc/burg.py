@@ -1,4 +1,4 @@
-"""Burg's method: an autoregressive model of a short series, always stable.
+"""Burg's method: stable autoregressive models of short series.
 
 Burg, "Maximum entropy spectral analysis", Stanford 1975. Convention: the model is
 ``x_t + a_1 x_(t-1) + ... + a_p x_(t-p) = e_t`` with ``E`` the power of ``e``.
@@ -15,16 +15,17 @@ from torch.nn.functional import pad
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
 
-_ROUNDING = 1e-26  # of the first energy: below it, errors are rounding and nothing is left to fit
+_ROUNDING = 1e-26  # of the first energy: errors below it are rounding; about float64 squared
 
 
 class Autoregression(NamedTuple):
-    """One autoregressive model of order p per series.
+    """Autoregressive models of order p, one per series.
 
     Args:
         coefficients: a_1 ... a_p, float64.
-        power: power E of what the model leaves unexplained, in squared units of the series.
-        reflection: k_1 ... k_p, each within [-1, 1], which makes the model stable.
+        power: power E of the prediction error, in squared units of the series.
+        reflection: reflection coefficients k_1 ... k_p, each within [-1, 1], so that the model is
+            stable.
     """
 
     coefficients: Float[Tensor, "S p"]
@@ -37,20 +38,22 @@ def burg(
 ) -> Autoregression:
     """Fit one autoregressive model per row by Burg's recursion, in float64.
 
-    The mean is not removed. NaN marks a missing value: a prediction error counts only where all
-    values it needs are observed, so the gaps cut a row into stretches that share one model. What
-    no observed stretch can tell is left at reflection 0, as is what a constant row leaves over.
+    The mean is not removed. NaN marks a missing value: a prediction error counts only if all
+    values it needs are observed, so gaps cut a row into stretches that share one model. Reflection
+    coefficients are 0 if no stretch is long enough for them, and once errors are rounding.
 
     Args:
-        x: series, oldest value first.
-        order: coefficients to fit, p; fewer than L.
-        row_order: orders of single rows, at most ``order``; further coefficients are 0.
+        x: series, oldest value first; NaN where missing.
+        order: number of coefficients, p; fewer than L.
+        row_order: order of each row, at most ``order``; its further coefficients are 0.
 
     Raises:
         ConfigError: if ``order`` is negative or not less than L.
     """
     if not 0 <= order < max(x.shape[1], 1):
-        raise ConfigError(f"order {order} does not fit a series of {x.shape[1]} steps: use less.")
+        raise ConfigError(
+            f"order {order} does not fit a series of {x.shape[1]} steps: use an order below that."
+        )
     x = exactly(x)
     observed = ~torch.isnan(x)
     gaps = not observed.all()
@@ -82,7 +85,7 @@ def burg(
 def zero_input_response(
     coefficients: Float[Tensor, "S p"], state: Float[Tensor, "S p"], horizon: int
 ) -> Float[Tensor, "S H"]:
-    """Continue each series by what its model expects: ``y_h = -sum_k a_k y_(h-k)``.
+    """Forecast each series by its model: ``y_h = -sum_k a_k y_(h-k)``.
 
     Args:
         coefficients: a_1 ... a_p.
@@ -97,12 +100,12 @@ def zero_input_response(
     return torch.cat(values, dim=1)
 
 
-def impulse_response(coefficients: Float[Tensor, "S p"], steps: int) -> Float[Tensor, "S T"]:
-    """What an error of 1 adds to each series, from its own step on.
+def impulse_response(coefficients: Float[Tensor, "S p"], steps: int) -> Float[Tensor, "S steps"]:
+    """Compute the response of each model to an error of 1, from the step of the error on.
 
     Args:
         coefficients: a_1 ... a_p.
-        steps: of the response, 1 or more.
+        steps: length of the response, 1 or more.
     """
     pulse = torch.zeros_like(coefficients)
     pulse[:, -1:] = 1.0
@@ -111,9 +114,9 @@ def impulse_response(coefficients: Float[Tensor, "S p"], steps: int) -> Float[Te
 
 
 def fill_forward(
-    coefficients: Float[Tensor, "S p"], x: Float[Tensor, "S T"]
-) -> Float[Tensor, "S T"]:
-    """Replace each NaN by what the model expects after the p steps before it (0 before the first).
+    coefficients: Float[Tensor, "S p"], x: Float[Tensor, "S steps"]
+) -> Float[Tensor, "S steps"]:
+    """Replace each NaN by the model's forecast from the p steps before it (0 before the first).
 
     Args:
         coefficients: a_1 ... a_p.

@@ -1,4 +1,4 @@
-"""A codebook: a few filters, gains and levels in place of all that frames can be.
+"""Codebook: vector quantisation of frames by a few filters, gains and levels.
 
 Buzo, Gray, Gray & Markel, "Speech coding based upon vector quantization", IEEE Trans. ASSP 28,
 1980 (Itakura distance, LBG); Anjum, "LiPCoT", arXiv 2408.07292 (k-means).
@@ -20,17 +20,17 @@ from tslm.models.layers.lpc.spaces import SPACES, TINY
 
 LATENTS = ("itakura", *SPACES)
 PAD, MASK, FLAT, MISSING = range(4)
-SPECIAL = 4  # reserved codes; the code of filter c is c + SPECIAL
-_SETTLED = 1e-6  # relative gain of a round of LBG below which it stops
-_ROUNDS = 100
+SPECIAL = 4  # number of reserved codes; the code of filter c is c + SPECIAL
+_SETTLED = 1e-6  # LBG stops at a smaller relative improvement; chosen by hand
+_ROUNDS = 100  # most rounds of LBG; chosen by hand
 
 
 class Codes(NamedTuple):
-    """One token a frame, in three parts.
+    """Codes of frames, in three parts.
 
     Args:
-        shape: PAD, MASK, FLAT, MISSING, or ``SPECIAL`` more than the number of a filter.
-        gain: bin of the log power that the filter leaves unexplained.
+        shape: PAD, MASK, FLAT, MISSING, or the number of a filter plus ``SPECIAL``.
+        gain: bin of the log power of the filter's prediction error.
         level: bin of the mean.
     """
 
@@ -40,30 +40,37 @@ class Codes(NamedTuple):
 
 
 class Bins(ExactModule):
-    """Equally filled intervals of a number, each with the mean of what falls into it.
+    """Quantile bins of a number, with the mean of each bin.
 
     Args:
-        count: of intervals.
+        count: number of bins.
+
+    Raises:
+        ConfigError: if it is below 1.
+
+    Attributes:
+        edges: inner edges of the bins.
+        values: mean of each bin.
     """
 
-    edges: Float[Tensor, " n"]
-    values: Float[Tensor, " m"]
+    edges: Float[Tensor, " edges"]
+    values: Float[Tensor, " bins"]
 
     def __init__(self, count: int) -> None:
         super().__init__()
         if count < 1:
-            raise ConfigError(f"{count} bins: there must be at least one.")
+            raise ConfigError(f"{count} bins are too few: use at least 1.")
         self.register_buffer("edges", torch.arange(1.0, count, dtype=torch.float64))
         self.register_buffer("values", torch.arange(count, dtype=torch.float64))
 
     def fit(self, numbers: Float[Tensor, " S"]) -> None:
-        """Learn edges and means; without numbers nothing changes."""
+        """Learn edges and means; do nothing without numbers."""
         if not len(numbers):
             return
         count = len(self.values)
         ordered = numbers.to(self.edges).sort().values
         after = torch.arange(1, count, device=numbers.device) * len(numbers) // count
-        # between two numbers, so that rounding moves none of them to another bin
+        # edges lie between two numbers, so that rounding moves none to another bin
         self.edges.copy_((ordered[(after - 1).clamp(min=0)] + ordered[after]) / 2)
         bins = self(numbers)
         sums = torch.zeros_like(self.values).index_add_(0, bins, numbers)
@@ -73,25 +80,35 @@ class Bins(ExactModule):
         self.values.copy_(torch.where(filled > 0, sums / filled.clamp(min=1), middles))
 
     def forward(self, numbers: Float[Tensor, "*S"]) -> Int[Tensor, "*S"]:
-        """The bin of each number; NaN falls into the first."""
+        """Return the bin of each number; that of NaN is the first."""
         bins = torch.bucketize(numbers.to(self.edges), self.edges, right=True)
         return torch.where(torch.isnan(numbers), 0, bins)
 
 
 class Codebook(ExactModule):
-    """Filters with their gains and levels; begins with random stable filters.
+    """Codebook of filters, gains and levels; it starts with random stable filters.
 
     Args:
         order: coefficients of a filter, p.
-        n_codes: filters, K.
+        n_codes: number of filters, K.
         latent: distance between frames: ``itakura``, or a space of
             ``tslm.models.layers.lpc.spaces``.
         gain_codes: bins of the log gain.
         level_codes: bins of the level.
-        power_weight: weight of the log power beside the vector of a space, 0 for shape alone.
+        power_weight: weight of the log power as a further entry of the vectors of a space; 0
+            compares shapes only.
 
     Raises:
         ConfigError: if a size or a choice is impossible.
+
+    Attributes:
+        filters: coefficients of each code.
+        centres: vector of each code in the space.
+        loc: mean of the vectors of a published space, for their z-score.
+        spread: their standard deviation.
+        learnt: True after ``fit``.
+        gains: bins of the log gain.
+        levels: bins of the level.
     """
 
     filters: Float[Tensor, "K p"]
@@ -117,7 +134,7 @@ class Codebook(ExactModule):
         self.latent, self.power_weight = latent, power_weight
         dice = torch.Generator().manual_seed(0)
         drawn = torch.rand(n_codes, order, generator=dice, dtype=torch.float64) * 2 - 1
-        reflection = drawn / torch.arange(1, order + 1)  # later ones are small, as in real series
+        reflection = drawn / torch.arange(1, order + 1)  # decreasing, as in real series
         model = Autoregression(step_up(reflection), drawn.new_ones(n_codes), reflection)
         self.register_buffer("filters", model.coefficients)
         vectors = self._vectors(model)
@@ -129,11 +146,11 @@ class Codebook(ExactModule):
 
     @torch.no_grad()
     def fit(self, frames: Frames, seed: int = 0) -> None:
-        """Learn filters from frames that move, gains and levels from all that are observed.
+        """Learn filters from frames that are not flat, and gains and levels from observed ones.
 
         Args:
-            frames: measured frames. Of fewer than there are codes some codes are equal.
-            seed: of the random start.
+            frames: measured frames; if they are fewer than the codes, some codes are equal.
+            seed: seed of the random start.
         """
         self.learnt.fill_(True)
         coded = frames.coded
@@ -146,7 +163,7 @@ class Codebook(ExactModule):
 
     @torch.no_grad()
     def forward(self, frames: Frames) -> Codes:
-        """The codes of frames."""
+        """Return the codes of frames."""
         nearest, gains = self._nearest(frames.model)
         shape = torch.where(frames.flat, FLAT, nearest + SPECIAL)
         shape = torch.where(frames.missing, MISSING, shape)
@@ -154,14 +171,14 @@ class Codebook(ExactModule):
         return Codes(shape, gain, torch.where(frames.missing, 0, self.levels(frames.level)))
 
     def distances(self, model: Autoregression) -> Float[Tensor, "S K"]:
-        """How far each model is from each code: Itakura's distance, or a squared Euclidean one."""
+        """Compute the Itakura or squared Euclidean distance of each model to each code."""
         if self.latent == "itakura":
             return itakura(per_power(model), self.filters)
         vectors = (self._vectors(model) - self.loc) / self.spread
         return torch.cdist(vectors, self.centres).square()
 
     def _nearest(self, model: Autoregression) -> tuple[Tensor, Tensor]:
-        """The nearest filter, and the log power it leaves unexplained."""
+        """Find the nearest filter, and the log power of its prediction error."""
         distances = self.distances(model)
         nearest = distances.argmin(1)
         if self.latent != "itakura":
@@ -170,6 +187,7 @@ class Codebook(ExactModule):
         return nearest, model.power.clamp(min=TINY).log() + excess.log1p()
 
     def _learn(self, model: Autoregression, seed: int) -> None:
+        """Learn filters by LBG (Itakura distance), or by k-means in a space."""
         count, order = self.filters.shape
         if self.latent == "itakura":
             self.filters.copy_(lbg(per_power(model), count, seed))
@@ -191,6 +209,7 @@ class Codebook(ExactModule):
         self.filters.copy_(space.decode(shapes[:, : shapes.shape[1] - extra], order))
 
     def _vectors(self, model: Autoregression) -> Float[Tensor, "S d"]:
+        """Convert models to vectors of the space, with the weighted log power if it counts."""
         if self.latent == "itakura":
             return model.coefficients
         space = SPACES[self.latent]
@@ -202,14 +221,16 @@ class Codebook(ExactModule):
 
 
 def per_power(model: Autoregression) -> Float[Tensor, "S q"]:
-    """Autocorrelation of each model divided by the power it leaves unexplained, ``r / E``."""
+    """Compute the autocorrelation of each model over the power of its error, ``r / E``."""
     r = correlation(model.reflection)
     r[:, 0] += RIDGE
     return r / levinson(r).power[:, None]
 
 
 def itakura(ratio: Float[Tensor, "S q"], filters: Float[Tensor, "K p"]) -> Float[Tensor, "S K"]:
-    """By which share each filter predicts each series worse than its own: ``a'Ra / E - 1 >= 0``.
+    """Compute Itakura distances ``a'Ra / E - 1 >= 0`` of series to filters.
+
+    It is the relative increase of the error power, compared with the series' own filter.
 
     Args:
         ratio: autocorrelation over residual power of each series, see ``per_power``.
@@ -226,11 +247,12 @@ def itakura(ratio: Float[Tensor, "S q"], filters: Float[Tensor, "K p"]) -> Float
 
 
 def lbg(ratio: Float[Tensor, "S q"], n_codes: int, seed: int = 0) -> Float[Tensor, "K p"]:
-    """Filters that code series with a small mean Itakura distance (Linde-Buzo-Gray).
+    """Cluster series by filters with a small mean Itakura distance (Linde-Buzo-Gray).
 
-    Starts at series drawn by their distance from those already drawn, then assigns each series to
-    its nearest filter and gives each filter the mean of ``r / E`` of its series, which is stable
-    and never makes the distance larger. A filter without a series takes the one coded worst.
+    It starts with series drawn with a chance that grows with their distance from those drawn
+    before, as in k-means++. It then assigns each series to its nearest filter, and gives each
+    filter the mean of ``r / E`` of its series, which is stable and never increases the distance.
+    A filter without a series takes the series with the largest distance.
 
     Args:
         ratio: autocorrelation over residual power, see ``per_power``.
@@ -255,6 +277,7 @@ def _centroids(
     distance: Float[Tensor, " S"],
     n_codes: int,
 ) -> Float[Tensor, "K p"]:
+    """Average the series of each filter; an empty one takes the series coded worst."""
     sums = ratio.new_zeros(n_codes, ratio.shape[1]).index_add_(0, nearest, ratio)
     empty = torch.bincount(nearest, minlength=n_codes) == 0
     worst = distance.topk(min(int(empty.sum()), len(distance))).indices
@@ -263,7 +286,7 @@ def _centroids(
 
 
 def _spread_out(ratio: Float[Tensor, "S q"], n_codes: int, seed: int) -> Float[Tensor, "K p"]:
-    """Filters of series drawn with a chance that grows with their distance to the earlier ones."""
+    """Draw series with a chance that grows with their distance; return their filters."""
     dice = torch.Generator().manual_seed(seed)
     own = levinson(ratio).coefficients
     first = int(torch.randint(len(ratio), (), generator=dice))

@@ -1,5 +1,6 @@
-"""What is measured of a frame: its level, and a model of how it moves about it."""
+"""Frames of series: their level, and an autoregressive model of the deviations from it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,17 +20,17 @@ from tslm.models.layers.lpc.linear_prediction import (
 )
 
 METHODS = ("burg", "autocorrelation", "selective")
-_ROUNDING = 1e-24  # of the mean square: a variance below it is rounding
+_ROUNDING = 1e-24  # of the mean square: a variance below it is rounding in float64
 
 
 class Frames(NamedTuple):
-    """Measured frames.
+    """Measured values of frames.
 
     Args:
-        level: the mean of what is observed; NaN where nothing is.
-        model: of the rest.
-        flat: frames that do not move, so that no model says anything of them.
-        missing: frames of which more than half is missing.
+        level: mean of the observed values; NaN without any.
+        model: autoregressive model of the deviations from the level.
+        flat: True for constant frames, which have no model.
+        missing: True for frames of which more than half is missing.
     """
 
     level: Float[Tensor, " S"]
@@ -39,22 +40,31 @@ class Frames(NamedTuple):
 
     @property
     def coded(self) -> Bool[Tensor, " S"]:
-        """Frames whose model says something."""
+        """True for frames whose model can be coded."""
         return ~(self.flat | self.missing)
+
+    @classmethod
+    def concatenate(cls, parts: "Sequence[Frames]") -> "Frames":
+        """Join the frames of several batches, one after the other."""
+        models = zip(*(part.model for part in parts), strict=True)
+        rest = zip(*((part.level, part.flat, part.missing) for part in parts), strict=True)
+        level, flat, missing = (torch.cat(tensors) for tensors in rest)
+        return cls(level, Autoregression(*map(torch.cat, models)), flat, missing)
 
 
 @dataclass(frozen=True)
 class Estimator:
-    """How a model is fitted to a frame.
+    """Estimator of the autoregressive model of a frame.
 
     Args:
-        order: coefficients, p; frames shorter than 4 p have fewer, and zeros beyond.
-        method: ``burg``; ``autocorrelation``, which is Levinson's of the biased autocorrelation;
-            or ``selective``, which looks at the band up to ``band`` alone, so that it does not
+        order: number of coefficients, p; frames shorter than 4 p have fewer, filled with zeros.
+        method: ``burg``; ``autocorrelation``, Levinson's solution for the biased autocorrelation;
+            or ``selective``, which uses the frequencies up to ``band`` only, so that it does not
             depend on the sampling rate.
-        warp: of the frequency scale, see ``tslm.models.layers.lpc.linear_prediction``; 0 is none.
-        band: highest frequency ``selective`` looks at, in cycles per unit of time.
-        center: whether the level is taken off first; it is not in the published method.
+        warp: coefficient of the frequency scale, in (-1, 1), see
+            ``tslm.models.layers.lpc.linear_prediction``; 0 is the ordinary scale.
+        band: highest frequency of ``selective``, in cycles per unit of time.
+        center: True if the level is subtracted first; the published method does not subtract it.
 
     Raises:
         ConfigError: if a setting is impossible.
@@ -74,16 +84,18 @@ class Estimator:
         if self.order < 1:
             raise ConfigError(f"order {self.order} must be at least 1.")
         if not -1 < self.warp < 1:
-            raise ConfigError(f"warp {self.warp} must lie between -1 and 1.")
+            raise ConfigError(f"warp {self.warp} must be between -1 and 1.")
         if self.method == "selective" and (self.band is None or self.warp):
-            raise ConfigError("method='selective' needs a band, and warp=0.")
+            raise ConfigError(
+                "method='selective' needs a band and warp=0. Set band, or choose another method."
+            )
 
     def measure(self, frames: Float[Tensor, "S L"], rate: float = 1.0) -> Frames:
         """Measure frames.
 
         Args:
-            frames: NaN where missing.
-            rate: their samples per unit of time.
+            frames: values, oldest first; NaN where missing.
+            rate: samples per unit of time.
         """
         frames = exactly(frames)
         observed = ~torch.isnan(frames)
@@ -97,11 +109,11 @@ class Estimator:
         return Frames(level, model, flat, missing)
 
     def fit(self, x: Float[Tensor, "S L"], rate: float = 1.0) -> Autoregression:
-        """Fit one model a row; the mean is not removed.
+        """Fit one model per row; the mean is not subtracted.
 
         Args:
             x: series; NaN where missing.
-            rate: their samples per unit of time.
+            rate: samples per unit of time.
         """
         length = x.shape[1]
         order = max(min(self.order, length // 4), min(1, length - 1))
@@ -116,6 +128,7 @@ class Estimator:
         return _padded(model, self.order)
 
     def _burg(self, x: Float[Tensor, "S L"], order: int) -> Autoregression:
+        """Fit by Burg's recursion; warped models of rows with gaps are fitted by Levinson's."""
         if not self.warp:
             return burg(x, order)
         gaps = torch.isnan(x).any(1)
@@ -127,15 +140,16 @@ class Estimator:
         return model
 
     def _correlations(self, x: Float[Tensor, "S L"], order: int) -> Float[Tensor, "S q"]:
+        """Compute the autocorrelation up to the order, on the warped scale if there is one."""
         if not self.warp:
             return autocorrelation(x, order)
         return warped(autocorrelation(x, x.shape[1] - 1), order, self.warp)
 
 
 def _padded(model: Autoregression, order: int) -> Autoregression:
-    """The same models with zeros up to a larger order."""
-    room = (0, order - model.coefficients.shape[1])
+    """Fill models with zeros up to a larger order."""
+    zeros = (0, order - model.coefficients.shape[1])
     coefficients, reflection = (
-        torch.nn.functional.pad(part, room) for part in (model.coefficients, model.reflection)
+        torch.nn.functional.pad(part, zeros) for part in (model.coefficients, model.reflection)
     )
     return Autoregression(coefficients, model.power, reflection)

@@ -1,12 +1,12 @@
-"""Linear prediction: estimators of autoregressive models besides Burg's, and what follows of one.
+"""Linear prediction: autoregressive models from autocorrelations, and their properties.
 
 Makhoul, "Linear prediction: a tutorial review", Proc. IEEE 63, 1975 (autocorrelation and selective
 methods); Strube, "Linear prediction on a warped frequency scale", JASA 68, 1980. The convention is
 that of ``tslm.models.layers.lpc.burg``. All of it is in float64.
 
 On a warped scale the unit delay is the all-pass ``D(z) = (z^-1 - warp) / (1 - warp z^-1)``; with
-``warp > 0`` low frequencies are seen more finely. Coefficients and autocorrelations of a warped
-model are those of that scale; ``unwarp`` gives the filter that they mean.
+``warp > 0`` low frequencies have a finer resolution. Coefficients and autocorrelations of a warped
+model belong to that scale; ``unwarp`` converts them to an ordinary filter.
 """
 
 from functools import lru_cache
@@ -24,18 +24,18 @@ from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
 from tslm.models.layers.lpc.burg import Autoregression
 
-RIDGE = 1e-9  # of the power, added to it: no frame is predicted better than that
+RIDGE = 1e-9  # of the power, added to it: a floor of the prediction error; chosen by hand
 
 
 def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S q"]:
-    """Biased autocorrelation at lags 0 ... ``lags``, over the pairs that are observed.
+    """Compute the biased autocorrelation at lags 0 ... ``lags`` over observed pairs.
 
     Without gaps it is ``r_k = (1/L) sum_t x_t x_(t+k)``; with gaps the mean over observed pairs
-    stands in for that over all. Lags no pair is observed at, or beyond L, are 0.
+    replaces the mean over all. It is 0 at lags beyond L, or without an observed pair.
 
     Args:
         x: series; NaN where missing.
-        lags: the largest lag.
+        lags: largest lag, in steps.
     """
     x = exactly(x)
     length = x.shape[1]
@@ -53,7 +53,7 @@ def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S q"]:
 
 
 def levinson(r: Float[Tensor, "S q"]) -> Autoregression:
-    """The model that an autocorrelation at lags 0 ... p means (Levinson-Durbin), always stable.
+    """Solve for the stable model of an autocorrelation at lags 0 ... p (Levinson-Durbin).
 
     A row without power gets the model of white noise.
 
@@ -76,54 +76,56 @@ def levinson(r: Float[Tensor, "S q"]) -> Autoregression:
 
 
 def selected(r: Float[Tensor, "S L"], lags: int, rate: float, band: float) -> Float[Tensor, "S q"]:
-    """The autocorrelation of the band ``[0, band]`` alone, as if it were sampled at twice that.
+    """Compute the autocorrelation of the band ``[0, band]``, sampled at twice its upper end.
 
-    It is ``r_k = int_0^band P(f) cos(pi k f / band) df`` with ``P`` the one-sided spectrum that a
-    full autocorrelation means, in closed form: so the same signal sampled at two rates has the
-    same one (Makhoul 1975, selective linear prediction).
+    It is ``r_k = int_0^band P(f) cos(pi k f / band) df`` in closed form, with ``P`` the one-sided
+    spectrum of the full autocorrelation. The same signal sampled at two rates therefore has the
+    same values (Makhoul 1975, selective linear prediction).
 
     Args:
         r: autocorrelation at all lags 0 ... L-1.
-        lags: the largest lag returned.
+        lags: largest lag that is returned.
         rate: samples per unit of time.
-        band: highest frequency that counts, in cycles per unit of time; at most ``rate / 2``.
+        band: highest frequency, in cycles per unit of time; at most ``rate / 2``.
 
     Raises:
-        ConfigError: if the band is empty or reaches beyond half the rate.
+        ConfigError: if the band is not above 0, or above half the rate.
     """
     if not 0 < band <= rate / 2 * (1 + 1e-9):
         raise ConfigError(
-            f"band {band} must lie above 0 and not above half the sampling rate {rate}."
+            f"band {band} must be above 0 and at most {rate / 2}, half the sampling rate."
         )
     return exactly(r) @ _selection(r.shape[1], lags, 2 * band / rate).to(r.device)
 
 
 def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S q"]:
-    """The autocorrelation on a warped scale of frequency.
+    """Convert an autocorrelation to a warped frequency scale.
 
     Args:
         r: autocorrelation at all lags 0 ... L-1.
-        lags: the largest lag returned.
+        lags: largest lag that is returned.
         warp: coefficient of the all-pass, in (-1, 1).
     """
     return exactly(r) @ _warping(r.shape[1], lags, warp).to(r.device)
 
 
 def warped_burg(x: Float[Tensor, "S L"], order: int, warp: float) -> Autoregression:
-    """Burg's recursion with an all-pass in place of the unit delay, as LiPCoT has it.
+    """Fit models by Burg's recursion with an all-pass in place of the unit delay, as in LiPCoT.
 
     The all-pass starts after the dropped sample and carries no state from it, as published.
 
     Args:
         x: series without gaps, oldest value first.
-        order: coefficients to fit; fewer than L.
+        order: number of coefficients; fewer than L.
         warp: coefficient of the all-pass, in (-1, 1).
 
     Raises:
         ConfigError: if the order does not fit the series.
     """
     if not 0 <= order < x.shape[1]:
-        raise ConfigError(f"order {order} does not fit a series of {x.shape[1]} steps: use less.")
+        raise ConfigError(
+            f"order {order} does not fit a series of {x.shape[1]} steps: use an order below that."
+        )
     x = exactly(x)
     total = vecdot(x, x)[:, None]
     forward = backward = x
@@ -144,7 +146,7 @@ def warped_burg(x: Float[Tensor, "S L"], order: int, warp: float) -> Autoregress
 
 
 def step_up(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Coefficients a_1 ... a_p of reflection coefficients."""
+    """Convert reflection coefficients to coefficients a_1 ... a_p."""
     polynomial = torch.ones_like(reflection[:, :1])
     for k in reflection[:, :, None].unbind(1):
         polynomial = pad(polynomial, (0, 1))
@@ -153,23 +155,23 @@ def step_up(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
 
 
 def step_down(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Reflection coefficients of a_1 ... a_p; all are within (-1, 1) just if the model is stable.
+    """Convert a_1 ... a_p to reflection coefficients; the model is stable if all are in (-1, 1).
 
-    What lies below a coefficient on or beyond the circle is not defined, and comes out as NaN.
+    If the i-th one is not in (-1, 1), those before it are undefined, and NaN.
     """
     a, reflections = coefficients, [coefficients[:, :0]]
     while a.shape[1]:
         k = a[:, -1:]
-        room = torch.where(k.abs() < 1, 1 - k.square(), torch.nan)
-        a = (a[:, :-1] - k * a[:, :-1].flip(1)) / room
+        scale = torch.where(k.abs() < 1, 1 - k.square(), torch.nan)
+        a = (a[:, :-1] - k * a[:, :-1].flip(1)) / scale
         reflections.insert(1, k)
     return torch.cat(reflections, 1)
 
 
 def correlation(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S q"]:
-    """Autocorrelation at lags 0 ... p of a model with these reflection coefficients, power 1.
+    """Compute the autocorrelation at lags 0 ... p of a model with variance 1.
 
-    The inverse of ``levinson`` but for the power.
+    It is the inverse of ``levinson``, except for the power.
     """
     polynomial = power = torch.ones_like(reflection[:, :1])
     r = power
@@ -182,36 +184,38 @@ def correlation(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S q"]:
 
 
 def log_spectrum(
-    coefficients: Float[Tensor, "S p"], frequencies: Float[Tensor, " F"], warp: float = 0.0
-) -> Float[Tensor, "S F"]:
-    """``ln 1 / |A|^2``: what a model of residual power 1 says of each frequency.
+    coefficients: Float[Tensor, "S p"],
+    frequencies: Float[Tensor, " frequencies"],
+    warp: float = 0.0,
+) -> Float[Tensor, "S frequencies"]:
+    """Compute the log-spectrum ``ln 1 / |A|^2`` of models with residual power 1.
 
     Args:
         coefficients: a_1 ... a_p.
         frequencies: in radians per step, within [0, pi].
-        warp: the scale the coefficients live on.
+        warp: coefficient of the scale of the coefficients.
     """
     lags = torch.arange(coefficients.shape[1] + 1, device=coefficients.device)
-    angles = bent(exactly(frequencies), warp)[:, None] * lags
+    angles = warp_frequencies(exactly(frequencies), warp)[:, None] * lags
     polynomial = pad(exactly(coefficients), (1, 0), value=1.0)
     real, imaginary = polynomial @ angles.cos().T, polynomial @ angles.sin().T
     return -(real.square() + imaginary.square()).log()
 
 
-def bent(frequencies: Float[Tensor, "*F"], warp: float) -> Float[Tensor, "*F"]:
-    """Where frequencies in radians lie on the warped scale."""
+def warp_frequencies(frequencies: Float[Tensor, "*f"], warp: float) -> Float[Tensor, "*f"]:
+    """Convert frequencies, in radians per step, to the warped scale."""
     return frequencies + 2 * torch.atan(warp * frequencies.sin() / (1 - warp * frequencies.cos()))
 
 
 def unwarp(
     coefficients: Float[Tensor, "S p"], warp: float
 ) -> tuple[Float[Tensor, " q"], Float[Tensor, "S q"]]:
-    """The exact filter ``(1 - warp z^-1)^p / B(z)`` of a warped model, as two polynomials in z^-1.
+    """Convert warped models to exact filters ``(1 - warp z^-1)^p / B(z)``, in powers of z^-1.
 
-    The published un-warping keeps its poles alone, which is wrong by tens of decibels.
+    The published conversion has the poles only; its error is tens of decibels.
 
     Returns:
-        The numerator, one for all models, and the denominators ``B``, whose first coefficient
+        The numerator, which all models share, and the denominators ``B``, whose first coefficient
         is not 1.
     """
     order = coefficients.shape[1]
@@ -227,33 +231,40 @@ def unwarp(
 
 
 def _pairs(x: Float[Tensor, "S L"], size: int) -> Float[Tensor, "S n"]:
+    """Sum the products of all pairs of values at each lag, by Fourier transforms."""
     return torch.fft.irfft(torch.fft.rfft(x, size).abs().square(), size)
 
 
 def _fast(size: int) -> int:
-    """A size at least as large of which Fourier transforms are fast."""
+    """Return a power of two at least as large, for fast Fourier transforms."""
     return 1 << (size - 1).bit_length()
 
 
 @lru_cache(maxsize=32)
-def _selection(length: int, lags: int, share: float) -> Float[Tensor, "L q"]:
-    """Weights of each lag in each lag of a band that is this share of all frequencies."""
-    lag = torch.arange(length, dtype=torch.float64)[:, None] * share
+def _selection(length: int, lags: int, fraction: float) -> Float[Tensor, "L q"]:
+    """Compute the weight of each lag in each lag of the band.
+
+    Args:
+        length: lags of the full autocorrelation, L.
+        lags: largest lag of the band.
+        fraction: width of the band as a fraction of all frequencies, in (0, 1].
+    """
+    lag = torch.arange(length, dtype=torch.float64)[:, None] * fraction
     k = torch.arange(lags + 1, dtype=torch.float64)
-    weights = share / 2 * (torch.sinc(lag - k) + torch.sinc(lag + k))
+    weights = fraction / 2 * (torch.sinc(lag - k) + torch.sinc(lag + k))
     weights[1:] *= 2
     return weights
 
 
 @lru_cache(maxsize=32)
 def _warping(length: int, lags: int, warp: float) -> Float[Tensor, "L q"]:
-    """Weights of each lag in each warped lag: an integral over frequency, on a fine grid."""
+    """Compute the weight of each lag in each warped lag, as an integral on a fine grid."""
     if not -1 < warp < 1:
-        raise ConfigError(f"warp {warp} must lie between -1 and 1.")
+        raise ConfigError(f"warp {warp} must be between -1 and 1.")
     size = 8 * _fast(length + lags)
     frequencies = torch.arange(size, dtype=torch.float64) * (2 * pi / size)
     frequencies = torch.where(frequencies > pi, frequencies - 2 * pi, frequencies)
-    targets = bent(frequencies, warp)[:, None] * torch.arange(lags + 1)
+    targets = warp_frequencies(frequencies, warp)[:, None] * torch.arange(lags + 1)
     weights = torch.fft.fft(targets.cos(), dim=0).real[:length] / size
     weights[1:] *= 2
     return weights

@@ -1,8 +1,8 @@
-"""Spaces in which spectra are averaged and compared: a model of a frame as a vector, and back.
+"""Vector spaces in which spectra are averaged and compared, with conversions to and from filters.
 
 Itakura & Saito 1975 (line spectra); Martin, "A metric for ARMA processes", 2000 (cepstra); Anjum,
-"LiPCoT", arXiv 2408.07292, section 2 (the two published spaces). The power of a model is left out
-of the vector but for the published spaces.
+"LiPCoT", arXiv 2408.07292, section 2 (the two published spaces). Only the published spaces include
+the power of a model in the vector.
 """
 
 from abc import ABC, abstractmethod
@@ -16,33 +16,35 @@ from torch.nn.functional import pad
 from tslm.models.layers.lpc.burg import Autoregression
 from tslm.models.layers.lpc.linear_prediction import levinson, step_down, step_up
 
-GRID = 512  # frequencies from 0 to pi at which a log-spectrum is turned into a filter
-TINY = 1e-300  # a power below counts as this much, so that its logarithm is finite
-_EDGE = 1 - 1e-9  # largest reflection of which the log-area is finite
+GRID = 512  # frequencies from 0 to pi for conversions of log-spectra to filters; chosen by hand
+TINY = 1e-300  # smallest power, so that its logarithm is finite in float64
+_EDGE = 1 - 1e-9  # largest reflection coefficient, so that its log-area is finite
 
 
 class Space(ABC):
-    """Vectors of models, compared by their Euclidean distance.
+    """Vector space of models with the Euclidean distance.
 
-    ``published`` spaces are z-scored, hold the power too, and have centres that need not be stable.
+    Attributes:
+        published: True for a space of the paper: its vectors are z-scored and include the power,
+            and its cluster centres can be unstable filters.
     """
 
     published: bool = False
 
     @abstractmethod
     def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
-        """The vector of each model."""
+        """Convert each model to a vector."""
 
     @abstractmethod
     def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
-        """Coefficients of the filter each vector means."""
+        """Convert each vector to the coefficients of a filter."""
 
 
 class LogSpectrum(Space):
-    """``sqrt(2) c_1 ... sqrt(2) c_2p``: the distance is the RMS difference of log-spectra.
+    """Cepstra ``sqrt(2) c_1 ... sqrt(2) c_2p``: the distance is the RMS difference of log-spectra.
 
-    By Parseval ``|z - z'|^2 = (1/2 pi) int (ln 1/|A|^2 - ln 1/|A'|^2)^2 dw``, but for what
-    cepstra beyond 2p hold. A centre is the geometric mean of spectra.
+    By Parseval ``|z - z'|^2 = (1/2 pi) int (ln 1/|A|^2 - ln 1/|A'|^2)^2 dw``, except for the
+    cepstra beyond 2p. A centre is the geometric mean of spectra.
     """
 
     def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
@@ -54,7 +56,7 @@ class LogSpectrum(Space):
 
 
 class LogArea(Space):
-    """``atanh k_1 ... atanh k_p``: any vector is a stable filter."""
+    """Log-area ratios ``atanh k_1 ... atanh k_p``: any vector is a stable filter."""
 
     def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
         return model.reflection.clamp(-_EDGE, _EDGE).atanh()
@@ -64,7 +66,7 @@ class LogArea(Space):
 
 
 class LineSpectrum(Space):
-    """Line spectral frequencies, rising within (0, pi): means of them are stable filters."""
+    """Line spectral frequencies, increasing within (0, pi): their means are stable filters."""
 
     def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
         return line_spectrum(step_up(model.reflection.clamp(-_EDGE, _EDGE)))
@@ -74,7 +76,7 @@ class LineSpectrum(Space):
 
 
 class PublishedLPC(Space):
-    """``a_1 ... a_p, log10 E``: what LiPCoT's results were made with."""
+    """Coefficients ``a_1 ... a_p, log10 E``, with which LiPCoT's results were computed."""
 
     published = True
 
@@ -86,7 +88,7 @@ class PublishedLPC(Space):
 
 
 class PublishedCepstrum(Space):
-    """``ln E, c_1, sqrt(2) c_2 ... sqrt(p) c_p``; the weights are lost in the z-score."""
+    """Cepstra ``ln E, c_1, sqrt(2) c_2 ... sqrt(p) c_p``; the z-score cancels the weights."""
 
     published = True
 
@@ -113,7 +115,7 @@ SPACES: dict[str, Space] = {
 
 
 def cepstrum(coefficients: Float[Tensor, "S p"], n: int) -> Float[Tensor, "S n"]:
-    """``c_1 ... c_n`` of ``ln 1/|A|^2 = sum_k 2 c_k cos(k w)``; c_0, the log power, is left out.
+    """Compute ``c_1 ... c_n`` of ``ln 1/|A|^2 = sum_k 2 c_k cos(k w)``, without the log power c_0.
 
     ``c_n = -a_n - sum_{i=1}^{n-1} (1 - i/n) a_i c_{n-i}``, with a_i = 0 beyond the order.
     """
@@ -128,7 +130,7 @@ def cepstrum(coefficients: Float[Tensor, "S p"], n: int) -> Float[Tensor, "S n"]
 
 
 def from_cepstrum(c: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Coefficients whose first p cepstra these are: the inverse of ``cepstrum``."""
+    """Convert the first p cepstra to coefficients: the inverse of ``cepstrum``."""
     a = c[:, :0]
     for m in range(1, c.shape[1] + 1):
         i = torch.arange(1, m, dtype=c.dtype, device=c.device)
@@ -138,7 +140,7 @@ def from_cepstrum(c: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
 
 
 def line_spectrum(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Angles of the roots of ``A(z) +- z^-(p+1) A(1/z)``, rising within (0, pi)."""
+    """Compute the angles of the roots of ``A(z) +- z^-(p+1) A(1/z)``, increasing within (0, pi)."""
     order = coefficients.shape[1]
     if not order:
         return coefficients
@@ -152,7 +154,7 @@ def line_spectrum(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
 
 
 def from_line_spectrum(frequencies: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """Coefficients of the filter with these line spectral frequencies."""
+    """Convert line spectral frequencies to coefficients."""
     order = frequencies.shape[1]
     halves = []
     for sign, first in ((1, 0), (-1, 1)):
@@ -168,7 +170,7 @@ def from_line_spectrum(frequencies: Float[Tensor, "S p"]) -> Float[Tensor, "S p"
 
 
 def stabilised(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
-    """The same filters, poles outside the unit circle mirrored into it."""
+    """Mirror poles outside the unit circle into it; stable filters are unchanged."""
     unstable = ~(step_down(coefficients).abs() < 1).all(1)
     if not unstable.any():
         return coefficients
@@ -184,7 +186,7 @@ def stabilised(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
 
 
 def roots(polynomial: Float[Tensor, "S q"]) -> Complex[Tensor, "S p"]:
-    """Roots of polynomials in z^-1 (as values of z) whose first coefficient is 1."""
+    """Compute the roots z of polynomials in z^-1 whose first coefficient is 1."""
     order = polynomial.shape[1] - 1
     companion = polynomial.new_zeros(len(polynomial), order, order)
     companion.diagonal(-1, 1, 2).fill_(1)
@@ -193,14 +195,14 @@ def roots(polynomial: Float[Tensor, "S q"]) -> Complex[Tensor, "S p"]:
 
 
 def _trivial(order: int, sign: int) -> tuple[int, ...]:
-    """Roots at 1 and -1 that every line spectrum polynomial of this sign has."""
+    """Return the roots at 1 and -1 that all line spectrum polynomials of this sign have."""
     if order % 2:
         return () if sign == 1 else (1, -1)
     return (-sign,)
 
 
 def _divided(polynomial: Float[Tensor, "S q"], known: tuple[int, ...]) -> Float[Tensor, "S r"]:
-    """Divide out roots (synthetic division)."""
+    """Divide polynomials by known roots (synthetic division)."""
     for root in known:
         terms = [polynomial[:, 0]]
         for k in range(1, polynomial.shape[1] - 1):
@@ -210,7 +212,7 @@ def _divided(polynomial: Float[Tensor, "S q"], known: tuple[int, ...]) -> Float[
 
 
 def _times(a: Tensor, b: Tensor) -> Tensor:
-    """Products of polynomials, row by row."""
+    """Multiply polynomials, row by row."""
     product = a.new_zeros(len(a), a.shape[1] + b.shape[1] - 1)
     for k in range(b.shape[1]):
         product[:, k : k + a.shape[1]] += a * b[:, k : k + 1]
