@@ -13,7 +13,7 @@ from transformers import AutoConfig, AutoModel
 from tests.architectures import ARCHITECTURES
 from tslm.core.types import Batch, Task
 from tslm.models.adapters.autotimes import AutoTimes
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.loading import load
 from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
@@ -100,7 +100,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]
                 for weight in body.parameters():  # far from the tame initial values
                     weight.data.add_(torch.randn_like(weight) * 0.1)
             body.save_pretrained(folder)
-            building.byte_tokenizer().save_pretrained(folder)
+            build.byte_tokenizer().save_pretrained(folder)
             made[architecture] = str(folder)
         return made[architecture]
 

@@ -17,12 +17,12 @@ def gpt2(folder: Path) -> None:
     import torch
     from transformers import GPT2Config, GPT2Model
 
-    from tslm.models.backbones import build as building
+    from tslm.models.backbones import build
 
     torch.manual_seed(0)
     config = GPT2Config(vocab_size=50257, n_embd=768, n_head=12, n_layer=LAYERS)
     GPT2Model(config).save_pretrained(folder)
-    building.byte_tokenizer().save_pretrained(folder)
+    build.byte_tokenizer().save_pretrained(folder)
 
 
 def main(words: Sequence[str] | None = None) -> None:

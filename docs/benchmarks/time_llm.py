@@ -21,7 +21,7 @@ from sides import Shapes
 
 from tslm.data.datasets.benchmarks import Benchmark, load
 from tslm.evaluation.speed import product_rate
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.weights import resolve as store
 
 CONTEXT, HORIZON = 512, 96
@@ -76,8 +76,8 @@ def cut_copy(llm: str, n_layers: int, target: Path) -> Path:
     source = store.resolve(llm)
     if source.folder is None:
         sys.exit(f"{llm} is no folder of weights.")
-    config = building.read_config(source.folder)
-    building.truncate(config, n_layers, llm)
+    config = build.read_config(source.folder)
+    build.truncate(config, n_layers, llm)
     config.save_pretrained(target)
     for path in source.folder.iterdir():
         if path.name != "config.json":

@@ -1,4 +1,4 @@
-"""Join a config and a task to a model."""
+"""Build a forecast model from settings and a task."""
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -17,13 +17,13 @@ from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 
-DEFAULT = "smollm2-135m"  # whose size a control has if none is named
-ANY: AbstractContextManager[None] = nullcontext()  # tensors of any size
+DEFAULT = "smollm2-135m"  # language model that a control replaces if none is named
+ANY: AbstractContextManager[None] = nullcontext()  # does not watch the size of tensors
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
-    """Fill the sizes left open with what the part suggests for these data, in a copy."""
+    """Fill in sizes that are None, in a copy, with those the part suggests for these data."""
     cfg = cfg.copy()
     part = cfg.adapter if cfg.model is None else cfg.model
     sizes = part_class(part).suggest(facts, cfg.context_length, dict(part))
@@ -34,7 +34,7 @@ def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
 
 
 def task_of(cfg: DictConfig, season_length: int, calendar: Calendar) -> Task:
-    """What every part must know of the settled settings and the frame."""
+    """Collect the settings and facts of the frame that all parts need."""
     return Task(
         context_length=cfg.context_length,
         horizon=cfg.h,
@@ -54,14 +54,14 @@ def assemble(
     download: bool = True,
     sizes: AbstractContextManager[None] = ANY,
 ) -> ForecastModel:
-    """Load the body and make the adapter and decoder that go with it.
+    """Load the backbone, and build the adapter, the decoder and the base.
 
     Args:
-        cfg: settled settings.
-        task: what is to be forecast.
-        device: where the body is; None is where its settings say.
-        download: whether weights may be fetched from the network.
-        sizes: watches the tensors that are made beside the body.
+        cfg: settings after ``settle``.
+        task: lengths, season and frequency.
+        device: device of the backbone; None follows ``cfg``.
+        download: True if weights may be downloaded.
+        sizes: context in which the other parts are built; it can refuse large tensors.
     """
     backbone = body_of(cfg, device, download=download)
     with sizes:
@@ -76,7 +76,7 @@ def assemble(
 
 
 def rehearse(cfg: DictConfig) -> None:
-    """Make what settings describe on two random blocks, for a long series without data or weights.
+    """Build a model with backbone ``tiny`` to check settings, without data or weights.
 
     Raises:
         ConfigError: if a part refuses its options, or parts do not fit together.
@@ -95,7 +95,7 @@ def rehearse(cfg: DictConfig) -> None:
 def body_of(
     cfg: DictConfig, device: torch.device | None = None, *, download: bool = True
 ) -> Backbone:
-    """The language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
+    """Load the language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
     freeze = build(cfg.freeze)
     device = device or device_of(cfg)
     dtype = dtype_of(cfg, device)
@@ -112,17 +112,17 @@ def body_of(
 
 
 def baseline(cfg: DictConfig, task: Task) -> Forecaster:
-    """Make a forecaster of its own: the node ``model`` of settled settings."""
+    """Build a baseline: the node ``model`` of settings after ``settle``."""
     return build(cfg, task=task)
 
 
 def rule(name: str, task: Task) -> Forecaster:
-    """Make a forecaster that needs no training, as its yaml has it."""
+    """Build a baseline that needs no training, with the options of its yaml."""
     return baseline(node("model", name), task)
 
 
 def device_of(cfg: DictConfig) -> torch.device:
-    """Where a model is: where it was trained, or on the CPU of a computer that lacks that."""
+    """Return the device of the settings; the CPU if this computer does not have it."""
     try:
         return Machine.of(cfg).device
     except ConfigError:
@@ -130,13 +130,13 @@ def device_of(cfg: DictConfig) -> torch.device:
 
 
 def device_named(name: str | torch.device) -> torch.device:
-    """A device of this computer, by its name.
+    """Return a device of this computer by its name.
 
     Raises:
-        ConfigError: if there is none of that name.
+        ConfigError: if there is no such device.
     """
     try:
-        return torch.empty(0, device=name).device  # "cuda" is that of its number
+        return torch.empty(0, device=name).device  # "cuda" becomes "cuda:0"
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"device={str(name)!r} is not a device of this computer: {str(error).splitlines()[0]} "
@@ -145,7 +145,7 @@ def device_named(name: str | torch.device) -> torch.device:
 
 
 def dtype_of(cfg: DictConfig, device: torch.device) -> torch.dtype:
-    """The precision of a frozen body: as asked, else bf16 where the device is made for it."""
+    """Return the precision of a frozen backbone; by default bf16 if the device supports it."""
     if cfg.precision is None:
         capable = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if capable else torch.float32

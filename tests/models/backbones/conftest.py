@@ -9,7 +9,7 @@ import torch
 
 from tslm.core.hashing import sha256
 from tslm.core.types import Tokens
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.weights import resolve as store
 from tslm.models.backbones.weights.catalog import Card, Part, Wheel
 
@@ -44,7 +44,7 @@ def write_gguf(path: Path) -> None:
     writer.add_rope_freq_base(10000.0)
     writer.add_vocab_size(257)
     writer.add_tokenizer_model("gpt2")
-    alphabet = sorted(building.byte_tokenizer().get_vocab())[:256]
+    alphabet = sorted(build.byte_tokenizer().get_vocab())[:256]
     writer.add_token_list([*alphabet, "ab"])
     writer.add_token_types([1] * 257)
     writer.add_token_merges(["a b"])

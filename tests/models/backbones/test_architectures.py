@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText
 
 from tslm.core.errors import BackboneError
 from tslm.core.types import Tokens
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.backbones.loading import load
 
@@ -93,4 +93,4 @@ def test_what_has_no_text_body_is_refused_in_one_sentence(
 ) -> None:
     AutoConfig.for_model(kind, **options).save_pretrained(tmp_path)
     with pytest.raises(BackboneError, match=r"^The backbone in \S+ (is a vit|has an enc).*Choose"):
-        building.read_config(tmp_path)
+        build.read_config(tmp_path)

@@ -8,7 +8,7 @@ import torch
 
 from tests.architectures import ARCHITECTURES
 from tslm.core.errors import BackboneError, ConfigError
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.backbones.loading import load
 from tslm.models.backbones.prefix_reading import plan
@@ -64,7 +64,7 @@ def test_equal_sentences_are_read_once() -> None:
 
 def test_timestamps_take_two_thirds_of_the_token_passes() -> None:
     """Bytes split dates as SmolLM2 does: a token per digit."""
-    tokenizer = building.byte_tokenizer()
+    tokenizer = build.byte_tokenizer()
     sentences = [f"This is Time Series {sentence}" for sentence in timestamps(2000)]
     reads = plan(tokenizer(sentences)["input_ids"])
     assert reads.plain >= 1.6 * reads.token_passes
@@ -97,7 +97,7 @@ def test_a_beginning_token_is_added_where_the_tokenizer_adds_it() -> None:
 
     lexicon = load("tiny").lexicon
     text = lexicon.tokenize(["ab"])[0]
-    tokenizer = building.byte_tokenizer()
+    tokenizer = build.byte_tokenizer()
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<bos> $A <eos>", special_tokens=[("<bos>", 256), ("<eos>", 257)]
     )

@@ -21,7 +21,7 @@ from tslm.core.types import Context, Facts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.adapters.timestamps import NumericTimestamps, Timestamps
 from tslm.models.layers.mlp import Activation, mlp
-from tslm.models.layers.patching import begun, patch
+from tslm.models.layers.patching import from_first_observed, patch
 from tslm.models.layers.scale import Norm
 from tslm.models.lexicon import Lexicon
 
@@ -136,7 +136,7 @@ class AutoTimes(Adapter):
         if self.timestamps is not None:
             when = self.timestamps(context.time[:, ::size]).to(embeds)
             embeds = _unit(embeds) + self.mix * _unit(when)  # section 3.2: SE + alpha TE
-        return Tokens(embeds, begun(patch(context.observed.float(), size)))
+        return Tokens(embeds, from_first_observed(patch(context.observed.float(), size)))
 
 
 def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:

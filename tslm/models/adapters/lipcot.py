@@ -38,7 +38,7 @@ from tslm.models.adapters.timestamps import NumericTimestamps
 from tslm.models.layers.lpc.burg import zero_input_response
 from tslm.models.layers.lpc.codebook import Codebook, Codes, itakura, per_power
 from tslm.models.layers.lpc.framing import Estimator, Frames
-from tslm.models.layers.patching import begun, patch
+from tslm.models.layers.patching import from_first_observed, patch
 from tslm.models.layers.scale import Norm
 from tslm.models.layers.seasonal import Decomposed, decompose_seasonal, repeat_season
 from tslm.models.lexicon import Lexicon
@@ -242,9 +242,9 @@ class LiPCoT(Adapter):
         """Embed coded frames as tokens, without one for the whole context."""
         size, used = self.layout.patch_len, self.n_frames * self.layout.patch_len
         starts = context.time[:, -used:][:, ::size]
-        begin = begun(patch(context.observed[:, -used:].float(), size))
+        started = from_first_observed(patch(context.observed[:, -used:].float(), size))
         used_tokens = self.embed.attended(coded.codes, whole=False)
-        mask = used_tokens & rearrange(begin, "S N -> (S N) 1")
+        mask = used_tokens & rearrange(started, "S N -> (S N) 1")
         mask = rearrange(mask, "(S N) tokens -> S (N tokens)", N=self.n_frames)
         return Tokens(self._vectors(coded, starts, whole=False), mask)
 

@@ -22,7 +22,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.types import Attribution, Context, Facts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.layers.decomposition import check_lengths, decompose
-from tslm.models.layers.patching import begun, n_patches, overlapping, patch_sizes
+from tslm.models.layers.patching import from_first_observed, n_patches, overlapping, patch_sizes
 from tslm.models.layers.prototypes import RANDOM, make_prototypes
 from tslm.models.layers.retrieval import QUERIES, Retrieved, query_of, retrieve
 from tslm.models.layers.scale import Norm
@@ -122,7 +122,9 @@ class S2IP(Adapter):
 
     def forward(self, context: Context) -> Tokens:
         embeds = self.embed(self.patches(context.values, context.observed))
-        mask = begun(overlapping(context.observed.float(), self.patch_len, self.stride))
+        mask = from_first_observed(
+            overlapping(context.observed.float(), self.patch_len, self.stride)
+        )
         if self.anchors is None:
             return Tokens(embeds, mask)
         found = self.retrieved(embeds, mask)
@@ -140,7 +142,7 @@ class S2IP(Adapter):
             return super().made(context)
         embeds = self.embed(self.patches(context.values, context.observed))
         observed = overlapping(context.observed.float(), self.patch_len, self.stride)
-        found = self.retrieved(embeds, begun(observed))
+        found = self.retrieved(embeds, from_first_observed(observed))
         vectors = self._known(self, self.anchors)
         weights = vectors.new_zeros(len(embeds), len(vectors))
         weights.scatter_(1, found.chosen, found.similarity)

@@ -20,7 +20,7 @@ from tslm.core.types import Attribution, Context, Facts, Layout, Sizes, Task, To
 from tslm.models.adapters.base import Adapter
 from tslm.models.adapters.prompts import KINDS, Prompts
 from tslm.models.layers.patch_embedding import ConvPatchEmbedding
-from tslm.models.layers.patching import begun, n_patches, overlapping, patch_sizes
+from tslm.models.layers.patching import from_first_observed, n_patches, overlapping, patch_sizes
 from tslm.models.layers.prototypes import RANDOM, make_prototypes
 from tslm.models.layers.reprogramming import Reprogramming
 from tslm.models.layers.scale import Norm
@@ -113,7 +113,9 @@ class TimeLLM(Adapter):
 
     def forward(self, context: Context) -> Tokens:
         embeds = self.reprogram(self.embed(self.patches(context.values)))
-        mask = begun(overlapping(context.observed.float(), self.layout.patch_len, self.stride))
+        mask = from_first_observed(
+            overlapping(context.observed.float(), self.layout.patch_len, self.stride)
+        )
         prompt = self.prompts(context.values, context.observed, context.about)
         return Tokens(embeds, mask, prompt=prompt)
 

@@ -22,7 +22,7 @@ from transformers import DynamicCache
 
 from tslm.core.errors import BackboneError
 from tslm.core.types import Prompt, Tokens
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.base import Backbone, Identity, TokenHistory
 from tslm.models.backbones.build import Body
 from tslm.models.backbones.freezing import Freeze
@@ -83,7 +83,7 @@ class HuggingFaceBackbone(Backbone):
         self.body = body.requires_grad_(False)
         self.identity, self.reload = identity, reload
         self.width = body.get_input_embeddings().embedding_dim
-        self.limit = building.position_limit(body)
+        self.limit = build.position_limit(body)
         self.eval()
         trial = trial_tokens(body)
         self.causal = is_causal(self.read, trial, identity.name)

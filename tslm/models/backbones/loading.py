@@ -17,12 +17,12 @@ import torch
 
 from tslm.core.errors import BackboneError, ConfigError
 from tslm.core.seeds import seeded
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.base import Identity
 from tslm.models.backbones.freezing import Freeze, Strict
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
-from tslm.models.backbones.weights import download as fetch
-from tslm.models.backbones.weights import resolve as store
+from tslm.models.backbones.weights.download import no_downloads
+from tslm.models.backbones.weights.resolve import Source, resolve
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ def load(
     """
     if n_layers != "all" and not isinstance(n_layers, int | None):
         raise ConfigError(f"n_layers={n_layers!r} must be a number of blocks, None or 'all'.")
-    with nullcontext() if download else fetch.no_downloads():
-        source = store.resolve(name)
+    with nullcontext() if download else no_downloads():
+        source = resolve(name)
     depth = source.n_layers if n_layers is None else n_layers
     kept = depth if isinstance(depth, int) else None
     asked = LoadArguments(name, kept, dtype or torch.float32, device or torch.device("cpu"))
@@ -119,22 +119,22 @@ def _is_available(device: torch.device) -> bool:
     return device.type == present.type and (device.index or 0) < torch.accelerator.device_count()
 
 
-def _build(source: store.Source, asked: LoadArguments) -> HuggingFaceBackbone:
+def _build(source: Source, asked: LoadArguments) -> HuggingFaceBackbone:
     """Build a backbone from weights on this machine, or from its seed."""
     folder, random = source.folder, source.random
     if folder is not None:
-        config = building.read_config(folder)
+        config = build.read_config(folder)
     else:
         assert random is not None
-        config = building.make_config(random.config)
-    text = building.text_of(config)
-    kept = building.truncate(text, asked.n_layers, source.name)
+        config = build.make_config(random.config)
+    text = build.text_of(config)
+    kept = build.truncate(text, asked.n_layers, source.name)
     text.use_cache = False
     if folder is not None:
-        body = building.load_body(folder, config, source.name)
+        body = build.load_body(folder, config, source.name)
     else:
         assert random is not None
-        body = building.random_body(random, config)
+        body = build.random_body(random, config)
     origin = source.origin
     identity = Identity(source.name, origin.source, origin.revision, origin.fingerprint, kept)
     tokenizer = partial(_tokenizer, folder)  # unlike a closure, it can be pickled
@@ -145,4 +145,4 @@ def _build(source: store.Source, asked: LoadArguments) -> HuggingFaceBackbone:
 
 def _tokenizer(folder: Path | None) -> Any | None:
     """Load the tokenizer of a folder; without a folder, make the byte-level one."""
-    return building.byte_tokenizer() if folder is None else building.load_tokenizer(folder)
+    return build.byte_tokenizer() if folder is None else build.load_tokenizer(folder)

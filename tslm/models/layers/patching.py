@@ -29,7 +29,7 @@ def overlapping(
     return pad(values[:, None], (0, stride), mode="replicate")[:, 0].unfold(1, patch_len, stride)
 
 
-def begun(observed: Float[Tensor, "S N P"]) -> Bool[Tensor, "S N"]:
+def from_first_observed(observed: Float[Tensor, "S N P"]) -> Bool[Tensor, "S N"]:
     """Return True for each patch from the first observed value on.
 
     Patches before a short series are padding. A gap inside a series keeps its patch, so that

@@ -117,5 +117,5 @@ def _running_moments(past: Float[Tensor, "B L C"], segment: int) -> tuple[Tensor
 
 def _first_observed(past: Float[Tensor, "B L C"], segment: int) -> Float[Tensor, "B L C"]:
     """Replace all but the first ``segment`` steps, from the first observed one on, by NaN."""
-    begun = (~torch.isnan(past)).cumsum(1) > 0
-    return past.masked_fill(begun.cumsum(1) > segment, torch.nan)
+    started = (~torch.isnan(past)).cumsum(1) > 0
+    return past.masked_fill(started.cumsum(1) > segment, torch.nan)

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.models.backbones import build as building
+from tslm.models.backbones import build
 from tslm.models.backbones.base import Identity
 from tslm.models.backbones.build import Body, Config
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
@@ -45,9 +45,9 @@ class Reference:
         card = cards().get(self.name)
         if card is None:
             return deepcopy(self.backbone.body.config)
-        config = building.make_config(card.config)
+        config = build.make_config(card.config)
         depth = card.n_layers if self.n_layers is None else self.n_layers
-        building.truncate(config, depth if isinstance(depth, int) else None, self.name)
+        build.truncate(config, depth if isinstance(depth, int) else None, self.name)
         config.use_cache = False
         return config
 
@@ -64,7 +64,7 @@ class Reference:
     @cached_property
     def lexicon(self) -> Lexicon:
         """Its lexicon, which adapters use with every control."""
-        return LateLexicon(self)
+        return LazyLexicon(self)
 
     @cached_property
     def causal(self) -> bool:
@@ -76,8 +76,8 @@ class Reference:
     def fresh(self, seed: int, n_layers: int | None = None) -> Body:
         """Make blocks of its class with random weights, and a very small vocabulary."""
         config = deepcopy(self.config)
-        building.truncate(config, n_layers, self.name)
-        body = building.fresh_body(config, seed)
+        build.truncate(config, n_layers, self.name)
+        body = build.fresh_body(config, seed)
         return body.to(self.device or CPU, self.dtype or torch.float32)
 
     def copy(self) -> Body:
@@ -85,7 +85,7 @@ class Reference:
         return deepcopy(self.backbone.body).to(CPU)
 
 
-class LateLexicon(Lexicon):
+class LazyLexicon(Lexicon):
     """Lexicon of a reference, whose weights are loaded when they are first needed."""
 
     def __init__(self, reference: Reference) -> None:

