@@ -14,7 +14,6 @@ from tslm.core.errors import ConfigError
 from tslm.models.layers.lpc.burg import burg
 from tslm.models.layers.lpc.linear_prediction import (
     autocorrelation,
-    bent,
     correlation,
     levinson,
     log_spectrum,
@@ -22,6 +21,7 @@ from tslm.models.layers.lpc.linear_prediction import (
     step_down,
     step_up,
     unwarp,
+    warp_frequencies,
     warped,
     warped_burg,
 )
@@ -184,7 +184,7 @@ class TestBands:
 
 
 class TestWarping:
-    """Models on a bent scale of frequency, and the exact way back."""
+    """Models on a warp_frequencies scale of frequency, and the exact way back."""
 
     def test_no_warp_changes_nothing(self) -> None:
         x = walks()
@@ -200,7 +200,7 @@ class TestWarping:
         density = torch.fft.fft(x, 8192).abs().square() / 60
         found = warped(autocorrelation(x, 59), 5, warp)
         for k in range(6):
-            expected = (density * torch.cos(k * bent(w, warp))).mean(1)
+            expected = (density * torch.cos(k * warp_frequencies(w, warp))).mean(1)
             torch.testing.assert_close(found[:, k], expected, rtol=1e-7, atol=1e-9)
 
     @pytest.mark.parametrize("warp", [0.2, -0.4, 0.0])
