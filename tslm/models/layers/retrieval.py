@@ -56,6 +56,6 @@ def query_of(
     return {"mean": mean, "max": largest, "mean_max": largest + 2 * mean}[kind]
 
 
-def unit(vectors: Float[Tensor, "*n D"]) -> Float[Tensor, "*n D"]:
+def unit(vectors: Float[Tensor, "*tokens D"]) -> Float[Tensor, "*tokens D"]:
     """Scale vectors to length 1; zero vectors stay zero."""
     return vectors * vectors.square().sum(-1, keepdim=True).clamp(min=1e-12).rsqrt()

@@ -30,7 +30,7 @@ class Decomposed(NamedTuple):
         state: last p values of the residual; missing ones are forecasts of the model.
     """
 
-    season: Float[Tensor, "S m"]
+    season: Float[Tensor, "S phases"]
     residual: Float[Tensor, "S L"]
     model: Autoregression
     state: Float[Tensor, "S p"]
@@ -113,7 +113,7 @@ def _state(
     return fill_forward(coefficients, torch.cat([before, residual[:, start:]], 1))[:, -order:]
 
 
-def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S m"]:
+def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S phases"]:
     """Average each phase over the complete seasons at the end; phase 0 is that of the next step.
 
     A phase without a value, and each phase of a row shorter than a season, is the mean of the row.
@@ -123,7 +123,9 @@ def profile(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S 
     return torch.where(torch.isnan(phases), rows.nanmean(1, keepdim=True), phases)
 
 
-def whole_seasons(rows: Float[Tensor, "S L"], season_length: int) -> Float[Tensor, "S seasons m"]:
+def whole_seasons(
+    rows: Float[Tensor, "S L"], season_length: int
+) -> Float[Tensor, "S seasons phases"]:
     """Cut the complete seasons at the end of each row, oldest first; NaN before them."""
     whole = _length(rows) // season_length * season_length
     lag = torch.arange(rows.shape[1], device=rows.device).flip(0)
@@ -169,6 +171,6 @@ def last_observed(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S 1"]:
     return rows.gather(1, rows.shape[1] - 1 - steps_since_observed(rows))
 
 
-def repeat_season(season: Float[Tensor, "S m"], steps: int) -> Float[Tensor, "S steps"]:
+def repeat_season(season: Float[Tensor, "S phases"], steps: int) -> Float[Tensor, "S steps"]:
     """Repeat a season, and cut it to ``steps``."""
     return season.repeat(1, -(-steps // season.shape[1]))[:, :steps]

@@ -257,7 +257,7 @@ def test_a_frame_too_short_for_the_order_has_a_smaller_one() -> None:
     [
         ({"method": "wavelet"}, "method 'wavelet' is unknown. Choose one of burg, autocorr"),
         ({"order": 0}, "order 0 must be at least 1"),
-        ({"warp": 1.5}, "warp 1.5 must lie between -1 and 1"),
+        ({"warp": 1.5}, "warp 1.5 must be between -1 and 1"),
         ({"method": "selective"}, "needs a band"),
         ({"method": "selective", "band": 1.0, "warp": 0.1}, "warp=0"),
     ],

@@ -179,7 +179,7 @@ class TestBands:
 
     @pytest.mark.parametrize("band", [0.0, 5.1, -1.0])
     def test_an_impossible_band_is_refused(self, band: float) -> None:
-        with pytest.raises(ConfigError, match=r"half the sampling rate 10"):
+        with pytest.raises(ConfigError, match=r"at most 5.0, half the sampling rate"):
             selected(autocorrelation(walks(), 59), 3, 10.0, band)
 
 

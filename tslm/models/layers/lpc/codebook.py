@@ -112,9 +112,9 @@ class Codebook(ExactModule):
     """
 
     filters: Float[Tensor, "K p"]
-    centres: Float[Tensor, "K d"]
-    loc: Float[Tensor, " d"]
-    spread: Float[Tensor, " d"]
+    centres: Float[Tensor, "K entries"]
+    loc: Float[Tensor, " entries"]
+    spread: Float[Tensor, " entries"]
     learnt: Bool[Tensor, ""]
 
     def __init__(
@@ -208,7 +208,7 @@ class Codebook(ExactModule):
         shapes = self.centres * self.spread + self.loc
         self.filters.copy_(space.decode(shapes[:, : shapes.shape[1] - extra], order))
 
-    def _vectors(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def _vectors(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         """Convert models to vectors of the space, with the weighted log power if it counts."""
         if self.latent == "itakura":
             return model.coefficients
@@ -220,14 +220,14 @@ class Codebook(ExactModule):
         return torch.cat([vectors, self.power_weight * power], 1)
 
 
-def per_power(model: Autoregression) -> Float[Tensor, "S q"]:
+def per_power(model: Autoregression) -> Float[Tensor, "S lags"]:
     """Compute the autocorrelation of each model over the power of its error, ``r / E``."""
     r = correlation(model.reflection)
     r[:, 0] += RIDGE
     return r / levinson(r).power[:, None]
 
 
-def itakura(ratio: Float[Tensor, "S q"], filters: Float[Tensor, "K p"]) -> Float[Tensor, "S K"]:
+def itakura(ratio: Float[Tensor, "S lags"], filters: Float[Tensor, "K p"]) -> Float[Tensor, "S K"]:
     """Compute Itakura distances ``a'Ra / E - 1 >= 0`` of series to filters.
 
     It is the relative increase of the error power, compared with the series' own filter.
@@ -246,7 +246,7 @@ def itakura(ratio: Float[Tensor, "S q"], filters: Float[Tensor, "K p"]) -> Float
     return (ratio @ weights.T - 1).clamp(min=0)
 
 
-def lbg(ratio: Float[Tensor, "S q"], n_codes: int, seed: int = 0) -> Float[Tensor, "K p"]:
+def lbg(ratio: Float[Tensor, "S lags"], n_codes: int, seed: int = 0) -> Float[Tensor, "K p"]:
     """Cluster series by filters with a small mean Itakura distance (Linde-Buzo-Gray).
 
     It starts with series drawn with a chance that grows with their distance from those drawn
@@ -272,7 +272,7 @@ def lbg(ratio: Float[Tensor, "S q"], n_codes: int, seed: int = 0) -> Float[Tenso
 
 
 def _centroids(
-    ratio: Float[Tensor, "S q"],
+    ratio: Float[Tensor, "S lags"],
     nearest: Int[Tensor, " S"],
     distance: Float[Tensor, " S"],
     n_codes: int,
@@ -285,7 +285,7 @@ def _centroids(
     return levinson(sums).coefficients
 
 
-def _spread_out(ratio: Float[Tensor, "S q"], n_codes: int, seed: int) -> Float[Tensor, "K p"]:
+def _spread_out(ratio: Float[Tensor, "S lags"], n_codes: int, seed: int) -> Float[Tensor, "K p"]:
     """Draw series with a chance that grows with their distance; return their filters."""
     dice = torch.Generator().manual_seed(seed)
     own = levinson(ratio).coefficients

@@ -139,7 +139,7 @@ class Estimator:
                 ours[gaps] = theirs
         return model
 
-    def _correlations(self, x: Float[Tensor, "S L"], order: int) -> Float[Tensor, "S q"]:
+    def _correlations(self, x: Float[Tensor, "S L"], order: int) -> Float[Tensor, "S lags"]:
         """Compute the autocorrelation up to the order, on the warped scale if there is one."""
         if not self.warp:
             return autocorrelation(x, order)

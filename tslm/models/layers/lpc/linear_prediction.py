@@ -27,7 +27,7 @@ from tslm.models.layers.lpc.burg import Autoregression
 RIDGE = 1e-9  # of the power, added to it: a floor of the prediction error; chosen by hand
 
 
-def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S q"]:
+def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S lags"]:
     """Compute the biased autocorrelation at lags 0 ... ``lags`` over observed pairs.
 
     Without gaps it is ``r_k = (1/L) sum_t x_t x_(t+k)``; with gaps the mean over observed pairs
@@ -52,7 +52,7 @@ def autocorrelation(x: Float[Tensor, "S L"], lags: int) -> Float[Tensor, "S q"]:
     return pad(r, (0, max(lags + 1 - length, 0)))[:, : lags + 1]
 
 
-def levinson(r: Float[Tensor, "S q"]) -> Autoregression:
+def levinson(r: Float[Tensor, "S lags"]) -> Autoregression:
     """Solve for the stable model of an autocorrelation at lags 0 ... p (Levinson-Durbin).
 
     A row without power gets the model of white noise.
@@ -75,7 +75,9 @@ def levinson(r: Float[Tensor, "S q"]) -> Autoregression:
     return Autoregression(polynomial[:, 1:], power[:, 0], torch.cat(reflections, 1))
 
 
-def selected(r: Float[Tensor, "S L"], lags: int, rate: float, band: float) -> Float[Tensor, "S q"]:
+def selected(
+    r: Float[Tensor, "S L"], lags: int, rate: float, band: float
+) -> Float[Tensor, "S lags"]:
     """Compute the autocorrelation of the band ``[0, band]``, sampled at twice its upper end.
 
     It is ``r_k = int_0^band P(f) cos(pi k f / band) df`` in closed form, with ``P`` the one-sided
@@ -98,7 +100,7 @@ def selected(r: Float[Tensor, "S L"], lags: int, rate: float, band: float) -> Fl
     return exactly(r) @ _selection(r.shape[1], lags, 2 * band / rate).to(r.device)
 
 
-def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S q"]:
+def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S lags"]:
     """Convert an autocorrelation to a warped frequency scale.
 
     Args:
@@ -168,7 +170,7 @@ def step_down(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
     return torch.cat(reflections, 1)
 
 
-def correlation(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S q"]:
+def correlation(reflection: Float[Tensor, "S p"]) -> Float[Tensor, "S lags"]:
     """Compute the autocorrelation at lags 0 ... p of a model with variance 1.
 
     It is the inverse of ``levinson``, except for the power.
@@ -202,14 +204,16 @@ def log_spectrum(
     return -(real.square() + imaginary.square()).log()
 
 
-def warp_frequencies(frequencies: Float[Tensor, "*f"], warp: float) -> Float[Tensor, "*f"]:
+def warp_frequencies(
+    frequencies: Float[Tensor, "*frequencies"], warp: float
+) -> Float[Tensor, "*frequencies"]:
     """Convert frequencies, in radians per step, to the warped scale."""
     return frequencies + 2 * torch.atan(warp * frequencies.sin() / (1 - warp * frequencies.cos()))
 
 
 def unwarp(
     coefficients: Float[Tensor, "S p"], warp: float
-) -> tuple[Float[Tensor, " q"], Float[Tensor, "S q"]]:
+) -> tuple[Float[Tensor, " terms"], Float[Tensor, "S terms"]]:
     """Convert warped models to exact filters ``(1 - warp z^-1)^p / B(z)``, in powers of z^-1.
 
     The published conversion has the poles only; its error is tens of decibels.
@@ -230,7 +234,7 @@ def unwarp(
     return terms[0], pad(exactly(coefficients), (1, 0), value=1.0) @ terms
 
 
-def _pairs(x: Float[Tensor, "S L"], size: int) -> Float[Tensor, "S n"]:
+def _pairs(x: Float[Tensor, "S L"], size: int) -> Float[Tensor, "S lags"]:
     """Sum the products of all pairs of values at each lag, by Fourier transforms."""
     return torch.fft.irfft(torch.fft.rfft(x, size).abs().square(), size)
 
@@ -241,7 +245,7 @@ def _fast(size: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def _selection(length: int, lags: int, fraction: float) -> Float[Tensor, "L q"]:
+def _selection(length: int, lags: int, fraction: float) -> Float[Tensor, "L lags"]:
     """Compute the weight of each lag in each lag of the band.
 
     Args:
@@ -257,7 +261,7 @@ def _selection(length: int, lags: int, fraction: float) -> Float[Tensor, "L q"]:
 
 
 @lru_cache(maxsize=32)
-def _warping(length: int, lags: int, warp: float) -> Float[Tensor, "L q"]:
+def _warping(length: int, lags: int, warp: float) -> Float[Tensor, "L lags"]:
     """Compute the weight of each lag in each warped lag, as an integral on a fine grid."""
     if not -1 < warp < 1:
         raise ConfigError(f"warp {warp} must be between -1 and 1.")

@@ -32,11 +32,11 @@ class Space(ABC):
     published: bool = False
 
     @abstractmethod
-    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def encode(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         """Convert each model to a vector."""
 
     @abstractmethod
-    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+    def decode(self, vectors: Float[Tensor, "S entries"], order: int) -> Float[Tensor, "S p"]:
         """Convert each vector to the coefficients of a filter."""
 
 
@@ -47,10 +47,10 @@ class LogSpectrum(Space):
     cepstra beyond 2p. A centre is the geometric mean of spectra.
     """
 
-    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def encode(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         return sqrt(2) * cepstrum(model.coefficients, 2 * model.coefficients.shape[1])
 
-    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+    def decode(self, vectors: Float[Tensor, "S entries"], order: int) -> Float[Tensor, "S p"]:
         spectrum = torch.fft.hfft(pad(vectors / sqrt(2), (1, 0)), 2 * GRID)  # ln 1/|A|^2
         return levinson(torch.fft.irfft(spectrum[:, : GRID + 1].exp())[:, : order + 1]).coefficients
 
@@ -58,20 +58,20 @@ class LogSpectrum(Space):
 class LogArea(Space):
     """Log-area ratios ``atanh k_1 ... atanh k_p``: any vector is a stable filter."""
 
-    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def encode(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         return model.reflection.clamp(-_EDGE, _EDGE).atanh()
 
-    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+    def decode(self, vectors: Float[Tensor, "S entries"], order: int) -> Float[Tensor, "S p"]:
         return step_up(vectors.tanh())
 
 
 class LineSpectrum(Space):
     """Line spectral frequencies, increasing within (0, pi): their means are stable filters."""
 
-    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def encode(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         return line_spectrum(step_up(model.reflection.clamp(-_EDGE, _EDGE)))
 
-    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+    def decode(self, vectors: Float[Tensor, "S entries"], order: int) -> Float[Tensor, "S p"]:
         return from_line_spectrum(vectors)
 
 
@@ -80,10 +80,10 @@ class PublishedLPC(Space):
 
     published = True
 
-    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def encode(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         return torch.cat([model.coefficients, model.power.clamp(min=TINY).log10()[:, None]], 1)
 
-    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+    def decode(self, vectors: Float[Tensor, "S entries"], order: int) -> Float[Tensor, "S p"]:
         return stabilised(vectors[:, :-1])
 
 
@@ -92,12 +92,12 @@ class PublishedCepstrum(Space):
 
     published = True
 
-    def encode(self, model: Autoregression) -> Float[Tensor, "S d"]:
+    def encode(self, model: Autoregression) -> Float[Tensor, "S entries"]:
         order = model.coefficients.shape[1]
         c = cepstrum(model.coefficients, order) * self._weights(order, model.power)
         return torch.cat([model.power.clamp(min=TINY).log()[:, None], c], 1)
 
-    def decode(self, vectors: Float[Tensor, "S d"], order: int) -> Float[Tensor, "S p"]:
+    def decode(self, vectors: Float[Tensor, "S entries"], order: int) -> Float[Tensor, "S p"]:
         return stabilised(from_cepstrum(vectors[:, 1:] / self._weights(order, vectors)))
 
     @staticmethod
@@ -114,7 +114,7 @@ SPACES: dict[str, Space] = {
 }
 
 
-def cepstrum(coefficients: Float[Tensor, "S p"], n: int) -> Float[Tensor, "S n"]:
+def cepstrum(coefficients: Float[Tensor, "S p"], n: int) -> Float[Tensor, "S cepstra"]:
     """Compute ``c_1 ... c_n`` of ``ln 1/|A|^2 = sum_k 2 c_k cos(k w)``, without the log power c_0.
 
     ``c_n = -a_n - sum_{i=1}^{n-1} (1 - i/n) a_i c_{n-i}``, with a_i = 0 beyond the order.
@@ -185,7 +185,7 @@ def stabilised(coefficients: Float[Tensor, "S p"]) -> Float[Tensor, "S p"]:
     return fixed
 
 
-def roots(polynomial: Float[Tensor, "S q"]) -> Complex[Tensor, "S p"]:
+def roots(polynomial: Float[Tensor, "S terms"]) -> Complex[Tensor, "S p"]:
     """Compute the roots z of polynomials in z^-1 whose first coefficient is 1."""
     order = polynomial.shape[1] - 1
     companion = polynomial.new_zeros(len(polynomial), order, order)
@@ -201,7 +201,9 @@ def _trivial(order: int, sign: int) -> tuple[int, ...]:
     return (-sign,)
 
 
-def _divided(polynomial: Float[Tensor, "S q"], known: tuple[int, ...]) -> Float[Tensor, "S r"]:
+def _divided(
+    polynomial: Float[Tensor, "S terms"], known: tuple[int, ...]
+) -> Float[Tensor, "S fewer"]:
     """Divide polynomials by known roots (synthetic division)."""
     for root in known:
         terms = [polynomial[:, 0]]
