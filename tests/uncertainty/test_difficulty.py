@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from tslm.uncertainty.difficulty import LEAST, ROUGHNESS, Roughness, roughness
+from tslm.uncertainty.difficulty import DIFFICULTIES, LEAST, Difficulty, difficulty
 
 NAN = torch.nan
 
 
-def of(values: list[float], season: int, horizon: int, kind: Roughness) -> list[float]:
-    found = roughness(torch.tensor(values)[None, :, None], season, horizon, kind)
+def of(values: list[float], season: int, horizon: int, kind: Difficulty) -> list[float]:
+    found = difficulty(torch.tensor(values)[None, :, None], season, horizon, kind)
     return found[0, :, 0].tolist()
 
 
@@ -38,7 +38,7 @@ def test_phase_counts_back_from_the_end_of_the_context() -> None:
 
 
 @pytest.mark.parametrize("kind", ["window", "phase"])
-def test_short_and_empty_contexts_have_a_unit_too(kind: Roughness) -> None:
+def test_short_and_empty_contexts_have_a_unit_too(kind: Difficulty) -> None:
     assert of([0.0, 3.0, 5.0], 7, 2, kind) == [2.5, 2.5]
     assert of([4.0], 7, 2, kind) == [1.0, 1.0]
     assert of([NAN, NAN], 1, 2, kind) == [1.0, 1.0]
@@ -46,18 +46,18 @@ def test_short_and_empty_contexts_have_a_unit_too(kind: Roughness) -> None:
 
 
 @given(
-    kind=st.sampled_from(ROUGHNESS),
+    kind=st.sampled_from(DIFFICULTIES),
     length=st.integers(1, 30),
     season=st.integers(1, 12),
     horizon=st.integers(1, 20),
     holes=st.integers(0, 30),
 )
 def test_it_is_finite_and_positive_for_any_window(
-    kind: Roughness, length: int, season: int, horizon: int, holes: int
+    kind: Difficulty, length: int, season: int, horizon: int, holes: int
 ) -> None:
     past = torch.randn(2, length, 3, generator=torch.Generator().manual_seed(length))
     past[:, :holes, 1] = torch.nan
-    found = roughness(past, season, horizon, kind)
+    found = difficulty(past, season, horizon, kind)
     assert found.shape == (2, horizon, 3)
     assert torch.isfinite(found).all()
     assert float(found.min()) >= LEAST

@@ -18,7 +18,7 @@ from tslm.core.errors import ConfigError
 from tslm.uncertainty.distributions.base import DistributionFamily
 from tslm.uncertainty.distributions.mixture import Mixture, MixtureFamily
 from tslm.uncertainty.distributions.point import Points
-from tslm.uncertainty.distributions.quantile import DEFAULT, QuantileFamily, at_shares
+from tslm.uncertainty.distributions.quantile import DEFAULT, QuantileFamily, at_levels
 from tslm.uncertainty.distributions.student_t import StudentT, StudentTFamily
 
 LAWS: list[DistributionFamily] = [
@@ -115,7 +115,7 @@ def test_its_loss_is_least_at_what_is_true(family: DistributionFamily) -> None:
 def test_the_quantile_loss_is_twice_the_pinball_loss() -> None:
     dice = np.random.default_rng(0)
     values, truth = np.sort(dice.normal(size=(7, 11)), 1), dice.normal(size=7)
-    found = at_shares(torch.from_numpy(values), DEFAULT).loss(torch.from_numpy(truth))
+    found = at_levels(torch.from_numpy(values), DEFAULT).loss(torch.from_numpy(truth))
     expected = scoringrules.quantile_score(truth[:, None], values, np.array(DEFAULT))
     assert_allclose(found, 2 * expected.mean(1), rtol=1e-6)
 
@@ -146,7 +146,7 @@ def test_a_mixture_is_that_of_scoringrules_and_scipy() -> None:
 
 def test_between_its_quantiles_and_beyond_them_a_normal_one_stays_normal() -> None:
     oracle = stats.norm(3, 2)
-    found = at_shares(torch.from_numpy(oracle.ppf(DEFAULT)), DEFAULT)
+    found = at_levels(torch.from_numpy(oracle.ppf(DEFAULT)), DEFAULT)
     shares = np.array([0.0001, 0.06, 0.33, 0.5, 0.77, 0.99, 0.9999])
     assert_allclose(found.quantile(torch.from_numpy(shares)), oracle.ppf(shares), rtol=1e-9)
 
@@ -166,7 +166,7 @@ def test_points_are_certain() -> None:
 
 @pytest.mark.parametrize("quantiles", [[0.1, 0.9], [0.5], [0.5, 0.1], [0.1, 0.5, 0.5], [0.0, 0.5]])
 def test_impossible_quantiles_are_refused(quantiles: list[float]) -> None:
-    with pytest.raises(ConfigError, match=r"rising numbers between 0 and 1, one of them 0\.5"):
+    with pytest.raises(ConfigError, match=r"ascending numbers between 0 and 1, one of them 0\.5"):
         QuantileFamily(quantiles=quantiles)
 
 

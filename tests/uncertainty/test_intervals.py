@@ -133,7 +133,7 @@ class TestColumns:
         assert list(quantiles)[4:] == ["me", "me-q-20"]
 
     def test_the_impossible_is_refused_before_anything_is_done(self) -> None:
-        with pytest.raises(ConfigError, match="exclude each other"):
+        with pytest.raises(ConfigError, match="cannot be used together"):
             forecaster().predict(level=[80], quantiles=[0.1])
         with pytest.raises(ConfigError, match="between 0 and 100"):
             forecaster().cross_validation(waves(), level=[800])

@@ -11,8 +11,8 @@ from tslm.uncertainty.requested_columns import ForecastColumns, RequestedColumns
 
 def test_levels_are_two_quantiles_each() -> None:
     asked = RequestedColumns.of(level=[80, 95.5])
-    assert list(asked.shares) == ["lo-80", "hi-80", "lo-95.5", "hi-95.5"]
-    assert list(asked.shares.values()) == pytest.approx([0.1, 0.9, 0.0225, 0.9775])
+    assert list(asked.quantile_levels) == ["lo-80", "hi-80", "lo-95.5", "hi-95.5"]
+    assert list(asked.quantile_levels.values()) == pytest.approx([0.1, 0.9, 0.0225, 0.9775])
 
 
 def test_quantiles_are_called_by_their_percentage_in_the_order_asked() -> None:
@@ -33,7 +33,7 @@ def test_nothing_asked_is_nothing() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"level": [80], "quantiles": [0.1]}, r"level=\[80\] and quantiles=\[0.1\] exclude each"),
+        ({"level": [80], "quantiles": [0.1]}, r"level=\[80\] and quantiles=\[0.1\] cannot be used"),
         ({"level": [0]}, r"level=\[0\] must be numbers between 0 and 100"),
         ({"level": [100.0]}, "between 0 and 100"),
         ({"level": ["80"]}, "between 0 and 100"),

@@ -1,4 +1,4 @@
-"""What may come, value by value: the interface that forecasts, intervals and samples share."""
+"""The interface of predictive distributions: forecasts, intervals and samples use it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -11,43 +11,43 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Distribution(ABC):
-    """One distribution for each value of a tensor; its fields have at most one axis more, the last.
+    """Predictive distributions, one for each value of a tensor.
 
-    Shapes below leave out what they have in common, the shape ``...`` of the values.
+    ``...`` is the shape of the values. A field may have one more axis, the last.
     """
 
     @property
     @abstractmethod
     def point(self) -> Float[Tensor, "..."]:
-        """What a point forecast says: the mean or the median."""
+        """Return the point forecast: the mean or the median."""
 
     @abstractmethod
-    def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The values below which these shares lie, each of its own distribution.
+    def at(self, levels: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return quantiles: each distribution at a quantile level of its own.
 
         Args:
-            shares: within (0, 1), on any device; broadcast against the values, so that
-                ``[n, ...]`` gives n each.
+            levels: quantile levels in (0, 1), on any device. They are broadcast against the
+                values, so ``[n, ...]`` gives n quantiles of each distribution.
         """
 
     @abstractmethod
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """What training makes small, at each value: a proper score."""
+        """Return the training loss at each value: a proper score."""
 
     @abstractmethod
     def moved(self, factor: Float[Tensor, "..."], shift: Float[Tensor, "..."]) -> "Distribution":
-        """The distribution of ``factor * x + shift``, ``factor`` above 0; both broadcast."""
+        """Return the distribution of ``factor * x + shift``, broadcast; ``factor`` is above 0."""
 
-    def quantile(self, shares: Float[Tensor, " Q"]) -> Float[Tensor, "Q ..."]:
-        """The values below which shares lie, of every distribution."""
+    def quantile(self, levels: Float[Tensor, " Q"]) -> Float[Tensor, "Q ..."]:
+        """Return quantiles of every distribution at the same quantile levels."""
         like = self.point
-        return self.at(shares.view(-1, *[1] * like.ndim))
+        return self.at(levels.view(-1, *[1] * like.ndim))
 
     def each(self, change: Callable[[Tensor], Tensor]) -> "Distribution":
-        """The same distributions with every field changed in the axes of the values."""
+        """Return the distributions with ``change`` applied to every field."""
         return replace(self, **{f.name: change(getattr(self, f.name)) for f in fields(self)})
 
     def rearranged(self, pattern: str, **sizes: int) -> "Distribution":
-        """The same distributions in another order, by an einops pattern of the values."""
+        """Return the distributions in another order, by an einops pattern of the values."""
         before, _, after = pattern.partition("->")
         return self.each(lambda part: rearrange(part, f"{before} ... -> {after} ...", **sizes))

@@ -671,10 +671,10 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         found = [ahead.new_empty(0, *ahead.shape)]
         model = self.forecaster_.told(batch.about)
         forecast = WindowForecast(model, batch.past, batch.time, ahead, ids)
-        if asked.shares:
+        if asked.quantile_levels:
             distribution = self.calibration_.distribution(forecast)
-            shares = torch.tensor(list(asked.shares.values()), dtype=torch.float64)
-            found.append(distribution.quantile(shares))
+            levels = torch.tensor(list(asked.quantile_levels.values()), dtype=torch.float64)
+            found.append(distribution.quantile(levels))
         if asked.samples:
             found.append(self.calibration_.paths(forecast, asked.samples, self._seed()))
         return torch.cat(found)

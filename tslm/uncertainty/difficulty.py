@@ -1,4 +1,4 @@
-"""How much a window moves from one season to the next: the unit in which its errors are alike."""
+"""Difficulty of a window, from its season-to-season changes; used to normalise errors."""
 
 from typing import Literal, get_args
 
@@ -8,25 +8,26 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
-Roughness = Literal["none", "window", "phase"]
-ROUGHNESS: tuple[Roughness, ...] = get_args(Roughness)
-LEAST = 0.05  # where 1 is an ordinary spread of the series
-_PRIOR = 2  # a phase is believed as if it had been seen so often as the window has it
+Difficulty = Literal["none", "window", "phase"]
+DIFFICULTIES: tuple[Difficulty, ...] = get_args(Difficulty)
+LEAST = 0.05  # smallest difficulty, in units of the standardised series
+_PRIOR = 2  # weight of the whole window in the mean of a phase, in number of changes
 
 
 @torch.no_grad()
-def roughness(
-    past: Float[Tensor, "B L C"], season_length: int, horizon: int, kind: Roughness
+def difficulty(
+    past: Float[Tensor, "B L C"], season_length: int, horizon: int, kind: Difficulty
 ) -> Float[Tensor, "B H C"]:
-    """Mean absolute change from one season to the next, for each step to come.
+    """Return the mean absolute change from one season to the next, for each step ahead.
 
     Args:
         past: windows; NaN where missing.
         season_length: steps of a season, m.
-        horizon: steps to come.
-        kind: ``none`` is 1 throughout; ``window`` takes the whole context (neighbouring steps
-            where it holds no two values a season apart, 1 where it holds no two); ``phase`` the
-            steps at the same place of the season, drawn towards that.
+        horizon: steps ahead.
+        kind: ``none`` is 1 throughout. ``window`` is the mean over the context; if it has no two
+            values a season apart, changes between neighbouring steps are taken, and 1 if there
+            are none. ``phase`` is the mean over steps at the same place in the season, shrunk
+            towards ``window``.
     """
     if kind == "none":
         return past.new_ones(len(past), horizon, past.shape[2])

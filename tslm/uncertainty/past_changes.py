@@ -1,9 +1,8 @@
-"""Past changes of a series as a law of what may come, where too few errors were seen.
+"""Distributions from past changes of a series, for use without enough validation errors.
 
-After j steps a series is as far from its last value as a random walk of its past changes from one
-step to the next, or as far from its last season as its past changes from season to season add up
-to; the narrower one counts. The spread of n changes is known no better than that, so the law is
-Student's t with n degrees of freedom.
+After j steps the spread is that of a random walk with the past changes from one step to the next,
+or that of the past changes from season to season; the smaller one counts. A spread estimated from
+n changes is uncertain, so the distribution is Student's t with n degrees of freedom.
 """
 
 from collections.abc import Iterable
@@ -26,20 +25,20 @@ def quantiles_of_changes(
     season_length: int,
     point: Float[Tensor, "B H C"],
     stretch: Float[Tensor, " H"],
-    shares: Float[Tensor, " G"],
+    levels: Float[Tensor, " G"],
 ) -> Float[Tensor, "G B H C"]:
-    """The values below which shares lie, about a point forecast.
+    """Return quantiles around a point forecast.
 
     Args:
         past: contexts; NaN where missing.
         season_length: steps of a season, m.
         point: the forecast.
-        stretch: by which the law is wider, at each step.
-        shares: within (0, 1).
+        stretch: factor on the width, at each step.
+        levels: quantile levels in (0, 1).
     """
     scale, count = spread_of_changes(past, season_length, point.shape[1])
     counts, place = torch.unique(count, return_inverse=True)
-    table = torch.from_numpy(np.asarray(stdtrit(counts[:, None].numpy(), shares.numpy())))
+    table = torch.from_numpy(np.asarray(stdtrit(counts[:, None].numpy(), levels.numpy())))
     scores = rearrange(table[place], "B H C G -> G B H C")
     return point + (scores * (scale * stretch[:, None])).to(point)
 
@@ -47,9 +46,9 @@ def quantiles_of_changes(
 def spread_of_changes(
     past: Float[Tensor, "B L C"], season_length: int, horizon: int
 ) -> tuple[Float[Tensor, "B H C"], Int[Tensor, "B H C"]]:
-    """The root mean square of what changes add up to after each step, and how many were seen.
+    """Return the spread after each step, and the number of changes it was estimated from.
 
-    A context without two values says nothing: 1, an ordinary spread, and one change.
+    A context with fewer than two values has spread 1 and one change.
     """
     rows = rearrange(past, "B L C -> (B C) L").double().cpu()
     ahead = _age(rows) + torch.arange(1, horizon + 1)
@@ -94,19 +93,19 @@ def stretch_of(
 def _root_mean_square(
     changes: Float[Tensor, "S N"],
 ) -> tuple[Float[Tensor, "S 1"], Int[Tensor, "S 1"]]:
-    """Of those observed, and how many there are; 0 where there is none."""
+    """Return the root mean square and the number of observed changes; 0 if there are none."""
     count = (~changes.isnan()).sum(1, keepdim=True)
     total = changes.square().nansum(1, keepdim=True)
     return (total / count.clamp(min=1)).sqrt(), count
 
 
 def _filled(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S L"]:
-    """Missing values repeat the one before them."""
+    """Replace missing values by the value before them."""
     step = torch.arange(rows.shape[1]).expand_as(rows)
     latest = torch.where(rows.isnan(), 0, step).cummax(1).values
     return rows.gather(1, latest)
 
 
 def _age(rows: Float[Tensor, "S L"]) -> Int[Tensor, "S 1"]:
-    """Steps since the last observed value, 0 if there is none."""
+    """Return the steps since the last observed value, 0 if there is none."""
     return (~rows.isnan()).flip(1).long().argmax(1, keepdim=True)

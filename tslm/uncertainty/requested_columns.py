@@ -1,4 +1,4 @@
-"""Levels, quantiles and samples: what a user asks for besides the point, and their columns."""
+"""Columns of intervals, quantiles and samples: their names, from a request or in a table."""
 
 import re
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ _ENDING = re.compile(r"(?P<forecast>.+)-(?P<kind>lo|hi|q|sample)-(?P<number>\d+(
 
 @dataclass(frozen=True)
 class RequestedColumns:
-    """Columns beside the point forecast.
+    """The requested columns beside the point forecast.
 
     Args:
-        shares: of the quantiles asked for, and the ending of the column of each.
-        samples: how many paths.
+        quantile_levels: quantile level of each column, by the ending of its name.
+        samples: number of sample paths.
     """
 
-    shares: dict[str, float] = field(default_factory=dict)
+    quantile_levels: dict[str, float] = field(default_factory=dict)
     samples: int = 0
 
     @classmethod
@@ -31,23 +31,24 @@ class RequestedColumns:
         quantiles: Any = None,
         num_samples: Any = None,
     ) -> "RequestedColumns":
-        """Check what a user asks for.
+        """Check a request.
 
         Args:
-            level: numbers, or one: of central intervals, in percent; 80 lies between the shares 0.1
-                and 0.9.
-            quantiles: numbers, or one: shares below the value.
-            num_samples: paths.
+            level: coverage of central intervals in percent, one number or several. 80 is the
+                interval between the quantiles 0.1 and 0.9.
+            quantiles: quantile levels in (0, 1), one number or several.
+            num_samples: number of sample paths.
 
         Raises:
-            ConfigError: if it is out of range, twice there, or levels and quantiles are mixed.
+            ConfigError: if a number is out of range or given twice, or both ``level`` and
+                ``quantiles`` are given.
         """
         if level is not None and quantiles is not None:
             raise ConfigError(
-                f"level={_listed(level)} and quantiles={_listed(quantiles)} exclude each other: "
-                "level=[80] is quantiles=[0.1,0.9]. Give one of them."
+                f"level={_listed(level)} and quantiles={_listed(quantiles)} cannot be used "
+                "together: level=[80] is quantiles=[0.1,0.9]. Give one of them."
             )
-        shares: dict[str, float] = {}
+        quantile_levels: dict[str, float] = {}
         levels = _numbers("level", level, 100)
         if small := [value for value in levels if value < 1]:
             warn(
@@ -56,33 +57,33 @@ class RequestedColumns:
             )
         for value in levels:
             outside = (100 - value) / 200
-            shares |= {f"lo-{value:g}": outside, f"hi-{value:g}": 1 - outside}
+            quantile_levels |= {f"lo-{value:g}": outside, f"hi-{value:g}": 1 - outside}
         for value in _numbers("quantiles", quantiles, 1):
-            shares[f"q-{100 * value:g}"] = value
+            quantile_levels[f"q-{100 * value:g}"] = value
         if num_samples is None:
-            return cls(shares)
+            return cls(quantile_levels)
         whole = isinstance(num_samples, int | np.integer) and not isinstance(num_samples, bool)
         if not whole or num_samples < 1:
             raise ConfigError(f"num_samples={num_samples!r} must be a whole number of at least 1.")
-        return cls(shares, int(num_samples))
+        return cls(quantile_levels, int(num_samples))
 
     def __bool__(self) -> bool:
-        return bool(self.shares) or self.samples > 0
+        return bool(self.quantile_levels) or self.samples > 0
 
     @property
     def endings(self) -> list[str]:
-        """Of the columns, in their order."""
-        return [*self.shares, *(f"sample-{i}" for i in range(self.samples))]
+        """Return the endings of the names of the columns, in their order."""
+        return [*self.quantile_levels, *(f"sample-{i}" for i in range(self.samples))]
 
 
 @dataclass(frozen=True)
 class ForecastColumns:
-    """The columns of one forecast, by what they say beside it.
+    """The columns of intervals, quantiles and samples that belong to one forecast.
 
     Args:
         levels: lower and upper column of each interval, by its level in percent.
-        quantiles: column of each share, the ends of intervals too.
-        samples: columns of paths.
+        quantiles: column of each quantile level, ends of intervals included.
+        samples: columns of sample paths.
     """
 
     levels: dict[float, tuple[str, str]]
@@ -91,7 +92,7 @@ class ForecastColumns:
 
     @classmethod
     def of(cls, forecast: str, columns: Iterable[str]) -> "ForecastColumns":
-        """Those of one forecast among many columns."""
+        """Find the columns of one forecast among all columns of a table."""
         ends: dict[tuple[str, float], str] = {}
         for column in columns:
             found = _ENDING.fullmatch(column)
@@ -107,13 +108,13 @@ class ForecastColumns:
 
     @property
     def bands(self) -> list[tuple[str, str]]:
-        """Lower and upper column between each two quantiles alike far from the middle."""
+        """Return the lower and upper column of each pair of symmetric quantiles."""
         pairs = zip(self.quantiles.items(), reversed(self.quantiles.items()), strict=True)
         return [(lower, upper) for (low, lower), (high, upper) in pairs if low < high]
 
 
 def forecasts(columns: Iterable[str]) -> list[str]:
-    """The columns that are no interval, quantile or sample of another one."""
+    """Return the columns that are no interval, quantile or sample of another column."""
     names = [str(column) for column in columns]
     ends = [_ENDING.fullmatch(name) for name in names]
     return [
@@ -122,7 +123,7 @@ def forecasts(columns: Iterable[str]) -> list[str]:
 
 
 def _numbers(name: str, values: Any, end: int) -> list[float]:
-    """The values of a list, each once and between 0 and ``end``."""
+    """Check that values lie between 0 and ``end``, each once, and return them as a list."""
     if values is None:
         return []
     listed = _listed(values)

@@ -1,8 +1,10 @@
-"""Paths that are coherent over the horizon: how the steps of validation errors went together.
+"""Coherent sample paths by the Schaake shuffle.
 
-A path reads the law of each step at the share at which one validation window, with all its steps,
-lay among the others (the Schaake shuffle; Clark et al., Journal of Hydrometeorology 5, 2004): so
-each step has its law, and steps move together as errors do.
+A path takes the ranks of one validation window among the others, step by step, as its quantile
+levels. Each step then keeps its distribution, and steps depend on each other as validation errors
+do.
+
+Source: Clark et al., "The Schaake Shuffle", Journal of Hydrometeorology 5, 2004.
 """
 
 import hashlib
@@ -16,18 +18,22 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-WALKS = 200  # that stand for errors where none were seen
+WALKS = 200  # random walks that replace errors where there are none
 
 
 @dataclass(frozen=True)
 class Template:
-    """Ranks, from 1 on, of each validation window among all of them, step by step."""
+    """Ranks of validation windows among each other, step by step.
+
+    Args:
+        ranks: from 1 to N.
+    """
 
     ranks: Int[Tensor, "N H"]
 
     @classmethod
     def of(cls, errors: Float[Tensor, "N H"]) -> "Template":
-        """Rank errors; where two are alike the earlier window is the lower one."""
+        """Rank errors; of two equal errors the earlier window has the lower rank."""
         order = errors.argsort(dim=0, stable=True)
         ranks = torch.empty_like(order)
         numbers = torch.arange(1, len(errors) + 1)[:, None].expand_as(order)
@@ -35,28 +41,28 @@ class Template:
 
     @classmethod
     def of_walks(cls, steps: int) -> "Template":
-        """Steps that go together as those of random walks do, where no errors were seen."""
+        """Rank random walks, where there are no errors."""
         dice = np.random.default_rng(0)
         return cls.of(torch.from_numpy(dice.normal(size=(WALKS, steps)).cumsum(1)))
 
     def __len__(self) -> int:
         return len(self.ranks)
 
-    def shares(
+    def levels(
         self, seed: int, keys: Sequence[Any], count: int, steps: int, block: int | None = None
     ) -> Float[ndarray, "n S T"]:
-        """Where in the law of each step a path lies, within (0, 1).
+        """Draw the quantile level of each step of each path, in (0, 1).
 
-        The draws of a series depend on the seed and its key alone. Windows are drawn without
-        replacement as far as there are, and inside a rank all shares are alike. Steps beyond the
-        template, or beyond ``block``, are drawn anew.
+        The draws of a series depend on the seed and its key only. Windows are drawn without
+        replacement until all are used. Within a rank the level is uniform. Steps beyond the
+        template, or beyond ``block``, are drawn from another window.
 
         Args:
-            seed: of all draws.
-            keys: what each series is called.
-            count: paths of each, n.
-            steps: of a path, T.
-            block: steps that move together, all of the template if None.
+            seed: seed of the draws.
+            keys: an identifier of each series.
+            count: paths of each series, n.
+            steps: steps of a path, T.
+            block: steps that are drawn from one window; all steps of the template if None.
         """
         width = min(block or self.ranks.shape[1], self.ranks.shape[1])
         ranks = self.ranks[:, :width].numpy().astype(np.float64)
@@ -73,6 +79,6 @@ class Template:
 
 
 def _digits(key: Any) -> list[int]:
-    """A key as four numbers, the same in every process."""
+    """Return a key as four numbers, the same in every process."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=16).digest()
     return [int(part) for part in np.frombuffer(digest, np.uint32)]

@@ -17,8 +17,8 @@ from tslm.core.errors import DataError
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
-from tslm.uncertainty.difficulty import ROUGHNESS, Roughness
-from tslm.uncertainty.distributions.quantile import Quantiles, at_shares
+from tslm.uncertainty.difficulty import DIFFICULTIES, Difficulty
+from tslm.uncertainty.distributions.quantile import Quantiles, at_levels
 from tslm.uncertainty.past_changes import quantiles_of_changes
 from tslm.uncertainty.sample_paths import Template
 
@@ -62,7 +62,7 @@ class Conformal(ABC):
     fallback: ClassVar[str | None] = "past changes of each series"
     n_levels: ClassVar[int] = len(GRID)
 
-    difficulty: Roughness
+    difficulty: Difficulty
     season_length: int
     growth: float
     corrections: Float[Tensor, "G H"]
@@ -72,7 +72,7 @@ class Conformal(ABC):
 
     @classmethod
     @abstractmethod
-    def learn(cls, errors: ValidationErrors) -> tuple[Roughness, Float[Tensor, "G H"]]:
+    def learn(cls, errors: ValidationErrors) -> tuple[Difficulty, Float[Tensor, "G H"]]:
         """Return the measure of difficulty, and the error at each quantile level and step.
 
         Args:
@@ -207,7 +207,7 @@ class Conformal(ABC):
             and 0 <= state["growth"] <= 0.5
             and isinstance(state["season_length"], int)
             and state["season_length"] >= 1
-            and state["unit"] in ROUGHNESS
+            and state["unit"] in DIFFICULTIES
             and isinstance(independent, float)
             and 0 <= independent <= max(len(ranks), ENOUGH)
             and ranks.ndim == 2
@@ -239,7 +239,7 @@ def from_quantiles(values: Float[Tensor, "G B H C"]) -> Quantiles:
     Values are sorted first, so that quantiles never cross (Chernozhukov, Fernandez-Val and
     Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78, 2010).
     """
-    return at_shares(rearrange(values.sort(0).values, "G B H C -> B H C G"), GRID)
+    return at_levels(rearrange(values.sort(0).values, "G B H C -> B H C G"), GRID)
 
 
 def error_growth(errors: Float[Tensor, "N H"]) -> float:

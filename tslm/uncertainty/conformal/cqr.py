@@ -16,7 +16,7 @@ from tslm.uncertainty.conformal.base import Conformal, from_quantiles
 from tslm.uncertainty.conformal.error_quantiles import error_quantiles, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
-from tslm.uncertainty.difficulty import Roughness
+from tslm.uncertainty.difficulty import Difficulty
 
 
 class ConformalizedQuantiles(Conformal):
@@ -27,7 +27,7 @@ class ConformalizedQuantiles(Conformal):
     fallback = "past changes of each series and the model's own distribution"
 
     @classmethod
-    def learn(cls, errors: ValidationErrors) -> tuple[Roughness, Float[Tensor, "G H"]]:
+    def learn(cls, errors: ValidationErrors) -> tuple[Difficulty, Float[Tensor, "G H"]]:
         corrections = [
             error_quantiles(of_level, level[None])[0]
             for of_level, level in zip(errors.quantile_errors, grid(), strict=True)

@@ -9,7 +9,7 @@ from tslm.core.errors import ConfigError
 from tslm.uncertainty.conformal.base import Conformal
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
-from tslm.uncertainty.difficulty import Roughness
+from tslm.uncertainty.difficulty import Difficulty
 
 
 class Uncalibrated(Conformal):
@@ -23,7 +23,7 @@ class Uncalibrated(Conformal):
     n_levels = 0
 
     @classmethod
-    def learn(cls, errors: ValidationErrors) -> tuple[Roughness, Float[Tensor, "G H"]]:
+    def learn(cls, errors: ValidationErrors) -> tuple[Difficulty, Float[Tensor, "G H"]]:
         return "none", torch.empty(0, errors.errors.shape[1])
 
     def distribution(self, forecast: WindowForecast) -> Distribution:

@@ -18,7 +18,7 @@ from tslm.uncertainty.conformal.base import Conformal, from_quantiles
 from tslm.uncertainty.conformal.error_quantiles import error_quantiles, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
-from tslm.uncertainty.difficulty import Roughness, roughness
+from tslm.uncertainty.difficulty import Difficulty, difficulty
 from tslm.uncertainty.distributions.quantile import DEFAULT
 
 FEW = 20  # windows per half below which no measure of difficulty is chosen
@@ -30,7 +30,7 @@ class Residual(Conformal):
     name = "residual"
 
     @classmethod
-    def learn(cls, errors: ValidationErrors) -> tuple[Roughness, Float[Tensor, "G H"]]:
+    def learn(cls, errors: ValidationErrors) -> tuple[Difficulty, Float[Tensor, "G H"]]:
         measure = best_difficulty(errors)
         scaled = errors.errors / errors.difficulties[measure]
         return measure, error_quantiles(scaled, cls.levels(scaled, errors.new_fraction))
@@ -49,12 +49,12 @@ class Residual(Conformal):
         if not self.learnt:
             return from_quantiles(self.changes(forecast))
         horizon = forecast.horizon
-        unit = roughness(forecast.past, self.season_length, horizon, self.difficulty)
+        unit = difficulty(forecast.past, self.season_length, horizon, self.difficulty)
         errors = self.corrections_for(horizon)[:, None, :, None] * unit
         return from_quantiles(self.widened(forecast.point + errors))
 
 
-def best_difficulty(errors: ValidationErrors) -> Roughness:
+def best_difficulty(errors: ValidationErrors) -> Difficulty:
     """Return the measure of difficulty that predicts each half of the errors best from the other.
 
     The halves are consecutive in time. The score is the pinball loss in the units of the series.
@@ -63,7 +63,7 @@ def best_difficulty(errors: ValidationErrors) -> Roughness:
     if half < FEW:
         return "none"
     levels = torch.tensor(DEFAULT, dtype=torch.float64)
-    scores: dict[Roughness, float] = {}
+    scores: dict[Difficulty, float] = {}
     for measure, unit in errors.difficulties.items():
         scaled, total = errors.errors / unit, 0.0
         for known, new in ((slice(half), slice(half, None)), (slice(half, None), slice(half))):

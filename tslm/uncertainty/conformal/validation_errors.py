@@ -11,7 +11,7 @@ from torch import Tensor
 from tslm.core.types import Batch, Forecaster
 from tslm.uncertainty.conformal.error_quantiles import grid
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
-from tslm.uncertainty.difficulty import ROUGHNESS, Roughness, roughness
+from tslm.uncertainty.difficulty import DIFFICULTIES, Difficulty, difficulty
 from tslm.uncertainty.sample_paths import Template
 
 
@@ -30,7 +30,7 @@ class ValidationErrors:
     """
 
     errors: Float[Tensor, "N H"]
-    difficulties: dict[Roughness, Float[Tensor, "N H"]]
+    difficulties: dict[Difficulty, Float[Tensor, "N H"]]
     quantile_errors: Float[Tensor, "G N H"]
     new_fraction: float
     season_length: int
@@ -63,13 +63,13 @@ class ValidationErrors:
         if all(batch.future.isnan().all() for batch in val):
             return None
         points, errors = [], []
-        measured: dict[Roughness, list[Tensor]] = {kind: [] for kind in ROUGHNESS}
+        measured: dict[Difficulty, list[Tensor]] = {kind: [] for kind in DIFFICULTIES}
         for batch in val:
             point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
             points.append(point)
             errors.append(_rows(batch.future - point))
             for kind, parts in measured.items():
-                parts.append(_rows(roughness(batch.past, season_length, h, kind)))
+                parts.append(_rows(difficulty(batch.past, season_length, h, kind)))
         begin = [b.time[:, b.past.shape[1]].repeat_interleave(b.past.shape[2]) for b in val]
         joined, start = torch.cat(errors), torch.cat(begin)
         rows, columns = _observed(joined, start.argsort(stable=True))

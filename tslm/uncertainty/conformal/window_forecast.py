@@ -12,7 +12,7 @@ from torch import Tensor
 from tslm.core.distribution import Distribution
 from tslm.core.types import Forecaster
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
-from tslm.uncertainty.distributions.quantile import at_shares
+from tslm.uncertainty.distributions.quantile import at_levels
 from tslm.uncertainty.sample_paths import Template
 
 PATHS = 100  # sample paths by which a distribution is carried beyond the forecaster's horizon
@@ -55,7 +55,7 @@ class WindowForecast:
             return self.forecaster.distribution(self.past, self.time, self.horizon)
         paths = self.rolled_paths(template, PATHS, 0)
         values = torch.quantile(paths, grid().to(paths), 0)
-        return at_shares(rearrange(values, "G B H C -> B H C G"), GRID)
+        return at_levels(rearrange(values, "G B H C -> B H C G"), GRID)
 
     def rolled_paths(
         self, template: Template, count: int, seed: int
@@ -93,7 +93,7 @@ class WindowForecast:
             steps: steps of a path.
             block: steps that are drawn together; all steps of the template if None.
         """
-        drawn = torch.from_numpy(template.shares(seed, self.keys, count, steps, block))
+        drawn = torch.from_numpy(template.levels(seed, self.keys, count, steps, block))
         return rearrange(drawn, "n (B C) H -> n B H C", C=self.past.shape[2])
 
 

@@ -1,1 +1,1 @@
-"""From raw numbers to distributions, one file a family."""
+"""Families of predictive distributions, one file each."""

@@ -1,4 +1,4 @@
-"""The interface of a law: raw numbers of a decoder in, distributions out."""
+"""The interface of a distribution family: outputs of a decoder in, distributions out."""
 
 from abc import ABC, abstractmethod
 
@@ -9,14 +9,17 @@ from tslm.core.distribution import Distribution
 
 
 class DistributionFamily(ABC):
-    """What a decoder says of each value: ``size`` raw numbers a value become one distribution.
+    """A distribution family: turns R raw numbers of a decoder into one distribution.
 
-    It has no weights and knows no scale: raw numbers are in the units in which a decoder writes,
-    where 1 is an ordinary deviation, and 0 throughout is a sensible law about 0.
+    It has no weights. Raw numbers are in units of the standardised series. Zeros throughout give a
+    distribution around 0 with a standard deviation near 1.
+
+    Attributes:
+        size: raw numbers per value, R.
     """
 
     size: int
 
     @abstractmethod
     def __call__(self, raw: Float[Tensor, "... R"]) -> Distribution:
-        """One distribution of R raw numbers, whatever they are."""
+        """Return one distribution for the R raw numbers of each value; any numbers are valid."""

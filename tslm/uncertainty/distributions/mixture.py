@@ -1,6 +1,6 @@
-"""Several normal distributions at once: more than one thing may happen.
+"""Mixtures of normal distributions.
 
-Bishop, "Mixture Density Networks", Aston University 1994.
+Source: Bishop, "Mixture Density Networks", Aston University 1994.
 """
 
 import math
@@ -16,9 +16,9 @@ from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
 from tslm.uncertainty.distributions.base import DistributionFamily
 
-LEAST = 1e-3  # of a deviation, where 1 is an ordinary one
-RAREST = 1e-12  # a weight below counts as this much, so that its logarithm is finite
-_STEPS = 60  # of bisection: an interval shrinks by 2**60
+LEAST = 1e-3  # smallest standard deviation of a member, in units of the standardised series
+RAREST = 1e-12  # smallest weight in the loss, so that its logarithm is finite
+_STEPS = 60  # bisection steps: the interval shrinks by 2**60
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Mixture(Distribution):
     """Mixtures of normal distributions.
 
     Args:
-        weights: of the members; their sum is 1.
-        means: of each.
-        deviations: of each, above 0.
+        weights: weight of each member; they sum to 1.
+        means: mean of each member.
+        deviations: standard deviation of each member, above 0.
     """
 
     weights: Float[Tensor, "... K"]
@@ -40,25 +40,25 @@ class Mixture(Distribution):
         return (self.weights * self.means).sum(-1)
 
     def cdf(self, values: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """The share below values."""
+        """Return the probability of a value below ``values``."""
         z = (values[..., None] - self.means) / self.deviations
         return (self.weights * torch.special.ndtr(z)).sum(-1)
 
-    def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """By bisection: the value lies between the least and the largest one of a member."""
+    def at(self, levels: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        """Return quantiles by bisection between the smallest and largest one of the members."""
         exact = Mixture(exactly(self.weights), exactly(self.means), exactly(self.deviations))
-        shares = shares.to(exact.means)
-        ends = exact.means + exact.deviations * torch.special.ndtri(shares)[..., None]
+        levels = levels.to(exact.means)
+        ends = exact.means + exact.deviations * torch.special.ndtri(levels)[..., None]
         low, high = ends.amin(-1), ends.amax(-1)
         if exact.means.shape[-1] > 1:
             for _ in range(_STEPS):
                 middle = (low + high) / 2
-                below = exact.cdf(middle) < shares
+                below = exact.cdf(middle) < levels
                 low, high = torch.where(below, middle, low), torch.where(below, high, middle)
         return ((low + high) / 2).to(self.means)
 
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Negative log-likelihood."""
+        """Return the negative log-likelihood."""
         z = (truth[..., None] - self.means) / self.deviations
         logs = self.weights.clamp(min=RAREST).log() - self.deviations.log() - z.square() / 2
         return math.log(2 * math.pi) / 2 - torch.logsumexp(logs, -1)
@@ -70,15 +70,16 @@ class Mixture(Distribution):
 
 
 class MixtureFamily(DistributionFamily):
-    """Weights, means and deviations of normal distributions.
+    """Mixtures of normal distributions: weights, means and standard deviations.
 
-    Where raw numbers are 0 the members lie apart, from -1 to 1: alike they would stay alike.
+    Zeros as raw numbers give means from -1 to 1. Equal members would have equal gradients and
+    stay equal.
 
     Args:
-        members: how many, K.
+        members: number of normal distributions, K.
 
     Raises:
-        ConfigError: if there is none.
+        ConfigError: if there are none.
     """
 
     def __init__(self, *, members: int = 3) -> None:

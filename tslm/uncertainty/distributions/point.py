@@ -1,4 +1,4 @@
-"""One number a value, and nothing of how sure it is."""
+"""Point forecasts as distributions without width."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from tslm.uncertainty.distributions.base import DistributionFamily
 
 @dataclass(frozen=True)
 class Points(Distribution):
-    """Values that are certain: every quantile of one is the value itself."""
+    """Distributions without width: every quantile is the value itself."""
 
     value: Float[Tensor, "..."]
 
@@ -20,8 +20,8 @@ class Points(Distribution):
     def point(self) -> Float[Tensor, "..."]:
         return self.value
 
-    def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        return self.value + torch.zeros_like(shares).to(self.value)
+    def at(self, levels: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        return self.value + torch.zeros_like(levels).to(self.value)
 
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return (self.value - truth).abs()
@@ -31,7 +31,7 @@ class Points(Distribution):
 
 
 class PointFamily(DistributionFamily):
-    """Values as they are; the recipe of training says how far from the truth is how bad."""
+    """Point forecasts; the trainer's ``loss`` option sets the training loss."""
 
     size = 1
 

@@ -1,4 +1,4 @@
-"""Student's t: a bell whose tails are as heavy as the data ask."""
+"""Student's t distributions, whose tails may be heavy."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 from tslm.core.distribution import Distribution
 from tslm.uncertainty.distributions.base import DistributionFamily
 
-LEAST = 1e-3  # of a scale, where 1 is an ordinary deviation
+LEAST = 1e-3  # smallest scale, in units of the standardised series
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class StudentT(Distribution):
 
     Args:
         loc: mean and median.
-        scale: above 0.
-        df: degrees of freedom, above 2, so that there is a variance.
+        scale: scale parameter, above 0.
+        df: degrees of freedom, above 2, so that the variance is finite.
     """
 
     loc: Float[Tensor, "..."]
@@ -34,13 +34,13 @@ class StudentT(Distribution):
     def point(self) -> Float[Tensor, "..."]:
         return self.loc
 
-    def at(self, shares: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        df, p = (part.detach().cpu().double().numpy() for part in (self.df, shares))
+    def at(self, levels: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+        df, p = (part.detach().cpu().double().numpy() for part in (self.df, levels))
         score = torch.from_numpy(np.asarray(stdtrit(df, p)))
         return self.loc + self.scale * score.to(self.loc)
 
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Negative log-likelihood."""
+        """Return the negative log-likelihood."""
         z, df = (truth - self.loc) / self.scale, self.df
         shape = torch.lgamma(df / 2) - torch.lgamma((df + 1) / 2) + (math.pi * df).log() / 2
         return shape + self.scale.log() + (df + 1) / 2 * (z.square() / df).log1p()
@@ -51,7 +51,7 @@ class StudentT(Distribution):
 
 
 class StudentTFamily(DistributionFamily):
-    """Location, scale and degrees of freedom."""
+    """Student's t distributions: location, scale and degrees of freedom."""
 
     size = 3
 
