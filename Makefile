@@ -6,7 +6,7 @@ SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
 
-.PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden notebooks wheel
+.PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden settings notebooks wheel
 .PHONY: conformance docs tutorials
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -63,6 +63,10 @@ imports: .venv/.ready
 
 golden: setup
 	TSLM_GOLDEN=write $(BIN)/python -m pytest tests/contract/test_golden.py
+
+# docstrings and yaml comments of settings, from tslm/core/config/schema.py
+settings: .venv/.ready
+	TSLM_SETTINGS=write $(BIN)/python -m pytest tests/contract/test_settings.py
 
 notebooks: .venv/.ready
 	$(BIN)/jupytext --sync notebooks/*.py

@@ -9,20 +9,11 @@ from omegaconf import DictConfig
 
 from tslm.core.config.build import part_class
 from tslm.core.config.estimator_settings import configure
+from tslm.core.config.schema import COVARIATE, OWN, tagged
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster, Task
-from tslm.estimators.fitting import LIVE, TrainedForecaster
+from tslm.estimators.fitting import TrainedForecaster
 from tslm.models.assembly import ANY, baseline
-
-COVARIATES = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
-OWN = (
-    "alias",
-    "conformal",
-    "context_length",
-    "learning_rate",
-    "batch_size",
-    *LIVE,
-)  # each model has its own
 
 
 class BaselineForecaster(TrainedForecaster):
@@ -34,51 +25,64 @@ class BaselineForecaster(TrainedForecaster):
     Args:
         model: a name of ``conf/model`` ("profile_ar", "dlinear", "itransformer"), or a ``Spec``
             with options.
-        h: steps trained for, and forecast by default.
-        context_length: steps read.
-        freq: distance of rows, a pandas alias or a whole number; None infers it.
-        season_length: steps of the main season; None takes the frequency's.
-        id_col: column of series ids, or the list of columns that name a series together. A frame
-            without a column ``unique_id`` is one series, called like its target.
-        time_col: column of times. Where none is called "ds", the one column of dates.
-        target_col: column of values. Where none is called "y", the one column of numbers.
-        futr_exog: columns of covariates known ahead, as of ``TSLMForecaster``.
-        hist_exog: columns of covariates known up to the last row.
-        static_exog: columns with one value a series.
-        missing: "mask", "interpolate", "ffill" or "raise".
-        on_duplicate: "raise", "first", "last" or "mean".
-        time_format: the way text or numbers are written as times: a strptime format
-            ("%d/%m/%Y"), "s", "ms", "us" or "ns" since 1970, or "excel"; None finds out.
-        dayfirst: whether the day comes before the month; None finds out, and asks where it cannot.
-        tz: time zone in which times are read, such as "Europe/Berlin"; times without one are local
-            there. None keeps the frame's, and reads text of changing offsets in UTC.
-        resample: steps of a grid that rows are put on, such as "h" or "MS", where times jitter or
-            rows come as they come: numbers of one step are averaged, of categories the last one
-            is taken, and a step without rows is missing. None leaves rows where they are.
-        holidays: a country, or country and subdivision, whose holidays count.
-        calendar: whether the time of day, of the week and of the year count by themselves.
+        h: steps to train for and to forecast.
+        context_length: past steps that the model reads. None takes a length that suits the data.
+        freq: distance of rows: a pandas alias such as h, D or MS, or a whole number. None infers
+            it.
+        season_length: steps of the main season. None takes that of the frequency.
+        id_col: column of series ids, or a list of columns that identify a series together, such as
+            [store, item]; a frame without the column unique_id is one series.
+        time_col: column of times; if there is no column ds, the only column of dates.
+        target_col: column of values; if there is no column y, the only column of numbers.
+        futr_exog: columns of covariates that are known ahead, numbers or categories. ``predict``
+            needs their values for the steps to forecast.
+        hist_exog: columns of covariates that are known up to the last row.
+        static_exog: columns with one value a series. They are columns of ``static_df``, or of the
+            frame itself.
+        holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
+        calendar: use the time of day, of the week and of the year as covariates.
+        missing: treatment of missing values: "mask" (left out of statistics and loss),
+            "interpolate", "ffill" or "raise".
+        on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
+        time_format: format of times in text or numbers: a strptime format such as %d/%m/%Y, "s",
+            "ms", "us" or "ns" since 1970, or "excel". None infers it.
+        dayfirst: read 01/02 as 1 February (true) or 2 January (false). None infers it, and raises
+            where it cannot.
+        tz: time zone in which times are read, such as Europe/Berlin; times without a zone are local
+            there. None uses the zone of the data, and reads text with changing offsets in UTC.
+        resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
+            are averaged, the last category is taken, and a step without rows is missing. None
+            leaves rows as they are.
         max_steps: training batches.
-        max_epochs: passes over all windows, in place of ``max_steps``.
-        learning_rate: the highest rate.
-        batch_size: windows per training batch.
-        conformal: how intervals are calibrated on validation windows: "residual", "cqr",
-            "adaptive" or "none", see ``tslm.uncertainty.conformal``; None is "residual".
-        floor: least value of forecasts, intervals and samples, see ``TSLMForecaster``.
-        val_size: last rows of each series kept for validation, see ``TSLMForecaster``.
-        early_stopping_patience: looks at validation without progress before training stops.
-        accelerator: as in Lightning.
-        devices: as in Lightning.
-        strategy: as in Lightning.
-        trainer: the training recipe: a name, or a ``Spec`` with options.
-        fraction: share of the training rows that is trained on, see ``TSLMForecaster``.
-        scaler: "fraction" or "train", see ``TSLMForecaster``.
-        alias: name of the forecast column; None is the class name of the model.
-        random_state: seed; None draws one.
+        max_epochs: passes over all windows, in place of max_steps.
+        learning_rate: the highest learning rate. None takes that of the adapter or baseline.
+        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        val_size: last rows of each series used for validation; 0 for none. None takes a tenth of
+            each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
+        early_stopping_patience: checks on validation without progress before training stops with
+            the best weights. None trains to the end and uses the last weights. The best weights
+            have the least squared error of points, or the best score of a distribution.
+        fraction: fraction of each series' training rows to train on, the first ones, above 0 and at
+            most 1. Validation uses all of its rows, and sizes suggested by the data come from all
+            rows.
+        scaler: training rows whose mean and standard deviation standardise a series: those of the
+            "fraction", or all ("train").
+        trainer: the training recipe. A name, or a ``Spec`` with options.
+        conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
+            "none". None is "residual" for points and "none" for distributions. See
+            ``tslm.uncertainty.conformal``.
+        floor: least value of forecasts, intervals and samples, in the units of the target; 0 for
+            sales.
+        accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
+        devices: number or list of devices, as in Lightning.
+        strategy: strategy for several devices, as in Lightning.
+        alias: name of the forecast column. None is the class name of the adapter or baseline.
+        random_state: seed; the same seed gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
-        logger: where losses are written to: a logger of Lightning, or a list of them. The loss by
-            step is in ``history_`` in any case. Not saved, nor are the next two.
+        logger: a logger of Lightning, or a list of loggers, for the losses. The loss by step is
+            also in ``history_``. Loggers, callbacks and trainer_kwargs are not saved.
         callbacks: further callbacks of Lightning.
-        trainer_kwargs: further words for Lightning's trainer: ``{"log_every_n_steps": 10}``.
+        trainer_kwargs: further arguments of Lightning's Trainer: ``{"log_every_n_steps": 10}``.
 
     Examples:
         >>> from tslm import BaselineForecaster
@@ -95,7 +99,7 @@ class BaselineForecaster(TrainedForecaster):
         model: str | Spec = "seasonal_naive",
         h: int = 24,
         context_length: int | None = None,
-        freq: str | int | None = None,
+        freq: int | str | None = None,
         season_length: int | None = None,
         id_col: str | list[str] | None = "unique_id",
         time_col: str = "ds",
@@ -103,28 +107,28 @@ class BaselineForecaster(TrainedForecaster):
         futr_exog: list[str] | None = None,
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
+        holidays: str | None = None,
+        calendar: bool = False,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
         dayfirst: bool | None = None,
         tz: str | None = None,
         resample: str | None = None,
-        holidays: str | None = None,
-        calendar: bool = False,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
         batch_size: int | None = None,
         val_size: int | None = None,
-        conformal: str | None = None,
-        floor: float | int | None = None,
         early_stopping_patience: int | None = None,
-        accelerator: str = "auto",
-        devices: Any = 1,
-        strategy: str = "auto",
-        trainer: str | Spec = "one_cycle",
         fraction: float = 1.0,
         scaler: str = "fraction",
+        trainer: str | Spec = "one_cycle",
+        conformal: str | None = None,
+        floor: float | None = None,
+        accelerator: str = "auto",
+        devices: int | str | list[int] = 1,
+        strategy: str = "auto",
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -143,28 +147,28 @@ class BaselineForecaster(TrainedForecaster):
         self.futr_exog = futr_exog
         self.hist_exog = hist_exog
         self.static_exog = static_exog
+        self.holidays = holidays
+        self.calendar = calendar
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format
         self.dayfirst = dayfirst
         self.tz = tz
         self.resample = resample
-        self.holidays = holidays
-        self.calendar = calendar
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.val_size = val_size
+        self.early_stopping_patience = early_stopping_patience
+        self.fraction = fraction
+        self.scaler = scaler
+        self.trainer = trainer
         self.conformal = conformal
         self.floor = floor
-        self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
         self.strategy = strategy
-        self.trainer = trainer
-        self.fraction = fraction
-        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
@@ -202,8 +206,9 @@ class BaselineForecaster(TrainedForecaster):
 
     def baseline(self, name: str) -> TrainedForecaster:
         params = self.get_params(deep=False)
-        plain = {key: value for key, value in params.items() if key not in (*OWN, *COVARIATES)}
+        apart = tagged(OWN, COVARIATE)
+        plain = {key: value for key, value in params.items() if key not in apart}
         other = BaselineForecaster(**{**plain, "model": name})
         plainly = not Spec.of(self.model).options and self.alias is None
-        same = plainly and all(params[key] == getattr(other, key) for key in COVARIATES)
+        same = plainly and all(params[key] == getattr(other, key) for key in tagged(COVARIATE))
         return self if same and self.name == other.name else other

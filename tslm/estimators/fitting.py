@@ -23,6 +23,7 @@ import tslm.estimators.training.history as losses
 from tslm.core.calendar import Calendar, Ints, naming
 from tslm.core.config.build import build
 from tslm.core.config.estimator_settings import configure
+from tslm.core.config.schema import LIVE, tagged
 from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.hardware import Machine, is_first
 from tslm.core.plain_values import plain
@@ -61,7 +62,6 @@ from tslm.uncertainty.conformal.methods import (
 from tslm.uncertainty.conformal.residual import FEW
 from tslm.uncertainty.past_changes import stretch_of
 
-LIVE = ("logger", "callbacks", "trainer_kwargs")  # parameters that are no settings
 LOOK = 1024  # validation windows looked at during training, evenly spread
 INTERVALS = "intervals."  # what the names of their tensors begin with, in a saved model
 LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
@@ -328,7 +328,7 @@ class TrainedForecaster(LongFrameForecaster):
     def stored_params(self) -> dict[str, Any]:
         """Parameters without the live objects of Lightning, which belong to one process."""
         params = self.get_params(deep=False)
-        return {name: value for name, value in params.items() if name not in LIVE}
+        return {name: value for name, value in params.items() if name not in tagged(LIVE)}
 
     def summary(self) -> pd.DataFrame:
         """Count the weights of each part of the fitted model.

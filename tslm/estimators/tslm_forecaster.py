@@ -13,13 +13,14 @@ from omegaconf import DictConfig
 import tslm.estimators.saving as saving
 from tslm.core.config.build import part_class
 from tslm.core.config.estimator_settings import configure, estimator_arguments
+from tslm.core.config.schema import COVARIATE, OWN, PART, tagged
 from tslm.core.errors import BackboneError, ConfigError, warn
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster, Task
 from tslm.data.interchange import same_kind
 from tslm.data.series_text import PromptTemplate
 from tslm.estimators.base import positive
-from tslm.estimators.baseline_forecaster import COVARIATES, OWN, BaselineForecaster
+from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.evaluation.ablation.arms import Budget
@@ -36,79 +37,89 @@ class TSLMForecaster(TrainedForecaster):
     backbone's yaml recommends, or what the data suggest.
 
     Args:
-        h: steps trained for, and forecast by default.
-        adapter: how series become tokens: a name, or a ``Spec`` with options.
-        backbone: the frozen body: a named one, a hub id, a folder or a ``.gguf`` file; or a
-            control in its place, such as "none", "block" or "random:smollm2-135m".
-        n_layers: its first blocks used; "all" for all.
-        decoder: how hidden states become values; None is the adapter's own. "point", "quantile",
-            "student_t" and "mixture" are the adapter's own with that law of each value.
-        law: that law, beside a ``decoder`` that names another layout; a name, or a ``Spec``.
-        base: what the adapter corrects: "profile", "profile_ar" or "ridge", or a ``Spec``; training
-            begins at its forecast, and validation decides how much of the correction is kept.
-        context_length: steps read.
-        freq: distance of rows, a pandas alias or a whole number; None infers it.
-        season_length: steps of the main season; None takes the frequency's.
-        id_col: column of series ids, or the list of columns that name a series together. A frame
-            without a column ``unique_id`` is one series, called like its target.
-        time_col: column of times. Where none is called "ds", the one column of dates.
-        target_col: column of values. Where none is called "y", the one column of numbers.
-        futr_exog: columns of covariates known ahead, numbers or categories; ``predict`` needs
-            them of the steps to forecast.
-        hist_exog: columns of covariates known up to the last row.
-        static_exog: columns of ``static_df`` (or of ``df``) with one value a series.
-        prompt: what the series are, in words ("Hourly load of a small town."), for adapters that
-            say it to the language model; of others ``fit`` warns. Names in braces are columns that
-            hold for a whole series, or the id, and are filled in for each: "{store}, {city}: daily
-            sales"; an adapter that would not say it refuses these.
-        missing: "mask" leaves gaps out of statistics and loss; "interpolate", "ffill", "raise".
-        on_duplicate: "raise", "first", "last" or "mean".
-        time_format: the way text or numbers are written as times: a strptime format
-            ("%d/%m/%Y"), "s", "ms", "us" or "ns" since 1970, or "excel"; None finds out.
-        dayfirst: whether the day comes before the month; None finds out, and asks where it cannot.
-        tz: time zone in which times are read, such as "Europe/Berlin"; times without one are local
-            there. None keeps the frame's, and reads text of changing offsets in UTC.
-        resample: steps of a grid that rows are put on, such as "h" or "MS", where times jitter or
-            rows come as they come: numbers of one step are averaged, of categories the last one
-            is taken, and a step without rows is missing. None leaves rows where they are.
-        holidays: a country, or country and subdivision ("DE", "DE-BY"), whose holidays count.
-        calendar: whether the time of day, of the week and of the year count by themselves.
+        h: steps to train for and to forecast.
+        adapter: method that turns series into tokens. A name, or a ``Spec`` with options.
+        backbone: the frozen language model: a name (tslm backbone list), a hub id, a folder or a
+            .gguf file; or a control in its place, such as "none", "block" or "random:smollm2-135m".
+        n_layers: number of first blocks of the backbone to use; "all" uses every block. None takes
+            the recommendation of the backbone.
+        decoder: method that turns hidden states into values. None is the adapter's own decoder.
+            "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
+            distribution of each value.
+        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge".
+            None is the adapter's own choice. Training begins at the base forecast, and validation
+            decides how much of the correction is used.
+        context_length: past steps that the model reads. None takes a length that suits the data.
+        distribution: distribution of each value, beside a decoder that names another layout. None
+            is a point.
+        freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
+            "full".
+        rollout: roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster
+            and less accurate far ahead. See ``ForecastModel``.
+        pretrained: folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter
+            training begins. None begins with new weights.
+        prompt: description of the series for adapters that pass text to the language model. For
+            example "Hourly load of a small town.". Names in braces are filled in for each series:
+            "{store}, {city}: daily sales". They name the id column, or columns with one value a
+            series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
+        freq: distance of rows: a pandas alias such as h, D or MS, or a whole number. None infers
+            it.
+        season_length: steps of the main season. None takes that of the frequency.
+        id_col: column of series ids, or a list of columns that identify a series together, such as
+            [store, item]; a frame without the column unique_id is one series.
+        time_col: column of times; if there is no column ds, the only column of dates.
+        target_col: column of values; if there is no column y, the only column of numbers.
+        futr_exog: columns of covariates that are known ahead, numbers or categories. ``predict``
+            needs their values for the steps to forecast.
+        hist_exog: columns of covariates that are known up to the last row.
+        static_exog: columns with one value a series. They are columns of ``static_df``, or of the
+            frame itself.
+        holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
+        calendar: use the time of day, of the week and of the year as covariates.
+        missing: treatment of missing values: "mask" (left out of statistics and loss),
+            "interpolate", "ffill" or "raise".
+        on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
+        time_format: format of times in text or numbers: a strptime format such as %d/%m/%Y, "s",
+            "ms", "us" or "ns" since 1970, or "excel". None infers it.
+        dayfirst: read 01/02 as 1 February (true) or 2 January (false). None infers it, and raises
+            where it cannot.
+        tz: time zone in which times are read, such as Europe/Berlin; times without a zone are local
+            there. None uses the zone of the data, and reads text with changing offsets in UTC.
+        resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
+            are averaged, the last category is taken, and a step without rows is missing. None
+            leaves rows as they are.
         max_steps: training batches.
-        max_epochs: passes over all windows, in place of ``max_steps``.
-        learning_rate: the highest rate.
-        batch_size: windows per training batch.
-        conformal: how intervals are calibrated on validation windows: "residual", "cqr",
-            "adaptive" or "none", see ``tslm.uncertainty.conformal``; None is "none"
-            where the decoder has a law, and "residual" otherwise.
-        floor: least value of forecasts, intervals and samples, in the units of ``target_col``: what
-            would lie below is put there. 0 keeps sales from going negative.
-        val_size: last rows of each series kept for validation; None keeps a tenth of each (at
-            least ``h`` and at most 10 ``h``), 0 none.
-        early_stopping_patience: looks at validation without progress before training stops and
-            the best weights are taken: of points by their squared error, of a law by its own
-            score; None trains to the end and keeps the last ones.
-        accelerator: as in Lightning.
-        devices: as in Lightning.
-        strategy: as in Lightning.
-        precision: of the frozen body, "fp32" or "bf16"; None is bf16 where the GPU is made for it.
-        freeze: what of the body is trained: "strict" (nothing), "norms", "norms+pos", "lora",
-            "full", or a ``Spec`` with options.
-        rollout: "sliding" or "cached", see ``ForecastModel``.
-        pretrained: a folder that a ``LiPCoTPretrainer``, or another forecaster with this adapter,
-            has saved: training begins with what is portable of its adapter.
-        trainer: the training recipe: a name, or a ``Spec`` with options.
-        fraction: share of the training rows of each series that is trained on, above 0: a context
-            and so much of what follows it, the first ones. Validation, and the sizes that data
-            suggest, are those of all rows.
-        scaler: the rows whose mean and spread standardise a series: those of the "fraction", or as
-            in the few-shot literature all training rows ("train").
-        alias: name of the forecast column; None is the adapter's class name.
-        random_state: seed; the same one gives the same bits on a CPU. None draws one.
+        max_epochs: passes over all windows, in place of max_steps.
+        learning_rate: the highest learning rate. None takes that of the adapter or baseline.
+        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        val_size: last rows of each series used for validation; 0 for none. None takes a tenth of
+            each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
+        early_stopping_patience: checks on validation without progress before training stops with
+            the best weights. None trains to the end and uses the last weights. The best weights
+            have the least squared error of points, or the best score of a distribution.
+        fraction: fraction of each series' training rows to train on, the first ones, above 0 and at
+            most 1. Validation uses all of its rows, and sizes suggested by the data come from all
+            rows.
+        scaler: training rows whose mean and standard deviation standardise a series: those of the
+            "fraction", or all ("train").
+        trainer: the training recipe. A name, or a ``Spec`` with options.
+        conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
+            "none". None is "residual" for points and "none" for distributions. See
+            ``tslm.uncertainty.conformal``.
+        floor: least value of forecasts, intervals and samples, in the units of the target; 0 for
+            sales.
+        accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
+        devices: number or list of devices, as in Lightning.
+        strategy: strategy for several devices, as in Lightning.
+        precision: precision of the frozen backbone, fp32 or bf16. None takes bf16 where the GPU is
+            made for it.
+        alias: name of the forecast column. None is the class name of the adapter or baseline.
+        random_state: seed; the same seed gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
-        logger: where losses are written to: a logger of Lightning, or a list of them. The loss by
-            step is in ``history_`` in any case. Not saved, nor are the next two.
+        logger: a logger of Lightning, or a list of loggers, for the losses. The loss by step is
+            also in ``history_``. Loggers, callbacks and trainer_kwargs are not saved.
         callbacks: further callbacks of Lightning.
-        trainer_kwargs: further words for Lightning's trainer: ``{"log_every_n_steps": 10}``.
+        trainer_kwargs: further arguments of Lightning's Trainer: ``{"log_every_n_steps": 10}``.
 
     Examples:
         >>> from tslm import TSLMForecaster
@@ -122,7 +133,7 @@ class TSLMForecaster(TrainedForecaster):
         ['unique_id', 'ds', 'cutoff', 'y', 'AutoTimes', 'SeasonalNaive']
     """
 
-    parts = ("adapter", "decoder", "distribution", "base", "freeze", "trainer")
+    parts = tagged(PART)
 
     def __init__(
         self,
@@ -133,7 +144,12 @@ class TSLMForecaster(TrainedForecaster):
         decoder: str | Spec | None = None,
         base: str | Spec | None = None,
         context_length: int | None = None,
-        freq: str | int | None = None,
+        distribution: str | Spec | None = None,
+        freeze: str | Spec = "strict",
+        rollout: str = "sliding",
+        pretrained: str | Path | None = None,
+        prompt: str | None = None,
+        freq: int | str | None = None,
         season_length: int | None = None,
         id_col: str | list[str] | None = "unique_id",
         time_col: str = "ds",
@@ -141,34 +157,29 @@ class TSLMForecaster(TrainedForecaster):
         futr_exog: list[str] | None = None,
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
-        prompt: str | None = None,
+        holidays: str | None = None,
+        calendar: bool = False,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
         dayfirst: bool | None = None,
         tz: str | None = None,
         resample: str | None = None,
-        holidays: str | None = None,
-        calendar: bool = False,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
         batch_size: int | None = None,
         val_size: int | None = None,
-        conformal: str | None = None,
-        floor: float | int | None = None,
         early_stopping_patience: int | None = None,
-        accelerator: str = "auto",
-        devices: Any = 1,
-        strategy: str = "auto",
-        precision: str | None = None,
-        freeze: str | Spec = "strict",
-        rollout: str = "sliding",
-        pretrained: str | Path | None = None,
-        trainer: str | Spec = "one_cycle",
-        distribution: str | Spec | None = None,
         fraction: float = 1.0,
         scaler: str = "fraction",
+        trainer: str | Spec = "one_cycle",
+        conformal: str | None = None,
+        floor: float | None = None,
+        accelerator: str = "auto",
+        devices: int | str | list[int] = 1,
+        strategy: str = "auto",
+        precision: str | None = None,
         alias: str | None = None,
         random_state: int | None = None,
         verbose: int = 1,
@@ -183,6 +194,11 @@ class TSLMForecaster(TrainedForecaster):
         self.decoder = decoder
         self.base = base
         self.context_length = context_length
+        self.distribution = distribution
+        self.freeze = freeze
+        self.rollout = rollout
+        self.pretrained = pretrained
+        self.prompt = prompt
         self.freq = freq
         self.season_length = season_length
         self.id_col = id_col
@@ -191,34 +207,29 @@ class TSLMForecaster(TrainedForecaster):
         self.futr_exog = futr_exog
         self.hist_exog = hist_exog
         self.static_exog = static_exog
-        self.prompt = prompt
+        self.holidays = holidays
+        self.calendar = calendar
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format
         self.dayfirst = dayfirst
         self.tz = tz
         self.resample = resample
-        self.holidays = holidays
-        self.calendar = calendar
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.val_size = val_size
+        self.early_stopping_patience = early_stopping_patience
+        self.fraction = fraction
+        self.scaler = scaler
+        self.trainer = trainer
         self.conformal = conformal
         self.floor = floor
-        self.early_stopping_patience = early_stopping_patience
         self.accelerator = accelerator
         self.devices = devices
         self.strategy = strategy
         self.precision = precision
-        self.freeze = freeze
-        self.rollout = rollout
-        self.pretrained = pretrained
-        self.trainer = trainer
-        self.distribution = distribution
-        self.fraction = fraction
-        self.scaler = scaler
         self.alias = alias
         self.random_state = random_state
         self.verbose = verbose
@@ -403,7 +414,7 @@ class TSLMForecaster(TrainedForecaster):
 
     def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)
-        apart = {*OWN, *COVARIATES}  # a baseline reads the series alone
+        apart = set(tagged(OWN, COVARIATE))  # a baseline reads the series alone
         shared = known.keys() & (self.get_params(deep=False).keys() - apart)
         return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
 

@@ -18,26 +18,36 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
     """A frozen language model with a trained adapter, as sktime has forecasters.
 
     All series it is given, of all instances and columns, train one adapter. ``pretrain`` trains it
-    on a panel once; ``fit`` then only takes the series to continue.
+    on a panel once; ``fit`` then only takes the series to continue. With a decoder such as
+    "student_t", ``predict_quantiles`` needs no validation rows.
 
     Args:
-        adapter: how series become tokens, see ``tslm.TSLMForecaster``.
-        backbone: the frozen body.
-        n_layers: its first blocks used; "all" for all.
-        decoder: how hidden states become values; None is the adapter's own. With a law, such as
-            "student_t", ``predict_quantiles`` needs no validation rows.
-        base: what the adapter corrects: "profile", "profile_ar" or "ridge".
-        h: steps trained for; None takes the horizon of ``fit`` or ``pretrain``, or, without one,
-            a quarter of the longest series and at most 24. Longer horizons are rolled out.
-        context_length: steps read.
-        season_length: steps of the main season; None takes the frequency's.
-        prompt: what the series are, in words.
+        adapter: method that turns series into tokens. A name, or a ``Spec`` with options.
+        backbone: the frozen language model: a name (tslm backbone list), a hub id, a folder or a
+            .gguf file; or a control in its place, such as "none", "block" or "random:smollm2-135m".
+        n_layers: number of first blocks of the backbone to use; "all" uses every block. None takes
+            the recommendation of the backbone.
+        decoder: method that turns hidden states into values. None is the adapter's own decoder.
+            "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
+            distribution of each value.
+        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge".
+            None is the adapter's own choice. Training begins at the base forecast, and validation
+            decides how much of the correction is used.
+        h: steps to train for. None takes the horizon of ``fit`` or ``pretrain``; without a horizon,
+            it takes a quarter of the longest series, at most 24. Longer horizons are rolled out.
+        context_length: past steps that the model reads. None takes a length that suits the data.
+        prompt: description of the series for adapters that pass text to the language model. For
+            example "Hourly load of a small town.". Names in braces are filled in for each series:
+            "{store}, {city}: daily sales". They name the id column, or columns with one value a
+            series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
+        season_length: steps of the main season. None takes that of the frequency.
         max_steps: training batches.
-        learning_rate: the highest rate.
-        batch_size: windows per training batch.
-        val_size: last rows of each series kept for validation; None keeps a tenth.
-        accelerator: as in Lightning.
-        random_state: seed; None draws one.
+        learning_rate: the highest learning rate. None takes that of the adapter or baseline.
+        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        val_size: last rows of each series used for validation; 0 for none. None takes a tenth of
+            each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
+        accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
+        random_state: seed; the same seed gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.
 
     Examples:
@@ -80,8 +90,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         base: str | Spec | None = None,
         h: int | None = None,
         context_length: int | None = None,
-        season_length: int | None = None,
         prompt: str | None = None,
+        season_length: int | None = None,
         max_steps: int = 1000,
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -97,8 +107,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         self.base = base
         self.h = h
         self.context_length = context_length
-        self.season_length = season_length
         self.prompt = prompt
+        self.season_length = season_length
         self.max_steps = max_steps
         self.learning_rate = learning_rate
         self.batch_size = batch_size

@@ -16,24 +16,11 @@ from tslm.core.config.choices import (
 from tslm.core.config.hydra_grammar import parsed_value
 from tslm.core.config.hydra_loader import composed
 from tslm.core.config.model_defaults import default_choices
+from tslm.core.config.schema import LANGUAGE, tagged
 from tslm.core.config.words import LISTS, MARKED, TEXTS, Word, pieces, split
 from tslm.core.errors import ConfigError
 from tslm.core.paths import further_folders
 from tslm.core.spec import refuse_nested
-
-LANGUAGE = (  # settings that a baseline does not have
-    "adapter",
-    "backbone",
-    "base",
-    "decoder",
-    "freeze",
-    "distribution",
-    "n_layers",
-    "precision",
-    "pretrained",
-    "prompt",
-    "rollout",
-)
 
 
 def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
@@ -145,7 +132,7 @@ def _refuse_unused(cfg: DictConfig, given: Mapping[str, Word], primary: str) -> 
     if primary == "verb/speed" and "model" in given:
         raise ConfigError("speed measures an adapter, so model= has no place here.")
     if name := cfg.get(CHOICES, {}).get("model"):
-        unused = [key for key in LANGUAGE if key in given]
+        unused = [key for key in sorted(tagged(LANGUAGE)) if key in given]
         if unused:
             raise ConfigError(
                 f"model={name} reads no language model, so {', '.join(unused)} would have no "

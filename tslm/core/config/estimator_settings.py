@@ -1,7 +1,6 @@
 """Settings of an estimator: from its parameters to a config, and from a config to parameters."""
 
 from collections.abc import Mapping
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
@@ -17,7 +16,7 @@ from tslm.core.config.choices import (
     unknown_key,
 )
 from tslm.core.config.model_defaults import model_defaults
-from tslm.core.config.schema import RunConfig
+from tslm.core.config.schema import value_fields
 from tslm.core.config.validation import checked
 from tslm.core.errors import ConfigError
 from tslm.core.plain_values import plain
@@ -30,7 +29,7 @@ def configure(parts: Mapping[str, Any], values: Mapping[str, Any]) -> DictConfig
     Args:
         parts: config group to choice, a name or a ``Spec``; None leaves the group to the
             recommendation of the other parts.
-        values: settings of ``RunConfig``; None takes the yaml's.
+        values: settings with plain values; None takes the yaml's.
 
     Raises:
         ConfigError: for a choice, an option or a type that does not fit.
@@ -46,7 +45,7 @@ def configure(parts: Mapping[str, Any], values: Mapping[str, Any]) -> DictConfig
     for group, spec in specs.items():
         _set_options(cfg, group, spec.options)
     _set_options(cfg, "decoder", own)
-    known = [field.name for field in fields(RunConfig)]
+    known = [field.name for field in value_fields()]
     for key, value in values.items():
         if key not in known:  # a dotted one would change a part
             raise ConfigError(unknown_key(key, known))
@@ -59,7 +58,7 @@ def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     """Return a command's settings by the names of an estimator's parameters."""
     values = OmegaConf.to_container(cfg)  # lists that can be saved
     assert isinstance(values, dict)
-    arguments: dict[str, Any] = {field.name: values[field.name] for field in fields(RunConfig)}
+    arguments: dict[str, Any] = {field.name: values[field.name] for field in value_fields()}
     for group in GROUPS:
         if group not in cfg.choices:
             continue

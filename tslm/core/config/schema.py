@@ -1,55 +1,311 @@
-"""Types of the settings that all commands which train share."""
+"""Settings of a forecaster: one field each, with its default, its bounds and its help text.
 
-from dataclasses import dataclass
+The signatures and docstrings of the estimators and the comments in ``conf/config.yaml`` and
+``conf/columns.yaml`` repeat these fields; ``make settings`` writes the texts, and a test compares
+them all.
+"""
+
+# ruff: noqa: RUF009  # a dataclass field is made by a call
+
+from dataclasses import Field, dataclass, field, fields
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from tslm.core.plain_values import LONGEST
+from tslm.core.spec import Spec
 
+# Sections, in the order of signatures and help
+TASK, MODEL, DATA, TRAINING = "task", "model", "data", "training"
+UNCERTAINTY, HARDWARE, OUTPUT = "uncertainty", "hardware", "output"
+
+# Tags
+PART = "part"  # names a config group
+LIVE = "live"  # Python objects: neither in yaml nor in saved models
+LANGUAGE = "language"  # a baseline does not have it
+TEXT = "text"  # a word of the command line is read as it was typed
+COVARIATE = "covariate"  # columns and calendars beside the target
+OWN = "own"  # each model has its own: a baseline beside another model does not take it over
+
+
+def setting(
+    section: str,
+    default: Any,
+    help: str,
+    *tags: str,
+    null: str = "",
+    more: str = "",
+    least: int | None = None,
+    most: int = 10**9,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Make a field of ``RunConfig``.
+
+    Args:
+        section: the group of settings it belongs to.
+        default: the value in Python and in yaml.
+        help: a phrase without a full stop: the comment in yaml and the start of the docstring.
+        tags: the lists of settings it belongs to.
+        null: continues "None ..." and "null ...", for a setting that may be left open.
+        more: further sentences of the docstring.
+        least: the least whole number allowed; None checks no range.
+        most: the largest.
+        choices: the texts allowed; empty checks none.
+    """
+    about = {
+        "section": section,
+        "help": help,
+        "tags": tags,
+        "null": null,
+        "more": more,
+        "range": None if least is None else (least, most),
+        "choices": choices,
+    }
+    return field(default=default, metadata=about)
+
+
+# fmt: off
 @dataclass
 class RunConfig:
-    """Types of the shared settings; their values and meanings are in ``conf/config.yaml``."""
+    """Settings of a forecaster, in the order of its signature."""
 
-    h: int
-    context_length: int | None
-    freq: int | str | None  # a whole number or a pandas alias
-    season_length: int | None
-    backbone: str
-    n_layers: int | str | None  # a number or "all"
-    rollout: str
-    pretrained: str | None
-    prompt: str | None
-    conformal: str | None
-    floor: float | None
-    id_col: str | list[str]
-    time_col: str
-    target_col: str
-    futr_exog: list[str] | None
-    hist_exog: list[str] | None
-    static_exog: list[str] | None
-    missing: str
-    on_duplicate: str
-    time_format: str | None
-    dayfirst: bool | None
-    tz: str | None
-    resample: str | None
-    holidays: str | None
-    calendar: bool
-    max_steps: int
-    max_epochs: int | None
-    learning_rate: float | None
-    batch_size: int | None
-    val_size: int | None
-    fraction: float
-    scaler: str
-    early_stopping_patience: int | None
-    accelerator: str
-    devices: int | str | list[int]
-    strategy: str
-    precision: str | None
-    alias: str | None
-    random_state: int | None
-    verbose: int | bool
+    h: int = setting(TASK, 24, "steps to train for and to forecast", least=1, most=LONGEST)
+
+    adapter: str | Spec = setting(
+        MODEL, "autotimes", "method that turns series into tokens", PART, LANGUAGE,
+        more="A name, or a ``Spec`` with options.",
+    )
+    backbone: str = setting(
+        MODEL, "smollm2-135m",
+        "the frozen language model: a name (tslm backbone list), a hub id, a folder or a .gguf "
+        'file; or a control in its place, such as "none", "block" or "random:smollm2-135m"',
+        LANGUAGE, TEXT,
+    )
+    n_layers: int | str | None = setting(
+        MODEL, None, 'number of first blocks of the backbone to use; "all" uses every block',
+        LANGUAGE,
+        null="takes the recommendation of the backbone",
+    )
+    decoder: str | Spec | None = setting(
+        MODEL, None, "method that turns hidden states into values", PART, LANGUAGE,
+        null="is the adapter's own decoder",
+        more='"point", "quantile", "student_t" and "mixture" are the adapter\'s own decoder with '
+        "that distribution of each value.",
+    )
+    base: str | Spec | None = setting(
+        MODEL, None,
+        'the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"',
+        PART, LANGUAGE,
+        null="is the adapter's own choice",
+        more="Training begins at the base forecast, and validation decides how much of the "
+        "correction is used.",
+    )
+    context_length: int | None = setting(
+        MODEL, None, "past steps that the model reads", OWN, least=1, most=LONGEST,
+        null="takes a length that suits the data",
+    )
+    distribution: str | Spec | None = setting(
+        MODEL, None, "distribution of each value, beside a decoder that names another layout",
+        PART, LANGUAGE, null="is a point",
+    )
+    freeze: str | Spec = setting(
+        MODEL, "strict",
+        'weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or '
+        '"full"',
+        PART, LANGUAGE,
+    )
+    rollout: str = setting(
+        MODEL, "sliding",
+        'roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster and '
+        "less accurate far ahead",
+        LANGUAGE,
+        more="See ``ForecastModel``.",
+    )
+    pretrained: str | None = setting(
+        MODEL, None,
+        "folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter training "
+        "begins",
+        LANGUAGE, TEXT, null="begins with new weights",
+    )
+    prompt: str | None = setting(
+        MODEL, None,
+        "description of the series for adapters that pass text to the language model", LANGUAGE,
+        TEXT,
+        more='For example "Hourly load of a small town.". Names in braces are filled in for each '
+        'series: "{store}, {city}: daily sales". They name the id column, or columns with one '
+        "value a series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
+        "text.",
+    )
+
+    freq: int | str | None = setting(
+        DATA, None, "distance of rows: a pandas alias such as h, D or MS, or a whole number",
+        null="infers it",
+    )
+    season_length: int | None = setting(
+        DATA, None, "steps of the main season", least=1, most=LONGEST,
+        null="takes that of the frequency",
+    )
+    id_col: str | list[str] = setting(
+        DATA, "unique_id",
+        "column of series ids, or a list of columns that identify a series together, such as "
+        "[store, item]; a frame without the column unique_id is one series",
+    )
+    time_col: str = setting(
+        DATA, "ds", "column of times; if there is no column ds, the only column of dates", TEXT
+    )
+    target_col: str = setting(
+        DATA, "y", "column of values; if there is no column y, the only column of numbers", TEXT
+    )
+    futr_exog: list[str] | None = setting(
+        DATA, None, "columns of covariates that are known ahead, numbers or categories", COVARIATE,
+        more="``predict`` needs their values for the steps to forecast.",
+    )
+    hist_exog: list[str] | None = setting(
+        DATA, None, "columns of covariates that are known up to the last row", COVARIATE
+    )
+    static_exog: list[str] | None = setting(
+        DATA, None, "columns with one value a series", COVARIATE,
+        more="They are columns of ``static_df``, or of the frame itself.",
+    )
+    holidays: str | None = setting(
+        DATA, None,
+        "country or subdivision whose holidays are covariates, such as DE or DE-BY", COVARIATE,
+        TEXT,
+    )
+    calendar: bool = setting(
+        DATA, False, "use the time of day, of the week and of the year as covariates", COVARIATE
+    )
+    missing: str = setting(
+        DATA, "mask",
+        'treatment of missing values: "mask" (left out of statistics and loss), "interpolate", '
+        '"ffill" or "raise"',
+    )
+    on_duplicate: str = setting(
+        DATA, "raise", 'treatment of rows with the same time: "raise", "first", "last" or "mean"'
+    )
+    time_format: str | None = setting(
+        DATA, None,
+        'format of times in text or numbers: a strptime format such as %d/%m/%Y, "s", "ms", "us" '
+        'or "ns" since 1970, or "excel"',
+        TEXT, null="infers it",
+    )
+    dayfirst: bool | None = setting(
+        DATA, None, "read 01/02 as 1 February (true) or 2 January (false)",
+        null="infers it, and raises where it cannot",
+    )
+    tz: str | None = setting(
+        DATA, None,
+        "time zone in which times are read, such as Europe/Berlin; times without a zone are local "
+        "there",
+        TEXT,
+        null="uses the zone of the data, and reads text with changing offsets in UTC",
+    )
+    resample: str | None = setting(
+        DATA, None,
+        "step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step are "
+        "averaged, the last category is taken, and a step without rows is missing",
+        TEXT, null="leaves rows as they are",
+    )
+
+    max_steps: int = setting(TRAINING, 1000, "training batches", least=1)
+    max_epochs: int | None = setting(
+        TRAINING, None, "passes over all windows, in place of max_steps", least=1
+    )
+    learning_rate: float | None = setting(
+        TRAINING, None, "the highest learning rate", OWN,
+        null="takes that of the adapter or baseline",
+    )
+    batch_size: int | None = setting(
+        TRAINING, None, "windows per training batch", OWN, least=1, most=LONGEST,
+        null="takes that of the adapter or baseline",
+    )
+    val_size: int | None = setting(
+        TRAINING, None, "last rows of each series used for validation; 0 for none", least=0,
+        null="takes a tenth of each series",
+        more="That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.",
+    )
+    early_stopping_patience: int | None = setting(
+        TRAINING, None,
+        "checks on validation without progress before training stops with the best weights",
+        least=1, null="trains to the end and uses the last weights",
+        more="The best weights have the least squared error of points, or the best score of a "
+        "distribution.",
+    )
+    fraction: float = setting(
+        TRAINING, 1.0,
+        "fraction of each series' training rows to train on, the first ones, above 0 and at most "
+        "1",
+        more="Validation uses all of its rows, and sizes suggested by the data come from all rows.",
+    )
+    scaler: str = setting(
+        TRAINING, "fraction",
+        'training rows whose mean and standard deviation standardise a series: those of the '
+        '"fraction", or all ("train")',
+        choices=("fraction", "train"),
+    )
+    trainer: str | Spec = setting(
+        TRAINING, "one_cycle", "the training recipe", PART,
+        more="A name, or a ``Spec`` with options.",
+    )
+
+    conformal: str | None = setting(
+        UNCERTAINTY, None,
+        'calibration of intervals on validation windows: "residual", "cqr", "adaptive" or "none"',
+        OWN,
+        null='is "residual" for points and "none" for distributions',
+        more="See ``tslm.uncertainty.conformal``.",
+    )
+    floor: float | None = setting(
+        UNCERTAINTY, None,
+        "least value of forecasts, intervals and samples, in the units of the target; 0 for sales",
+    )
+
+    accelerator: str = setting(
+        HARDWARE, "auto", "device to train on, as in Lightning: auto, cpu, gpu and others"
+    )
+    devices: int | str | list[int] = setting(
+        HARDWARE, 1, "number or list of devices, as in Lightning"
+    )
+    strategy: str = setting(
+        HARDWARE, "auto", "strategy for several devices, as in Lightning"
+    )
+    precision: str | None = setting(
+        HARDWARE, None, "precision of the frozen backbone, fp32 or bf16", LANGUAGE,
+        null="takes bf16 where the GPU is made for it",
+    )
+
+    alias: str | None = setting(
+        OUTPUT, None, "name of the forecast column", OWN, TEXT,
+        null="is the class name of the adapter or baseline",
+    )
+    random_state: int | None = setting(
+        OUTPUT, None, "seed; the same seed gives the same bits on a CPU", least=0,
+        most=2**32 - 1, null="draws one",
+    )
+    verbose: int | bool = setting(
+        OUTPUT, 1, "0 is silent, 1 shows a progress bar", least=0, most=10
+    )
+    logger: Any = setting(
+        OUTPUT, None, "a logger of Lightning, or a list of loggers, for the losses", LIVE, OWN,
+        more="The loss by step is also in ``history_``. Loggers, callbacks and trainer_kwargs are "
+        "not saved.",
+    )
+    callbacks: Any = setting(OUTPUT, None, "further callbacks of Lightning", LIVE, OWN)
+    trainer_kwargs: Any = setting(
+        OUTPUT, None, 'further arguments of Lightning\'s Trainer: ``{"log_every_n_steps": 10}``',
+        LIVE, OWN,
+    )
+# fmt: on
+
+
+def tagged(*tags: str) -> tuple[str, ...]:
+    """Return the names of the settings that have any of these tags, in their order."""
+    return tuple(f.name for f in fields(RunConfig) if set(tags) & set(f.metadata["tags"]))
+
+
+def value_fields() -> list[Field[Any]]:
+    """Return the fields of settings with plain values, which are neither parts nor live objects."""
+    return [f for f in fields(RunConfig) if not {PART, LIVE} & set(f.metadata["tags"])]
 
 
 def listed(value: Any) -> list[Any] | None:

@@ -1,7 +1,6 @@
 """Checks of settings: types, ranges and pairs that exclude each other."""
 
 import os
-from dataclasses import fields
 from itertools import combinations
 from math import isfinite
 from typing import Any, get_type_hints
@@ -10,7 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tslm.core.config.build import part_class, plain_options
 from tslm.core.config.choices import GROUPS
-from tslm.core.config.schema import RunConfig, listed
+from tslm.core.config.schema import listed, value_fields
 from tslm.core.errors import ConfigError
 from tslm.core.plain_values import LONGEST, describe_type, fits
 
@@ -44,21 +43,8 @@ FILES = {  # settings that name files to read
     "results",
     "ablation",
 }
-SCALERS = ("fraction", "train")
 EXAMPLES = {"data": "sales.csv", "model": "runs/a", "repo": "me/sales"}  # of required settings
 FLAGS = {"overwrite", "download", "private", "history"}
-RANGES = {
-    "h": (1, LONGEST),
-    "context_length": (1, LONGEST),
-    "season_length": (1, LONGEST),
-    "batch_size": (1, LONGEST),
-    "max_steps": (1, 10**9),
-    "max_epochs": (1, 10**9),
-    "val_size": (0, 10**9),
-    "early_stopping_patience": (1, 10**9),
-    "random_state": (0, 2**32 - 1),
-    "verbose": (0, 10),
-}
 
 
 def complete(cfg: DictConfig) -> DictConfig:
@@ -93,10 +79,10 @@ def checked(cfg: DictConfig) -> DictConfig:
 
 def _check_types(cfg: DictConfig) -> None:
     """Check the type of every shared setting; whole numbers become floats where floats belong."""
-    names = [field.name for field in fields(RunConfig)]
+    names = [field.name for field in value_fields()]
     values = OmegaConf.to_container(OmegaConf.masked_copy(cfg, names))
     assert isinstance(values, dict)
-    for field in fields(RunConfig):
+    for field in value_fields():
         value = values[field.name]
         if not fits(value, field.type):
             raise ConfigError(f"{field.name}={value!r} must be {describe_type(field.type)}.")
@@ -107,18 +93,21 @@ def _check_types(cfg: DictConfig) -> None:
 
 def _check_ranges(cfg: DictConfig) -> None:
     """Check that numbers lie in their ranges, and texts among their choices."""
-    for name, (least, most) in RANGES.items():
-        if cfg[name] is not None and not least <= cfg[name] <= most:
-            bound = f"at least {least}" if cfg[name] < least else f"at most {most:,}"
-            raise ConfigError(f"{name}={cfg[name]} must be {bound}.")
+    for field in value_fields():
+        name, bounds, value = field.name, field.metadata["range"], cfg[field.name]
+        if bounds is not None and value is not None and not bounds[0] <= value <= bounds[1]:
+            least, most = bounds
+            bound = f"at least {least}" if value < least else f"at most {most:,}"
+            raise ConfigError(f"{name}={value} must be {bound}.")
+        offered = field.metadata["choices"]
+        if offered and value not in offered:
+            raise ConfigError(f"{name}={value} is unknown. Choose one of {', '.join(offered)}.")
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
     if cfg.floor is not None and not isfinite(cfg.floor):
         raise ConfigError(f"floor={cfg.floor} must be a number, such as floor=0, or null.")
     if not 0 < cfg.fraction <= 1:
         raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
-    if cfg.scaler not in SCALERS:
-        raise ConfigError(f"scaler={cfg.scaler} is unknown. Choose one of {', '.join(SCALERS)}.")
     depth = cfg.n_layers
     if not (depth in (None, "all") or (isinstance(depth, int) and depth >= 1)):
         raise ConfigError(f'n_layers={depth} must be a whole number of at least 1, or "all".')
@@ -156,7 +145,7 @@ def _check_steps(cfg: DictConfig) -> None:
     """Check the distance of rows, and the grid they are put on."""
     if "freq" not in cfg:
         return
-    for field in fields(RunConfig):
+    for field in value_fields():
         if field.name in ("freq", "resample") and not fits(cfg[field.name], field.type):
             raise ConfigError(
                 f"{field.name}={cfg[field.name]!r} must be {describe_type(field.type)}."

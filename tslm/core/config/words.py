@@ -9,12 +9,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tslm.core.config.schema import TEXT, tagged, value_fields
 from tslm.core.errors import ConfigError
+from tslm.core.plain_values import fits
 
-TEXTS = {
+TEXTS = {  # texts, read as typed: outer quotes are removed, ~/ is the home folder, null is None
     "ablation",
-    "alias",
-    "backbone",
     "data",
     "decimal",
     "encoding",
@@ -22,32 +22,22 @@ TEXTS = {
     "fit_on",
     "forecasts",
     "futr",
-    "holidays",
     "model",
     "out",
-    "pretrained",
-    "prompt",
     "repo",
-    "resample",
     "revision",
     "sep",
     "series",
     "static",
-    "target_col",
-    "time_col",
-    "time_format",
-    "tz",
     "val_data",
-}  # texts, read as typed: outer quotes are removed, ~/ is the home folder, null is None
-LISTS = {
+    *tagged(TEXT),
+}
+LISTS = {  # lists of such texts
     "baselines",
-    "futr_exog",
-    "hist_exog",
-    "id_col",
     "ids",
     "results",
-    "static_exog",
-}  # lists of such texts
+    *(field.name for field in value_fields() if fits(["text"], field.type)),
+}
 SHOWN = 80  # letters of a word in a message
 KEY = re.compile(r"[A-Za-z_][\w.+-]*")
 MARKED = re.compile(r"(\+|~)budget\.arms\.[^\s=.]+")  # only arms of a budget are added and removed

@@ -7,10 +7,10 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from tslm.core.config.choices import unknown_choice
+from tslm.core.config.schema import OWN, tagged
 from tslm.core.errors import ConfigError
 from tslm.core.paths import conf_folder
 from tslm.core.spec import Spec
-from tslm.estimators.baseline_forecaster import OWN
 
 CLAIMS = {
     "body": "Does the body help?",
@@ -61,7 +61,7 @@ class Arm:
         if self.base is not None:
             changed["base"] = self.base
         if self.adapter is not None:
-            changed |= dict.fromkeys((*OWN, "decoder", "pretrained"))
+            changed |= dict.fromkeys((*tagged(OWN), "decoder", "pretrained"))
             changed["adapter"] = Spec(self.adapter, **self.options)
         elif self.options:
             changed["adapter"] = Spec(adapter.name, **{**adapter.options, **self.options})
