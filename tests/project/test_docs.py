@@ -4,6 +4,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,15 @@ def test_every_public_name_is_in_the_reference() -> None:
 def test_every_script_finds_what_it_imports(script: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(script.parent))
     runpy.run_path(str(script), run_name="imported")
+
+
+def test_the_citation_is_complete_and_names_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"cff-version", "message", "title", "authors", "type"} <= citation.keys()
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["authors"] == [{"name": "The tslm developers"}]
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
 
 
 @pytest.mark.slow
