@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,8 +16,8 @@
 # %% [markdown]
 # # Quickstart: forecast a data frame with a frozen language model
 #
-# A long frame goes in, a small adapter is trained on top of a language model that never changes,
-# and forecasts come back in the units of `y`. Everything here runs on a laptop without a GPU.
+# A long frame goes in. A small adapter is trained on top of a language model that never changes.
+# Forecasts come out, in the units of `y`. Everything here runs on a laptop without a GPU.
 
 # %%
 import os
@@ -28,10 +30,11 @@ BACKBONE = os.environ.get("TSLM_NOTEBOOK_BACKBONE") or "smollm2-135m"
 STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")
 
 # %% [markdown]
-# ## Frame in
+# ## The data frame
 #
-# One row a time step: which series, when, how much. Two months of the oil temperature and one load
-# of an electricity transformer (ETTh1, shipped with tslm) will do; your own table works the same.
+# A long frame has one row per series and time step: the id, the time and the value. The example is
+# three months of the oil temperature and one load of an electricity transformer (ETTh1, shipped with
+# tslm). Your own table works in the same way.
 
 # %%
 frame = load("etth1").frame
@@ -42,9 +45,9 @@ frame.tail(3)
 # %% [markdown]
 # ## Fit
 #
-# The language model is loaded once and stays as it is; only the adapter and the decoder train.
-# The last tenth of each series is kept aside to choose the best weights, and to compare with
-# forecasts that need no training at all. If one of those does better, `fit` says so.
+# The language model is loaded once and does not change; only the adapter and the decoder are
+# trained. The last tenth of each series is used for validation: to choose the best weights, and to
+# compare with forecasts that need no training. If one of those is better, `fit` warns.
 
 # %%
 model = TSLMForecaster(h=48, backbone=BACKBONE, max_steps=STEPS, random_state=0)
@@ -56,7 +59,7 @@ model.verdict_.to_frame().round(3)
 # %% [markdown]
 # ## Forecast
 #
-# Any number of steps; beyond the trained horizon the forecast rolls on.
+# Forecast any number of steps. Beyond the trained horizon, the forecast is rolled out.
 
 # %%
 forecast = model.predict(h=96)
@@ -66,7 +69,7 @@ forecast.head()
 model.plot(frame, forecast)
 
 # %% [markdown]
-# `predict` also continues series it has never seen, here the first one in other units.
+# `predict` also forecasts series that were not in `fit`, here the first one in other units.
 
 # %%
 new = frame[frame.unique_id == "OT"].assign(unique_id="OT in Fahrenheit")
@@ -76,7 +79,7 @@ model.predict(new, h=3)
 # %% [markdown]
 # ## Backtest
 #
-# Train on what was known at an origin, forecast what followed, compare with seasonal naive.
+# Train on the rows before an origin, forecast the rows after it, and compare with seasonal naive.
 
 # %%
 backtest = model.cross_validation(frame, n_windows=3, baselines=["SeasonalNaive", "profile_ar"])

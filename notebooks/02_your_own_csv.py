@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,7 +16,7 @@
 # %% [markdown]
 # # Your own CSV
 #
-# Any table with one row a series and time will do. Here it is a file of daily sales of two shops,
+# Any table with one row per series and time works. Here it is a file of daily sales of two shops,
 # with other column names, a gap, a missing value and a shop that opened late.
 
 # %%
@@ -43,8 +45,8 @@ table.to_csv(file, index=False)
 # %% [markdown]
 # ## Read it
 #
-# Say what the columns are called; the frequency and the season are read off the dates. Gaps are
-# left out of statistics and of the loss (`missing="mask"`), and counted in one warning.
+# Give the names of the columns; the frequency and the season are inferred from the dates. Gaps are
+# not used in statistics and in the loss (`missing="mask"`), and one warning counts them.
 
 # %%
 df = pd.read_csv(file, parse_dates=["day"])
@@ -69,7 +71,7 @@ model.plot(df, forecast)
 # %% [markdown]
 # ## When something is wrong
 #
-# Errors say what, where, and how to mend it.
+# Errors say what is wrong, where, and how to fix it.
 
 # %%
 twice = pd.concat([df, df.tail(1)])
@@ -81,7 +83,7 @@ except DataError as error:
 # %% [markdown]
 # ## polars
 #
-# Frames of polars go in and come out as such.
+# Frames of polars are accepted, and the forecast is a polars frame.
 
 # %%
 try:

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,8 +16,8 @@
 # %% [markdown]
 # # Backtests beside baselines
 #
-# A forecast means little alone. `cross_validation` forecasts from several past origins and puts
-# what happened, and what simple rules say, beside it.
+# A forecast alone is hard to judge. `cross_validation` forecasts from several past origins and
+# returns the true values and the forecasts of simple baselines beside it.
 
 # %%
 import os
@@ -43,7 +45,7 @@ backtest.head(3)
 # %% [markdown]
 # ## Origins
 #
-# Each dashed line is an origin; what is to its right was not known.
+# Each dashed line is an origin; the model did not know the rows to its right.
 
 # %%
 plot_backtest(frame, backtest)
@@ -51,20 +53,20 @@ plot_backtest(frame, backtest)
 # %% [markdown]
 # ## Errors
 #
-# In the units of the series, averaged over series and origins; MASE is in units of what repeating
-# the last day errs before the origin.
+# Errors are in the units of the series, averaged over series and origins. MASE is relative to the
+# error of repeating the last day, before the origin.
 
 # %%
 evaluate(backtest, frame, season_length=24).round(3)
 
 # %% [markdown]
-# Errors grow with the horizon, and not equally for all.
+# Errors grow with the horizon, at different rates for different models.
 
 # %%
 plot_errors(backtest)
 
 # %% [markdown]
-# ## Any baseline, with the same verbs
+# ## Any baseline, with the same methods
 
 # %%
 dlinear = BaselineForecaster("dlinear", h=24, max_steps=STEPS, random_state=0, verbose=0)

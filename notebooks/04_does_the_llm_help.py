@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,10 +16,10 @@
 # %% [markdown]
 # # Does the language model help?
 #
-# Every `fit` says whether a forecast that needs no training does better. `ablate` asks the harder
-# question: is it the *language model* that helps, or would anything else in its place do as well?
-# It trains the model and its substitutes (no body at all, one attention layer, random weights ...)
-# on the same windows and compares them with paired intervals.
+# Every `fit` warns if a forecast that needs no training is better. `ablate` asks the harder question:
+# does the *language model* help, or would something else in its place be as good? It trains the model
+# and its substitutes (no body at all, one attention layer, random weights ...) on the same windows
+# and compares them with paired intervals.
 
 # %%
 import os
@@ -40,7 +42,8 @@ model.fit(frame)
 model.verdict_.to_frame().round(3)
 
 # %% [markdown]
-# The same on the last four weeks, against its substitutes. This takes a few minutes with a real language model.
+# Compare it with its substitutes on the last four weeks. This takes a few minutes with a real
+# language model.
 
 # %%
 table = model.ablate(frame, n_windows=28)

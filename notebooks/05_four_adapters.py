@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,9 +16,9 @@
 # %% [markdown]
 # # The four adapters
 #
-# AutoTimes reads segments and predicts the next one; Time-LLM says patches in words, behind a
-# prompt; S2IP puts the nearest words in front; LiPCoT speaks in linear-predictive codes and begins
-# at a classical forecast. They differ in one file each, and are used alike.
+# AutoTimes reads segments and predicts the next one. Time-LLM describes patches by words, after a
+# text prompt. S2IP puts the nearest words before the patches. LiPCoT uses linear-predictive codes and
+# starts from a classical forecast. Each adapter is one file, and all are used in the same way.
 
 # %%
 import os
@@ -56,7 +58,7 @@ evaluate(backtest, frame, season_length=24).round(3)
 models["autotimes"].plot(frame.tail(200), backtest.drop(columns=["y", "cutoff"]))
 
 # %% [markdown]
-# What each trains, and what it leaves as it is:
+# The numbers of trained and frozen weights of each:
 
 # %%
 for name, model in models.items():

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -12,10 +14,10 @@
 # ---
 
 # %% [markdown]
-# # What the language model is told
+# What the language model reads
 #
-# Time-LLM and S2IP make tokens of prototypes or anchors near real words, LiPCoT of codes. All can
-# be looked at.
+# Time-LLM and S2IP make tokens from prototypes or anchors close to real words, LiPCoT from codes. You
+# can plot all of them.
 
 # %%
 import os
@@ -35,8 +37,8 @@ SHARED = {"h": 24, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, 
 # %% [markdown]
 # ## Prototypes of Time-LLM
 #
-# Each patch is a mixture of prototypes, and each prototype has words near it. Whether those words
-# mean anything here is another question: see the notebook on ablation.
+# Each patch is a mixture of prototypes, and each prototype has nearest words. The notebook on ablation
+# tests if the meaning of these words matters.
 
 # %%
 time_llm = TSLMForecaster(adapter="time_llm", context_length=192, **SHARED).fit(frame)
@@ -56,7 +58,7 @@ s2ip.explain(top=3).plot()
 # %% [markdown]
 # ## Codes of LiPCoT
 #
-# A code is a linear filter, that is, a spectrum. The tokenizer works without any forecaster.
+# A code is a linear filter, which has a spectrum. The tokenizer works without a forecaster.
 
 # %%
 series = frame.y.to_numpy()[:1200]

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -15,8 +17,8 @@
 # # Saving, sharing, offline use
 #
 # A saved model is a folder of JSON and safetensors: adapter, decoder, scalers, settings, and the
-# fingerprint of the language model in place of its weights. No pickle; loading imports nothing the
-# folder names, and refuses what was altered.
+# fingerprint of the language model instead of its weights. There is no pickle. Loading imports
+# nothing that the folder names, and refuses files that were changed.
 
 # %%
 import os
@@ -61,8 +63,8 @@ weights.write_bytes(whole)
 # ## Sharing
 #
 # `tslm.interfaces.hub.push(model, "me/sales")` uploads the folder to the Hugging Face hub with a card, and
-# `pull("me/sales", download=True)` gets it. The repository is private, unless `private=False`;
-# `history=False` leaves the rows of the series at home. Here the "hub" is a folder.
+# `pull("me/sales", download=True)` downloads it. The repository is private, unless `private=False`.
+# `history=False` does not upload the rows of the series. Here the "hub" is a folder.
 
 # %%
 HubModel(model).save_pretrained(home / "shared")
@@ -74,5 +76,5 @@ assert pull(str(home / "shared")).predict().equals(model.predict())
 # %% [markdown]
 # ## Offline
 #
-# `load` fetches nothing unless `download=True`. Get the language model while there is a network
-# (`tslm backbone pull smollm2-135m`), then `TSLM_OFFLINE=1` forbids every download.
+# `load` downloads nothing unless `download=True`. Download the language model while you have a network
+# (`tslm backbone pull smollm2-135m`). Then `TSLM_OFFLINE=1` forbids every download.

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,8 +16,9 @@
 # %% [markdown]
 # # The command line and back
 #
-# Everything has a verb: files in, files out. What is fitted there loads here, and the other way
-# round. `tslm --help` lists the verbs, `tslm fit --help` the settings of one.
+# Each method has a command that reads and writes files. A model fitted on the command line loads in
+# Python, and the other way round. `tslm --help` lists the commands, `tslm fit --help` the settings of
+# one.
 
 # %%
 import os
@@ -54,13 +57,13 @@ tslm("predict model=a data=oil.parquet out=forecast.csv")
 pd.read_csv(HOME / "forecast.csv").head(3)
 
 # %% [markdown]
-# A typo gets a hint, not a traceback:
+# A typo gives a hint, not a traceback:
 
 # %%
 tslm("fit data=oil.parquet max_stpes=3 out=b")
 
 # %% [markdown]
-# ## And back
+# ## Back in Python
 
 # %%
 model = TSLMForecaster.load(HOME / "a")

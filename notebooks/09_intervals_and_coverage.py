@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,8 +16,8 @@
 # %% [markdown]
 # # Intervals and coverage
 #
-# A forecast is a guess; an interval says how far off it may be. Every adapter, decoder and baseline
-# gives intervals (`level`), quantiles and sample paths, for any horizon.
+# An interval says how large the error of a forecast may be. Every adapter, decoder and baseline gives
+# intervals (`level`), quantiles and sample paths, for any horizon.
 
 # %%
 import os
@@ -31,9 +33,9 @@ frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-10-31")]
 SHARED = {"h": 24, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
 
 # %% [markdown]
-# ## A law of each value
+# ## A distribution of each value
 #
-# `decoder="student_t"` (or `"quantile"`, `"mixture"`) trains location and spread together.
+# `decoder="student_t"` (or `"quantile"`, `"mixture"`) trains location and scale together.
 
 # %%
 model = TSLMForecaster(decoder="student_t", val_size=480, **SHARED).fit(frame)
@@ -44,17 +46,17 @@ model.plot(frame, forecast)
 model.predict(quantiles=[0.1, 0.5, 0.9]).head(3)
 
 # %% [markdown]
-# Paths keep what steps have in common, so sums over the horizon can be read off them.
+# Paths include the dependence between steps, so you can compute sums over the horizon from them.
 
 # %%
 paths = model.predict(num_samples=50)
 paths.filter(like="-sample-").sum().quantile([0.1, 0.5, 0.9])
 
 # %% [markdown]
-# ## Do they keep their promise?
+# ## Coverage
 #
-# Of the truths, 80 % should lie inside the 80 % interval. `conformal` corrects intervals by the
-# errors on validation rows; a point forecast gets its intervals from them alone.
+# 80 % of the true values should be inside the 80 % interval. `conformal` corrects intervals by the
+# errors on validation rows. The intervals of a point forecast come from these errors only.
 
 # %%
 for decoder, conformal in (("student_t", "none"), ("student_t", "cqr"), (None, "residual")):
@@ -66,9 +68,9 @@ for decoder, conformal in (("student_t", "none"), ("student_t", "cqr"), (None, "
     print(f"{decoder or 'point':<10} {conformal:<9} inside {inside:.0%}, width {width:.1f}")
 
 # %% [markdown]
-# Validation rows grow old. `recalibrate` learns intervals anew from the newest rows and leaves the
-# weights as they are; `cross_validation(recalibrate=True)` does it at every origin, as you would
-# day by day. `conformal="adaptive"` moves its shares when they have not kept their promise lately.
+# Validation rows become outdated. `recalibrate` calibrates intervals on the newest rows and does not
+# change the weights; `cross_validation(recalibrate=True)` does it at every origin, as you would day by
+# day. `conformal="adaptive"` adjusts its quantile levels if recent coverage was wrong.
 
 # %%
 for renewed in (False, True):

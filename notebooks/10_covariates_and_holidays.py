@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -14,9 +16,9 @@
 # %% [markdown]
 # # Covariates and holidays
 #
-# What is known beside a series (the weather, a promotion, a holiday) is estimated before the
-# language model sees it, taken out, and added again. `fit` leaves it out, and says so, where it
-# does not help.
+# The effect of covariates (the weather, a promotion, a holiday) is estimated and subtracted before the
+# language model reads the series, and added to the forecast. If covariates do not help, `fit`
+# ignores them and warns.
 
 # %%
 import os
@@ -41,7 +43,7 @@ known, ahead = df[:-14], df[-14:]
 # %% [markdown]
 # ## With and without
 #
-# The promotions of the next two weeks are planned, so they can be told.
+# The promotions of the next two weeks are planned, so they are known ahead.
 
 # %%
 SHARED = {"h": 14, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
@@ -57,9 +59,9 @@ both.merge(ahead).eval("y - plain").abs().mean(), both.merge(ahead).eval("y - to
 told.plot(df, both)
 
 # %% [markdown]
-# ## What must be told
+# ## Rows that must be given
 #
-# `make_future_dataframe` has the rows that are needed; `predict` names those that are missing.
+# `make_future_dataframe` returns the rows that are needed; `predict` names missing ones.
 
 # %%
 told.make_future_dataframe(h=3)
