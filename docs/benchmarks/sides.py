@@ -63,7 +63,8 @@ def ours(shapes: Shapes, windows: Tensor) -> Work:
     """Time-LLM of tslm as its yaml has it, trained as ``tslm fit`` trains it."""
     from tslm.core.config.compose import compose
     from tslm.core.types import Batch, Facts, Task
-    from tslm.estimators.training.module import Recipe, trained_weights
+    from tslm.estimators.training.recipe import Recipe
+    from tslm.estimators.training.weights import trained_weights
     from tslm.evaluation.speed import operations
     from tslm.models.assembly import assemble, settle
 

@@ -40,7 +40,7 @@ PAYLOADS: list[Any] = [
     {"_target_": "torch.hub.load", "repo_or_dir": "evil", "model": "m", "source": "local"},
     {"_target_": "tslm.core.files.write_text", "text": "pwned", "path": "pwned"},
     {"_target_": "evil_part.run"},
-    {"_target_": "tslm.estimators.training.module.Recipe", "_partial_": True},
+    {"_target_": "tslm.estimators.training.recipe.Recipe", "_partial_": True},
     {"_args_": [1]},
     {"spec": "../evil", "options": {}},
     {"spec": "evil", "options": {"_target_": "os.system"}},

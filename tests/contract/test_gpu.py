@@ -22,7 +22,7 @@ from tests.contract.test_devices import FITS, H, forecaster, series
 from tests.contract.test_devices_ablation import KINDS, PROBES
 from tslm import BaselineForecaster, TSLMClassifier, TSLMForecaster
 from tslm.data.samplers import RandomWindows
-from tslm.estimators.training.module import trained_state
+from tslm.estimators.training.weights import trained_state
 from tslm.evaluation.ablation.arms import Budget
 from tslm.models.backbones.weights.catalog import controls
 

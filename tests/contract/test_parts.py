@@ -28,7 +28,9 @@ from tslm.data.datasets.benchmarks import load
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import Windows
-from tslm.estimators.training.module import Recipe, Training, trained_state
+from tslm.estimators.training.module import Training
+from tslm.estimators.training.recipe import Recipe
+from tslm.estimators.training.weights import trained_state
 from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from tslm import ConfigError, Spec
 from tslm.core.calendar import Calendar
 from tslm.core.config.build import build, part_class
-from tslm.core.config.choices import choices
+from tslm.core.config.choices import choices, node
 from tslm.core.config.compose import compose, keys
 from tslm.core.config.estimator_settings import configure
 from tslm.core.config.hydra_grammar import sweep
@@ -23,7 +23,9 @@ from tslm.core.types import Facts
 from tslm.data.datasets.benchmarks import names
 from tslm.data.datasets.competitions import is_competition
 from tslm.estimators.saving import plain
-from tslm.estimators.training.module import Recipe, trained_weights
+from tslm.estimators.training.recipe import Recipe
+from tslm.estimators.training.schedules import Schedule
+from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.tslm_forecaster import TSLMForecaster, estimator_of
 from tslm.models.assembly import rehearse, settle, task_of
 from tslm.models.backbones.weights.catalog import cards, controls
@@ -49,7 +51,7 @@ class TestTrust:
     @pytest.mark.parametrize(
         "value",
         [
-            {"_target_": "tslm.estimators.training.module.Recipe"},
+            {"_target_": "tslm.estimators.training.recipe.Recipe"},
             [1, {"_target_": "torch.load"}],
             [[1]],
             {},
@@ -59,7 +61,7 @@ class TestTrust:
     )
     def test_an_option_is_a_plain_value_wherever_it_comes_from(self, value: Any) -> None:
         cfg = OmegaConf.create(
-            {"_target_": "tslm.estimators.training.module.Recipe", "looks": value}
+            {"_target_": "tslm.estimators.training.recipe.Recipe", "looks": value}
         )
         with pytest.raises(ConfigError, match=r"Recipe: looks=.*(must be a number|holds \$\{)"):
             build(cfg, learning_rate=0.1, steps=7)
@@ -90,7 +92,7 @@ class TestTrust:
 
 class TestBuild:
     def test_parts_come_from_the_yaml_and_from_code(self) -> None:
-        cfg = OmegaConf.create({"_target_": "tslm.estimators.training.module.Recipe", "looks": 3})
+        cfg = OmegaConf.create({"_target_": "tslm.estimators.training.recipe.Recipe", "looks": 3})
         assert build(cfg, learning_rate=0.1, steps=7) == Recipe(0.1, 7, looks=3)
 
     @pytest.mark.parametrize(
@@ -101,10 +103,10 @@ class TestBuild:
         ],
     )
     def test_options_that_do_not_fit_are_named(self, given: dict[str, Any], message: str) -> None:
-        settings = {"_target_": "tslm.estimators.training.module.Recipe", "steps": 3, **given}
+        settings = {"_target_": "tslm.estimators.training.recipe.Recipe", "steps": 3, **given}
         cfg = OmegaConf.create({k: v for k, v in settings.items() if v is not None})
         with pytest.raises(
-            ConfigError, match=f"tslm.estimators.training.module.Recipe: .*{message}.*Compare"
+            ConfigError, match=f"tslm.estimators.training.recipe.Recipe: .*{message}.*Compare"
         ):
             build(cfg, learning_rate=0.1)
 
@@ -180,6 +182,9 @@ class TestFiles:
         elif group == "conformal":
             assert compose("verb/fit", [f"conformal={name.name}"]).conformal == name.name
             assert conformal_class(name.name).name == name.name
+        elif group == "schedule":
+            complete(compose("verb/benchmark", [f"trainer.schedule={name.name}"]))
+            assert issubclass(part_class(node("schedule", name.name)), Schedule)
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":

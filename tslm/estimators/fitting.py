@@ -45,8 +45,10 @@ from tslm.data.split import first_rows
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.base import LongFrameForecaster, positive
-from tslm.estimators.training.module import Recipe, train, trained_state, trained_weights
+from tslm.estimators.training.module import train
+from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.resume import Run
+from tslm.estimators.training.weights import trained_state, trained_weights
 from tslm.estimators.validation.verdict import Verdict, judge
 from tslm.estimators.weight_summary import summary_of
 from tslm.models.assembly import ANY, device_named, device_of, settle, task_of

@@ -29,7 +29,7 @@ from tslm.core.config.choices import GROUPS, node
 from tslm.core.errors import ConfigError, DataError, TslmError
 from tslm.core.files import FOLDER, check_writable
 from tslm.core.spec import Spec
-from tslm.estimators.training.module import trained_state
+from tslm.estimators.training.weights import trained_state
 
 FORMAT = 1
 HEAD = ("format", "tslm", "files")  # what the file says of itself

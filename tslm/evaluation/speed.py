@@ -22,7 +22,7 @@ from torch.utils.flop_counter import (
 )
 
 from tslm.core.types import Batch, Context, Facts, Task
-from tslm.estimators.training.module import Recipe
+from tslm.estimators.training.recipe import Recipe
 from tslm.models.assembly import assemble, device_of, settle
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon

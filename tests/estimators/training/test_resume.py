@@ -18,8 +18,8 @@ from tests.estimators.training.test_training import forecaster, series
 from tslm import ConfigError, DataError
 from tslm.data.samplers import RandomWindows
 from tslm.estimators.training.checkpoints import LAST, read
-from tslm.estimators.training.module import trained_state
 from tslm.estimators.training.resume import LOCK
+from tslm.estimators.training.weights import trained_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -61,7 +61,7 @@ def looked() -> tuple[list[float], dict[str, torch.Tensor]]:
     """What each look at validation found in a run nobody killed, and what became of it."""
     scores: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
-        from tslm.estimators.training.module import KeepBest
+        from tslm.estimators.training.callbacks import KeepBest
 
         plain = KeepBest.on_validation_end
 
@@ -193,7 +193,7 @@ def test_windows_without_a_value_cannot_stop_a_run(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tslm.estimators.fitting.LOOK", 1)
     gap = series().ds.between(100, 107)
     frame = series().assign(y=lambda table: table.y.astype(float).mask(gap))
-    message = "early_stopping_patience=2 needs observed values .* windows that are looked at"
+    message = "early_stopping_patience=2 needs observed values .* the validation windows hold none"
     with pytest.raises(ConfigError, match=message):
         forecaster(max_steps=4, early_stopping_patience=2).fit(frame)
     forecaster(max_steps=4).fit(frame)

@@ -17,8 +17,11 @@ from torch import nn
 
 from tslm import ConfigError, Spec, TSLMForecaster
 from tslm.data.samplers import RandomWindows
+from tslm.estimators.training.callbacks import KeepBest
 from tslm.estimators.training.checkpoints import read
-from tslm.estimators.training.module import KeepBest, Recipe, Training, trained_state
+from tslm.estimators.training.module import Training
+from tslm.estimators.training.recipe import Recipe
+from tslm.estimators.training.weights import trained_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 

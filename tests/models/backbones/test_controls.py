@@ -14,7 +14,9 @@ from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.spec import Spec
 from tslm.core.types import Batch, Context, Facts, Tokens
-from tslm.estimators.training.module import Recipe, Training, trained_state
+from tslm.estimators.training.module import Training
+from tslm.estimators.training.recipe import Recipe
+from tslm.estimators.training.weights import trained_state
 from tslm.models.adapters.base import Adapter
 from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.backbones.base import Backbone

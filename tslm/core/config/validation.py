@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 
 from tslm.core.config.build import part_class, plain_options
-from tslm.core.config.choices import GROUPS
+from tslm.core.config.choices import GROUPS, choices
 from tslm.core.config.schema import listed, value_fields
 from tslm.core.errors import ConfigError
 from tslm.core.plain_values import LONGEST, describe_type, fits
@@ -169,6 +169,10 @@ def _check_options(cfg: DictConfig) -> None:
         for key, value in plain_options(cfg[group]).items():
             if value is not None and key in hints and not fits(value, hints[key]):
                 raise ConfigError(f"{group}.{key}={value!r} must be {describe_type(hints[key])}.")
+            if key == "schedule" and value not in choices(key):
+                raise ConfigError(
+                    f"{group}.{key}={value!r} must be one of {', '.join(choices(key))}."
+                )
             if key.endswith(("dropout", "warmup")) and not 0 <= (value or 0) <= 1:
                 raise ConfigError(f"{group}.{key}={value!r} is a share, and must lie in [0, 1].")
             if type(value) is int and not 0 <= value <= LONGEST:

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tslm.estimators.lipcot.masking import choose, masked_and_replaced
-from tslm.estimators.training.module import Recipe, trained_weights
+from tslm.estimators.training.recipe import Recipe
+from tslm.estimators.training.weights import trained_weights
 from tslm.models.layers.bert import Bert
 from tslm.models.layers.lpc.codebook import SPECIAL
 

@@ -35,8 +35,9 @@ from tslm.data.time_column import Writing
 from tslm.data.windows import Windows
 from tslm.estimators.lipcot.counts import Counts, DataSet, scored
 from tslm.estimators.lipcot.reader import CodeReader, portable
-from tslm.estimators.training.module import Recipe, trained_weights
 from tslm.estimators.training.progress import Bar
+from tslm.estimators.training.recipe import Recipe
+from tslm.estimators.training.weights import trained_weights
 from tslm.models.adapters.lipcot import LiPCoT
 from tslm.models.assembly import body_of, settle, task_of
 from tslm.models.backbones.base import Backbone

@@ -21,7 +21,7 @@ from tslm.data.frame import Frame
 from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel
 from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.training.module import trained_weights
+from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.arms import ITSELF, Arm, Budget
 from tslm.evaluation.ablation.comparison import Errors

@@ -16,7 +16,7 @@ from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.training.module import trained_weights
+from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.tslm_forecaster import estimator_of
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.run import Trial

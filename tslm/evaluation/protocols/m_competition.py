@@ -16,7 +16,7 @@ from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.data.datasets.competitions import Competition, is_competition, load
 from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.training.module import trained_weights
+from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.tslm_forecaster import estimator_of
 from tslm.evaluation.metrics import competition as metrics
 

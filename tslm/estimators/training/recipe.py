@@ -1,0 +1,63 @@
+"""Settings of training, and the optimiser they mean."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import LRScheduler
+
+from tslm.core.config.build import build
+from tslm.core.config.choices import node
+from tslm.core.errors import ConfigError
+from tslm.estimators.training.schedules import Schedule
+from tslm.models.network import CRITERIA
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of training.
+
+    Args:
+        learning_rate: the highest rate.
+        steps: batches in the whole run.
+        schedule: learning-rate schedule, a file of ``conf/schedule``.
+        warmup: fraction of the steps in which the rate of ``one_cycle`` rises.
+        weight_decay: weight decay of AdamW.
+        clip: largest norm of the gradient; None for no limit.
+        looks: validation passes in the whole run.
+        loss: training loss of point forecasts, one of ``CRITERIA``; distributions have their own.
+
+    Raises:
+        ConfigError: if the loss or the schedule is unknown, or ``looks`` is below 1.
+    """
+
+    learning_rate: float
+    steps: int
+    schedule: str = "one_cycle"
+    warmup: float = 0.3
+    weight_decay: float = 0.0
+    clip: float | None = 1.0
+    looks: int = 10
+    loss: str = "huber"
+
+    def __post_init__(self) -> None:
+        if self.loss not in CRITERIA:
+            raise ConfigError(
+                f"loss {self.loss!r} is unknown. Choose one of {', '.join(CRITERIA)}."
+            )
+        if self.looks < 1:
+            raise ConfigError(f"looks={self.looks} must be at least 1.")
+        node("schedule", self.schedule)
+
+    def optimizer(self, weights: Sequence[Tensor]) -> tuple[AdamW, LRScheduler]:
+        """Return AdamW and its scheduler, to be stepped after every batch.
+
+        Args:
+            weights: the weights to train.
+        """
+        adam = AdamW(list(weights), lr=self.learning_rate, weight_decay=self.weight_decay)
+        schedule: Schedule = build(
+            node("schedule", self.schedule), warmup=self.warmup, looks=self.looks
+        )
+        return adam, schedule.scheduler(adam, self.steps)
