@@ -161,7 +161,7 @@ def plot_ablation(
     wanted = table.horizon.iloc[0] if horizon is None else horizon
     rows = table[(table.horizon == wanted) & table.change_percent.notna()]
     if rows.empty:
-        raise DataError(f"No arm was compared at horizon {wanted}.")
+        raise DataError(f"No arm was compared at horizon {wanted}. Pass a horizon of the table.")
     rows = rows.sort_values("change_percent", ascending=False)
     xlabel = "squared error of the model against each, in percent; left: the model is better"
     title = f"horizon {wanted}"

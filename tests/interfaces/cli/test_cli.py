@@ -427,7 +427,7 @@ class TestConfigCheck:
         ("word", "message"),
         [
             ("context_length=100", "is not a multiple of patch_len"),
-            ("adapter.layers=0", "a map needs at least one layer"),
+            ("adapter.layers=0", "use at least one layer"),
             ("max_stpes=3", "did you mean max_steps?"),
             ("trainer.loss=l3", "loss 'l3' is unknown"),
             ("out=a", "data is not given"),

@@ -253,7 +253,7 @@ def test_a_template_that_cannot_be_filled_in_is_refused(template: str) -> None:
 
 
 def test_a_template_must_name_a_time() -> None:
-    with pytest.raises(ConfigError, match=r"'some time' names neither \{start\} nor \{end\}"):
+    with pytest.raises(ConfigError, match=r"'some time' has neither \{start\} nor \{end\}"):
         timestamps(template="some time")
     timestamps(template="{start:>30}")
 

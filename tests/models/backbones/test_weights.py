@@ -53,14 +53,14 @@ def test_every_card_is_complete() -> None:
 @pytest.mark.parametrize("name", ["smollm2-135", "Tiny", "gemma3-270M-it"])
 def test_a_slip_in_a_name_is_named(name: str) -> None:
     with pytest.raises(
-        BackboneError, match=r"Did you mean .*Named ones: bert-lipcot, gemma3-270m, smollm2"
+        BackboneError, match=r"Did you mean .*Named backbones: bert-lipcot, gemma3-270m, smollm2"
     ):
         store.resolve(name)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
-        BackboneError, match=r"no backbone 'nobody/nothing'\. Named ones: bert-lipcot, gemma3"
+        BackboneError, match=r"no backbone 'nobody/nothing'\. Named backbones: bert-lipcot, gemma3"
     ):
         store.resolve("nobody/nothing")
 

@@ -48,7 +48,7 @@ def test_dlinear_is_two_maps_of_a_centred_mean_and_the_rest() -> None:
     expected = model.trend(trend) + model.rest(rows - trend)
     ahead = model.extend(rows[:, :, None], torch.zeros(3, 30, dtype=torch.long))[:, :, 0]
     torch.testing.assert_close(ahead, expected)
-    with pytest.raises(ConfigError, match="kernel=24 must be an odd number"):
+    with pytest.raises(ConfigError, match="kernel=24 must be odd"):
         DLinear(task=Task(30, 5), kernel=24)
 
 

@@ -180,8 +180,10 @@ def _check_template(template: str) -> None:
         names_time = template.format(start="", end="") != template.format(start="1", end="1")
     except (LookupError, ValueError, AttributeError) as error:
         raise ConfigError(
-            f"template {template!r} cannot be filled in ({error!r}). It may name {{start}} and "
+            f"template {template!r} cannot be filled in ({error!r}). It may contain {{start}} and "
             "{end} only."
         ) from error
     if not names_time:
-        raise ConfigError(f"template {template!r} names neither {{start}} nor {{end}}.")
+        raise ConfigError(
+            f"template {template!r} has neither {{start}} nor {{end}}. Add at least one of them."
+        )

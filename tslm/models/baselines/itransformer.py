@@ -67,7 +67,9 @@ class ITransformer(DirectNetwork):
         if marks not in MARKS:
             raise ConfigError(f"marks={marks!r} is unknown. Choose one of {', '.join(MARKS)}.")
         if marks != "none" and not task.dated:
-            raise ConfigError(f"marks={marks} needs dates; these times are integers. Use none.")
+            raise ConfigError(
+                f"marks={marks} needs dates, but the times are integers. Set marks=none."
+            )
         if width % heads:
             raise ConfigError(f"width={width} must be a multiple of heads={heads}.")
         self.use_norm, self.marks, self.floor = use_norm, marks, floor

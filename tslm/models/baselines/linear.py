@@ -77,7 +77,9 @@ class DLinear(DirectNetwork):
     def __init__(self, *, task: Task, kernel: int = 25) -> None:
         super().__init__(task)
         if kernel < 1 or kernel % 2 == 0:
-            raise ConfigError(f"kernel={kernel} must be an odd number, so that it has a middle.")
+            raise ConfigError(
+                f"kernel={kernel} must be odd and at least 1, to be centred on a step."
+            )
         self.kernel = kernel
         self.trend = nn.Linear(task.context_length, task.horizon)
         self.rest = nn.Linear(task.context_length, task.horizon)

@@ -34,7 +34,9 @@ def mlp(
         ConfigError: if the activation is unknown or there is no layer.
     """
     if layers < 1:
-        raise ConfigError(f"layers={layers}: a map needs at least one layer. Use 1 for linear.")
+        raise ConfigError(
+            f"layers={layers}: use at least one layer. Set layers=1 for a linear map."
+        )
     if activation not in get_args(Activation):
         known = ", ".join(get_args(Activation))
         raise ConfigError(f"activation {activation!r} is unknown. Choose one of {known}.")

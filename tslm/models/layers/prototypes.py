@@ -152,7 +152,7 @@ def make_prototypes(
     if kind not in KINDS:
         raise ConfigError(f"prototypes={kind!r} is unknown. Choose one of {', '.join(KINDS)}.")
     if count < 1:
-        raise ConfigError(f"{count} prototypes: there must be at least one.")
+        raise ConfigError(f"{count} prototypes are too few: use at least 1.")
     if kind == "spectral":
         return SpectralPrototypes(lexicon, count)
     if kind == "vocabulary":

