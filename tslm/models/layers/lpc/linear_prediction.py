@@ -75,7 +75,7 @@ def levinson(r: Float[Tensor, "S lags"]) -> Autoregression:
     return Autoregression(polynomial[:, 1:], power[:, 0], torch.cat(reflections, 1))
 
 
-def selected(
+def band_autocorrelation(
     r: Float[Tensor, "S L"], lags: int, rate: float, band: float
 ) -> Float[Tensor, "S lags"]:
     """Compute the autocorrelation of the band ``[0, band]``, sampled at twice its upper end.
@@ -100,7 +100,9 @@ def selected(
     return exactly(r) @ _selection(r.shape[1], lags, 2 * band / rate).to(r.device)
 
 
-def warped(r: Float[Tensor, "S L"], lags: int, warp: float) -> Float[Tensor, "S lags"]:
+def warped_autocorrelation(
+    r: Float[Tensor, "S L"], lags: int, warp: float
+) -> Float[Tensor, "S lags"]:
     """Convert an autocorrelation to a warped frequency scale.
 
     Args:
