@@ -39,8 +39,6 @@ class BaselineForecaster(TrainedForecaster):
         hist_exog: columns of covariates that are known up to the last row.
         static_exog: columns with one value a series. They are columns of ``static_df``, or of the
             frame itself.
-        holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
-        calendar: use the time of day, of the week and of the year as covariates.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
         on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
@@ -53,6 +51,8 @@ class BaselineForecaster(TrainedForecaster):
         resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
             are averaged, the last category is taken, and a step without rows is missing. None
             leaves rows as they are.
+        holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
+        calendar: use the time of day, of the week and of the year as covariates.
         max_steps: training batches.
         max_epochs: passes over all windows, in place of max_steps.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
@@ -107,14 +107,14 @@ class BaselineForecaster(TrainedForecaster):
         futr_exog: list[str] | None = None,
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
-        holidays: str | None = None,
-        calendar: bool = False,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
         dayfirst: bool | None = None,
         tz: str | None = None,
         resample: str | None = None,
+        holidays: str | None = None,
+        calendar: bool = False,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
@@ -127,7 +127,7 @@ class BaselineForecaster(TrainedForecaster):
         conformal: str | None = None,
         floor: float | None = None,
         accelerator: str = "auto",
-        devices: int | str | list[int] = 1,
+        devices: Any = 1,
         strategy: str = "auto",
         alias: str | None = None,
         random_state: int | None = None,
@@ -147,14 +147,14 @@ class BaselineForecaster(TrainedForecaster):
         self.futr_exog = futr_exog
         self.hist_exog = hist_exog
         self.static_exog = static_exog
-        self.holidays = holidays
-        self.calendar = calendar
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format
         self.dayfirst = dayfirst
         self.tz = tz
         self.resample = resample
+        self.holidays = holidays
+        self.calendar = calendar
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate

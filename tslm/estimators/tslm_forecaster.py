@@ -50,18 +50,6 @@ class TSLMForecaster(TrainedForecaster):
             None is the adapter's own choice. Training begins at the base forecast, and validation
             decides how much of the correction is used.
         context_length: past steps that the model reads. None takes a length that suits the data.
-        distribution: distribution of each value, beside a decoder that names another layout. None
-            is a point.
-        freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
-            "full".
-        rollout: roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster
-            and less accurate far ahead. See ``ForecastModel``.
-        pretrained: folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter
-            training begins. None begins with new weights.
-        prompt: description of the series for adapters that pass text to the language model. For
-            example "Hourly load of a small town.". Names in braces are filled in for each series:
-            "{store}, {city}: daily sales". They name the id column, or columns with one value a
-            series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
         freq: distance of rows: a pandas alias such as h, D or MS, or a whole number. None infers
             it.
         season_length: steps of the main season. None takes that of the frequency.
@@ -74,8 +62,10 @@ class TSLMForecaster(TrainedForecaster):
         hist_exog: columns of covariates that are known up to the last row.
         static_exog: columns with one value a series. They are columns of ``static_df``, or of the
             frame itself.
-        holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
-        calendar: use the time of day, of the week and of the year as covariates.
+        prompt: description of the series for adapters that pass text to the language model. For
+            example "Hourly load of a small town.". Names in braces are filled in for each series:
+            "{store}, {city}: daily sales". They name the id column, or columns with one value a
+            series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
         on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
@@ -88,6 +78,16 @@ class TSLMForecaster(TrainedForecaster):
         resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
             are averaged, the last category is taken, and a step without rows is missing. None
             leaves rows as they are.
+        holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
+        calendar: use the time of day, of the week and of the year as covariates.
+        distribution: distribution of each value, beside a decoder that names another layout. None
+            is a point.
+        freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
+            "full".
+        rollout: roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster
+            and less accurate far ahead. See ``ForecastModel``.
+        pretrained: folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter
+            training begins. None begins with new weights.
         max_steps: training batches.
         max_epochs: passes over all windows, in place of max_steps.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
@@ -144,11 +144,6 @@ class TSLMForecaster(TrainedForecaster):
         decoder: str | Spec | None = None,
         base: str | Spec | None = None,
         context_length: int | None = None,
-        distribution: str | Spec | None = None,
-        freeze: str | Spec = "strict",
-        rollout: str = "sliding",
-        pretrained: str | Path | None = None,
-        prompt: str | None = None,
         freq: int | str | None = None,
         season_length: int | None = None,
         id_col: str | list[str] | None = "unique_id",
@@ -157,14 +152,19 @@ class TSLMForecaster(TrainedForecaster):
         futr_exog: list[str] | None = None,
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
-        holidays: str | None = None,
-        calendar: bool = False,
+        prompt: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
         dayfirst: bool | None = None,
         tz: str | None = None,
         resample: str | None = None,
+        holidays: str | None = None,
+        calendar: bool = False,
+        distribution: str | Spec | None = None,
+        freeze: str | Spec = "strict",
+        rollout: str = "sliding",
+        pretrained: str | Path | None = None,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
@@ -177,7 +177,7 @@ class TSLMForecaster(TrainedForecaster):
         conformal: str | None = None,
         floor: float | None = None,
         accelerator: str = "auto",
-        devices: int | str | list[int] = 1,
+        devices: Any = 1,
         strategy: str = "auto",
         precision: str | None = None,
         alias: str | None = None,
@@ -194,11 +194,6 @@ class TSLMForecaster(TrainedForecaster):
         self.decoder = decoder
         self.base = base
         self.context_length = context_length
-        self.distribution = distribution
-        self.freeze = freeze
-        self.rollout = rollout
-        self.pretrained = pretrained
-        self.prompt = prompt
         self.freq = freq
         self.season_length = season_length
         self.id_col = id_col
@@ -207,14 +202,19 @@ class TSLMForecaster(TrainedForecaster):
         self.futr_exog = futr_exog
         self.hist_exog = hist_exog
         self.static_exog = static_exog
-        self.holidays = holidays
-        self.calendar = calendar
+        self.prompt = prompt
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format
         self.dayfirst = dayfirst
         self.tz = tz
         self.resample = resample
+        self.holidays = holidays
+        self.calendar = calendar
+        self.distribution = distribution
+        self.freeze = freeze
+        self.rollout = rollout
+        self.pretrained = pretrained
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate

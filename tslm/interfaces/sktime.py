@@ -36,11 +36,11 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         h: steps to train for. None takes the horizon of ``fit`` or ``pretrain``; without a horizon,
             it takes a quarter of the longest series, at most 24. Longer horizons are rolled out.
         context_length: past steps that the model reads. None takes a length that suits the data.
+        season_length: steps of the main season. None takes that of the frequency.
         prompt: description of the series for adapters that pass text to the language model. For
             example "Hourly load of a small town.". Names in braces are filled in for each series:
             "{store}, {city}: daily sales". They name the id column, or columns with one value a
             series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
-        season_length: steps of the main season. None takes that of the frequency.
         max_steps: training batches.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
         batch_size: windows per training batch. None takes that of the adapter or baseline.
@@ -90,8 +90,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         base: str | Spec | None = None,
         h: int | None = None,
         context_length: int | None = None,
-        prompt: str | None = None,
         season_length: int | None = None,
+        prompt: str | None = None,
         max_steps: int = 1000,
         learning_rate: float | None = None,
         batch_size: int | None = None,
@@ -107,8 +107,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         self.base = base
         self.h = h
         self.context_length = context_length
-        self.prompt = prompt
         self.season_length = season_length
+        self.prompt = prompt
         self.max_steps = max_steps
         self.learning_rate = learning_rate
         self.batch_size = batch_size

@@ -16,7 +16,7 @@ from tslm.core.plain_values import LONGEST
 from tslm.core.spec import Spec
 
 # Sections, in the order of signatures and help
-TASK, MODEL, DATA, TRAINING = "task", "model", "data", "training"
+TASK, MODEL, DATA, DETAIL, TRAINING = "task", "model", "data", "detail", "training"
 UNCERTAINTY, HARDWARE, OUTPUT = "uncertainty", "hardware", "output"
 
 # Tags
@@ -104,38 +104,6 @@ class RunConfig:
         MODEL, None, "past steps that the model reads", OWN, least=1, most=LONGEST,
         null="takes a length that suits the data",
     )
-    distribution: str | Spec | None = setting(
-        MODEL, None, "distribution of each value, beside a decoder that names another layout",
-        PART, LANGUAGE, null="is a point",
-    )
-    freeze: str | Spec = setting(
-        MODEL, "strict",
-        'weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or '
-        '"full"',
-        PART, LANGUAGE,
-    )
-    rollout: str = setting(
-        MODEL, "sliding",
-        'roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster and '
-        "less accurate far ahead",
-        LANGUAGE,
-        more="See ``ForecastModel``.",
-    )
-    pretrained: str | None = setting(
-        MODEL, None,
-        "folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter training "
-        "begins",
-        LANGUAGE, TEXT, null="begins with new weights",
-    )
-    prompt: str | None = setting(
-        MODEL, None,
-        "description of the series for adapters that pass text to the language model", LANGUAGE,
-        TEXT,
-        more='For example "Hourly load of a small town.". Names in braces are filled in for each '
-        'series: "{store}, {city}: daily sales". They name the id column, or columns with one '
-        "value a series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
-        "text.",
-    )
 
     freq: int | str | None = setting(
         DATA, None, "distance of rows: a pandas alias such as h, D or MS, or a whole number",
@@ -167,13 +135,14 @@ class RunConfig:
         DATA, None, "columns with one value a series", COVARIATE,
         more="They are columns of ``static_df``, or of the frame itself.",
     )
-    holidays: str | None = setting(
+    prompt: str | None = setting(
         DATA, None,
-        "country or subdivision whose holidays are covariates, such as DE or DE-BY", COVARIATE,
+        "description of the series for adapters that pass text to the language model", LANGUAGE,
         TEXT,
-    )
-    calendar: bool = setting(
-        DATA, False, "use the time of day, of the week and of the year as covariates", COVARIATE
+        more='For example "Hourly load of a small town.". Names in braces are filled in for each '
+        'series: "{store}, {city}: daily sales". They name the id column, or columns with one '
+        "value a series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
+        "text.",
     )
     missing: str = setting(
         DATA, "mask",
@@ -205,6 +174,38 @@ class RunConfig:
         "step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step are "
         "averaged, the last category is taken, and a step without rows is missing",
         TEXT, null="leaves rows as they are",
+    )
+    holidays: str | None = setting(
+        DATA, None,
+        "country or subdivision whose holidays are covariates, such as DE or DE-BY", COVARIATE,
+        TEXT,
+    )
+    calendar: bool = setting(
+        DATA, False, "use the time of day, of the week and of the year as covariates", COVARIATE
+    )
+
+    distribution: str | Spec | None = setting(
+        DETAIL, None, "distribution of each value, beside a decoder that names another layout",
+        PART, LANGUAGE, null="is a point",
+    )
+    freeze: str | Spec = setting(
+        DETAIL, "strict",
+        'weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or '
+        '"full"',
+        PART, LANGUAGE,
+    )
+    rollout: str = setting(
+        DETAIL, "sliding",
+        'roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster and '
+        "less accurate far ahead",
+        LANGUAGE,
+        more="See ``ForecastModel``.",
+    )
+    pretrained: str | None = setting(
+        DETAIL, None,
+        "folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter training "
+        "begins",
+        LANGUAGE, TEXT, null="begins with new weights",
     )
 
     max_steps: int = setting(TRAINING, 1000, "training batches", least=1)
