@@ -141,7 +141,7 @@ def test_a_correction_that_is_not_kept_is_told_of(batch: Batch) -> None:
     assert model.base is not None
     base = model.base.forecast(past, batch.time, model.step)
     windows = Batch(past, base - 1, batch.time)  # the correction goes up, the truth down
-    told = "On 4 validation windows no correction of Profile is sure to help"
+    told = "On 4 validation windows the trained correction did not improve on Profile"
     with pytest.warns(UserWarning, match=told):
         model.calibrate([windows])
     assert model.shrinkage == 0

@@ -1,32 +1,64 @@
-"""How much of a correction to keep: what validation asks for, less its doubt."""
+"""Shrinkage of a correction: its least-squares factor on validation windows, made cautious.
+
+A forecast is ``base + factor * correction``. The factor is estimated on validation windows, less
+``caution`` standard errors, and clipped to [0, 1].
+"""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-STRETCHES = 16  # of neighbouring windows; their sums are taken as independent
+GROUPS = 16  # groups of neighbouring windows; their sums are treated as independent
 
 
-def share_kept(
-    asked: Float[Tensor, " n"], given: Float[Tensor, " n"], caution: float = 0.0
-) -> float:
-    """The share, in [0, 1], of a correction c that brings a base nearest to the truth.
+class Shrinkage:
+    """The shrinkage factor of a correction, from sums that are collected window by window.
 
-    ``sum (rest - share * c)^2`` is least where the share is ``sum rest * c / sum c^2``. Windows
-    that overlap ask for much the same, so the doubt in the first sum is that between stretches of
-    neighbours; to give away one standard error is a rule of Breiman et al., "Classification and
-    regression trees", 1984, section 3.4.3.
-
-    Args:
-        asked: of each window, in the order of series and time, the sum of ``rest * c``.
-        given: the sum of ``c^2``.
-        caution: standard errors that are given away.
+    The squared error ``sum (residual - factor * correction)^2`` is smallest at
+    ``sum residual * correction / sum correction^2``. Overlapping windows depend on each other, so
+    the standard error of the numerator comes from groups of neighbouring windows. To give away
+    standard errors follows the one-standard-error rule of Breiman et al., "Classification and
+    Regression Trees", 1984, section 3.4.3.
     """
-    total = float(given.sum())
-    if total <= 0:
-        return 1.0
-    stretches = torch.stack([part.sum() for part in asked.tensor_split(min(STRETCHES, len(asked)))])
-    doubt = 0.0
-    if len(stretches) > 1:
-        doubt = float(stretches.std()) * len(stretches) ** 0.5
-    return min(max((float(asked.sum()) - caution * doubt) / total, 0.0), 1.0)
+
+    def __init__(self) -> None:
+        self.products = torch.zeros(0, dtype=torch.float64)
+        self.squares = torch.zeros(0, dtype=torch.float64)
+
+    def __len__(self) -> int:
+        return len(self.products)
+
+    def add(self, residual: Float[Tensor, "B H C"], correction: Float[Tensor, "B H C"]) -> None:
+        """Add windows, in the order of series and time.
+
+        Args:
+            residual: truth less base forecast; NaN where the truth is missing.
+            correction: of the base forecast.
+        """
+        correction = torch.where(torch.isnan(residual), 0, correction)
+        products = (torch.nan_to_num(residual) * correction).double().sum((1, 2))
+        self.add_sums(products, correction.double().square().sum((1, 2)))
+
+    def add_sums(self, products: Float[Tensor, " n"], squares: Float[Tensor, " n"]) -> None:
+        """Add windows, or groups of them, by their sums.
+
+        Args:
+            products: sum of ``residual * correction`` in each.
+            squares: sum of ``correction^2`` in each.
+        """
+        self.products = torch.cat([self.products, products.cpu()])
+        self.squares = torch.cat([self.squares, squares.cpu()])
+
+    def factor(self, caution: float = 0.0) -> float:
+        """Return the factor, from 0 to 1; it is 1 without any window or correction.
+
+        Args:
+            caution: standard errors to subtract.
+        """
+        total = float(self.squares.sum())
+        if total <= 0:
+            return 1.0
+        groups = self.products.tensor_split(min(GROUPS, len(self.products)))
+        sums = torch.stack([group.sum() for group in groups])
+        error = float(sums.std()) * len(sums) ** 0.5 if len(sums) > 1 else 0.0
+        return min(max((float(self.products.sum()) - caution * error) / total, 0.0), 1.0)

@@ -28,7 +28,7 @@ from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.hardware import Machine, is_first
 from tslm.core.plain_values import plain
 from tslm.core.seeds import seeded
-from tslm.core.shrinkage import share_kept
+from tslm.core.shrinkage import Shrinkage
 from tslm.core.spec import nested
 from tslm.core.types import Facts, Forecaster, Task
 from tslm.data.align import align_series
@@ -176,10 +176,10 @@ class TrainedForecaster(LongFrameForecaster):
             start = trained_state(self.forecaster_) if warm_start else {}
             history = self._learn(cfg, model, panel, shown, split, run, start)
             if effects is not None and panel.lead is not None:
-                share = self._share_led(cfg, model, panel, split)
+                shrinkage = self._lagged_shrinkage(cfg, model, panel, split)
                 effects, panel = (
-                    effects.shrink_lagged(share),
-                    replace(panel, lead=panel.lead.part(share)),
+                    effects.shrink_lagged(shrinkage),
+                    replace(panel, lead=panel.lead.part(shrinkage)),
                 )
             self.calibration_ = self._calibrated(cfg, model, panel, split, season)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
@@ -603,27 +603,28 @@ class TrainedForecaster(LongFrameForecaster):
         where = (every.series(some), every.position(some))
         return Batches(Windows.at(panel, *where, context_length=cfg.context_length, **lengths))
 
-    def _share_led(self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints) -> float:
-        """The share, in [0, 1], that validation asks for of what past covariates say.
+    def _lagged_shrinkage(
+        self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints
+    ) -> float:
+        """Return the shrinkage of the effect of past covariates on validation windows.
 
-        Their effect was estimated beside a linear rule, and a forecaster unlike it may know some
-        of it already. Without validation windows all of it is kept.
+        The effect was estimated beside a linear rule, and this forecaster may predict a part of it
+        from the series alone. Without validation windows the shrinkage is 1.
         """
         led = self._seen(cfg, model, panel, split, cfg.h, LOOK)
         raw = self._seen(cfg, model, replace(panel, lead=None), split, cfg.h, LOOK)
-        asked, given = [torch.zeros(0)], [torch.zeros(0)]
+        shrinkage = Shrinkage()
         for one, other in zip(led, raw, strict=True):
             ahead = model.told(one.about).forecast(one.past, one.time, cfg.h)
             rest, effect = (other.future - part for part in (ahead, one.future))
-            asked.append((rest * effect).double().nansum((1, 2)))
-            given.append(effect.double().square().nansum((1, 2)))
-        share = share_kept(torch.cat(asked), torch.cat(given), CAUTION)
-        if not share:
+            shrinkage.add(rest, effect)
+        factor = shrinkage.factor(CAUTION)
+        if not factor:
             warn(
-                f"On validation windows what past covariates say does not help "
-                f"{self._called(cfg)}: it is left out."
+                "On validation windows past covariates (hist_exog) did not improve forecasts of "
+                f"{self._called(cfg)}; they are ignored."
             )
-        return share
+        return factor
 
     def _machine(self, cfg: DictConfig) -> Machine:
         """Where to train, with the loggers and callbacks given."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from tslm.core.distribution import Distribution
 from tslm.core.errors import ConfigError, counted, warn
-from tslm.core.shrinkage import share_kept
+from tslm.core.shrinkage import Shrinkage
 from tslm.core.types import Batch, Context, Forecaster, Prediction, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
@@ -73,7 +73,7 @@ class ForecastModel(Network):
             )  # published: two of three
         if base is not None:
             decoder.start_at_zero()
-            self.gate: Float[Tensor, ""]  # how much of the correction is kept
+            self.gate: Float[Tensor, ""]  # the shrinkage; saved models know it by this name
             self.register_buffer("gate", torch.ones(()))
 
     @property
@@ -148,32 +148,30 @@ class ForecastModel(Network):
 
     @torch.no_grad()
     def calibrate(self, val: Iterable[Batch]) -> None:
-        """Fit the gate: the share of the correction, in [0, 1], that validation asks for.
+        """Estimate the shrinkage of the correction, see ``Shrinkage``; 1 without any window.
 
-        It minimises the squared error of ``base + gate * correction``, less the caution of the
-        decoder; without validation windows all of the correction is kept. Says so if none is.
+        Warns if it is 0, so that forecasts are those of the base.
+
+        Args:
+            val: windows with the steps that follow them; may be empty.
         """
         if self.base is None:
             return
         self.gate.fill_(1)
-        asked, given = [], []
+        shrinkage = Shrinkage()
         for batch in val:
             horizon = batch.future.shape[1]
             base = self.base.forecast(batch.past, batch.time, horizon)
             rest = (batch.future - base).double()
             ahead = self.told(batch.about).forecast(batch.past, batch.time, horizon)
-            correction = (ahead - base).double()
-            correction = torch.where(torch.isnan(rest), 0, correction)
-            asked.append((torch.nan_to_num(rest) * correction).sum((1, 2)))
-            given.append(correction.square().sum((1, 2)))
-        if asked:
-            share = share_kept(torch.cat(asked), torch.cat(given), self.decoder.caution)
-            self.gate.fill_(share)
-            if not share:
-                warn(
-                    f"On {counted(sum(map(len, asked)), 'validation window')} no correction of "
-                    f"{type(self.base).__name__} is sure to help: forecasts are its own."
-                )
+            shrinkage.add(rest, (ahead - base).double())
+        self.gate.fill_(shrinkage.factor(self.decoder.caution))
+        if not self.gate:
+            warn(
+                f"On {counted(len(shrinkage), 'validation window')} the trained correction did not "
+                f"improve on {type(self.base).__name__}, so forecasts are those of the base. Train "
+                "longer, or leave out base."
+            )
 
     @property
     def shrinkage(self) -> float | None:

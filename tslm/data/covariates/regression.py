@@ -24,7 +24,7 @@ from torch import Tensor
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError, warn
-from tslm.core.shrinkage import share_kept
+from tslm.core.shrinkage import GROUPS, Shrinkage
 from tslm.core.types import Task
 from tslm.data.covariates.encoding import Blocks, CovariateColumns, Design, encoded
 from tslm.data.covariates.static import static_values
@@ -39,7 +39,6 @@ VALUES = 20_000_000  # of features at once
 OPERATIONS = 4e11  # of the regression, beyond which fewer windows are looked at
 PENALTIES = (1e-3, 1e-2, 1e-1, 1.0, 10.0)  # in units of the variance of a feature
 CHOOSING = 0.25  # share of the last training windows that choose the penalty
-STRETCHES = 16  # of them, between which the doubt in an effect is measured
 CAUTION = 1.0  # standard errors by which an effect must help there
 
 
@@ -273,7 +272,7 @@ class _Sample:
         late = position > np.quantile(position, 1 - CHOOSING)
         rule = self._rule(index)
         early = _Moments.of(self._pairs(index[~late], rule))
-        stretches = np.array_split(index[late], STRETCHES) if late.any() else []
+        stretches = np.array_split(index[late], GROUPS) if late.any() else []
         last = [_Moments.of(self._pairs(part, rule)) for part in stretches if len(part)]
         every, caution = sum(last, early), self._caution()
         if not early.total or not sum(part.total for part in last):
@@ -281,11 +280,13 @@ class _Sample:
         choosing = sum(last[1:], last[0])
         best = min(PENALTIES, key=lambda penalty: choosing.error(early.solve(penalty, caution)))
         weight = torch.from_numpy(early.solve(best, caution))
-        asked = torch.stack([part.cross @ weight for part in last])
-        given = torch.stack([weight @ part.gram @ weight for part in last])
-        if share_kept(asked, given, CAUTION) > 0:
+        shrinkage = Shrinkage()
+        products = torch.stack([part.cross @ weight for part in last])
+        squares = torch.stack([weight @ part.gram @ weight for part in last])
+        shrinkage.add_sums(products, squares)
+        if shrinkage.factor(CAUTION) > 0:
             return every.solve(best, caution)
-        warn("On the last training windows covariates are of no sure help: they are left out.")
+        warn("On the last training windows covariates did not improve forecasts; they are ignored.")
         return np.zeros(len(weight))
 
     def _rule(self, index: Ints) -> int:

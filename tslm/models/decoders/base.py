@@ -15,8 +15,8 @@ from tslm.uncertainty.distributions.point import POINT
 class Decoder(nn.Module, ABC):
     """Promises M values that end ``step`` steps after the context.
 
-    Every decoder is made with ``width``, ``layout``, ``task`` and ``family``. ``caution`` is how
-    sure validation must be of a correction of a base, see ``share_kept``.
+    Every decoder is made with ``width``, ``layout``, ``task`` and ``family``. ``caution`` is
+    the number of standard errors subtracted from the shrinkage of a correction, see ``Shrinkage``.
 
     Args:
         law: what becomes of the numbers it gives for each value, of which there are ``law.size``.

@@ -31,7 +31,7 @@ class FilterDecoder(Decoder):
         task: gives the horizon H.
         law: a point (the mean), or a mixture, which is that of the filters.
         dropout: before the map.
-        caution: standard errors that the gate of a base gives away, see ``share_kept``.
+        caution: standard errors subtracted from the shrinkage of a correction, see ``Shrinkage``.
 
     Raises:
         ConfigError: if the adapter has no filters, the law is another one, or ``caution`` is
