@@ -58,6 +58,14 @@ def test_every_script_finds_what_it_imports(script: Path, monkeypatch: pytest.Mo
     runpy.run_path(str(script), run_name="imported")
 
 
+@pytest.mark.parametrize("page", ["docs/design.md", "CONTRIBUTING.md"])
+def test_files_and_folders_that_a_page_names_exist(page: str) -> None:
+    named = re.findall(r"`((?:tslm|conf|tests|docs|data)/[\w/.]+)`", (ROOT / page).read_text())
+    assert len(named) > 10
+    for name in named:
+        assert "NAME" in name or (ROOT / name).exists(), f"{page} names {name}"
+
+
 def test_the_citation_is_complete_and_names_the_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
