@@ -105,7 +105,7 @@ def test_the_resolution_of_the_user_returns(unit: str) -> None:
 
 def test_a_calendar_survives_json() -> None:
     calendar = infer(stamps("W-WED", tz="Asia/Tokyo"))
-    assert Calendar.from_dict(calendar.to_dict()) == calendar
+    assert Calendar.from_state(calendar.state()) == calendar
 
 
 def test_series_of_different_spacing_are_named() -> None:
@@ -181,7 +181,7 @@ def test_times_that_never_occur_are_no_steps(freq: str, season: int, tz: str | N
     np.testing.assert_array_equal(calendar.uncount(calendar.count(numbers)), numbers)
     holidays = ds.drop(index=range(season, 2 * season))
     assert infer(holidays.sample(frac=1, random_state=0)).freq == freq
-    assert Calendar.from_dict(calendar.to_dict()) == calendar
+    assert Calendar.from_state(calendar.state()) == calendar
 
 
 def test_a_weekmask_is_a_frequency() -> None:

@@ -47,7 +47,7 @@ def test_a_series_is_put_on_the_grid_that_pandas_puts_it_on(
     assert frame.calendar.freq.startswith(freq)
     again = read(frame.table, freq)
     pd.testing.assert_frame_equal(again.table, frame.table)
-    assert again.calendar == frame.calendar == Calendar.from_dict(frame.calendar.to_dict())
+    assert again.calendar == frame.calendar == Calendar.from_state(frame.calendar.state())
 
 
 @pytest.mark.parametrize("freq", ["15min", "h", "D", "2D", "W-WED", "MS", "ME", "QS", "B", "MS-15",

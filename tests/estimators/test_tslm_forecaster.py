@@ -434,7 +434,7 @@ class TestTraining:
         said = [str(w.message) for w in caught]
         assert len(said) == loses
         assert all("untrained profile_ar 0.7000: the language model does not" in w for w in said)
-        assert Verdict.from_dict(verdict.to_dict()) == verdict
+        assert Verdict.from_state(verdict.state()) == verdict
 
     def test_fit_says_it(self) -> None:
         with pytest.warns(UserWarning, match=r"On 2 validation windows AutoTimes has MSE"):

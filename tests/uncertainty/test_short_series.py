@@ -219,8 +219,8 @@ class TestVerdict:
 
     def test_errors_that_are_no_numbers_are_null_in_json(self) -> None:
         verdict = Verdict(3, [Entry("A", np.inf, np.nan), Entry("last", 1.0, 1.0)])
-        text = json.dumps(verdict.to_dict(), allow_nan=False)
-        again = Verdict.from_dict(json.loads(text))
+        text = json.dumps(verdict.state(), allow_nan=False)
+        again = Verdict.from_state(json.loads(text))
         assert again.entries == [Entry("A", np.inf, np.inf), Entry("last", 1.0, 1.0)]
         with pytest.warns(UserWarning, match="A has MSE inf"):
             again.warn("training it")

@@ -247,19 +247,19 @@ class Calendar:
         """Steps in the season this frequency usually has, 1 where there is none."""
         return self.frequency.season_length if self.dated else 1
 
-    def to_dict(self) -> dict[str, str | bool | None]:
-        """Everything, ready for JSON."""
+    def state(self) -> dict[str, str | bool | None]:
+        """Return plain values from which ``from_state`` makes the same calendar."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "Calendar":
-        """The inverse of `to_dict`.
+    def from_state(cls, state: Mapping[str, Any]) -> "Calendar":
+        """Make a calendar from its ``state``.
 
         Raises:
             DataError: if it is no calendar.
             ConfigError: if it has no frequency.
         """
-        found = cls(**stored)
+        found = cls(**state)
         fits = (
             isinstance(found.freq, str)
             and isinstance(found.dated, bool)

@@ -19,7 +19,6 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 import tslm.estimators.saving as saving
-import tslm.estimators.training.history as losses
 from tslm.core.calendar import Calendar, Ints, naming
 from tslm.core.config.build import build
 from tslm.core.config.estimator_settings import configure
@@ -45,6 +44,7 @@ from tslm.data.split import first_rows
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.base import LongFrameForecaster, positive
+from tslm.estimators.training.history import history_from_state, history_state
 from tslm.estimators.training.module import train
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.resume import Run
@@ -252,13 +252,13 @@ class TrainedForecaster(LongFrameForecaster):
             "params": params,
             "settled": saving.settled(self.config_),
             "season_length": self.task_.season_length,
-            "calendar": self.calendar_.to_dict(),
+            "calendar": self.calendar_.state(),
             "ids": stored.ids,
             "about": rows.about,
             "report": None if report is None else report.to_dict(),
             "frames": self.kind_ and self.kind_.library.value,
-            "verdict": self.verdict_.to_dict(),
-            "training": losses.stored(self.history_),
+            "verdict": self.verdict_.state(),
+            "training": history_state(self.history_),
             "effects": None if effects is None else effects.to_dict(),
             **self._identity(),
         }
@@ -392,7 +392,7 @@ class TrainedForecaster(LongFrameForecaster):
             saving.check_settings(cfg, saved)
             length = int(cfg.context_length)
         with saving.damage(f"{path}: its calendar"):
-            calendar = Calendar.from_dict(facts["calendar"])
+            calendar = Calendar.from_state(facts["calendar"])
             task = task_of(cfg, saving.count(facts["season_length"]), calendar)
         learnt = {name: t for name, t in saved.weights.items() if name.startswith(INTERVALS)}
         own = {name: t for name, t in saved.weights.items() if name not in learnt}
@@ -403,8 +403,8 @@ class TrainedForecaster(LongFrameForecaster):
             saving.fill(model, own)
         with saving.damage(f"{path}: its intervals"):
             if "intervals" in facts:
-                learnt = {name.removeprefix(INTERVALS): tensor for name, tensor in learnt.items()}
-                self.calibration_ = from_state({**facts["intervals"], **learnt})
+                state = saving.joined(facts["intervals"], saved.weights, INTERVALS)
+                self.calibration_ = from_state(state)
             else:  # a model of an earlier version
                 residual = conformal_class("residual")
                 self.calibration_ = residual.of_changes(task.season_length, int(cfg.h))
@@ -420,8 +420,8 @@ class TrainedForecaster(LongFrameForecaster):
                 self.effects_ = Effects.from_stored(effects, saved.history, self.contexts_.ids)
                 self.effects_.check(self._chosen(), calendar)
         with saving.damage(f"{path}: its report and verdict"):
-            self.verdict_ = Verdict.from_dict(facts["verdict"])
-            self.history_ = losses.read(facts.get("training"))
+            self.verdict_ = Verdict.from_state(facts["verdict"])
+            self.history_ = history_from_state(facts.get("training"))
             report = facts.get("report")  # older ones have none
             self.report_ = None if report is None else Report.from_dict(report)
             frames = facts.get("frames")
@@ -547,7 +547,7 @@ class TrainedForecaster(LongFrameForecaster):
                 model.prepare(start_times(part, model.patch_len))
         some = evenly_spaced(len(windows), LEARNT) if len(windows) else None
         model.learn(Batches(windows, some), Batches(val, looked_at))
-        history = losses.read(None)
+        history = history_from_state(None)
         if isinstance(model, Network):
             _begin_with(model, start)
         if isinstance(model, Network) and trained_weights(model):

@@ -178,6 +178,18 @@ def parted(state: Mapping[str, Any], prefix: str = "") -> tuple[dict[str, Any], 
     return facts, {f"{prefix}{name}": state[name] for name in state if name in arrays}
 
 
+def joined(facts: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the state that ``parted`` has split.
+
+    Args:
+        facts: its plain values.
+        arrays: its tensors and arrays, and others whose names do not begin with ``prefix``.
+        prefix: as in ``parted``.
+    """
+    own = {name: value for name, value in arrays.items() if name.startswith(prefix)}
+    return {**facts, **{name.removeprefix(prefix): value for name, value in own.items()}}
+
+
 def plain(value: Any) -> Any:
     """A parameter as JSON: specs become ``{"spec": ..., "options": ...}``."""
     if isinstance(value, Spec):

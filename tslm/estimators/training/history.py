@@ -54,13 +54,13 @@ class History(Callback):
         self.steps, self.looks = state["steps"], state["looks"]
 
 
-def stored(frame: pd.DataFrame) -> dict[str, list[Any]]:
-    """A history as JSON; what is missing is None."""
+def history_state(frame: pd.DataFrame) -> dict[str, list[Any]]:
+    """Return a history as plain values for ``history_from_state``; None where missing."""
     plain = frame.astype(object).where(frame.notna(), None)
     return {str(name): plain[name].tolist() for name in plain}
 
 
-def read(columns: dict[str, list[Any]] | None) -> pd.DataFrame:
-    """The inverse of ``stored``; None is a model that does not say."""
-    frame = pd.DataFrame(columns or {name: [] for name in COLUMNS})
+def history_from_state(state: dict[str, list[Any]] | None) -> pd.DataFrame:
+    """Make a history from its ``history_state``; it is empty for None."""
+    frame = pd.DataFrame(state or {name: [] for name in COLUMNS})
     return frame.astype({name: "int64" if name == "step" else "float64" for name in frame})

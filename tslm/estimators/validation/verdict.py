@@ -1,6 +1,6 @@
 """Does the trained model beat what needs no training? Asked on validation after every fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from math import inf, isfinite
 from typing import Any
@@ -68,22 +68,22 @@ class Verdict:
                 f"{self.best.mse:.4f}: {what} does not help here. See verdict_."
             )
 
-    def to_dict(self) -> dict[str, object]:
-        """Everything, ready for JSON, which has no infinite numbers: None stands for these."""
+    def state(self) -> dict[str, object]:
+        """Return plain values for ``from_state``; None replaces infinite errors."""
         entries = [
             {"model": e.model, "mse": _finite(e.mse), "mae": _finite(e.mae)} for e in self.entries
         ]
         return {"windows": self.windows, "entries": entries, "shrinkage": self.shrinkage}
 
     @classmethod
-    def from_dict(cls, stored: dict[str, Any]) -> "Verdict":
-        """The inverse of ``to_dict``."""
+    def from_state(cls, state: Mapping[str, Any]) -> "Verdict":
+        """Make a verdict from its ``state``."""
         entries = [
             Entry(str(entry["model"]), *(_number(entry[error]) for error in ("mse", "mae")))
-            for entry in stored["entries"]
+            for entry in state["entries"]
         ]
-        shrinkage = stored.get("shrinkage")  # older ones do not say
-        return cls(int(stored["windows"]), entries, None if shrinkage is None else float(shrinkage))
+        shrinkage = state.get("shrinkage")  # absent in models of earlier versions
+        return cls(int(state["windows"]), entries, None if shrinkage is None else float(shrinkage))
 
 
 def _finite(error: float) -> float | None:

@@ -105,7 +105,7 @@ def fit_and_score(
         "trainable_parameters": sum(weight.numel() for weight in weights),
         "train_seconds": round(seconds, 1),
         "backbone": model.settings.get("backbone"),
-        "validation": model.verdict_.to_dict(),
+        "validation": model.verdict_.state(),
         "config": model.settings,
     }
     yield from _records(cfg, data, panel, model, horizons, extra)

@@ -86,7 +86,7 @@ def fit_and_score(
         "train_seconds": round(seconds, 1),
         "score_seconds": round(scored, 1),
         "backbone": model.settings.get("backbone"),
-        "validation": model.verdict_.to_dict(),
+        "validation": model.verdict_.state(),
         "config": model.settings,
     }
 
