@@ -15,7 +15,8 @@ from tslm import ConfigError, DataError, LiPCoTPretrainer, NotFittedError, Spec,
 from tslm.core.types import Batch, Context
 from tslm.estimators.lipcot import reader as codereader
 from tslm.estimators.lipcot.reader import CodeReader, hidden_at
-from tslm.models.adapters.lipcot import CodedFrames, LiPCoT
+from tslm.models.adapters.lipcot import LiPCoT
+from tslm.models.adapters.lipcot_frames import CodedFrames
 from tslm.models.layers.lpc.codebook import FLAT, MASK, SPECIAL
 
 pytestmark = [

@@ -17,10 +17,10 @@ from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Task, Tokens
 from tslm.data.datasets.benchmarks import load
-from tslm.models.adapters import lipcot
 from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot import LiPCoT
 from tslm.models.adapters.lipcot_controls import CODES, NGRAMS
+from tslm.models.adapters.lipcot_frames import sample_windows, whole_frames
 from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.baselines.classical import ProfileAR
 from tslm.models.decoders.filters import FilterDecoder
@@ -450,16 +450,15 @@ def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_p
         pd.testing.assert_frame_equal(again.predict(h=h), ahead)
 
 
-def test_codebooks_hear_every_window_alike(walks: Walks, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lipcot, "LEARNT", 20)
+def test_codebooks_are_learnt_from_windows_all_over(walks: Walks) -> None:
     whole = walks(context=L, future=H, windows=64, channels=1)
     batches = [Batch(*(part[i : i + 8] for part in whole[:3])) for i in range(0, 64, 8)]
-    heard = torch.cat([some.past for some in lipcot._sample(batches)])
-    rows = [int((whole.past == one).all((1, 2)).nonzero()[0, 0]) for one in heard]
+    sample = torch.cat([some.past for some in sample_windows(batches, 20)])
+    rows = [int((whole.past == one).all((1, 2)).nonzero()[0, 0]) for one in sample]
     assert len(rows) == 20
     assert np.diff([*rows, 64 + rows[0]]).max() <= 4  # no stretch of them is left out
-    assert [*lipcot._sample([])] == []
-    few = torch.cat([some.future for some in lipcot._sample(batches[:2])])
+    assert [*sample_windows([], 20)] == []
+    few = torch.cat([some.future for some in sample_windows(batches[:2], 20)])
     assert torch.equal(few, whole.future[:16])
 
 
@@ -468,5 +467,5 @@ def test_the_level_of_whole_seasons_is_not_a_code_of_rounding(batch: Batch) -> N
     model.learn([batch], [])
     assert not model.adapter.book.levels.edges.any()  # L is a multiple of the season
     scaled = model.adapter.scale(batch.past).apply(batch.past)
-    found = lipcot._as_frames(model.adapter._take(rearrange(scaled, "B L C -> (B C) L")))
+    found = whole_frames(model.adapter._take(rearrange(scaled, "B L C -> (B C) L")))
     assert not found.level.any()

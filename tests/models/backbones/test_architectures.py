@@ -92,5 +92,7 @@ def test_what_has_no_text_body_is_refused_in_one_sentence(
     kind: str, options: dict[str, Any], cache: Path, tmp_path: Path
 ) -> None:
     AutoConfig.for_model(kind, **options).save_pretrained(tmp_path)
-    with pytest.raises(BackboneError, match=r"^The backbone in \S+ (is a vit|has an enc).*Choose"):
+    with pytest.raises(
+        BackboneError, match=r"^The backbone in \S+ (is a vit|has both an enc).*Choose"
+    ):
         build.read_config(tmp_path)

@@ -18,7 +18,8 @@ from tslm.data.batches import Batches
 from tslm.data.samplers import evenly_spaced
 from tslm.data.windows import Windows
 from tslm.estimators.lipcot.masking import choose, masked_and_replaced
-from tslm.models.adapters.lipcot import LEARNT, CodedFrames, LiPCoT
+from tslm.models.adapters.lipcot import LEARNT, LiPCoT
+from tslm.models.adapters.lipcot_frames import CodedFrames
 from tslm.models.backbones.base import Backbone
 from tslm.models.layers.lpc.codebook import MASK, SPECIAL
 from tslm.models.layers.lpc.framing import Frames

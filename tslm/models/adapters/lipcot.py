@@ -13,7 +13,7 @@ spread and the profile of their whole window, which contain a little information
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from einops import rearrange
@@ -26,7 +26,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
 from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
-from tslm.models.adapters.code_embedding import EMBEDDINGS, QUIET
+from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot_controls import (
     CODES,
     NGRAMS,
@@ -34,9 +34,15 @@ from tslm.models.adapters.lipcot_controls import (
     ngram_weights,
     shuffle_frames,
 )
+from tslm.models.adapters.lipcot_frames import (
+    CodedFrames,
+    sample_windows,
+    whole_frames,
+    window_values,
+)
 from tslm.models.adapters.timestamps import NumericTimestamps
 from tslm.models.layers.lpc.burg import zero_input_response
-from tslm.models.layers.lpc.codebook import Codebook, Codes, itakura, per_power
+from tslm.models.layers.lpc.codebook import Codebook, itakura, per_power
 from tslm.models.layers.lpc.framing import Estimator, Frames
 from tslm.models.layers.patching import from_first_observed, patch
 from tslm.models.layers.scale import Norm
@@ -44,16 +50,8 @@ from tslm.models.layers.seasonal import Decomposed, decompose_seasonal, repeat_s
 from tslm.models.lexicon import Lexicon
 
 LEARNT = 2048  # most windows that the codebook is learnt from, evenly spaced; chosen by hand
-_AT_ONCE = 64  # windows that are measured at once; bounds the memory
 _HOUR = 3600  # seconds
 _PER_COEFFICIENT = 4  # fewest steps of a frame per coefficient of its filter; chosen by hand
-
-
-class CodedFrames(NamedTuple):
-    """Codes of the frames of all series, one after the other, and their measured values."""
-
-    codes: Codes
-    frames: Frames
 
 
 class LiPCoT(Adapter):
@@ -190,7 +188,7 @@ class LiPCoT(Adapter):
 
     def _code_pairs(self, train: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
         """Code the contexts of training windows, and the steps that follow them."""
-        for some in _sample(train):
+        for some in sample_windows(train, LEARNT):
             scale, home = self.scale(some.past), self.responses.device
             rows = rearrange(scale.apply(some.past), "B L C -> (B C) L").to(home)
             later = scale.last.apply(some.future)
@@ -198,17 +196,17 @@ class LiPCoT(Adapter):
             season = repeat_season(taken.season, later.shape[1])
             rest = rearrange(later, "B F C -> (B C) F").to(season) - season
             after = Estimator(self.order).measure(rest)
-            yield self.book(_as_frames(taken)).shape, self.book(after).shape
+            yield self.book(whole_frames(taken)).shape, self.book(after).shape
 
     @torch.no_grad()
     def measure(self, train: Iterable[Batch]) -> tuple[Frames, Frames]:
         """Measure the frames of evenly spaced windows, and their whole contexts."""
         frames, contexts = [], []
-        for some in _sample(train):
+        for some in sample_windows(train, LEARNT):
             rows = self.scale(some.past).apply(some.past).to(self.responses.device)
             taken = self._take(rearrange(rows, "B L C -> (B C) L"))
             frames.append(self._frames(taken.residual))
-            contexts.append(_as_frames(taken))
+            contexts.append(whole_frames(taken))
         return Frames.concatenate(frames), Frames.concatenate(contexts)
 
     def share(self, other: "LiPCoT") -> None:
@@ -235,8 +233,8 @@ class LiPCoT(Adapter):
     def encode(self, context: Context) -> CodedFrames:
         """Code the frames of normalised windows."""
         with torch.no_grad():
-            frames = self._frames(self._take(_values(context)).residual)
-            return CodedFrames(_at(self.frame_book(frames), context.values), frames)
+            frames = self._frames(self._take(window_values(context)).residual)
+            return CodedFrames.on_device(self.frame_book(frames), frames, context.values)
 
     def frame_tokens(self, coded: CodedFrames, context: Context) -> Tokens:
         """Embed coded frames as tokens, without one for the whole context."""
@@ -250,11 +248,11 @@ class LiPCoT(Adapter):
 
     def forward(self, context: Context) -> Tokens:
         with torch.no_grad():
-            taken = self._take(_values(context))
-            frames, whole = self._frames(taken.residual), _as_frames(taken)
+            taken = self._take(window_values(context))
+            frames, whole = self._frames(taken.residual), whole_frames(taken)
             outlook = self._outlook(taken, context)
-            coded = CodedFrames(_at(self.frame_book(frames), context.values), frames)
-            last = CodedFrames(_at(self.book(whole), context.values), whole)
+            coded = CodedFrames.on_device(self.frame_book(frames), frames, context.values)
+            last = CodedFrames.on_device(self.book(whole), whole, context.values)
         tokens = self.frame_tokens(coded, context)
         embeds, mask = tokens.embeds, tokens.mask
         if self.codes == "shuffled":
@@ -337,46 +335,7 @@ class LiPCoT(Adapter):
         return rearrange(ahead, "(K p) H -> K p H", K=count).float()
 
 
-def _sample(train: Iterable[Batch]) -> Iterator[Batch]:
-    """Yield at most ``LEARNT`` windows, evenly spaced among all, a few at a time."""
-    total = sum(len(batch.past) for batch in train)
-    chosen = torch.arange(min(total, LEARNT)) * total // max(min(total, LEARNT), 1)
-    parts, first = [], 0
-    for batch in train:
-        rows = chosen[(chosen >= first) & (chosen < first + len(batch.past))] - first
-        parts.append((batch.past[rows], batch.future[rows], batch.time[rows]))
-        first += len(batch.past)
-    if total:
-        past, future, time = (torch.cat(part).split(_AT_ONCE) for part in zip(*parts, strict=True))
-        yield from map(Batch, past, future, time)
-
-
 def _hourly(task: Task) -> Task:
     """Round times to the hour, so that series of several rates below it share an embedding."""
     short = task.dated and Calendar(task.freq, task.tz, dated=True).step < _HOUR
     return replace(task, freq="h") if short else task
-
-
-def _values(context: Context) -> Float[Tensor, "S L"]:
-    """Return normalised windows in float64, NaN where missing."""
-    values = exactly(context.values)
-    return torch.where(context.observed.to(values.device), values, torch.nan)
-
-
-def _at(codes: Codes, like: Tensor) -> Codes:
-    """Move codes to the device of a tensor."""
-    return Codes(*(part.to(like.device) for part in codes))
-
-
-def _as_frames(taken: Decomposed) -> Frames:
-    """Return whole residuals as one frame each."""
-    observed = ~torch.isnan(taken.residual)
-    missing = ~observed.any(1)
-    flat = ~missing & (taken.model.power <= QUIET**2)
-    level = torch.nan_to_num(taken.residual).sum(1) / observed.sum(1).clamp(min=1)
-    return Frames(
-        torch.where(level.abs() <= QUIET, 0.0, level),  # rounding, if seasons are complete
-        taken.model,
-        flat,
-        missing,
-    )
