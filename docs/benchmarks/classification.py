@@ -34,7 +34,7 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def bonn(folder: Path) -> Part:
-    """500 recordings of 4,097 steps; the labels are the five sets."""
+    """Read 500 recordings of 4,097 steps; the labels are the five sets."""
     files = zipfile.ZipFile(folder / "bonn_eeg.zip")
     names = [name for name in sorted(files.namelist()) if name.lower().endswith(".txt")]
     values = [np.array(files.read(name).split(), dtype=float) for name in names]
@@ -42,7 +42,7 @@ def bonn(folder: Path) -> Part:
 
 
 def delhi(folder: Path) -> Part:
-    """150 recordings of 1,024 steps; the labels are the folders."""
+    """Read 150 recordings of 1,024 steps; the labels are the folders."""
     files = zipfile.ZipFile(folder / "delhi_eeg.zip")
     names = [name for name in sorted(files.namelist()) if name.endswith(".mat")]
     values = []
@@ -53,7 +53,7 @@ def delhi(folder: Path) -> Part:
 
 
 def published(folder: Path, name: str) -> tuple[Part, Part]:
-    """The training and the test part of a set in the .ts format."""
+    """Read the training and the test part of a set in the .ts format."""
     return _ts(folder / f"{name}_TRAIN.ts.gz"), _ts(folder / f"{name}_TEST.ts.gz")
 
 
@@ -65,13 +65,13 @@ def _ts(path: Path) -> Part:
 
 
 def folds(X: np.ndarray, y: np.ndarray) -> Iterator[tuple[Part, Part]]:  # noqa: N803
-    """Five folds of whole recordings."""
+    """Make five folds of whole recordings."""
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(X, y):
         yield (X[train], y[train]), (X[test], y[test])
 
 
 def main() -> None:
-    """Print and write one line a set and model."""
+    """Print and write one line per set and model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", default="classification.json")
     out = Path(parser.parse_args().out)

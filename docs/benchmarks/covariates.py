@@ -1,4 +1,4 @@
-"""What covariates are worth: errors with and without them, on the same windows of held-out rows.
+"""Value of covariates: errors with and without them, on the same windows of held-out rows.
 
     python docs/benchmarks/covariates.py profile_ar [vic_electricity epf_DE]
     python docs/benchmarks/covariates.py autotimes
@@ -29,7 +29,7 @@ FOLDER = Path(os.environ.get("TSLM_DATA", "data"))
 
 
 class Task(NamedTuple):
-    """A frame, how far to forecast, and rows held out."""
+    """Data set with its horizon and its held-out rows."""
 
     frame: pd.DataFrame
     h: int
@@ -38,7 +38,7 @@ class Task(NamedTuple):
 
 
 def vic_electricity() -> Task:
-    """Half-hourly demand of Victoria, with temperature and holidays."""
+    """Read the half-hourly demand of Victoria, with temperature and holidays."""
     table = pd.read_csv(FOLDER / "vic_electricity.csv.gz")
     ds = pd.to_datetime(table.Time).dt.tz_convert("Australia/Melbourne")
     columns = {"temperature": table.Temperature, "holiday": table.Holiday}
@@ -47,7 +47,7 @@ def vic_electricity() -> Task:
 
 
 def epf_de() -> Task:
-    """Hourly day-ahead prices of Germany, with forecasts of load and wind."""
+    """Read hourly day-ahead prices of Germany, with forecasts of load and wind."""
     table = pd.read_csv(FOLDER / "epf_DE.csv.gz")
     _, wind, load, price = table.columns
     columns = {"wind": table[wind], "load": table[load]}
@@ -60,7 +60,7 @@ SETS: dict[str, Callable[[], Task]] = {"vic_electricity": vic_electricity, "epf_
 
 
 def forecaster(name: str, task: Task, covariates: list[str] | None) -> TrainedForecaster:
-    """A baseline, or an adapter over ``profile_ar``."""
+    """Return a baseline, or an adapter over ``profile_ar``."""
     shared = {"h": task.h, "futr_exog": covariates, "calendar": covariates is not None}
     shared |= {"random_state": 0, "verbose": 0, "val_size": 10 * task.h}
     if name in choices("adapter"):
@@ -69,7 +69,7 @@ def forecaster(name: str, task: Task, covariates: list[str] | None) -> TrainedFo
 
 
 def errors(name: str, task: Task, covariates: list[str] | None) -> WindowErrors:
-    """Of every window held out, on the standardised scale."""
+    """Return the errors of every held-out window, on the standardised scale."""
     model = forecaster(name, task, covariates)
     trial = held_out(model, task.frame, task.held_out)
     model.fit(trial.known)
@@ -86,7 +86,7 @@ def errors(name: str, task: Task, covariates: list[str] | None) -> WindowErrors:
 
 
 def main(name: str, sets: list[str]) -> None:
-    """Print a line a set."""
+    """Print a line per set."""
     warnings.simplefilter("ignore")
     for title in sets:
         task = SETS[title]()

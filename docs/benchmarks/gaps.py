@@ -1,4 +1,4 @@
-"""How far a forecast moves when a fifth of what it reads is missing, by adapter.
+"""Change of a forecast when part of its context is missing, by adapter.
 
     python docs/benchmarks/gaps.py tiny
 
@@ -21,7 +21,7 @@ SHARES = (0.05, 0.2, 0.5)
 
 
 def main(backbone: str) -> None:
-    """Print a row an adapter and share of missing values."""
+    """Print a row per adapter and fraction of missing values."""
     warnings.simplefilter("ignore", UserWarning)  # gaps, and models that could be better
     frame = load("etth1").frame
     known = frame[frame.unique_id == "HUFL"].reset_index(drop=True)
@@ -47,7 +47,7 @@ def main(backbone: str) -> None:
 
 
 def ahead_of(model: TSLMForecaster, df: pd.DataFrame) -> np.ndarray:
-    """Forecasts, one row a series."""
+    """Forecast; return one row per series."""
     return model.predict(df)[model.name].to_numpy().reshape(-1, DAY)
 
 

@@ -1,4 +1,4 @@
-"""In-context forecasting of the M3 series: AutoTimes' experiment, with the control it lacks.
+"""In-context forecasting of the M3 series: AutoTimes' experiment, with a control that it lacks.
 
     python docs/benchmarks/incontext.py incontext.json 0,1
 
@@ -40,7 +40,7 @@ ARMS: dict[str, Callable[[TSLMForecaster, pd.DataFrame, int], pd.DataFrame]] = {
 
 
 def experiment(kind: str, seed: int) -> dict[str, Any]:
-    """Every arm on one kind of series."""
+    """Score every arm on one kind of series."""
     every = load(compose("verb/benchmark", [f"benchmark=m3_{kind}"]).benchmark)
     kept = every.longer_than(4 * every.horizon)
     fold = {name: number % 2 for number, name in enumerate(every.known)}
@@ -59,7 +59,7 @@ def experiment(kind: str, seed: int) -> dict[str, Any]:
 
 
 def fitted(data: Competition, ids: list[str], seed: int) -> TSLMForecaster:
-    """AutoTimes with three segments of the horizon, jointly normalised, as published."""
+    """Return AutoTimes with three segments of the horizon, jointly normalised, as published."""
     model = TSLMForecaster(
         h=data.horizon,
         adapter=Spec("autotimes", patch_len=data.horizon, norm="window"),

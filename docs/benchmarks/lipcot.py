@@ -1,4 +1,4 @@
-"""What docs/lipcot.md says in numbers about LiPCoT's codes.
+"""Numbers of docs/lipcot.md about LiPCoT's codes.
 
 python docs/benchmarks/lipcot.py hard_codes oracles coverage rates speed round_trip pretraining
 
@@ -39,7 +39,7 @@ SETS = ("etth1", "etth2")
 
 
 class Read(NamedTuple):
-    """Windows as filters see them, and what follows, in normalised units; all in float64."""
+    """Contexts of filters and the values after them, in normalised units; all in float64."""
 
     outlook: FilterForecasts
     truth: Tensor
@@ -47,7 +47,7 @@ class Read(NamedTuple):
 
 
 def batches(data: Benchmark, part: str, stride: int = 1) -> Iterator[Batch]:
-    """Windows of all channels of a part, standardised."""
+    """Return the windows of all channels of a part, standardised."""
     values, clock = torch.from_numpy(data.standardise()).float(), torch.from_numpy(data.time)
     start, stop = data.target_rows(part)
     steps = torch.arange(-L, H)
@@ -57,13 +57,13 @@ def batches(data: Benchmark, part: str, stride: int = 1) -> Iterator[Batch]:
 
 
 def rows(data: Benchmark, start: int, stop: int) -> pd.DataFrame:
-    """A long frame of these rows."""
+    """Return a long frame of these rows."""
     row = data.frame.groupby("unique_id", sort=False).cumcount()
     return data.frame[(row >= start) & (row < stop)]
 
 
 def untrained(data: Benchmark, n_codes: int = 16) -> ForecastModel:
-    """LiPCoT with its codebook, and nothing trained."""
+    """Return LiPCoT with its codebook, without training."""
     parts = {"adapter": Spec("lipcot", n_codes=n_codes), "base": "none"}
     cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": L})
     cfg.adapter.frame_length = 24
@@ -84,7 +84,7 @@ def read(model: ForecastModel, data: Benchmark, part: str, stride: int = 1) -> I
 
 
 def means(outlook: FilterForecasts, level: Tensor | float = 0.0) -> Tensor:
-    """What the own filter and each code expect about a level, ``[S, K + 1, H]``."""
+    """Return the forecasts of the own filter and of each code about a level, ``[S, K + 1, H]``."""
     level = torch.as_tensor(level).expand(len(outlook.state))[:, None]
     codes = torch.einsum("sp,kph->skh", outlook.state - level, outlook.responses)
     own = (outlook.own - level * outlook.settle)[:, None]
@@ -92,7 +92,7 @@ def means(outlook: FilterForecasts, level: Tensor | float = 0.0) -> Tensor:
 
 
 def hard_codes() -> None:
-    """One of 16 codes in place of a filter of one's own, and the mixture of them."""
+    """Score one of 16 codes in place of the own filter, and the mixture of them."""
     for name in SETS:
         data = load(name)
         for n_codes in (16, 64):
@@ -112,7 +112,7 @@ def hard_codes() -> None:
 
 
 def oracles() -> None:
-    """Upper bounds: the code, the level, or both, chosen by what happened."""
+    """Score upper bounds: the code, the level, or both, chosen by the true values."""
     for name in SETS:
         data = load(name)
         model = untrained(data)
@@ -131,7 +131,7 @@ def oracles() -> None:
 
 
 def mixture(model: ForecastModel, outlook: FilterForecasts) -> FilterMixture:
-    """The untrained mixture."""
+    """Return the untrained mixture."""
     assert isinstance(model.decoder, FilterDecoder)
     hidden = outlook.state.new_zeros(len(outlook.state), 1, model.backbone.width)
     return model.decoder.mixture(hidden, outlook)
@@ -139,7 +139,7 @@ def mixture(model: ForecastModel, outlook: FilterForecasts) -> FilterMixture:
 
 @torch.no_grad()
 def coverage_of_intervals() -> None:
-    """80 % intervals of the untrained mixture, before and after one factor fitted on validation."""
+    """Measure 80 % intervals of the untrained mixture, with and without a fitted factor."""
     for name in SETS:
         data = load(name)
         model = untrained(data)
@@ -163,14 +163,14 @@ def coverage_of_intervals() -> None:
 
 
 def bonn() -> np.ndarray:
-    """500 recordings of 4,097 steps at 173.61 Hz."""
+    """Read 500 recordings of 4,097 steps at 173.61 Hz."""
     files = zipfile.ZipFile(Path(os.environ["TSLM_DATA"]) / "ts" / "bonn_eeg.zip")
     names = [name for name in sorted(files.namelist()) if name.lower().endswith(".txt")]
     return np.stack([np.array(files.read(name).split(), dtype=float) for name in names])
 
 
 def rates() -> None:
-    """The same two seconds at 173.61 Hz and at one and a half times that: do codes agree?"""
+    """Compare codes of the same two seconds at 173.61 Hz and at one and a half times that."""
     slow, rate = bonn()[:, : 11 * 348], 173.61
     fast = resample(slow, 11 * 522, axis=1)
     frames = [x.reshape(len(x), 11, size)[:, 1:-1] for x, size in ((slow, 348), (fast, 522))]
@@ -189,7 +189,7 @@ def rates() -> None:
 
 
 def speed() -> None:
-    """Seconds to code a million points."""
+    """Time the coding of a million points."""
     dice = np.random.default_rng(0)
     series = dice.normal(size=1_000_000).cumsum()
     for length in (24, 96, 512):
@@ -203,7 +203,7 @@ def speed() -> None:
 
 
 def round_trip() -> None:
-    """What is left of frames once they were codes: frames of training and test rows of ETTh1."""
+    """Measure the loss by coding, on frames of training and test rows of ETTh1."""
     data = load("etth1")
     values, end = data.standardise(), data.borders.train_end
     seen, unseen = (
@@ -236,7 +236,7 @@ def round_trip() -> None:
 
 
 def pretraining() -> None:
-    """Next codes learnt on four sets; then ETTh1 forecast with and without, in few steps."""
+    """Pretrain next codes on four sets; forecast with and without this, in few steps."""
     sets = [load(name) for name in ("etth1", "etth2", "ettm1", "ettm2")]
     known = [_named(data, 0, data.borders.train_end) for data in sets]
     adapter = Spec("lipcot", band=12.0)
@@ -254,13 +254,13 @@ def pretraining() -> None:
 
 
 def _named(data: Benchmark, start: int, stop: int) -> pd.DataFrame:
-    """Rows whose series are told from those of other sets."""
+    """Return rows whose ids differ from those of other sets."""
     part = rows(data, start, stop)
     return part.assign(unique_id=f"{data.name} " + part.unique_id.astype(str))
 
 
 def _transfer(data: Benchmark, adapter: Spec, steps: int, start: Path | None) -> None:
-    """MSE over every 7th test window after a short training."""
+    """Return the MSE over every 7th test window after a short training."""
     part = trial(data, stride=7)
     model = TSLMForecaster(
         h=H,
@@ -294,7 +294,7 @@ PARTS = {
 
 
 def main() -> None:
-    """Run the parts that are named."""
+    """Run the named parts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", choices=list(PARTS), default=list(PARTS))
     for name in parser.parse_args().parts:

@@ -1,4 +1,4 @@
-"""How long many short series take, and how much memory: h = 12 monthly series, AutoTimes.
+"""Time and memory of forecasts of many short series: monthly, h = 12, AutoTimes.
 
     python docs/benchmarks/many_series.py 10000 6
 
@@ -16,7 +16,7 @@ from tslm import TSLMForecaster
 
 
 def months(series: int, rows: int = 96) -> pd.DataFrame:
-    """Monthly series with a year's season, and a walk."""
+    """Return monthly series with a yearly season and a random walk."""
     dice = np.random.default_rng(0)
     season = np.sin(2 * np.pi * np.arange(rows) / 12)
     y = dice.normal(size=(series, rows)).cumsum(1) + 5 * dice.random((series, 1)) * season
@@ -26,12 +26,12 @@ def months(series: int, rows: int = 96) -> pd.DataFrame:
 
 
 def peak() -> float:
-    """Most memory the process has had, in GB."""
+    """Return the peak memory of the process, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def main(series: int, blocks: int) -> None:
-    """Fit on some series, forecast growing numbers of them."""
+    """Fit on some series; forecast increasing numbers of them."""
     model = TSLMForecaster(h=12, n_layers=blocks, max_steps=20, random_state=0, verbose=0)
     model.fit(months(min(series, 500)))
     passes: list[int] = []

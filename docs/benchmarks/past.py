@@ -1,8 +1,8 @@
-"""Past covariates beside rules that are, and are not, like the one their effect is estimated by.
+"""Past covariates with rules that do, and do not, resemble the rule of their regression.
 
     python docs/benchmarks/past.py
 
-MSE without the covariate, with all it says, and with the share of it that validation rows keep:
+MSE without the covariate, with its full effect, and with the effect shrunk on validation rows:
 four series that a covariate pushes, h = 12, 20 windows each, without refitting.
 """
 
@@ -21,7 +21,7 @@ SERIES, ROWS, H = 4, 1200, 12
 
 
 def pushed(seed: int) -> pd.DataFrame:
-    """A series that follows an autoregression, which is seen beside it."""
+    """Return a series driven by an autoregression, with that covariate."""
     dice = np.random.default_rng(seed)
     push, level = np.zeros(ROWS), np.zeros(ROWS)
     for step, (a, b) in enumerate(dice.normal(0, 1, (ROWS, 2))):
@@ -32,30 +32,30 @@ def pushed(seed: int) -> pd.DataFrame:
 
 
 @contextmanager
-def everything_kept() -> Iterator[None]:
-    """Past covariates as they were estimated, whatever validation says."""
+def no_shrinkage() -> Iterator[None]:
+    """Use past covariates without shrinkage."""
     with patch.object(TrainedForecaster, "_share_led", lambda *_: 1.0):
         yield
 
 
 def error(model: str, df: pd.DataFrame, hist: list[str] | None) -> float:
-    """MSE of a backtest."""
+    """Return the MSE of a backtest."""
     rule = BaselineForecaster(model, h=H, context_length=240, hist_exog=hist, alias="f", verbose=0)
     table = rule.cross_validation(df, n_windows=20, baselines=[])
     return float(((table.f - table.y) ** 2).mean())
 
 
 def main() -> None:
-    """Print a line a rule."""
+    """Print a line per rule."""
     warnings.simplefilter("ignore", UserWarning)
     for model in ("last", "profile_ar"):
         rows = []
         for seed in range(SERIES):
             df = pushed(seed)
-            with everything_kept():
+            with no_shrinkage():
                 whole = error(model, df, ["push"])
             rows.append([error(model, df, None), whole, error(model, df, ["push"])])
-        print(model, "without, all, kept:", np.mean(rows, 0).round(2))
+        print(model, "without, full effect, shrunk:", np.mean(rows, 0).round(2))
 
 
 if __name__ == "__main__":

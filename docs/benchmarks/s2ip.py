@@ -13,7 +13,7 @@ LAYERS = 6
 
 
 def gpt2(folder: Path) -> None:
-    """Write what a hub would have: width 768, 12 heads, 50257 words, six blocks; a tokenizer."""
+    """Write a folder like a hub's: width 768, 12 heads, 50257 words, six blocks; a tokenizer."""
     import torch
     from transformers import GPT2Config, GPT2Model
 
@@ -26,7 +26,7 @@ def gpt2(folder: Path) -> None:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Measure, and say how fast and how large it was beside the matrix product."""
+    """Measure speed and memory beside the matrix product, and print them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batch-size", type=int, default=24)

@@ -1,4 +1,4 @@
-"""Coverage and width of intervals on short series whose law is known, each fitted alone.
+"""Coverage and width of intervals on short series of a known distribution, each fitted alone.
 
 Prints a table of simulated series (random walks, an autoregression, a season with noise), or, with
 ``--real``, of the short series of a frame of M1, M3 or M4:
@@ -6,8 +6,9 @@ Prints a table of simulated series (random walks, an autoregression, a season wi
     python docs/benchmarks/short_intervals.py [--series 200] [--models "last;profile_ar;tiny"]
     TSLM_DATA=... python docs/benchmarks/short_intervals.py --real
 
-Coverage is the share of truths inside the intervals, over all steps of the horizon; width is the
-mean over steps of the median width over series, as a multiple of that of the law that made them.
+Coverage is the percentage of true values inside the intervals, over all steps of the horizon;
+width is the mean over steps of the median width over series, relative to the width of the true
+distribution.
 """
 
 import argparse
@@ -32,14 +33,14 @@ KINDS = ("walk", "ar", "season")
 
 @dataclass(frozen=True)
 class Found:
-    """Ends of the intervals of one series, ``[levels, 2, h]``, beside the truth; None if refused."""
+    """Interval ends of one series, ``[levels, 2, h]``, and the true values; None if refused."""
 
     truth: np.ndarray
     ends: np.ndarray | None
 
 
 def simulated(kind: str, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """A series with the steps to forecast, and the deviation of the known law at each of these."""
+    """Return a series with the steps to forecast, and the true standard deviation of each."""
     dice = np.random.default_rng([seed, rows, KINDS.index(kind)])
     noise, ahead = dice.normal(size=rows + H + 200), np.arange(H)
     if kind == "walk":
@@ -53,7 +54,7 @@ def simulated(kind: str, rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def forecaster(name: str, h: int, season: int) -> Any:
-    """A baseline, or AutoTimes on two random blocks."""
+    """Return a baseline, or AutoTimes on two random blocks."""
     shared = {"h": h, "season_length": season, "alias": "m", "random_state": 0, "verbose": 0}
     if name.partition("-")[0] != "tiny":
         return BaselineForecaster(name, **shared)
@@ -62,7 +63,7 @@ def forecaster(name: str, h: int, season: int) -> Any:
 
 
 def asked(name: str, known: np.ndarray, truth: np.ndarray, season: int) -> Found:
-    """The intervals of a model for one series by itself."""
+    """Return the intervals of a model that is fitted to one series alone."""
     frame = pd.DataFrame({"unique_id": "a", "ds": np.arange(len(known)), "y": known})
     try:
         table = forecaster(name, len(truth), season).fit(frame).predict(level=list(LEVELS))
@@ -73,7 +74,7 @@ def asked(name: str, known: np.ndarray, truth: np.ndarray, season: int) -> Found
 
 
 def row(found: list[Found], law: np.ndarray | None) -> str:
-    """Share refused, coverage and width at each level."""
+    """Format the fraction refused, coverage and width at each level."""
     given = [one for one in found if one.ends is not None]
     cells = [f"{100 * (1 - len(given) / len(found)):.0f}"]
     for i, level in enumerate(LEVELS):
@@ -93,7 +94,7 @@ def row(found: list[Found], law: np.ndarray | None) -> str:
 
 
 def of_simulations(models: list[str], series: int) -> None:
-    """A line for each model, kind of series and length."""
+    """Print a line for each model, kind of series and length."""
     print("| model | series | rows | refused % | 80 % | width | 95 % | width |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     for name in models:
@@ -108,7 +109,7 @@ def of_simulations(models: list[str], series: int) -> None:
 
 
 def of_real(models: list[str], series: int, benchmarks: list[str]) -> None:
-    """A line for each model and set of short series."""
+    """Print a line for each model and set of short series."""
     print("| model | set | series | refused % | 80 % | zero width % | 95 % | zero width % |")
     print("|---|---|--:|--:|--:|--:|--:|--:|")
     for name in models:

@@ -1,4 +1,4 @@
-"""One side of a comparison: a process that trains and forecasts when it is told to.
+"""One side of a comparison: a process that trains and forecasts on request.
 
 It is run by the Python of its own library, with one JSON of ``Shapes`` as its argument, and reads
 one JSON a line: ``{"do": "train", "batch": 3}``, ``infer`` or ``peak``. Each is answered by a line.
@@ -19,7 +19,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Shapes:
-    """What both sides are given.
+    """Settings of both sides.
 
     Args:
         side: ``ours`` or ``neuralforecast``.
@@ -44,7 +44,7 @@ class Shapes:
 
 @dataclass(frozen=True)
 class Work:
-    """What a side can be told to do with a batch, and what is known of it before.
+    """Requests that a side can answer, and facts about it.
 
     Args:
         train: one step of training: loss, gradients, optimiser.
@@ -60,7 +60,7 @@ class Work:
 
 
 def ours(shapes: Shapes, windows: Tensor) -> Work:
-    """Time-LLM of tslm as its yaml has it, trained as ``tslm fit`` trains it."""
+    """Build Time-LLM of tslm as in its yaml, trained as ``tslm fit`` trains it."""
     from tslm.core.config.compose import compose
     from tslm.core.types import Batch, Facts, Task
     from tslm.estimators.training.recipe import Recipe
@@ -103,7 +103,7 @@ def ours(shapes: Shapes, windows: Tensor) -> Work:
 
 
 def neuralforecast(shapes: Shapes, windows: Tensor) -> Work:
-    """TimeLLM of neuralforecast: its own training step, optimiser and prediction step.
+    """Build TimeLLM of neuralforecast: its own training step, optimiser and prediction step.
 
     Series are as long as one window, and windows with steps that are unknown are refused, so that
     what it cuts from a batch is that batch.
@@ -153,7 +153,7 @@ def neuralforecast(shapes: Shapes, windows: Tensor) -> Work:
 
 
 def answers(shapes: Shapes) -> Iterator[dict[str, Any]]:
-    """Facts, and then the answer to each line."""
+    """Print the facts, and then the answer to each line."""
     torch.manual_seed(0)
     make = {"ours": ours, "neuralforecast": neuralforecast}[shapes.side]
     work = make(shapes, torch.load(shapes.windows))
@@ -175,7 +175,7 @@ def _seconds(work: Work, what: str, batch: int) -> float:
 
 @torch.no_grad()
 def _says(body: torch.nn.Module) -> float:
-    """A number that differs if the weights do."""
+    """Return a number that differs if the weights differ."""
     hidden = body(input_ids=torch.arange(10, 26)[None]).last_hidden_state
     return float(hidden.double().abs().mean())
 
@@ -185,7 +185,7 @@ def _size(weights: list[Any]) -> int:
 
 
 def _peak_memory() -> float:
-    """Largest resident size of this process so far, in GB."""
+    """Return the peak resident size of this process, in GB."""
     size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return size / (1e9 if sys.platform == "darwin" else 1e6)
 

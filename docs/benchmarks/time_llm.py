@@ -29,7 +29,7 @@ OURS, PEER = "ours", "neuralforecast"
 
 
 class Side:
-    """A process that works when it is told to, and waits in between."""
+    """Process that works on request and waits in between."""
 
     def __init__(self, python: str, shapes: Shapes, log: Path) -> None:
         self.name, self.log = shapes.side, log
@@ -49,7 +49,7 @@ class Side:
         return self._answer()
 
     def close(self) -> None:
-        """Tell it that nothing follows, and wait until it has ended."""
+        """Close its input and wait until it has ended."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         self.process.wait()
@@ -63,7 +63,7 @@ class Side:
 
 
 def windows(data: Benchmark, batches: int, batch_size: int) -> torch.Tensor:
-    """Standardised windows from the training rows of all series, drawn at random."""
+    """Return standardised windows from the training rows of all series, drawn at random."""
     dice = torch.Generator().manual_seed(0)
     values = torch.from_numpy(data.standardise()[: data.borders.train_end]).float()
     cut = values.unfold(0, CONTEXT + HORIZON, 1).flatten(0, 1)
@@ -72,7 +72,7 @@ def windows(data: Benchmark, batches: int, batch_size: int) -> torch.Tensor:
 
 
 def cut_copy(llm: str, n_layers: int, target: Path) -> Path:
-    """A folder with the weights of a body whose config names its first blocks alone."""
+    """Write a folder with the weights of a body whose config has its first blocks only."""
     source = store.resolve(llm)
     if source.folder is None:
         sys.exit(f"{llm} is no folder of weights.")
@@ -86,7 +86,7 @@ def cut_copy(llm: str, n_layers: int, target: Path) -> Path:
 
 
 def compare(ours: Side, peer: Side, rounds: int, size: int) -> dict[str, Any]:
-    """Rates of both sides and their ratio, round by round; every round has a batch of its own."""
+    """Measure the rates of both sides and their ratio, with a new batch in each round."""
     result: dict[str, Any] = {}
     for do, counted in (("train", "gflop_per_training_window"), ("infer", "gflop_per_forecast")):
         for side in (ours, peer):
@@ -111,7 +111,7 @@ def compare(ours: Side, peer: Side, rounds: int, size: int) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """What was measured, as Markdown."""
+    """Return the measurements as Markdown."""
     lines = [f"| | {OURS} | {PEER} | ratio: median (min to max) |", "|---|---|---|---|"]
     for do, what in (("train", "training"), ("infer", "inference")):
         found = result[do]
@@ -136,7 +136,7 @@ def table(result: dict[str, Any]) -> str:
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Start both sides, let them work in turn, and print the table."""
+    """Start both sides, run them in turn, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer-python", required=True, help="of a venv with neuralforecast")
     parser.add_argument("--rounds", type=int, default=5)

@@ -6,11 +6,11 @@ Backtests the adapters on five public sets, three of them also with covariates, 
         [--models "AutoTimes;LiPCoT"] [--steps 300] [--keep results.json]
 
 ``wQL`` is twice the pinball loss at 11 quantiles over the mean size of the truth, averaged over
-series; coverage is the share of truths inside the intervals of 80 and 95 percent. All models read
-the same context, are fitted once, before the first origin, and forecast every origin; the renewed
-ones learn their intervals anew at each. Covariates of the steps to forecast are those of the file:
-the weather that came, which no forecast knows as well, and (epf_DE) forecasts of load and wind made
-a day ahead, as published.
+series; coverage is the percentage of true values inside the intervals of 80 and 95 percent.
+All models read the same context, are fitted once, before the first origin, and forecast every
+origin; "renewed" ones are recalibrated at each. Covariates of the steps to forecast are those of
+the file: the observed weather, which a forecast would not know exactly, and (epf_DE) forecasts of
+load and wind made a day ahead, as published.
 """
 
 import argparse
@@ -36,7 +36,7 @@ from tslm.uncertainty.requested_columns import ForecastColumns
 
 @dataclass(frozen=True)
 class Trial:
-    """A frame and how it is forecast."""
+    """Data set with its horizon, season, context and origins."""
 
     read: Callable[[], pd.DataFrame]
     h: int
@@ -49,21 +49,21 @@ class Trial:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A model; those with an adapter are trained, "renewed" ones recalibrated at every origin."""
+    """Model of the table; one with an adapter is trained, a "renewed" one recalibrated."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def renewed(self) -> bool:
-        """Whether its intervals follow the newest rows."""
+        """Return True if it is recalibrated at every origin."""
         return self.name.endswith("renewed")
 
 
 def table(
     file: str, time_col: str, target: str, id_col: str | None = None, zone: str | None = None
 ) -> pd.DataFrame:
-    """One of the data sets as a long frame, its other columns beside."""
+    """Read a data set as a long frame with its other columns."""
     raw = pd.read_csv(Path(os.environ["TSLM_DATA"]) / file).rename(columns=str.strip)
     ids = file.partition(".")[0] if id_col is None else raw[id_col]
     ds = pd.to_datetime(raw[time_col])
@@ -73,27 +73,27 @@ def table(
 
 
 def bike() -> pd.DataFrame:
-    """Bikes hired in an hour, with the weather and holidays."""
+    """Read hourly bike rentals, with weather and holidays."""
     return table("bike_sharing_hourly.csv.gz", "date_time", "users")
 
 
 def epf_de() -> pd.DataFrame:
-    """Day-ahead prices of Germany, with forecasts of load and wind."""
+    """Read day-ahead prices of Germany, with forecasts of load and wind."""
     return table("epf_DE.csv.gz", "date", "OT")
 
 
 def pedestrian() -> pd.DataFrame:
-    """People who pass four sensors in an hour, with gaps."""
+    """Read hourly counts of pedestrians at four sensors, with gaps."""
     return table("pedestrian.csv.gz", "Date_Time", "Count", "Sensor")
 
 
 def vic() -> pd.DataFrame:
-    """Half-hourly demand of Victoria, with temperature and holidays."""
+    """Read the half-hourly demand of Victoria, with temperature and holidays."""
     return table("vic_electricity.csv.gz", "Time", "Demand", zone="Australia/Melbourne")
 
 
 def m4() -> pd.DataFrame:
-    """M4 Hourly with the steps that were to be forecast."""
+    """Read M4 Hourly with its test part."""
     data: Competition = competition(compose("verb/benchmark", ["benchmark=m4_hourly"]).benchmark)
     parts = []
     for name, known in data.known.items():
@@ -146,7 +146,7 @@ ENTRANTS = [
 
 
 def settings(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, Any]:
-    """Parameters of the forecaster."""
+    """Return the parameters of the forecaster."""
     shared = {
         "h": trial.h,
         "season_length": trial.season,
@@ -180,7 +180,7 @@ def run(trial: Trial, entrant: Entrant, steps: int, backbone: str) -> dict[str, 
 
 
 def scores(found: pd.DataFrame) -> dict[str, float]:
-    """wQL, coverage of 80 and 95 percent, and the absolute error of the point in units of wQL."""
+    """Return wQL, coverage of 80 and 95 %, and the absolute error of the point in units of wQL."""
     found = found.dropna(subset=["y"])
     columns = ForecastColumns.of("it", found.columns).quantiles
     loss = sum(
@@ -203,7 +203,7 @@ def scores(found: pd.DataFrame) -> dict[str, float]:
 
 
 def show(results: dict[str, dict[str, Any]]) -> None:
-    """The table, as Markdown."""
+    """Return the table as Markdown."""
     print("| data | model | wQL | point MAE / size | 80 % | 95 % | seconds |")
     print("|---|---|--:|--:|--:|--:|--:|")
     order = [f"{data}: {entrant.name}" for data in TRIALS for entrant in ENTRANTS]
@@ -218,7 +218,7 @@ def show(results: dict[str, dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    """Run what is not in the file of results yet, then print all."""
+    """Run the models that are missing in the file of results, then print all."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", default="", help="the beginning of their names; all if empty")
     parser.add_argument("--models", default="", help="the beginning of their names; all if empty")
