@@ -1,4 +1,4 @@
-"""Baselines under the verbs of the estimator: what every language model must beat."""
+"""Forecaster without a language model: the baselines behind the methods of ``TSLMForecaster``."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,10 +17,11 @@ from tslm.models.assembly import ANY, baseline
 
 
 class BaselineForecaster(TrainedForecaster):
-    """Forecasts long frames without a language model.
+    """Forecaster of long frames without a language model.
 
-    Arguments are only stored; ``fit`` checks them. None takes what the model's yaml recommends, or
-    what the data suggest. Rules such as ``last`` are not trained, and ignore all about training.
+    Arguments are only stored; ``fit`` checks them. None takes the value of the model's yaml file,
+    or one that suits the data. Rules such as ``last`` are not trained, and ignore the settings of
+    training.
 
     Args:
         model: a name of ``conf/model`` ("profile_ar", "dlinear", "itransformer"), or a ``Spec``

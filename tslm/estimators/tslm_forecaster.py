@@ -1,4 +1,4 @@
-"""The scikit-learn-style estimator: a long frame in, an LLM forecaster out."""
+"""Forecaster with a language model: a scikit-learn estimator for long frames."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -31,10 +31,10 @@ from tslm.models.forecast_model import ForecastModel
 
 
 class TSLMForecaster(TrainedForecaster):
-    """Forecasts long frames with a frozen language model and a small trained adapter.
+    """Forecaster of long frames with a frozen language model and a small trained adapter.
 
-    Arguments are only stored; ``fit`` checks them. None takes what the adapter's or the
-    backbone's yaml recommends, or what the data suggest.
+    Arguments are only stored; ``fit`` checks them. None takes the value of the adapter's or
+    backbone's yaml file, or one that suits the data.
 
     Args:
         h: steps to train for and to forecast.
@@ -239,7 +239,7 @@ class TSLMForecaster(TrainedForecaster):
 
     @property
     def model_(self) -> ForecastModel:
-        """The fitted model: adapter, frozen body and decoder."""
+        """Return the fitted model: adapter, frozen backbone and decoder."""
         self._check_fitted()
         assert isinstance(self.forecaster_, ForecastModel)
         return self.forecaster_
@@ -260,15 +260,15 @@ class TSLMForecaster(TrainedForecaster):
         Args:
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
-            static_df: ``static_exog``, and what ``prompt`` names, of each series, one row each;
-                else ``df`` has them as columns.
-            val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
-            warm_start: whether training begins with the weights of the last ``fit``, and with its
-                sizes: a few steps then bring a model up to date with newer rows.
-            folder: where to keep checkpoints; a run that was killed goes on from the last one.
+            static_df: one row per series with the columns of ``static_exog`` and those that
+                ``prompt`` names; None takes them from ``df``.
+            val_df: rows after those of ``df`` to validate on, in place of ``val_size``.
+            warm_start: begin with the weights and sizes of the last ``fit``: a few steps then
+                update a model to newer rows.
+            folder: folder of checkpoints; an interrupted run continues from the last one.
 
         Raises:
-            DataError: if the frame breaks the contract; the message names ids and dates.
+            DataError: if the frame is invalid; the message names ids and dates.
             ConfigError: if a setting is impossible.
             NotFittedError: if ``warm_start`` is asked for before any ``fit``.
         """
@@ -284,14 +284,14 @@ class TSLMForecaster(TrainedForecaster):
 
     @same_kind
     def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
-        """What the language model is told of the last context of each series, in words.
+        """Show the text and words that the language model reads of each series' last context.
 
         Args:
-            df: series to explain, seen in ``fit`` or not; None takes those of ``fit``.
-            top: words named of each prototype or anchor, and of these in each patch.
+            df: series to explain, also ones that ``fit`` did not see; None takes those of ``fit``.
+            top: number of words per prototype or anchor, and of these per patch.
 
         Raises:
-            ConfigError: if the adapter does not speak in words.
+            ConfigError: if the adapter uses no words.
         """
         self._check_fitted()
         panel = self.contexts_ if df is None else self._panel(df)
@@ -311,27 +311,27 @@ class TSLMForecaster(TrainedForecaster):
         budget: str | Budget = "quick",
         say: Reporter | None = None,
     ) -> pd.DataFrame:
-        """Does the language model help? Train it and its substitutes, and compare.
+        """Train the language model and its substitutes, and test whether it helps.
 
         The last ``n_windows`` horizons of each series are held out; every window in them is
-        forecast by every arm. ``ablation_`` has the verdicts, and writes the report.
+        forecast by every arm. ``ablation_`` has the verdicts and writes the report.
 
         Args:
             df: the long frame.
             h: steps forecast, the estimator's ``h`` by default.
             n_windows: horizons held out; more than three give an interval for few series.
             static_df: as in ``fit``.
-            val_df: rows that follow those of ``df``: the horizons held out are the last of them,
-                and those before validate, in place of ``val_size``.
+            val_df: rows after those of ``df``. The horizons held out are the last of them, and
+                the rows before are used for validation, in place of ``val_size``.
             budget: a file of ``conf/budget`` ("quick", "full", "survey"), or a ``Budget``.
-            say: told of each arm when it is done.
+            say: called with a text when an arm is done.
 
         Returns:
-            One row an arm: errors, the model against it in percent with its interval, verdict,
-            cost.
+            One row per arm: errors, the difference to the model in percent with its interval,
+            verdict and cost.
 
         Raises:
-            DataError: if the frame breaks the contract, or series are too short to hold out.
+            DataError: if the frame is invalid, or series are too short to hold out horizons.
             ConfigError: if a setting is impossible.
         """
         horizon = positive("h", self.h if h is None else h)
@@ -348,7 +348,7 @@ class TSLMForecaster(TrainedForecaster):
     ) -> Ablation:
         """Train the model and all arms of a budget on a trial, and compare them.
 
-        An arm that fails is left out of the report, with a warning, and ``failed`` says why.
+        An arm that fails is left out of the report with a warning; ``failed`` has the reason.
         """
         cfg = self._configure()
         language = self._part(cfg).language(dict(cfg.adapter)) if budget.language else {}
@@ -388,7 +388,7 @@ class TSLMForecaster(TrainedForecaster):
     def _sentence(self) -> PromptTemplate:
         sentence = PromptTemplate.parse(self.prompt)
         if sentence.names and not self.__sklearn_is_fitted__():
-            self._configure()  # refuses words that the adapter would not say
+            self._configure()  # refuses a prompt that the adapter would not read
         return sentence
 
     def _trusts_law(self, model: Forecaster) -> bool:
@@ -414,7 +414,7 @@ class TSLMForecaster(TrainedForecaster):
 
     def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)
-        apart = set(tagged(OWN, COVARIATE))  # a baseline reads the series alone
+        apart = set(tagged(OWN, COVARIATE))  # a baseline reads only the target
         shared = known.keys() & (self.get_params(deep=False).keys() - apart)
         return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
 
@@ -439,7 +439,7 @@ def _silent(text: str) -> None:
 
 
 def estimator_of(cfg: DictConfig) -> TrainedForecaster:
-    """The estimator that a verb's settings describe: a baseline where ``model`` names one."""
+    """Make the estimator that a command's settings describe, a baseline if ``model`` names one."""
     kind = TSLMForecaster if cfg.model is None else BaselineForecaster
     known = kind().get_params(deep=False)
     given = {key: value for key, value in estimator_arguments(cfg).items() if key in known}
@@ -453,6 +453,6 @@ def load_estimator(
     backbone: str | Path | None = None,
     download: bool = False,
 ) -> TrainedForecaster:
-    """Read a saved folder, whichever estimator it holds; see ``TrainedForecaster.load``."""
+    """Load a saved folder of either estimator; see ``TrainedForecaster.load``."""
     kind = BaselineForecaster if saving.kind(path) == "BaselineForecaster" else TSLMForecaster
     return kind.load(path, device=device, backbone=backbone, download=download)

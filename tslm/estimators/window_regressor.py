@@ -36,29 +36,35 @@ _STEPS = Calendar("1", dated=False)
 
 
 class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # untyped
-    """Continues windows of numbers: ``X [n, L]`` to ``y [n, H]``, or to ``y [n]`` for one step.
+    """Regressor from windows ``X [n, L]`` to their next steps ``y [n, H]``, or next step ``y [n]``.
 
     The model of ``TSLMForecaster`` without frames and dates, for pipelines, searches and stacking.
-    Windows are taken to come from one source: they are standardised together, and then each by
-    itself as its adapter does. NaN in ``X`` is a missing value. Nothing is kept for validation:
-    scikit-learn splits windows itself (by time, please: ``TimeSeriesSplit``).
+    All windows share one standardisation; the adapter then scales each window. NaN in ``X`` is a
+    missing value. No windows are used for validation: scikit-learn splits them itself, by time with
+    ``TimeSeriesSplit``.
 
     Arguments are only stored; ``fit`` checks them.
 
     Args:
-        adapter: how windows become tokens: a name, or a ``Spec`` with options.
-        backbone: the frozen body, or a control, see ``TSLMForecaster``.
-        n_layers: its first blocks used; "all" for all.
-        decoder: how hidden states become values; None is the adapter's own.
-        base: what the adapter corrects: "profile", "profile_ar" or "ridge", or a ``Spec``.
-        season_length: steps of the main season, 1 if there is none.
-        prompt: what the series are, in words, for adapters that say it to the language model.
+        adapter: method that turns series into tokens. A name, or a ``Spec`` with options.
+        backbone: the frozen language model: a name (tslm backbone list), a hub id, a folder or a
+            .gguf file; or a control in its place, such as "none", "block" or "random:smollm2-135m".
+        n_layers: number of first blocks of the backbone to use; "all" uses every block. None takes
+            the recommendation of the backbone.
+        decoder: method that turns hidden states into values. None is the adapter's own decoder.
+            "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
+            distribution of each value.
+        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge".
+            None is the adapter's own choice.
+        season_length: steps of the main season; 1 is no season.
+        prompt: description of all windows for adapters that pass text to the language model.
+        freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
+            "full".
         max_steps: training batches.
-        learning_rate: the highest rate; None takes the adapter's.
-        batch_size: windows per training batch; None takes the adapter's.
-        freeze: what of the body is trained, see ``TSLMForecaster``.
-        trainer: the training recipe: a name, or a ``Spec`` with options.
-        accelerator: as in Lightning.
+        learning_rate: the highest learning rate. None takes that of the adapter or baseline.
+        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        trainer: the training recipe. A name, or a ``Spec`` with options.
+        accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         random_state: seed, or a numpy ``RandomState``.
         verbose: 0 is silent, 1 shows a progress bar.
 
@@ -92,10 +98,10 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         base: str | Spec | None = None,
         season_length: int = 1,
         prompt: str | None = None,
+        freeze: str | Spec = "strict",
         max_steps: int = 1000,
         learning_rate: float | None = None,
         batch_size: int | None = None,
-        freeze: str | Spec = "strict",
         trainer: str | Spec = "one_cycle",
         accelerator: str = "auto",
         random_state: Any = None,
@@ -108,10 +114,10 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self.base = base
         self.season_length = season_length
         self.prompt = prompt
+        self.freeze = freeze
         self.max_steps = max_steps
         self.learning_rate = learning_rate
         self.batch_size = batch_size
-        self.freeze = freeze
         self.trainer = trainer
         self.accelerator = accelerator
         self.random_state = random_state
@@ -125,7 +131,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             y: the H steps that follow each, ``[n, H]``, or the next one, ``[n]``.
 
         Raises:
-            DataError: if they are no numbers, or not as many windows as targets.
+            DataError: if they are not numbers, or the numbers of windows and targets differ.
             ConfigError: if a setting is impossible.
         """
         if names := PromptTemplate.parse(self.prompt).names:
