@@ -23,7 +23,7 @@ from tslm.core.config.choices import choices
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.comparison import Errors, compare, pooled
-from tslm.evaluation.ablation.run import held_out
+from tslm.evaluation.ablation.trial import held_out
 
 FOLDER = Path(os.environ.get("TSLM_DATA", "data"))
 

@@ -26,7 +26,7 @@ import safetensors.torch
 import torch
 
 from tslm import BaselineForecaster, Spec, TslmError, TSLMForecaster
-from tslm.estimators import saving
+from tslm.estimators import saved_folder, saving
 from tslm.estimators.tslm_forecaster import load_estimator
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -230,13 +230,16 @@ def altered(saved: saving.Saved, dice: Dice) -> tuple[str, saving.Saved]:
 def write(saved: saving.Saved, folder: Path) -> None:
     """A folder sealed as its author can; not by ``saving.save``, which would not write all this."""
     folder.mkdir()
-    safetensors.torch.save_file(saved.weights, folder / saving.WEIGHTS)
-    safetensors.numpy.save_file(saved.history, folder / saving.HISTORY)
-    files = {name: saving._digest(folder / name) for name in (saving.WEIGHTS, saving.HISTORY)}
+    safetensors.torch.save_file(saved.weights, folder / saved_folder.WEIGHTS)
+    safetensors.numpy.save_file(saved.history, folder / saved_folder.HISTORY)
+    files = {
+        name: saved_folder.digest(folder / name)
+        for name in (saved_folder.WEIGHTS, saved_folder.HISTORY)
+    }
     head = {"format": saving.FORMAT, "tslm": "0", "files": files}
     facts = json.loads(json.dumps(saved.facts))
-    files[saving.MODEL] = saving._digest_of(facts)
-    (folder / saving.MODEL).write_text(json.dumps({**head, **facts}))
+    files[saved_folder.MODEL] = saved_folder.digest_of(facts)
+    (folder / saved_folder.MODEL).write_text(json.dumps({**head, **facts}))
 
 
 def forecast(folder: Path) -> pd.DataFrame:

@@ -33,7 +33,7 @@ def test_every_process_takes_as_many_windows_and_none_is_left_out(
         (Machine("cpu", "x"), "cannot train with accelerator=cpu, devices=x"),
         (Machine("cpu", 0), "devices=0"),
         (Machine("cpu", 1, "x"), "strategy=x"),
-        (Machine("cpu", 10_000), "asks for 10000 processes"),
+        (Machine("cpu", 10_000), "means 10000 processes"),
     ],
 )
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="this computer has an accelerator")

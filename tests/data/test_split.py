@@ -120,7 +120,7 @@ def test_errors_of_a_benchmark_stay_on_the_published_scale(scaler: str) -> None:
 
 def test_an_ablation_counts_errors_of_every_fraction_alike() -> None:
     from tslm.evaluation.ablation.arms import Arm, Budget
-    from tslm.evaluation.ablation.run import held_out
+    from tslm.evaluation.ablation.trial import held_out
 
     df = series()
     budget = Budget("last", (0,), (1.0,), (Arm("last", "system", model="last"),))

@@ -26,5 +26,5 @@ def test_settings_are_escaped_and_rules_have_no_weights() -> None:
     model = BaselineForecaster("seasonal_naive", h=3, alias="<b>")
     assert "<code>&#x27;&lt;b&gt;&#x27;</code>" in model._repr_html_()
     df = pd.DataFrame({"unique_id": "a", "ds": np.arange(90), "y": np.arange(90) % 7 + 1.0})
-    assert "nothing in it is trained" in model.fit(df)._repr_html_()
+    assert "it has no weights to train" in model.fit(df)._repr_html_()
     assert "text/html" in model._repr_mimebundle_()

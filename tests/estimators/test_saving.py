@@ -20,7 +20,7 @@ from safetensors import safe_open
 
 from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
-from tslm.estimators import saving
+from tslm.estimators import saved_folder, saving
 from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -55,7 +55,7 @@ def alter(folder: Path, change: Callable[[dict[str, Any]], Any], *, sign: bool =
     facts = json.loads(file.read_text())
     change(facts)
     if sign:
-        facts["files"]["model.json"] = saving._digest_of(facts)
+        facts["files"]["model.json"] = saved_folder.digest_of(facts)
     file.write_text(json.dumps(facts))
 
 
@@ -224,9 +224,9 @@ def test_edited_facts_are_refused(saved: Path, change: Callable[[dict[str, Any]]
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f: f["settled"]["adapter"].update(spec="../x"), "'../x', which is no name"),
+        (lambda f: f["settled"]["adapter"].update(spec="../x"), "invalid part name: '../x'"),
         (lambda f: f["settled"]["adapter"].update(spec="evil"), "adapter=evil is unknown"),
-        (lambda f: f["params"]["adapter"].update(spec="os.path"), "'os.path', which is no name"),
+        (lambda f: f["params"]["adapter"].update(spec="os.path"), "invalid part name: 'os.path'"),
         (
             lambda f: f["settled"]["adapter"]["options"].update(_target_="evil.run"),
             "no option '_target_'",

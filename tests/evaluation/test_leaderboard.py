@@ -101,7 +101,7 @@ def test_what_is_no_result_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no JSON file"):
         gather([tmp_path])
     for content in ({"a": 1}, [{"model": "last"}], 3, "text"):
-        with pytest.raises(DataError, match=r"bad\.json is no result of tslm"):
+        with pytest.raises(DataError, match=r"bad\.json is not a result of tslm"):
             gather([write(tmp_path / "bad.json", content)])
 
 

@@ -152,7 +152,7 @@ def test_a_model_is_shared_in_private_unless_the_user_says_otherwise(
     assert not Hub.made.get("private")
     assert Hub.made.get("visibility") != "private"
     Hub.public = True
-    with pytest.raises(ConfigError, match=r"me/sales is there already, and everybody may see it"):
+    with pytest.raises(ConfigError, match=r"me/sales already exists and is public"):
         push(model, "me/sales")
     push(model, "me/sales", private=False)
 
@@ -161,9 +161,9 @@ def test_rows_of_series_stay_at_home_if_asked(
     hub: dict[str, bytes], model: TSLMForecaster, tmp_path: Path
 ) -> None:
     push(model, "me/sales")
-    assert b"of each of 1 series its id, level and last" in hub["README.md"]
+    assert b"the id, the scale and the last" in hub["README.md"]
     push(model, "me/sales", history=False)
-    assert b"no rows, ids or levels of series" in hub["README.md"]
+    assert b"no rows, ids or scales of series" in hub["README.md"]
     facts = json.loads(hub["model.json"])
     assert facts["ids"]["values"] == []
     assert facts["report"] is None
@@ -180,7 +180,7 @@ def test_offline_means_offline(
 ) -> None:
     monkeypatch.setenv("TSLM_OFFLINE", "1")
     for ask in (lambda: push(model, "me/sales"), lambda: pull("me/sales")):
-        with pytest.raises(TslmError, match=r"not asked for 'me/sales': TSLM_OFFLINE"):
+        with pytest.raises(TslmError, match=r"'me/sales' cannot be reached because TSLM_OFFLINE"):
             ask()
     assert not hub
 
@@ -203,12 +203,14 @@ def test_a_hub_that_refuses_is_told_of_in_a_line(
     refuse = lambda self: self.answer({"error": "no"}, 403)  # noqa: E731
     for ask in ("do_GET", "do_HEAD", "do_POST"):
         monkeypatch.setattr(Hub, ask, refuse)
-    with pytest.raises(TslmError, match=r"hub and 'me/sales': .*connection.*logged in") as none:
+    with pytest.raises(
+        TslmError, match=r"hub reports for 'me/sales': .*connection.*logged in"
+    ) as none:
         pull("me/sales", cache_dir=tmp_path / "cache")
     assert "\n" not in str(none.value)
-    with pytest.raises(TslmError, match="hub and 'not a name': "):
+    with pytest.raises(TslmError, match="hub reports for 'not a name': "):
         pull("not a name", cache_dir=tmp_path / "cache")
-    with pytest.raises(TslmError, match="hub and 'me/sales': 403"):
+    with pytest.raises(TslmError, match="hub reports for 'me/sales': 403"):
         push(model, "me/sales")
 
 
@@ -224,7 +226,7 @@ def test_the_card_shows_results_beside_baselines_and_the_ablation(model: TSLMFor
         (row,) = [line for line in text.splitlines() if line.startswith(f"| {name} |")]
         entry = next(entry for entry in model.verdict_.entries if entry.model == name)
         assert f"{entry.mse:.4f}" in row
-    assert "Not asked" in text
+    assert "Not tested yet" in text
 
 
 ABLATION: dict[str, Any] = {
@@ -247,7 +249,7 @@ def test_the_card_has_a_row_for_each_arm_of_an_ablation(
     page = hub["README.md"].decode()
     assert "| 7 | none | 0.7500 | 0.5000 | helps |" in page
     assert "- Horizon 7. Does the body help? It helps." in page
-    assert "Not asked" not in page
+    assert "Not tested yet" not in page
 
 
 def test_an_ablation_of_another_model_or_no_ablation_at_all_is_refused(
@@ -255,15 +257,15 @@ def test_an_ablation_of_another_model_or_no_ablation_at_all_is_refused(
 ) -> None:
     file = tmp_path / "ablation.json"
     file.write_text(json.dumps({**ABLATION, "model": "TimeLLM"}))
-    with pytest.raises(ConfigError, match="is of TimeLLM, and the model is AutoTimes"):
+    with pytest.raises(ConfigError, match="is of TimeLLM, but the model is AutoTimes"):
         HubModel(model, file)
     row = ABLATION["arms"][0]
     for wrong in ({"arms": [{**row, "mse": "NaN"}]}, {"arms": [{**row, "arm": 3}]}, {"data": None}):
         file.write_text(json.dumps({**ABLATION, **wrong}))
-        with pytest.raises(DataError, match="no result of an ablation"):
+        with pytest.raises(DataError, match="not the result of an ablation"):
             HubModel(model, file)
     file.write_text("[]")
-    with pytest.raises(DataError, match="no result of an ablation"):
+    with pytest.raises(DataError, match="not the result of an ablation"):
         HubModel(model, file)
     with pytest.raises(DataError, match=r"elsewhere.json cannot be read \(No such file"):
         HubModel(model, tmp_path / "elsewhere.json")

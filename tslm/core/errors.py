@@ -1,4 +1,4 @@
-"""Errors and warnings, in the user's words."""
+"""Errors and warnings of tslm, and helpers for their wording."""
 
 import os
 import sys
@@ -14,27 +14,27 @@ _HERE = str(Path(__file__).parents[1]) + os.sep
 
 
 class TslmError(Exception):
-    """Any error that tslm raises on purpose: it says what is wrong, where, and how to fix it."""
+    """Base class of the errors of tslm: the message says what is wrong and how to fix it."""
 
 
 class ConfigError(TslmError, ValueError):
-    """A setting is unknown, impossible, or does not fit another one."""
+    """Unknown or impossible setting, or settings that do not fit together."""
 
 
 class DataError(TslmError, ValueError):
-    """A data frame or file breaks the contract; the message names ids, dates and columns."""
+    """Data frame or file that cannot be used; the message names ids, dates and columns."""
 
 
 class BackboneError(TslmError):
-    """A pretrained model cannot be found, fetched, verified or used."""
+    """Language model that cannot be found, downloaded, verified or used."""
 
 
 class NotFittedError(TslmError, SklearnNotFittedError):  # type: ignore[misc]  # untyped
-    """A forecast was asked of a model that has not been fitted."""
+    """Method that needs a fitted model, called before ``fit``."""
 
 
 class NotAvailableError(ConfigError):
-    """A feature this version announces but does not have yet."""
+    """Feature that this version does not support."""
 
 
 def naming(ids: Iterable[object], limit: int = 5) -> str:

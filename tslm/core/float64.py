@@ -1,25 +1,25 @@
-"""Float64, on every machine: Apple's accelerators have none, so there the CPU computes it."""
+"""Float64 arithmetic on every machine: on the CPU where a device, such as Apple's, lacks it."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-_SINGLE = frozenset({"mps"})  # kinds of devices without float64
+_SINGLE = frozenset({"mps"})  # types of devices without float64
 
 
 def home(device: torch.device) -> torch.device:
-    """Give the device to compute in float64 on: the same one, or the CPU where it has none."""
+    """Return the device for float64 arithmetic: the same one, or the CPU if it lacks float64."""
     return torch.device("cpu") if device.type in _SINGLE else device
 
 
 def exactly(values: Tensor) -> Tensor:
-    """The same numbers in float64; on the CPU where their device has no float64."""
+    """Convert values to float64, on the CPU if their device lacks float64."""
     return values.to(home(values.device)).to(torch.float64)
 
 
 class ExactModule(nn.Module):
-    """A module whose float64 buffers stay on the CPU where a device has no float64."""
+    """Module whose float64 buffers stay on the CPU if a device lacks float64."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "ExactModule":
         def place(tensor: Tensor) -> Tensor:

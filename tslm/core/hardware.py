@@ -1,4 +1,4 @@
-"""The machine that trains: Lightning's words for it, and what they come to here."""
+"""Hardware to train on: the settings of Lightning's trainer, and errors in plain words."""
 
 import logging
 import os
@@ -22,8 +22,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from tslm.core.errors import ConfigError
 
-TERMINATED = 143  # the exit code of what SIGTERM ended
-OURS = {  # words of Lightning's trainer that settings say
+TERMINATED = 143  # exit code of a process that SIGTERM ended
+SETTINGS = {  # arguments of Lightning's trainer that are settings of tslm
     "accelerator": "accelerator",
     "callbacks": "callbacks",
     "devices": "devices",
@@ -32,10 +32,10 @@ OURS = {  # words of Lightning's trainer that settings say
     "logger": "logger",
     "max_epochs": "max_epochs",
     "max_steps": "max_steps",
-    "precision": "precision, of the body",
+    "precision": "precision",
     "strategy": "strategy",
 }
-MINE = {  # and words of which training makes its own use
+RESERVED = {  # arguments that training sets itself
     "check_val_every_n_epoch",
     "default_root_dir",
     "enable_checkpointing",
@@ -46,20 +46,20 @@ MINE = {  # and words of which training makes its own use
     "use_distributed_sampler",
     "val_check_interval",
 }
-UNUSED = "ddp_find_unused_parameters_true"  # DDP that takes weights without a gradient
+UNUSED = "ddp_find_unused_parameters_true"  # DDP that accepts weights without a gradient
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A place to train, in Lightning's own words.
+    """Hardware to train on, and further arguments of Lightning's trainer.
 
-    Args:
-        accelerator: ``auto``, ``cpu``, ``gpu``, ...
-        devices: how many, or a list of which.
-        strategy: how several train together.
-        logger: where losses are written to: a logger of Lightning, or several.
-        callbacks: further callbacks of Lightning.
-        trainer_kwargs: further words for its trainer, such as ``log_every_n_steps``.
+    Attributes:
+        accelerator: ``auto``, ``cpu``, ``gpu`` ..., as in Lightning.
+        devices: number of devices, or a list of their numbers.
+        strategy: Lightning's strategy for training on several devices.
+        logger: one or several Lightning loggers of the losses.
+        callbacks: further Lightning callbacks.
+        trainer_kwargs: further arguments of Lightning's trainer, such as ``log_every_n_steps``.
     """
 
     accelerator: str = "auto"
@@ -71,33 +71,39 @@ class Machine:
 
     @classmethod
     def of(cls, cfg: DictConfig, **live: Any) -> "Machine":
-        """The machine that settings name, with what only code can supply.
+        """Make a machine from settings.
+
+        Args:
+            cfg: settings with accelerator, devices and strategy.
+            live: fields that no setting can hold: logger, callbacks, trainer_kwargs.
 
         Raises:
-            ConfigError: if it is told in Lightning's words what settings say.
+            ConfigError: if ``trainer_kwargs`` has an argument that is a setting of tslm.
         """
         devices = OmegaConf.to_container(cfg).get("devices", 1)  # type: ignore[union-attr]
         return cls(cfg.accelerator, devices, cfg.strategy, **live)
 
     def __post_init__(self) -> None:
         for word in self.trainer_kwargs:
-            if word in OURS:
+            if word in SETTINGS:
                 raise ConfigError(
-                    f"trainer_kwargs has {word!r}, which is a setting. Use {OURS[word]}."
+                    f"trainer_kwargs has {word!r}, which is a setting of tslm. Set "
+                    f"{SETTINGS[word]} instead."
                 )
-            if word not in signature(Trainer.__init__).parameters or word in MINE:
+            if word not in signature(Trainer.__init__).parameters or word in RESERVED:
                 raise ConfigError(
-                    f"trainer_kwargs has {word!r}, which Lightning's trainer cannot be told here."
+                    f"trainer_kwargs has {word!r}, which Lightning's trainer does not accept here. "
+                    "Remove it."
                 )
 
     def trainer(self, **options: Any) -> Trainer:
-        """A silent Lightning trainer on this machine.
+        """Make a Lightning trainer without its log messages.
 
         Args:
-            options: further words for it.
+            options: further arguments of the trainer.
 
         Raises:
-            ConfigError: if this computer has no such machine.
+            ConfigError: if this computer lacks the hardware.
         """
         trainer = self._trainer(self.strategy, options)
         if self.strategy in ("auto", "ddp") and type(trainer.strategy) is DDPStrategy:
@@ -106,10 +112,10 @@ class Machine:
 
     @property
     def device(self) -> torch.device:
-        """The device of this process, where the model and its body are.
+        """The device of this process, where the model is placed.
 
         Raises:
-            ConfigError: if this computer has no such machine.
+            ConfigError: if this computer lacks the hardware.
         """
         bare = Machine(self.accelerator, self.devices, self.strategy)
         trainer = bare.trainer(enable_checkpointing=False, enable_progress_bar=False)
@@ -127,12 +133,13 @@ class Machine:
             except (MisconfigurationException, ValueError, TypeError, ImportError) as error:
                 asked = ", ".join(f"{name}={value}" for name, value in words.items())
                 raise ConfigError(
-                    f"This computer cannot train with {asked}, strategy={strategy}: {error} "
-                    "Set accelerator=cpu and devices=1, or accelerator=auto to take what is here."
+                    f"This computer cannot train with {asked}, strategy={strategy}: {error} Set "
+                    "accelerator=cpu and devices=1, or accelerator=auto to use the hardware that "
+                    "is there."
                 ) from error
 
     def _check_cores(self) -> None:
-        """Refuse far more processes than can run."""
+        """Raise if there are more processes than CPU cores."""
         cores = os.cpu_count() or 1
         count = str(self.devices)
         on_cpu = self.accelerator == "cpu" or (
@@ -140,22 +147,22 @@ class Machine:
         )
         if on_cpu and count.isdigit() and int(count) > max(cores, 2):
             raise ConfigError(
-                f"devices={count} asks for {count} processes, and this computer has {cores} cores. "
-                f"Set devices to {cores} or less."
+                f"devices={count} means {count} processes, but this computer has {cores} CPU "
+                f"cores. Set devices to {cores} or less."
             )
 
 
 def run(trainer: Trainer, module: LightningModule, **words: Any) -> None:
-    """Train until the end, or until somebody ends it.
+    """Train until the end, or until the process is interrupted.
 
     Args:
-        trainer: of a ``Machine``.
-        module: what to train.
-        words: for ``Trainer.fit``.
+        trainer: a trainer of a ``Machine``.
+        module: the module to train.
+        words: arguments of ``Trainer.fit``.
 
     Raises:
-        SystemExit: with ``TERMINATED``, if the process is told to end.
-        KeyboardInterrupt: at Ctrl-C.
+        SystemExit: with the code ``TERMINATED``, after SIGTERM.
+        KeyboardInterrupt: after Ctrl-C.
     """
     main = current_thread() is main_thread()
     handler = getsignal(SIGINT) if main else None
@@ -163,24 +170,24 @@ def run(trainer: Trainer, module: LightningModule, **words: Any) -> None:
         with quiet():
             trainer.fit(module, **words)
     except SIGTERMException as end:
-        raise SystemExit(TERMINATED) from end  # Lightning's own would tell of success
+        raise SystemExit(TERMINATED) from end  # Lightning's exit code would be that of success
     except SystemExit as end:
-        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning makes an exit of it
+        if isinstance(end.__context__, KeyboardInterrupt):  # Lightning turns it into SystemExit
             raise KeyboardInterrupt from None
         raise
     finally:
-        if main:  # Lightning turns Ctrl-C off while it cleans up, and leaves it so
+        if main:  # Lightning disables Ctrl-C while it cleans up, and does not enable it again
             signal(SIGINT, handler)
 
 
 def is_first() -> bool:
-    """Whether this process is the only one of a run, or the one that writes and speaks for all."""
+    """Return True if this process is the only one of a run, or the one that writes and prints."""
     return int(rank_zero_only.rank or 0) == 0  # type: ignore[attr-defined]
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's advice to itself; errors still come through."""
+    """Silence warnings and advice of Lightning and torch; errors are still shown."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,7 @@
-"""Random draws of one's own: torch has one generator for all threads of a process."""
+"""Seeded random draws that leave torch's global generators unchanged.
+
+Torch has one generator for all threads of a process, so only one thread draws at a time.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,15 +10,18 @@ from threading import RLock
 import torch
 from torch import Tensor
 
-_ONE = RLock()  # a fit inside a fit is of the same thread: ablations, searches, backtests
+_ONE = RLock()  # reentrant: ablations, searches and backtests fit inside a seeded block
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from torch's generators by a seed, with gradients, and leave all as it was.
+    """Seed torch's generators inside a ``with`` block, and restore them afterwards.
 
-    One thread at a time: others that come meanwhile wait, so that the same seed gives the same
-    bits in company.
+    Gradients are enabled inside the block. Other threads wait until it ends, so that the same seed
+    gives the same numbers in a program with several threads.
+
+    Args:
+        seed: seed of all generators.
     """
     with _ONE, torch.inference_mode(False), torch.enable_grad():
         before = generators()
@@ -27,7 +33,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def generators() -> dict[str, list[Tensor]]:
-    """The states of torch's generators: of the CPU, and of each accelerator."""
+    """Return the states of torch's generators, by device type: the CPU and the accelerators."""
     states = {"cpu": [torch.get_rng_state()]}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state_all()
@@ -37,7 +43,11 @@ def generators() -> dict[str, list[Tensor]]:
 
 
 def set_generators(states: dict[str, list[Tensor]]) -> None:
-    """Bring torch's generators back to states; those of a machine that lacks some are left out."""
+    """Restore the states of torch's generators; devices this machine lacks are skipped.
+
+    Args:
+        states: as ``generators`` returns them.
+    """
     torch.set_rng_state(states["cpu"][0])
     if torch.cuda.is_available():
         for number, state in enumerate(states.get("cuda", [])[: torch.cuda.device_count()]):

@@ -31,11 +31,11 @@ class Spec:
 
     @classmethod
     def of(cls, part: "str | Spec") -> "Spec":
-        """A spec as it is, a bare name as a spec without options."""
+        """Return a spec unchanged, or make a spec without options from a name."""
         return part if isinstance(part, Spec) else cls(part)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Name and options, as scikit-learn's ``clone`` and ``GridSearchCV`` expect them."""
+        """Return name and options in one dict, as scikit-learn expects."""
         return {"name": self.name, **self.options}
 
     def set_params(self, **params: Any) -> "Spec":
@@ -55,10 +55,14 @@ class Spec:
 
 
 def refuse_nested(name: str, value: Any) -> None:
-    """Let a setting be a scalar or a list of scalars, without anything for OmegaConf to resolve.
+    """Raise if a setting is not a scalar or a list of scalars, or has ``${`` in it.
+
+    Args:
+        name: name of the setting, for the message.
+        value: its value.
 
     Raises:
-        ConfigError: naming the setting and its value.
+        ConfigError: if it is something else; the message has its name and value.
     """
     for item in value if isinstance(value, list | tuple) else [value]:
         if item is not None and not isinstance(item, bool | int | float | str):
@@ -68,20 +72,23 @@ def refuse_nested(name: str, value: Any) -> None:
             )
         if isinstance(item, str) and "${" in item:
             raise ConfigError(
-                f"{name}={brief(value)} holds ${{, and no setting may hold that. Remove it."
+                f"{name}={brief(value)} holds ${{, which is not allowed in a setting. Remove it."
             )
 
 
 def nested(estimator: Any, parts: Sequence[str], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters to set, in which a part that options are set of is a ``Spec``, not a bare name.
+    """Replace the name of a part by a ``Spec`` where one of its options is set.
 
     Args:
-        estimator: whose parameters they are.
-        parts: the parameters of it that name parts.
-        params: what ``set_params`` was given, such as ``adapter__patch_len=24``.
+        estimator: the estimator whose parameters are set.
+        parts: parameters of the estimator that name a part, such as ``adapter``.
+        params: arguments of ``set_params``, such as ``adapter__patch_len=24``.
+
+    Returns:
+        The parameters for scikit-learn's ``set_params``.
 
     Raises:
-        ConfigError: if a part is None, and so has no options.
+        ConfigError: if an option is set of a part that is None.
     """
     found = dict(params)
     for part in parts:

@@ -1,4 +1,4 @@
-"""What the body is told, in words: the words nearest to each prototype, and where each is used."""
+"""Explanation in words: the words nearest to each prototype, and where each one is used."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,30 +18,29 @@ from tslm.models.layers.retrieval import unit
 from tslm.models.lexicon import Lexicon
 from tslm.plots.forecasts import plot_readings
 
-CHUNK = 256  # prototypes compared with all words at once
-SERIES = 64  # read at once
+CHUNK = 256  # prototypes compared with all words at once, to bound memory
+SERIES = 64  # series in one batch
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Frames that name what tokens are made of.
+    """Words that describe the tokens of the last context of each series.
 
-    Args:
-        words: one row a prototype (or anchor) and rank: a word near it, and its cosine.
-        reading: one row a series, patch and rank: a prototype, how much of it, and its nearest
-            words. ``start`` is the time of the first step of the patch; of a whole window, that of
-            the window.
+    Attributes:
+        words: one row per prototype (or anchor) and rank: a word near it, and its cosine.
+        reading: one row per series, patch and rank: a prototype, its weight in the patch, and its
+            nearest words. ``start`` is the time of the first step of the patch, or of the window.
     """
 
     words: pd.DataFrame
     reading: pd.DataFrame
 
     def plot(self, series: object = None, rows: int = 12, *, engine: str = "matplotlib") -> Any:
-        """Which prototypes each patch of a series is made of: the most used ones, by their words.
+        """Draw the weights of the most used prototypes in each patch of a series.
 
         Args:
-            series: its id; None is the first.
-            rows: how many prototypes are shown.
+            series: id of the series; None takes the first.
+            rows: number of prototypes to show.
             engine: "matplotlib" or "plotly".
         """
         return plot_readings(self.reading, series, rows, engine)
@@ -53,7 +52,7 @@ def explain(
     """Explain the last context of every series.
 
     Raises:
-        ConfigError: if the adapter does not speak in words.
+        ConfigError: if the adapter has no text prototypes.
     """
     adapter, lexicon = model.adapter, model.backbone.lexicon
     here = next(model.parameters()).device
@@ -78,7 +77,13 @@ def explain(
 
 
 def nearest_words(vectors: Float[Tensor, "K D"], lexicon: Lexicon, top: int) -> pd.DataFrame:
-    """The words whose embedding has the largest cosine with each vector."""
+    """Return the words whose embeddings have the largest cosine similarity to each vector.
+
+    Args:
+        vectors: one vector per prototype.
+        lexicon: words of the language model.
+        top: number of words per vector.
+    """
     table = unit(lexicon.words.to(vectors))
     rows = []
     for first, some in enumerate(unit(vectors).split(CHUNK)):

@@ -1,4 +1,4 @@
-"""A forecaster as notebooks show it: its settings, and which weights are frozen or trained."""
+"""HTML view of a forecaster in notebooks: its settings, its frozen and trained weights."""
 
 from html import escape
 from typing import Any
@@ -22,12 +22,12 @@ STYLE = """\
 def html(
     name: str, params: dict[str, Any], defaults: dict[str, Any], model: nn.Module | None
 ) -> str:
-    """One box: what was set, and, of a fitted model, its weights.
+    """Return one box with the changed settings and, after ``fit``, the weights.
 
     Args:
-        name: of the class and of the forecast.
-        params: settings.
-        defaults: of which those that were not changed are folded away.
+        name: name of the forecaster.
+        params: its settings.
+        defaults: default settings; unchanged ones are folded.
         model: the fitted model, None before ``fit``.
     """
     changed = {key: value for key, value in params.items() if value != defaults.get(key)}
@@ -52,11 +52,11 @@ def _table(values: dict[str, Any]) -> str:
 
 
 def _weights(model: nn.Module) -> str:
-    """Counted by part; those of a body that is never trained are frozen."""
+    """Return the number of frozen and trained weights of each part, as a bar and a table."""
     counts = summary_of(model)
     trained, frozen = counts.trained.iloc[-1], counts.frozen.iloc[-1]
     if not frozen + trained:
-        return "<small>nothing in it is trained</small>"
+        return "<small>it has no weights to train</small>"
     rows = "".join(
         f"<tr><td>{escape(part)}</td><td>{f:,} frozen</td><td>{t:,} trained</td></tr>"
         for part, t, f in counts.drop(index="all")[["trained", "frozen"]].itertuples()

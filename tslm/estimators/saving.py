@@ -1,10 +1,11 @@
-"""Saved models: a folder of JSON and safetensors, written whole or not at all, never trusted."""
+"""Saving and loading of models: a folder of JSON and safetensors, checked when it is read.
 
-import hashlib
+A folder is written completely or not at all. No file is trusted: names, types and sizes are checked
+before anything is built from them.
+"""
+
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,26 +30,34 @@ from tslm.core.config.choices import GROUPS, node
 from tslm.core.errors import ConfigError, DataError, TslmError
 from tslm.core.files import FOLDER, check_writable
 from tslm.core.spec import Spec
+from tslm.estimators.saved_folder import CHECKPOINTS as CHECKPOINTS
+from tslm.estimators.saved_folder import (
+    HEAD,
+    HISTORY,
+    MODEL,
+    WEIGHTS,
+    digest,
+    digest_of,
+    is_unfinished_run,
+    keep_other_files,
+)
 from tslm.estimators.training.weights import trained_state
 
 FORMAT = 1
-HEAD = ("format", "tslm", "files")  # what the file says of itself
-LARGEST = 2**20  # steps
-SPARE_SIZE = 10_000  # by which a setting may exceed the count of all saved numbers
-SPARE, SPARE_NUMBERS = 1000, 2**26  # tensors, and numbers in them, that no file has to hold
-PATIENCE = 5.0  # seconds to wait for a process that moves a model into its place
-CHECKPOINTS = "checkpoints"  # folder of a run that goes on, beside the model it will become
-MODEL, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.safetensors"
+LARGEST = 2**20  # steps; larger horizons and contexts are refused. Chosen by hand
+SPARE_SIZE = 10_000  # a size may exceed the count of saved numbers by this. Chosen by hand
+SPARE, SPARE_NUMBERS = 1000, 2**26  # tensors and numbers that are not saved, at most
+PATIENCE = 5.0  # seconds to wait for another process that is replacing the model
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a folder holds.
+    """Content of the folder of a saved model.
 
-    Args:
+    Attributes:
         facts: everything that is not an array, ready for JSON.
-        weights: trained tensors and the adapter's buffers.
-        history: the end of every series, as arrays.
+        weights: trained tensors and the buffers of the adapter.
+        history: the last rows of every series, as arrays.
     """
 
     facts: dict[str, Any]
@@ -57,11 +66,18 @@ class Saved:
 
 
 def save(saved: Saved, path: str | Path, overwrite: bool = False) -> None:
-    """Write a folder beside its place, then move it there with whatever else the old one holds.
+    """Write a model to a temporary folder, then move that to its place in one step.
+
+    Files of other programs in an old folder are kept.
+
+    Args:
+        saved: the content.
+        path: the folder.
+        overwrite: True to replace a saved model.
 
     Raises:
-        ConfigError: if something is there and ``overwrite`` is not set, or is no saved model; or
-            if it cannot be written.
+        ConfigError: if the path exists and ``overwrite`` is False, or is not a saved model, or
+            cannot be written.
     """
     target = place(path)
     sweep(target)
@@ -71,42 +87,42 @@ def save(saved: Saved, path: str | Path, overwrite: bool = False) -> None:
         weights = {name: tensor.contiguous() for name, tensor in saved.weights.items()}
         safetensors.torch.save_file(weights, draft / WEIGHTS)
         safetensors.numpy.save_file(saved.history, draft / HISTORY)
-        files = {name: _digest(draft / name) for name in (WEIGHTS, HISTORY)}
-        files[MODEL] = _digest_of(saved.facts)
+        files = {name: digest(draft / name) for name in (WEIGHTS, HISTORY)}
+        files[MODEL] = digest_of(saved.facts)
         head = {"format": FORMAT, "tslm": version("tslm"), "files": files}
         (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n", "utf-8")
-        for name in (WEIGHTS, HISTORY):  # safetensors writes files for their owner alone
+        for name in (WEIGHTS, HISTORY):  # safetensors makes files that only their owner can read
             (draft / name).chmod((draft / MODEL).stat().st_mode)
         if target.exists():
-            _keep_others(target, draft)
+            keep_other_files(target, draft)
         swap(draft, target)
 
 
 def check_free(path: str | Path, overwrite: bool = False) -> None:
-    """Find out before the work, not after it, whether a model can be saved there.
+    """Check before the work if a model can be saved to a path.
 
     Raises:
-        ConfigError: if something is there and ``overwrite`` is not set, or is no saved model.
+        ConfigError: if the path exists and ``overwrite`` is False, or is not a saved model.
     """
     target = place(path)
-    if not target.exists() or _is_unfinished(target):
+    if not target.exists() or is_unfinished_run(target):
         check_writable(path, FOLDER)
         return
     if not (target / MODEL).is_file():
         raise ConfigError(
-            f"{path} is not a saved model, so it is not overwritten. Give another path."
+            f"{path} exists and is not a saved model, so it is not overwritten. Give another path."
         )
     if not overwrite:
         raise ConfigError(
-            f"{path} holds a saved model already. Give another path, or overwrite=True."
+            f"{path} holds a saved model already. Give another path, or set overwrite=True."
         )
 
 
 def read(path: str | Path) -> Saved:
-    """Read a folder, and check that it is whole and unaltered.
+    """Read the folder of a saved model and check that it is complete and unchanged.
 
     Raises:
-        DataError: if it is no saved model, damaged, altered, or of a newer format.
+        DataError: if it is not a saved model, is damaged or changed, or has a newer format.
     """
     folder = place(path)
     if not folder.exists():
@@ -119,20 +135,20 @@ def read(path: str | Path) -> Saved:
         whole = type(found) is int and isinstance(facts["kind"], str)
     if not whole:
         raise DataError(
-            f"{folder / MODEL} is damaged: format must be a whole number and kind a name. Save "
-            "the model again."
+            f"{folder / MODEL} is damaged: format must be a whole number and kind must be text. "
+            "Save the model again."
         )
     if found != FORMAT:
         raise DataError(
-            f"{path} has format {found} (tslm {facts.get('tslm')}), and this is tslm "
+            f"{path} has format {found}, written by tslm {facts.get('tslm')}. This is tslm "
             f"{version('tslm')}, which reads format {FORMAT}. Upgrade tslm."
         )
     for name in (WEIGHTS, HISTORY):
-        if not (folder / name).is_file() or _digest(folder / name) != files.get(name):
+        if not (folder / name).is_file() or digest(folder / name) != files.get(name):
             raise DataError(
                 f"{folder / name} is missing, damaged or altered. Save the model again."
             )
-    if files.get(MODEL) != _digest_of(facts):
+    if files.get(MODEL) != digest_of(facts):
         raise DataError(f"{folder / MODEL} was altered. Save the model again.")
     with damage(str(folder)):
         weights = safetensors.torch.load_file(folder / WEIGHTS)
@@ -143,25 +159,28 @@ def read(path: str | Path) -> Saved:
 
 @contextmanager
 def damage(name: str) -> Iterator[None]:
-    """Say that a file, or a fact of it, is damaged, whatever goes wrong while it is read.
+    """Raise any error inside a ``with`` block as a DataError that says the file is damaged.
+
+    Args:
+        name: name of the file or of the part of it that is read.
 
     Raises:
-        DataError: naming it.
+        DataError: with the name and the first 200 letters of the error.
     """
     try:
         yield
     except TslmError:
         raise
-    except Exception as error:  # what is in the file was written by anybody
-        said = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise DataError(f"{name} is damaged: {said}. Save the model again.") from error
+    except Exception as error:  # the content is not trusted, so any error can occur
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise DataError(f"{name} is damaged: {reason}. Save the model again.") from error
 
 
 def kind(path: str | Path) -> str:
-    """The name of the estimator a folder holds.
+    """Return the class name of the saved estimator.
 
     Raises:
-        DataError: as ``read``.
+        DataError: as in ``read``.
     """
     return str(read(path).facts["kind"])
 
@@ -191,7 +210,7 @@ def joined(facts: Mapping[str, Any], arrays: Mapping[str, Any], prefix: str = ""
 
 
 def plain(value: Any) -> Any:
-    """A parameter as JSON: specs become ``{"spec": ..., "options": ...}``."""
+    """Return a parameter ready for JSON: a spec becomes ``{"spec": ..., "options": ...}``."""
     if isinstance(value, Spec):
         options = {name: values.plain(option) for name, option in value.options.items()}
         return {"spec": value.name, "options": options}
@@ -199,22 +218,26 @@ def plain(value: Any) -> Any:
 
 
 def parameters(facts: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The estimator's parameters a folder holds; names it does not know are refused.
+    """Return the saved parameters of an estimator.
+
+    Args:
+        facts: facts of the saved model.
+        known: parameters that the estimator has.
 
     Raises:
-        DataError: if the file names a parameter that does not exist, or a part outside ``conf``.
+        DataError: if a parameter does not exist, or the name of a part is not a name.
     """
     params = dict(facts["params"])
     if strange := sorted(set(params) - set(known)):
         raise DataError(f"The saved model has unknown parameters: {', '.join(strange)}.")
-    return {name: _lively(value) for name, value in params.items()}
+    return {name: _restored(value) for name, value in params.items()}
 
 
 def check_parameters(params: Mapping[str, Any], cfg: DictConfig) -> None:
-    """Refuse parameters of another type than the settings they mean.
+    """Raise if a saved parameter has another type than the setting of the same name.
 
     Raises:
-        DataError: naming one.
+        DataError: with the name of the parameter.
     """
     for name, value in params.items():
         meant = None if name in GROUPS else cfg.get(name)
@@ -222,24 +245,24 @@ def check_parameters(params: Mapping[str, Any], cfg: DictConfig) -> None:
             raise DataError(f"{name}={value!r} is of another type than {meant!r}.")
 
 
-def _lively(value: Any) -> Any:
+def _restored(value: Any) -> Any:
     return spec(value) if isinstance(value, dict) else value
 
 
 def spec(stored: Mapping[str, Any]) -> Spec:
-    """A part by the name of its yaml; a name is only a name, never a path.
+    """Return the spec of a saved part. Its name must be that of a yaml file, never a path.
 
     Raises:
-        DataError: if it is something else.
+        DataError: if it has other letters than those of a name.
     """
     name = str(stored["spec"])
     if not re.fullmatch(r"[\w+]+", name):
-        raise DataError(f"The saved model names a part {name!r}, which is no name.")
+        raise DataError(f"The saved model contains an invalid part name: {name!r}.")
     return Spec(name, **stored["options"])
 
 
 def settled(cfg: DictConfig) -> dict[str, Any]:
-    """The settings a model was made with: names of parts, their options, plain values."""
+    """Return the settings of a model, ready for JSON: names of parts, their options, values."""
     stored: dict[str, Any] = {"values": {}}
     for key, value in OmegaConf.to_container(cfg).items():  # type: ignore[union-attr]
         if key in cfg.choices and value is not None:
@@ -251,10 +274,10 @@ def settled(cfg: DictConfig) -> dict[str, Any]:
 
 
 def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Give a model its trained weights.
+    """Copy saved weights into a model.
 
     Raises:
-        DataError: if a tensor is missing, unknown, of another shape or not finite.
+        DataError: if a tensor is missing, unknown, has another shape or is not finite.
     """
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     strange = [name for name, t in weights.items() if wanted.get(name) != t.shape]
@@ -269,40 +292,43 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
 
 
 def count(value: Any) -> int:
-    """A whole number of at least 1.
+    """Return a saved value that must be a whole number of at least 1.
 
     Raises:
         DataError: if it is something else.
     """
     if type(value) is not int or value < 1:
-        raise DataError(f"The saved model has {value!r} where a whole number of 1 or more is due.")
+        raise DataError(f"The saved model has {value!r} in place of a whole number of 1 or more.")
     return value
 
 
 def check_settings(cfg: DictConfig, saved: Saved) -> None:
-    """Refuse options of another type than the yaml's, and sizes that nothing saved can have.
+    """Raise if an option has another type than in its yaml, or a size is larger than possible.
 
     Raises:
-        DataError: naming one.
+        DataError: with the name of the option.
     """
     rows = sum(array.size for array in saved.history.values())
-    room = SPARE_SIZE + rows + sum(tensor.numel() for tensor in saved.weights.values())
+    most_numbers = SPARE_SIZE + rows + sum(tensor.numel() for tensor in saved.weights.values())
     sizes = {name: (cfg[name], LARGEST) for name in ("h", "context_length", "season_length")}
     for group in ("adapter", "decoder", "distribution", "base", "model"):
         if cfg[group] is not None:
             usual = node(group, cfg.choices[group])
             for name, value in cfg[group].items():
                 if not _is_like(value, usual.get(name)):
-                    raise DataError(f"{group}.{name}={value} is not like {usual.get(name)}.")
-                if not isinstance(usual.get(name), float):  # which a whole number may also be
-                    sizes[f"{group}.{name}"] = (value, room)
+                    raise DataError(
+                        f"{group}.{name}={value} has another type than its default, "
+                        f"{usual.get(name)}."
+                    )
+                if not isinstance(usual.get(name), float):  # a float option can be any whole number
+                    sizes[f"{group}.{name}"] = (value, most_numbers)
     for name, (value, most) in sizes.items():
         if isinstance(value, int) and value > most:
-            raise DataError(f"{name}={value} is larger than anything that was saved.")
+            raise DataError(f"{name}={value} is larger than the saved weights allow.")
 
 
 def _is_like(value: Any, usual: Any) -> bool:
-    """Whether an option has the type of the yaml's, where one of them says a type."""
+    """Return True if an option has the type of its default in the yaml, or the default is null."""
     types: tuple[Any, ...] = (bool, (int, float), str, ListConfig)
     return value is None or next(
         (isinstance(value, type_) for type_ in types if isinstance(usual, type_)), True
@@ -311,22 +337,22 @@ def _is_like(value: Any, usual: Any) -> bool:
 
 @contextmanager
 def no_larger(weights: Mapping[str, Tensor]) -> Iterator[None]:
-    """Refuse tensors of modules that weights could not fill, before much memory is used.
+    """Raise inside a ``with`` block if modules allocate far more than the saved weights.
 
     Raises:
-        DataError: as soon as they are too many or too large.
+        DataError: as soon as there are too many tensors, or they are too large.
     """
     me, tensors, numbers = get_ident(), 4 * len(weights) + SPARE, 0
-    room = 4 * sum(tensor.numel() for tensor in weights.values()) + SPARE_NUMBERS
+    most = 4 * sum(tensor.numel() for tensor in weights.values()) + SPARE_NUMBERS
 
     def watch(_: nn.Module, name: str, tensor: Tensor | None) -> None:
         nonlocal tensors, numbers
         if tensor is None or get_ident() != me:
             return
         tensors, numbers = tensors - 1, numbers + tensor.numel()
-        if not tensors or numbers > room:
+        if not tensors or numbers > most:
             raise DataError(
-                "The saved settings ask for a larger model than the saved weights. Save the model "
+                "The saved settings describe a larger model than the saved weights. Save the model "
                 "again."
             )
 
@@ -339,42 +365,3 @@ def no_larger(weights: Mapping[str, Tensor]) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _is_unfinished(path: Path) -> bool:
-    """Whether a folder holds nothing but the checkpoints of a run that was killed."""
-    return path.is_dir() and {entry.name for entry in path.iterdir()} <= {CHECKPOINTS}
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _digest_of(facts: Mapping[str, Any]) -> str:
-    text = json.dumps({key: value for key, value in facts.items() if key not in HEAD})
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _keep_others(old: Path, new: Path) -> None:
-    """Give a new folder what the old one holds beside the model and the run that made it."""
-    for entry in old.iterdir():
-        if entry.name in (MODEL, WEIGHTS, HISTORY) or _is_run(entry):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.copytree(entry, new / entry.name, symlinks=True, copy_function=_link)
-        else:
-            _link(entry, new / entry.name)
-
-
-def _link(source: str | Path, target: str | Path) -> None:
-    """Let a file have a second place; copy it where the file system knows no such thing."""
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _is_run(path: Path) -> bool:
-    """Whether this is the folder of checkpoints of a run of ours."""
-    return path.name == CHECKPOINTS and (path / "run.json").is_file()

@@ -24,8 +24,10 @@ from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.evaluation.ablation.arms import Budget
+from tslm.evaluation.ablation.outcome import Failure
 from tslm.evaluation.ablation.report import Ablation
-from tslm.evaluation.ablation.run import Failure, Reporter, Trial, held_out, run
+from tslm.evaluation.ablation.run import Reporter, run
+from tslm.evaluation.ablation.trial import Trial, held_out
 from tslm.models.assembly import ANY, assemble
 from tslm.models.forecast_model import ForecastModel
 

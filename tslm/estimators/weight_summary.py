@@ -1,4 +1,4 @@
-"""The weights of a model, counted."""
+"""Number of trained and frozen weights of each part of a model."""
 
 import pandas as pd
 from torch import nn
@@ -8,10 +8,10 @@ def summary_of(model: nn.Module) -> pd.DataFrame:
     """Count the weights of each part of a model.
 
     Returns:
-        One row a part that has weights, and their sum: class, trained, frozen, megabytes.
+        One row per part that has weights, and one for all: class, trained, frozen, megabytes.
     """
     parts = {name: module for name, module in model.named_children() if _weights(module)}
-    if sum(map(_weights, parts.values())) < _weights(model):  # it has some of its own
+    if sum(map(_weights, parts.values())) < _weights(model):  # it has weights outside its parts
         parts = {"model": model}
     rows = [_row(name, type(part).__name__, part) for name, part in parts.items()]
     rows.append(_row("all", type(model).__name__, model))

@@ -1,1 +1,1 @@
-"""Evaluation: metrics, benchmarks, ablations, tuning."""
+"""Evaluation of forecasters: metrics, benchmark protocols, ablations, speed and tuning."""

@@ -1,7 +1,7 @@
-"""Results that other verbs wrote, side by side: models down, data sets across.
+"""Leaderboard of saved results: one row per model, one column per data set and horizon.
 
-A difference that chance explains is not printed as one: an ablation tells which models cannot be
-told from the best, and a bold number stands where the best one stands alone.
+A number is bold if an ablation found this model better than all others. Models that are not
+significantly worse than the best are marked with ≈.
 """
 
 import json
@@ -18,24 +18,27 @@ COLUMNS = ["data", "horizon", "model", "mse", "mse_sd", "mae", "runs", "windows"
 
 
 def gather(results: Sequence[str | Path]) -> pd.DataFrame:
-    """One row a data set, horizon and model, of all files, in their order.
+    """Read results into one frame, with one row per data set, horizon and model.
 
     Args:
-        results: what ``benchmark`` and ``ablate`` wrote: JSON files, or folders of them.
+        results: JSON files that ``tslm benchmark`` and ``tslm ablate`` wrote, or folders of them.
 
     Returns:
-        Frame with ``COLUMNS``; ``among_best`` is null where nothing was compared.
+        Frame with the columns ``COLUMNS``; ``among_best`` is null for results of benchmarks.
 
     Raises:
         ConfigError: if there is no such file.
-        DataError: if a file is no result.
+        DataError: if a file is not such a result.
     """
     rows = [row for path in _files(results) for row in _read(path)]
     if not rows:
-        raise ConfigError(f"results={', '.join(map(str, results))} holds no JSON file.")
+        raise ConfigError(
+            f"results={', '.join(map(str, results))} has no JSON file. Give files that "
+            "tslm benchmark or tslm ablate wrote."
+        )
     table = pd.DataFrame(rows)
-    alike = ["data", "horizon", "model"]
-    spread = table.groupby(alike, sort=False).agg(
+    key = ["data", "horizon", "model"]
+    spread = table.groupby(key, sort=False).agg(
         mse=("mse", "mean"),
         mse_sd=("mse", "std"),
         given_sd=("mse_sd", "first"),
@@ -49,10 +52,10 @@ def gather(results: Sequence[str | Path]) -> pd.DataFrame:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """The table as people read it: MSE, with the deviation between training runs.
+    """Return the table as Markdown: the MSE, with the deviation between training runs.
 
     Args:
-        table: as ``gather`` makes it.
+        table: frame that ``gather`` returned.
     """
     places = list(dict.fromkeys(zip(table.data, table.horizon, strict=True)))
     best = table.assign(best=[flag is True for flag in table.among_best])
@@ -83,11 +86,13 @@ def _read(path: Path) -> list[dict[str, Any]]:
             return [_arm(content, arm) for arm in content["arms"]]
         return [_record(record) for record in content]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{path} is no result of tslm benchmark or tslm ablate: {error}") from error
+        raise DataError(
+            f"{path} is not a result of tslm benchmark or tslm ablate: {error}"
+        ) from error
 
 
 def _arm(content: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
-    """A row of an ablation."""
+    """Return the row of one arm of an ablation."""
     name = content["model"] if arm["arm"] == ITSELF else arm["arm"]
     names = ("horizon", "mse", "mse_sd", "mae", "runs", "windows", "among_best")
     data = _place(content["data"], content.get("settings", {}).get(ITSELF, {}))
@@ -95,7 +100,7 @@ def _arm(content: dict[str, Any], arm: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(record: dict[str, Any]) -> dict[str, Any]:
-    """A row of a benchmark; models of different settings are different models."""
+    """Return the row of a benchmark record; the name of the model includes its main settings."""
     settings = record["config"]
     name = record["model"]
     if record.get("backbone") is not None:
@@ -114,15 +119,15 @@ def _record(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _place(data: str, settings: dict[str, Any], fitted_on: str | None = None) -> str:
-    """A data set; where another one, or a part of it, was trained on, it is a place of its own."""
+    """Return the title of a column: the data set, and the training data if they are others."""
     if fitted_on not in (None, data):
         data = f"{data} from {fitted_on}"
-    share = settings.get("fraction", 1.0)  # older results do not say
-    return data if share == 1 else f"{data}, {share:.0%} of rows,"
+    fraction = settings.get("fraction", 1.0)  # older results lack it
+    return data if fraction == 1 else f"{data}, {fraction:.0%} of rows,"
 
 
 def _cell(row: dict[Hashable, Any], alone: bool) -> str:
-    """An error, in bold if no other may be the best, marked if it may be the best among others."""
+    """Return the text of an error: bold if it is the only best one, marked ≈ if one of several."""
     number = f"{row['mse']:.3f}"
     if row["among_best"] is True:
         number = f"**{number}**" if alone else f"{number} ≈"

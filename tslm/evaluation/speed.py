@@ -1,7 +1,7 @@
-"""How fast a model trains and forecasts, against what the machine can do, in one run.
+"""Speed of a model in training and inference, compared with a matrix product on this machine.
 
-The bodies' products are counted, not estimated; a large matrix product is timed between the
-steps, because absolute times drift on shared machines and only ratios last.
+Floating-point operations are counted as they run. A large matrix product is timed between the
+steps, because absolute times vary on shared machines while ratios are stable.
 """
 
 import statistics
@@ -28,14 +28,17 @@ from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
 from tslm.models.forecast_model import ForecastModel
 
-SIDE = 2048  # of the square product that is timed
+SIDE = 2048  # rows and columns of the matrices whose product is timed
 
 
 def measure(cfg: DictConfig) -> dict[str, Any]:
-    """Time training, inference, both roll-outs and the reading of timestamps, interleaved.
+    """Time training, inference, both roll-outs and the reading of timestamps.
 
     Args:
-        cfg: the settings of the verb.
+        cfg: settings of the verb ``speed``.
+
+    Returns:
+        Measurements by name, and the settings under ``config``.
     """
     season = cfg.season_length or 1
     cfg = settle(cfg, Facts(cfg.h, season, 1 << 20))
@@ -57,7 +60,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
 
 
 def operations(work: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products and attentions of some work, as it runs."""
+    """Count the floating-point operations of matrix products and attention while work runs."""
     with FlopCounterMode(display=False, custom_mapping=ON_CPU) as counter:
         work()
     return int(counter.get_total_flops())
@@ -73,14 +76,14 @@ def _attention_backward(*shapes: Any, out_shape: Any = None, **_: Any) -> int:
     return sdpa_backward_flop_count(above, queries, keys, values)
 
 
-ON_CPU = {  # what PyTorch counts on accelerators alone
+ON_CPU = {  # operations that PyTorch counts on accelerators only
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }
 
 
 def product_rate() -> float:
-    """GFLOP/s of a large matrix product, now."""
+    """Measure the GFLOP/s of a large matrix product."""
     here = torch.accelerator.current_accelerator() or torch.device("cpu")
     a, b = torch.randn(SIDE, SIDE).to(here), torch.randn(SIDE, SIDE).to(here)
     return 2 * SIDE**3 / _seconds(lambda: a @ b) / 1e9
@@ -99,7 +102,7 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
 
     model.train()
     times, rates, shares = [], [], []
-    step()  # warms up
+    step()  # warm-up
     counted = operations(lambda: model.loss(batch).backward())
     for _ in range(cfg.rounds):
         before = product_rate()
@@ -136,7 +139,7 @@ def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str,
 
 
 def _token_passes(model: ForecastModel, batch: Batch) -> dict[str, int]:
-    """Tokens of one window that pass through the body: with gradients, and words without."""
+    """Count the tokens of one window that pass through the backbone, with and without gradients."""
     with torch.no_grad():
         scaled = model.adapter.scale(batch.past).apply(batch.past)
         tokens = model.adapter(Context.fold(scaled, batch.time[:, : batch.past.shape[1]]))
@@ -151,7 +154,7 @@ def _token_passes(model: ForecastModel, batch: Batch) -> dict[str, int]:
 
 
 def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
-    """Seconds of reading prompt and patches in one pass over those of remembering the prompt."""
+    """Return the time of one pass over prompt and patches, divided by that with a cached prompt."""
     body = model.backbone
 
     def train() -> None:
@@ -176,7 +179,7 @@ def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, A
 
 
 def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
-    """Seconds of the sliding roll-out over those of the cached one, pair by pair."""
+    """Return the time of the sliding roll-out divided by that of the cached one."""
     ratios = []
     for _ in range(min(cfg.rounds, 3)):
         pair = []
@@ -192,7 +195,7 @@ def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
 
 
 def _reading(cfg: DictConfig, lexicon: HuggingFaceLexicon) -> dict[str, Any]:
-    """Seconds of a plain batched pass over every sentence over those of ``read``."""
+    """Return the time of a plain pass over all sentences divided by that of the lexicon's plan."""
     start = pd.date_range("2016-07-01", periods=cfg.sentences, freq="h")
     sentences = [f"This is a time series from {a} to {a + pd.Timedelta(hours=95)}" for a in start]
     ids = lexicon.tokenize(sentences)
@@ -210,7 +213,7 @@ def _reading(cfg: DictConfig, lexicon: HuggingFaceLexicon) -> dict[str, Any]:
 
 @torch.no_grad()
 def _read_plainly(lexicon: HuggingFaceLexicon, ids: list[list[int]]) -> Tensor:
-    """What anyone would write: equal lengths, batches of 64, the last position."""
+    """Read sentences of equal length in batches of 64, without sharing prefixes."""
     here = next(lexicon.body.parameters()).device
     rows = [
         lexicon.body(input_ids=torch.tensor(ids[i : i + 64]).to(here), use_cache=False)[0][:, -1]
@@ -220,7 +223,7 @@ def _read_plainly(lexicon: HuggingFaceLexicon, ids: list[list[int]]) -> Tensor:
 
 
 def _batch(cfg: DictConfig, model: ForecastModel) -> Batch:
-    """Random walks at hourly times."""
+    """Make a batch of random walks at hourly times."""
     ahead = max(model.decoder.step, cfg.rollout_steps)
     walk = torch.randn(cfg.batch_size, cfg.context_length + ahead, 1).cumsum(1)
     time = (torch.arange(walk.shape[1]) * 3600).expand(cfg.batch_size, -1)
@@ -232,13 +235,13 @@ def _batch(cfg: DictConfig, model: ForecastModel) -> Batch:
 def _seconds(work: Callable[[], Any]) -> float:
     began = time.perf_counter()
     work()
-    if torch.accelerator.is_available():  # which works on by itself
+    if torch.accelerator.is_available():  # it runs asynchronously
         torch.accelerator.synchronize()
     return time.perf_counter() - began
 
 
 def _peak_memory() -> float:
-    """Largest resident size of this process so far, in GB; NaN where the system does not say."""
+    """Return the largest resident size of this process so far, in GB; NaN if unknown."""
     try:
         import resource
     except ImportError:  # Windows

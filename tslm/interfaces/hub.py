@@ -1,4 +1,4 @@
-"""Share saved models on the Hugging Face hub: the folder of ``save``, with a card that says all.
+"""Sharing of saved models on the Hugging Face hub: the folder of ``save`` and a model card.
 
 ``push`` and ``pull`` go through ``ModelHubMixin`` of huggingface_hub, so tokens, private
 repositories, branches and caches work as there. The language model itself is never uploaded.
@@ -24,16 +24,20 @@ TAGS = ["time-series-forecasting", "tslm"]
 
 
 class HubModel(ModelHubMixin):
-    """A fitted forecaster as the hub has models.
+    """Fitted forecaster in the form the hub expects, with its model card.
 
     Args:
-        forecaster: fitted.
-        ablation: what ``ablate`` found, for the card, or the file ``tslm ablate`` wrote; None takes
-            that of the forecaster.
-        history: whether the last rows of each series travel, see ``TrainedForecaster.save``.
+        forecaster: a fitted forecaster.
+        ablation: result of ``ablate`` for the card, or the file ``tslm ablate`` wrote; None takes
+            the last ablation of the forecaster, if there is one.
+        history: True to upload the last rows of each series, see ``TrainedForecaster.save``.
+
+    Attributes:
+        forecaster: the fitted forecaster.
+        findings: summary of the ablation for the card, or None.
 
     Raises:
-        DataError: if the file is no result of an ablation.
+        DataError: if the file is not the result of an ablation.
         ConfigError: if the ablation is of another model.
     """
 
@@ -44,15 +48,17 @@ class HubModel(ModelHubMixin):
         history: bool = True,
     ) -> None:
         self.forecaster, self.history = forecaster, history
-        self.findings = _found(vars(forecaster).get("ablation_") if ablation is None else ablation)
+        self.findings = _findings(
+            vars(forecaster).get("ablation_") if ablation is None else ablation
+        )
         if self.findings is not None and self.findings.model != forecaster.name:
             raise ConfigError(
-                f"The ablation is of {self.findings.model}, and the model is {forecaster.name}. "
-                "Give the ablation of this model, or none."
+                f"The ablation is of {self.findings.model}, but the model is {forecaster.name}. "
+                "Give the ablation of this model, or leave ablation= out."
             )
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        """Write the folder into the one that is there already."""
+        """Write the saved model into an existing folder."""
         draft = save_directory / "model"
         self.forecaster.save(draft, history=self.history)
         for file in draft.iterdir():
@@ -61,16 +67,22 @@ class HubModel(ModelHubMixin):
 
     @classmethod
     def _from_pretrained(cls, *, model_id: str, **options: Any) -> "HubModel":
-        """Read a folder, or fetch one and read it; weights of the body as ``download`` says."""
+        """Load a model from a folder, or download the folder first.
+
+        Args:
+            model_id: a folder, or ``user/name`` on the hub.
+            options: ``download`` (True to download a missing language model), ``backbone`` (its
+                new location), and options of ``snapshot_download``.
+        """
         download, backbone = bool(options.pop("download", False)), options.pop("backbone", None)
         folder = place(model_id)
         if not folder.is_dir():
             _check_online(model_id)
-            folder = _fetched(model_id, options)
+            folder = _downloaded(model_id, options)
         return cls(load_estimator(folder, backbone=backbone, download=download))
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
-        """Results beside what needs no training, the ablation, and how to use it."""
+        """Make the model card: validation errors, ablation, and an example."""
         return ModelCard(card(self.forecaster, self.findings, self.history))
 
 
@@ -83,54 +95,58 @@ def push(
     history: bool = True,
     **options: Any,
 ) -> str:
-    """Upload a fitted model; gives the address of the commit. ``travelling`` says what goes.
+    """Upload a fitted model to the hub. ``shared_content`` describes what is uploaded.
 
     Args:
-        model: fitted.
+        model: a fitted forecaster.
         repo: ``user/name``.
-        ablation: for the card, see ``HubModel``.
-        private: whether only its owner may see it.
-        history: whether the last rows of each series go too, see ``TrainedForecaster.save``.
-        options: of ``ModelHubMixin.push_to_hub``: ``token``, ``branch`` ...
+        ablation: result of ``ablate`` for the card, see ``HubModel``.
+        private: True if only the owner can see it.
+        history: True to upload the last rows of each series, see ``TrainedForecaster.save``.
+        options: options of ``ModelHubMixin.push_to_hub``: ``token``, ``branch`` ...
+
+    Returns:
+        The address of the commit.
 
     Raises:
-        DataError: if the file is no result of an ablation.
-        ConfigError: if the ablation is of another model, or the repository is public already.
-        TslmError: if the hub is out of reach, or refuses.
+        DataError: if the file is not the result of an ablation.
+        ConfigError: if the ablation is of another model, or if ``private`` is True and the
+            repository is already public.
+        TslmError: if the hub cannot be reached, or refuses the upload.
     """
     model_of_hub = HubModel(model, ablation, history)
     _check_online(repo)
-    with _asked(repo):
+    with _hub_errors(repo):
         if private and _is_public(repo, options.get("token")):
             raise ConfigError(
-                f"{repo} is there already, and everybody may see it. Give another name, make it "
-                "private on the hub, or pass private=False."
+                f"{repo} already exists and is public. Give another name, make it private on the "
+                "hub, or set private=false."
             )
         return str(model_of_hub.push_to_hub(repo, private=private, **options))
 
 
-def travelling(model: TrainedForecaster, history: bool = True) -> str:
-    """Tell in a sentence what of the user's data a shared model holds."""
+def shared_content(model: TrainedForecaster, history: bool = True) -> str:
+    """Describe the parts of a shared model, and the user's data among them, in one sentence."""
     series = len(model.contexts_)
     if not history or not series:
-        return "settings and weights; no rows, ids or levels of series"
+        return "settings and weights; no rows, ids or scales of series"
     rows = int(model.contexts_.lengths.max())
     return (
-        f"settings, weights, and of each of {series} series its id, level and last {rows} rows "
-        "(history=false leaves these out)"
+        f"settings, weights, and the id, the scale and the last {rows} rows of each of the "
+        f"{series} series (history=false leaves them out)"
     )
 
 
 def _check_online(repo: str) -> None:
     if is_hub_offline():
         raise TslmError(
-            f"The model hub is not asked for {repo!r}: TSLM_OFFLINE or HF_HUB_OFFLINE is set. "
-            "Unset it."
+            f"{repo!r} cannot be reached because TSLM_OFFLINE or HF_HUB_OFFLINE is set. Unset it "
+            "to use the model hub."
         )
 
 
 def _is_public(repo: str, token: Any) -> bool:
-    """Whether everybody may see a repository; not if there is none."""
+    """Return True if a repository exists and is public."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -143,20 +159,20 @@ def _is_public(repo: str, token: Any) -> bool:
 def pull(
     repo: str, *, backbone: str | Path | None = None, download: bool = False, **options: Any
 ) -> TrainedForecaster:
-    """A shared model, from the hub or a folder.
+    """Load a shared model from the hub or from a folder.
 
     Args:
         repo: ``user/name``, or a folder.
-        backbone: where the language model is, if not where it was at ``fit``.
-        download: whether the language model may be fetched if it is not here.
-        options: of ``ModelHubMixin.from_pretrained``: ``revision``, ``token``, ``cache_dir`` ...
+        backbone: name or folder of the language model, if it has moved since ``fit``.
+        download: True to download the language model if it is missing.
+        options: options of ``ModelHubMixin.from_pretrained``: ``revision``, ``token`` ...
 
     Raises:
-        DataError: if what is there is no saved model, or was altered.
-        BackboneError: if the language model is not here or another one.
-        TslmError: if the hub is out of reach, or has no such model.
+        DataError: if the folder is not a saved model, or was changed after saving.
+        BackboneError: if the language model is missing or is not the one of ``fit``.
+        TslmError: if the hub cannot be reached, or has no such model.
     """
-    with _asked(repo):
+    with _hub_errors(repo):
         hub: HubModel = HubModel.from_pretrained(
             str(repo), backbone=backbone, download=download, **options
         )
@@ -164,21 +180,21 @@ def pull(
 
 
 @contextmanager
-def _asked(repo: str) -> Iterator[None]:
-    """Say in a line what the hub, or the way to it, does not let us do."""
+def _hub_errors(repo: str) -> Iterator[None]:
+    """Raise any error of the hub or the network as a TslmError of one line."""
     try:
         yield
     except TslmError:
         raise
-    except Exception as error:  # not there, refused, or whatever the network does
+    except Exception as error:  # missing, refused, or any network error
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise TslmError(
-            f"The model hub and {repo!r}: {reason.rstrip('.')}. Check the name (user/name, or a "
-            "folder that is here), the connection, and that you are logged in (hf auth login)."
+            f"The model hub reports for {repo!r}: {reason.rstrip('.')}. Check the name (user/name, "
+            "or an existing folder), the connection, and that you are logged in (hf auth login)."
         ) from error
 
 
-def _fetched(repo: str, options: Mapping[str, Any]) -> Path:
+def _downloaded(repo: str, options: Mapping[str, Any]) -> Path:
     from huggingface_hub import snapshot_download
 
     known = ("revision", "cache_dir", "force_download", "local_files_only", "token")
@@ -187,14 +203,14 @@ def _fetched(repo: str, options: Mapping[str, Any]) -> Path:
     return Path(snapshot_download(repo, allow_patterns=files, **given))
 
 
-def _found(ablation: Ablation | str | Path | None) -> Findings | None:
+def _findings(ablation: Ablation | str | Path | None) -> Findings | None:
     if isinstance(ablation, Ablation):
         return Findings.of(ablation.to_dict())
     return None if ablation is None else Findings.read(ablation)
 
 
 def card(model: TrainedForecaster, findings: Findings | None = None, history: bool = True) -> str:
-    """The page of a shared model, in Markdown."""
+    """Return the card of a shared model, in Markdown."""
     own = isinstance(model, TSLMForecaster)
     body = model.model_.backbone.identity.name if own else None
     lines = [
@@ -206,17 +222,17 @@ def card(model: TrainedForecaster, findings: Findings | None = None, history: bo
         "",
         f"# {model.name}" + (f" on {body}" if body else ""),
         "",
-        f"Forecasts {counted(model.h, 'step')} from the {model.context_length_} before them, every "
-        f"`{model.calendar_.freq}`; trained on {len(model.contexts_)} series, by tslm "
-        f"{__version__}.",
+        f"Forecasts the next {counted(model.h, 'step')} from the last {model.context_length_}, at "
+        f"the frequency `{model.calendar_.freq}`. Trained on {len(model.contexts_)} series with "
+        f"tslm {__version__}.",
         "",
-        f"It holds {travelling(model, history)}.",
+        f"It contains {shared_content(model, history)}.",
     ]
     if own:
         lines += [
             "",
-            f"The language model ({body}) is frozen and not part of this repository; its "
-            "fingerprint is, and loading refuses another one.",
+            f"The language model ({body}) is frozen and not part of this repository. Its "
+            "fingerprint is, and loading refuses any other language model.",
         ]
     return "\n".join([*lines, "", *_use(), "", *_results(model), "", *_ablation(findings, own), ""])
 
@@ -232,14 +248,14 @@ def _use() -> list[str]:
 
 
 def _results(model: TrainedForecaster) -> list[str]:
-    """Its errors beside those of forecasts that need no training."""
+    """Return the validation errors of the model and of baselines without training."""
     verdict = model.verdict_
     if not verdict.entries:
-        return ["No rows were kept for validation, so there are no results."]
+        return ["No rows were held out for validation, so there are no results."]
     rows = [f"| {entry.model} | {entry.mse:.4f} | {entry.mae:.4f} |" for entry in verdict.entries]
     return [
-        f"Validation, {counted(verdict.windows, 'window')} of the last rows of each series, "
-        "standardised; all but the first need no training:",
+        f"Standardised errors over {counted(verdict.windows, 'window')} of validation rows, the "
+        "last rows of each series. The models below the first need no training:",
         "",
         "| | MSE | MAE |",
         "|---|---|---|",
@@ -250,5 +266,5 @@ def _results(model: TrainedForecaster) -> list[str]:
 def _ablation(findings: Findings | None, own: bool) -> list[str]:
     if findings is not None:
         return findings.to_markdown()
-    said = "Does the language model help? Not asked: `model.ablate(df)` would tell."
-    return [said] if own else []
+    hint = "Does the language model help? Not tested yet: run `model.ablate(df)`."
+    return [hint] if own else []

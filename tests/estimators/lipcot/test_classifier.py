@@ -202,25 +202,25 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(NotFittedError, match="not fitted yet"):
         model.predict(X)
     for recordings, labels, message in (
-        (X, y[:3], r"\(3,\) labels do not fit 40 recordings"),
-        (X, ["same"] * N, "nothing to tell apart"),
+        (X, y[:3], r"Labels of shape \(3,\) do not fit 40 recordings"),
+        (X, ["same"] * N, "have the same class"),
         (X[0, 0], y, r"shape \(320,\) must be"),
         ([[1.0, 2.0], [1.0]], y[:2], "must be numbers, all of one length"),
-        (np.where(X > 2, np.inf, X), y, r"Recordings \[0, 1.* are infinite"),
-        (pd.DataFrame({"unique_id": [1], "a": [1.0]}), y[:1], "lacks the columns ds"),
+        (np.where(X > 2, np.inf, X), y, r"Recordings \[0, 1.* have infinite"),
+        (pd.DataFrame({"unique_id": [1], "a": [1.0]}), y[:1], "has no column ds"),
         (pd.DataFrame({"unique_id": [1], "ds": [1]}), y[:1], "has no channel"),
         (
             pd.DataFrame({"unique_id": [1, 1, 2, 2, 3], "ds": [1, 2, 1, 2, 1], "a": 1.0}),
             y[:3],
-            r"must have one length, and \[3\] have \[1\] rows in place of 2",
+            r"the same length, but \[3\] have \[1\] rows and most have 2",
         ),
     ):
         with pytest.raises(DataError, match=message):
             clone(model).fit(recordings, labels)
     model.fit(X, y)
-    with pytest.raises(DataError, match="have 1 channels, and those of fit had 2"):
+    with pytest.raises(DataError, match="have 1 channels, but those of fit had 2"):
         model.predict(X[:, :1])
-    with pytest.raises(DataError, match="Recordings of 20 steps have no frame of 32"):
+    with pytest.raises(DataError, match="Recordings of 20 steps are shorter than a frame of 32"):
         model.predict(X[:, :, :20])
     bert = TSLMClassifier(features="bert", **FAST).fit(X, y)
     with pytest.raises(DataError, match="of 102 tokens are longer than the 64 that bert knows"):

@@ -206,7 +206,7 @@ class TestMistakes:
             (np.zeros(100), r"Frame 0 has shape \(\)"),
             ([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]], "Frame 1 has 2 steps"),
             ([["a", "b", "c", "d"]], "Frames must be numbers"),
-            ([[1.0, 2.0, 3.0, np.inf]], r"Frames \[0\] are infinite"),
+            ([[1.0, 2.0, 3.0, np.inf]], r"Frames \[0\] have infinite"),
             (np.ones((10, 64)), "from 0 frames that move"),
             (waves(3), "n_codes=4 codes cannot be learnt from 3 frames"),
         ],
@@ -218,13 +218,13 @@ class TestMistakes:
                 LiPCoTTokenizer(8, 4).fit(frames)
 
     def test_short_frames_are_told_of(self) -> None:
-        with pytest.warns(UserWarning, match="order 5 is used"):
+        with pytest.warns(UserWarning, match="Order 5 is used"):
             tokenizer = LiPCoTTokenizer(8, 4).fit(waves(steps=20))
         assert tokenizer.codebook_.filters.shape == (4, 5)
 
     @pytest.mark.parametrize("rate", [0.0, -1.0, np.nan])
     def test_rates(self, rate: float) -> None:
-        with pytest.raises(DataError, match="must be above 0"):
+        with pytest.raises(DataError, match="must be finite and above 0"):
             LiPCoTTokenizer(8, 4).fit(waves(), sampling_rate=rate)
         with pytest.raises(DataError, match="do not fit 200 frames"):
             LiPCoTTokenizer(8, 4).fit(waves(), sampling_rate=[1.0, 2.0])
@@ -239,8 +239,8 @@ class TestMistakes:
         [
             ([[4, 0]], r"shape \(1, 2\)"),
             ([[4.0, 0.0, 0.0]], "type float64"),
-            ([[99, 0, 0]], "shape codes lie in 99 ... 99, and the codebook has 0 ... 7"),
-            ([[4, -1, 0]], "gain codes lie in -1"),
+            ([[99, 0, 0]], "shape has codes from 99 to 99, but the codebook has codes from 0"),
+            ([[4, -1, 0]], "column gain has codes from -1"),
         ],
     )
     def test_codes(self, codes: object, says: str) -> None:

@@ -19,7 +19,7 @@ from tslm.evaluation.ablation.arms import CLAIMS, ITSELF, Arm, Budget
 from tslm.evaluation.ablation.page import page
 from tslm.evaluation.ablation.probes import Probed, probe_of
 from tslm.evaluation.ablation.report import Ablation, Answer
-from tslm.evaluation.ablation.run import held_out
+from tslm.evaluation.ablation.trial import held_out
 from tslm.interfaces.cli.main import main
 
 H = 6
@@ -365,7 +365,9 @@ class TestProbes:
 
     @pytest.mark.parametrize("name", ["shuffle", "mask", "mask:2", "shuffle_patches:0", "mask:a"])
     def test_what_is_no_probe_is_refused(self, name: str) -> None:
-        with pytest.raises(ConfigError, match=f"There is no probe '{name}'. Known: shuffle_all"):
+        with pytest.raises(
+            ConfigError, match=f"There is no probe '{name}'. Choose one of shuffle_all"
+        ):
             probe_of(name)
 
     def test_a_disturbed_forecaster_forecasts_from_what_it_sees(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from tslm import ConfigError, DataError, Spec, TslmError, TSLMForecaster
 from tslm.evaluation.ablation import run as running
 from tslm.evaluation.ablation.arms import ITSELF, Arm, Budget
-from tslm.evaluation.ablation.run import held_out
+from tslm.evaluation.ablation.trial import held_out
 from tslm.interfaces.cli.main import main
 from tslm.models.backbones.controls.scrambled_weights import random_matched
 
@@ -167,7 +167,7 @@ def test_rows_given_to_validate_on_end_in_those_that_are_scored() -> None:
     assert (trial.start.tolist(), trial.stop.tolist()) == ([52, 42], [60, 50])
     found = model.ablate(old, val_df=new, n_windows=2, budget=budget(NONE))
     assert np.isfinite(found.mse).all()
-    with pytest.raises(DataError, match=r"Series 'b' have no more than 12 rows in val_df"):
+    with pytest.raises(DataError, match=r"Series 'b' have 12 rows or fewer in val_df"):
         model.ablate(old, val_df=new, n_windows=3, budget=budget(NONE))
 
 

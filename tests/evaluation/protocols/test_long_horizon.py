@@ -187,7 +187,7 @@ def test_the_target_tells_a_model_fitted_elsewhere_nothing_but_its_scale(
 def test_a_frequency_that_does_not_match_is_refused(sets: dict[str, Benchmark]) -> None:
     sets["source"] = replace(sets["source"], freq="W")
     with pytest.raises(
-        ConfigError, match=r"source has a row every W, and target every h.*with freq=h"
+        ConfigError, match=r"source has the frequency W and target has h.*with the frequency h"
     ):
         records(*ELSEWHERE, "model=last")
 

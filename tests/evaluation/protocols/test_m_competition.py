@@ -144,7 +144,7 @@ def test_a_model_fitted_on_other_series_has_never_seen_these(
 
 
 def test_a_competition_is_not_fitted_on_dates(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match="fit_on=etth1 has dates, and small counts its steps"):
+    with pytest.raises(ConfigError, match="fit_on=etth1 has dates, but small has numbered steps"):
         records(monkeypatch, "fit_on=etth1")
 
 

@@ -12,7 +12,8 @@ import pytest
 from tslm import BaselineForecaster, evaluate
 from tslm.core.config.choices import choices
 from tslm.interfaces.cli.completion import SCRIPTS, offered
-from tslm.interfaces.cli.main import VERBS, main
+from tslm.interfaces.cli.main import main
+from tslm.interfaces.cli.verbs import VERBS
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -71,7 +72,7 @@ def test_forecasts_of_which_nothing_is_known_are_refused(
 ) -> None:
     tslm("fit data=sales.csv h=7 model=last out=m")
     tslm("predict model=m out=forecast.csv")
-    assert "no row that was forecast" in refused(
+    assert "no true value for these forecasts" in refused(
         "evaluate data=sales.csv forecasts=forecast.csv", capsys
     )
 

@@ -1,42 +1,36 @@
-"""Recordings told apart by their codes: a frozen language model reads them, a linear map decides.
+"""Classifier of recordings: LiPCoT codes, a frozen language model, a linear classifier.
 
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
 
-Departures: the body is a pretrained one and stays as it is, where the paper trains a small BERT
-(``features="bert"`` does as well, and ``LIPCOT_PAPER`` has all of its settings); codes are embedded
-by their spectra; the decision is a logistic regression. The features ``codes``, ``pairs`` and
-``energy`` need no language model, and stand beside every claim that one helps.
+Departures: the language model is pretrained and frozen, while the paper trains a small BERT
+(``features="bert"`` does that, and ``LIPCOT_PAPER`` has all settings of the paper); codes are
+embedded by their spectra; the classifier is a logistic regression. The features ``codes``,
+``pairs`` and ``energy`` are controls that need no language model.
 """
 
-from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import Tags, column_or_1d
+from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, DataError, NotFittedError
 from tslm.core.seeds import seeded
-from tslm.core.types import Tokens
 from tslm.estimators.lipcot.code_bert import CodeBert, Study, ids_of
+from tslm.estimators.lipcot.hidden_features import hidden_features
+from tslm.estimators.lipcot.recordings import is_table, read_labels, read_recordings
 from tslm.estimators.lipcot.tokenizer import LiPCoTTokenizer
 from tslm.models.assembly import body_of
-from tslm.models.backbones.base import Backbone
-from tslm.models.layers.lpc.codebook import SPECIAL
-from tslm.models.layers.lpc.spaces import cepstrum
 
 Features = Literal["llm", "bert", "codes", "pairs", "energy"]
 Layout = Literal["time", "channel", "channel_time"]
@@ -55,26 +49,25 @@ LIPCOT_PAPER: dict[str, Any] = {
     "learning_rate": 5e-5,
     "batch_size": 4,
 }  # ``TSLMClassifier(**LIPCOT_PAPER)``: section 2 of the paper, in hours on a CPU
-_AT_ONCE = 4096  # tokens in a pass
-_SHORTEST = 4  # steps of a frame
-_DEEP = 6  # blocks of the paper's BERT
+_SHORTEST = 4  # steps of the shortest frame
+_DEEP = 6  # blocks of the BERT in the paper
 
 
 class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # untyped
-    """Classifies recordings of one or more channels, scikit-learn style.
+    """Scikit-learn classifier of recordings with one or more channels.
 
-    Each channel is cut into frames, each frame becomes a code (``LiPCoTTokenizer``), and of the
-    codes ``features`` are made, on which a logistic regression decides. Codes are learnt from the
-    recordings of ``fit`` alone, so that cross-validation leaks nothing; keep recordings of one
-    source in one fold yourself (``GroupKFold``). NaN is a missing value; recordings of fewer than
-    four steps are led by their first value.
+    Each channel is cut into frames, each frame becomes a code (``LiPCoTTokenizer``), and a logistic
+    regression classifies the ``features`` of the codes. The codebook is learnt from the recordings
+    of ``fit`` only, so cross-validation is free of leakage; use ``GroupKFold`` to keep recordings
+    of one source in one fold. NaN is a missing value. Recordings of fewer than four steps are
+    padded in front with their first value.
 
     Arguments are only stored; ``fit`` checks them.
 
     Args:
         features: ``llm`` (the pooled hidden states of a frozen language model that reads the
             codes), ``bert`` (a small BERT of the paper's size, which learns to guess hidden codes
-            of the recordings of ``fit`` and then their labels; it reads shapes alone), or a
+            of the recordings of ``fit`` and then their labels; it reads shapes only), or a
             control: ``codes`` (how often each is used in each channel), ``pairs``
             (how often one follows another), ``energy`` (log power of each channel, its mean and
             its deviation over frames).
@@ -170,7 +163,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any) -> "TSLMClassifier":  # noqa: N803
-        """Learn the codebook and the decision.
+        """Learn the codebook, and train the classifier.
 
         Args:
             X: recordings: an array ``[recordings, channels, steps]`` or ``[recordings, steps]``, or
@@ -179,21 +172,19 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
                 or a Series indexed by them.
 
         Raises:
-            DataError: if the recordings are no numbers, too short, or not as many as labels.
+            DataError: if the recordings are not numbers, are too short, or do not match the labels.
             ConfigError: if a setting is impossible.
         """
         self._check_settings()
         recordings, ids = self._recordings(X, fitting=True)
         if recordings.shape[2] == 1:
-            raise DataError(
-                "Recordings of one step (n_features = 1) do not move. Give longer ones."
-            )
-        labels = _labels(y, ids, len(recordings))
+            raise DataError("Recordings need at least 2 time steps (n_features = 1 is too few).")
+        labels = read_labels(y, ids, len(recordings))
         self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
             raise DataError(
-                f"There is one class, {self.classes_[0]!r}, and nothing to tell apart. Give "
-                "recordings of at least two classes."
+                f"All recordings have the same class, {self.classes_[0]!r}. Give recordings of at "
+                "least two classes."
             )
         self.n_channels_ = recordings.shape[1]
         self.frame_length_ = self._length(recordings.shape[2])
@@ -218,14 +209,14 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return self
 
     def predict_proba(self, X: Any) -> Float[ndarray, "n k"]:  # noqa: N803
-        """The probability of each of ``classes_``, one row a recording."""
+        """Return the probability of each of ``classes_``, one row per recording."""
         frames = self._read(X)
         if self.features == "bert":
             return self.bert_.shares(self._ids(frames))
         return np.asarray(self.regression_.predict_proba(self._features(frames)))
 
     def predict(self, X: Any) -> ndarray:  # noqa: N803
-        """The label of each recording."""
+        """Return the most probable label of each recording."""
         likeliest = self.predict_proba(X).argmax(1)
         return np.asarray(self.classes_[likeliest])
 
@@ -235,8 +226,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         recordings, _ = self._recordings(X)
         if recordings.shape[1] != self.n_channels_:
             raise DataError(
-                f"These recordings have {recordings.shape[1]} channels, and those of fit had "
-                f"{self.n_channels_}."
+                f"These recordings have {recordings.shape[1]} channels, but those of fit had "
+                f"{self.n_channels_}. Give recordings with the same channels."
             )
         return self._cut(recordings)
 
@@ -245,8 +236,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         X: Any,  # noqa: N803
         fitting: bool = False,
     ) -> tuple[Float[ndarray, "n C L"], ndarray | None]:
-        """Recordings as one array, and their ids where they have some."""
-        if _is_table(X):  # one channel, as scikit-learn gives it
+        """Return recordings as one array, and their ids if they are a long frame."""
+        if is_table(X):  # one channel, as scikit-learn gives it
             try:
                 rows = validate_data(
                     self, X, reset=fitting, dtype=float, ensure_all_finite="allow-nan"
@@ -254,7 +245,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             except ValueError as error:
                 raise DataError(str(error)) from error
             return rows[:, None], None
-        recordings, ids = _recordings(X)
+        recordings, ids = read_recordings(X)
         if fitting:
             self.n_features_in_ = recordings.shape[2]
         return recordings, ids
@@ -275,13 +266,16 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return min(max(steps // 16, 4 * self.order), max(steps, _SHORTEST))
 
     def _cut(self, recordings: Float[ndarray, "n C L"]) -> Float[ndarray, "n C N T"]:
-        """Frames end to end, the last of which ends with the recording."""
+        """Cut recordings into adjacent frames; the last frame ends with the recording."""
         lead = max(_SHORTEST - recordings.shape[2], 0)
         recordings = np.pad(recordings, ((0, 0), (0, 0), (lead, 0)), "edge")
         steps = recordings.shape[2]
         size = steps if self.layout == "channel" else self.frame_length_
         if steps < size:
-            raise DataError(f"Recordings of {steps} steps have no frame of {size} steps.")
+            raise DataError(
+                f"Recordings of {steps} steps are shorter than a frame of {size} steps. Give "
+                "longer ones."
+            )
         used = recordings[:, :, steps % size :]
         return used.reshape(*used.shape[:2], -1, size)
 
@@ -295,10 +289,17 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             return self._counts(codes[..., 0]).reshape(len(codes), -1)
         if self.features == "pairs":
             return self._pairs(codes[..., 0])
-        return self._heard(codes)
+        return hidden_features(
+            codes,
+            self.tokenizer_.codebook_,
+            body_of(configure({}, {"backbone": self.backbone, "n_layers": self.n_layers})).eval(),
+            self.layout,
+            self.pooling,
+            self.random_state,
+        )
 
     def _ids(self, frames: Float[ndarray, "n C N T"]) -> Int[Tensor, "n M N2"]:
-        """The sentences of each recording, as ``bert`` reads them."""
+        """Return the sentences of each recording, as ``bert`` reads them."""
         shapes = self.tokenizer_.transform(frames.reshape(-1, frames.shape[-1]))[:, 0]
         shapes = shapes.reshape(frames.shape[:3])
         if self.layout != "time":
@@ -306,8 +307,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         ids = ids_of(shapes)
         if hasattr(self, "bert_") and ids.shape[2] > self.bert_.longest:
             raise DataError(
-                f"Sentences of {ids.shape[2]} tokens are longer than the {self.bert_.longest} that "
-                "bert knows. Give recordings as long as those of fit."
+                f"Sentences of {ids.shape[2]} tokens are longer than the maximum of bert, "
+                f"{self.bert_.longest}. Give recordings as long as those of fit."
             )
         return ids
 
@@ -322,58 +323,19 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return bert.eval()
 
     def _counts(self, shapes: Int[ndarray, "n C N"]) -> Float[ndarray, "n C V"]:
-        """Square roots of the shares of each code, which have about equal variance."""
+        """Return the square root of the relative frequency of each code, in each channel.
+
+        The square root makes the variances about equal.
+        """
         one_of = np.eye(self.tokenizer_.vocabulary_size)
         return np.sqrt(one_of[shapes].mean(2))
 
     def _pairs(self, shapes: Int[ndarray, "n C N"]) -> Float[ndarray, "n F"]:
-        """Square roots of the shares of each code and its successor, over all channels."""
+        """Return the square root of the relative frequency of each pair of adjacent codes."""
         size = self.tokenizer_.vocabulary_size
         pairs = (shapes[:, :, :-1] * size + shapes[:, :, 1:]).reshape(len(shapes), -1)
         counts = np.stack([np.bincount(row, minlength=size**2) for row in pairs])
         return np.sqrt(counts / max(pairs.shape[1], 1))
-
-    @torch.no_grad()
-    def _heard(self, codes: Int[ndarray, "n C N 3"]) -> Float[ndarray, "n F"]:
-        """Pooled hidden states of the sentences of each recording, side by side."""
-        body = body_of(configure({}, {"backbone": self.backbone, "n_layers": self.n_layers})).eval()
-        table = self._embedded(body)
-        parts = []
-        for chunk in self._sentences(codes):
-            shape, gain, level = torch.from_numpy(chunk).unbind(-1)
-            embeds = table[0][shape] + table[1][gain] + table[2][level]
-            embeds = float(body.lexicon.words.square().mean().sqrt()) * _unit(embeds)
-            hidden = body(Tokens(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool)))
-            pooled = hidden[:, -1] if self.pooling == "last" else hidden.mean(1)
-            parts.append(pooled.numpy())
-        return np.concatenate(parts).reshape(len(codes), -1)
-
-    def _sentences(self, codes: Int[ndarray, "n C N 3"]) -> Iterator[Int[ndarray, "S M 3"]]:
-        if self.layout == "channel_time":
-            sentences = codes.swapaxes(1, 2).reshape(len(codes), -1, 3)
-        elif self.layout == "channel":
-            sentences = codes[:, :, 0]
-        else:
-            sentences = codes.reshape(-1, *codes.shape[2:])
-        per_pass = max(_AT_ONCE // sentences.shape[1], 1)
-        yield from np.split(sentences, range(per_pass, len(sentences), per_pass))
-
-    def _embedded(self, body: Backbone) -> tuple[Tensor, Tensor, Tensor]:
-        """Vectors of shapes, gains and levels: fixed random maps of what they mean.
-
-        A map keeps the distances of spectra, so that codes that sound alike look alike.
-        """
-        book = self.tokenizer_.codebook_
-        dice = torch.Generator().manual_seed(self.random_state)
-        spectra = 2**0.5 * cepstrum(book.filters, 2 * book.filters.shape[1])
-        shapes = torch.block_diag(torch.eye(SPECIAL).to(spectra), spectra)
-        numbers = [values[:, None] for values in (book.gains.values, book.levels.values)]
-        return tuple(  # type: ignore[return-value]  # as many as there are parts
-            (_standard(rows) @ torch.randn(rows.shape[1], body.width, generator=dice).double())
-            .div(rows.shape[1] ** 0.5)
-            .float()
-            for rows in (shapes, *numbers)
-        )
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regression_") or hasattr(self, "bert_")
@@ -386,90 +348,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return tags
 
 
-def _is_table(X: Any) -> bool:  # noqa: N803
-    """Whether these are rows of numbers, one a recording, and no long frame."""
-    if isinstance(X, pd.DataFrame):
-        return not {"unique_id", "ds"} & set(X.columns)
-    try:
-        return issparse(X) or np.asarray(X).ndim == 2
-    except ValueError:  # rows of several lengths, which are refused elsewhere
-        return False
-
-
 def _variance(frames: Float[ndarray, "n C N T"]) -> Float[ndarray, "n C N"]:
-    """Of the values that are there; 0 where none is."""
+    """Return the variance of the observed values of each frame; 0 if there are none."""
     count = np.maximum((~np.isnan(frames)).sum(-1), 1)
     mean = np.nansum(frames, -1) / count
     return np.asarray(np.nansum((frames - mean[..., None]) ** 2, -1) / count)
-
-
-def _standard(rows: Tensor) -> Tensor:
-    """Columns with mean 0; all with one scale, so that distances stay as they are."""
-    rows = rows.double() - rows.double().mean(0)
-    return rows / rows.square().mean().sqrt().clamp(min=1e-12)
-
-
-def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
-    return vectors / vectors.square().mean(2, keepdim=True).add(1e-12).sqrt()
-
-
-def _recordings(X: Any) -> tuple[Float[ndarray, "n C L"], ndarray | None]:  # noqa: N803
-    """Recordings as one array, and their ids where they have some.
-
-    Raises:
-        DataError: if they are not of one length, or no numbers.
-    """
-    if isinstance(X, pd.DataFrame):
-        return _from_frame(X)
-    try:
-        array = np.asarray(X, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"Recordings must be numbers, all of one length: {error}.") from error
-    if array.ndim == 2:
-        array = array[:, None]
-    if array.ndim != 3 or 0 in array.shape:
-        raise DataError(
-            f"Recordings of shape {array.shape} must be [recordings, channels, steps] or "
-            "[recordings, steps]. Reshape your data."
-        )
-    if np.isinf(array).any():
-        rows = np.flatnonzero(np.isinf(array).any((1, 2)))
-        raise DataError(f"Recordings {rows[:5].tolist()} are infinite somewhere.")
-    return array, None
-
-
-def _from_frame(table: pd.DataFrame) -> tuple[Float[ndarray, "n C L"], ndarray]:
-    if missing := {"unique_id", "ds"} - set(table.columns):
-        raise DataError(f"The frame lacks the columns {', '.join(sorted(missing))}.")
-    channels = [name for name in table.columns if name not in ("unique_id", "ds")]
-    if not channels:
-        raise DataError("The frame has no channel: give a column besides unique_id and ds.")
-    lengths = table.groupby("unique_id", sort=False).size()
-    if lengths.nunique() > 1:
-        odd = lengths[lengths != lengths.mode()[0]]
-        raise DataError(
-            f"Recordings must have one length, and {list(odd.index[:5])} have "
-            f"{odd.iloc[:5].tolist()} rows in place of {lengths.mode()[0]}."
-        )
-    ids = lengths.index.to_numpy()
-    place = pd.Series(np.arange(len(ids)), ids)
-    ordered = table.assign(_place=table.unique_id.map(place)).sort_values(["_place", "ds"])
-    values = ordered[channels].to_numpy(dtype=float)
-    array = values.reshape(len(ids), -1, len(channels)).swapaxes(1, 2)
-    return _recordings(array)[0], ids
-
-
-def _labels(y: Any, ids: ndarray | None, count: int) -> npt.NDArray[Any]:
-    """One label a recording.
-
-    Raises:
-        DataError: if there are more or fewer.
-    """
-    if y is None:
-        raise DataError("TSLMClassifier requires y to be passed, but the target y is None.")
-    if isinstance(y, pd.Series) and ids is not None and not set(ids) - set(y.index):
-        y = y.loc[ids]
-    labels = np.asarray(y)
-    if labels.shape not in ((count,), (count, 1)):
-        raise DataError(f"{labels.shape} labels do not fit {count} recordings: one each.")
-    return np.asarray(column_or_1d(labels, warn=True))

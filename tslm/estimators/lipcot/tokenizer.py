@@ -1,15 +1,15 @@
-"""A tokenizer of time series on its own, scikit-learn style: frames in, codes out, and back.
+"""LiPCoT tokenizer with the interface of scikit-learn: frames to codes, and back.
 
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
 
 Departures (``latent="lpc_paper", order=16, warp=0.2, center=False`` has the published arithmetic):
-the level of a frame is taken off and coded apart, so is its gain; filters are averaged where
+the level and the gain of a frame are coded separately; filters are averaged in a space where
 averages are stable; ``method="selective"`` does not depend on the sampling rate; codes are integers
 and not English words; a warped filter is undone exactly, with its zeros.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from math import pi
 from pathlib import Path
 from typing import Any
@@ -19,28 +19,27 @@ import torch
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 from numpy import ndarray
-from scipy.signal import lfilter
 from sklearn.base import BaseEstimator, TransformerMixin
 
 import tslm.estimators.saving as saving
-from tslm.core.errors import ConfigError, DataError, NotFittedError, counted, warn
+from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
+from tslm.estimators.lipcot.frame_input import check_frames, check_rates, groups_of
+from tslm.estimators.lipcot.synthesis import synthesise
 from tslm.models.layers.lpc.burg import Autoregression
-from tslm.models.layers.lpc.codebook import FLAT, SPECIAL, Codebook
+from tslm.models.layers.lpc.codebook import SPECIAL, Codebook
 from tslm.models.layers.lpc.framing import Estimator, Frames
-from tslm.models.layers.lpc.linear_prediction import log_spectrum, unwarp
+from tslm.models.layers.lpc.linear_prediction import log_spectrum
 from tslm.plots.codes import plot_codes, plot_spectra, plot_transitions
 
 PARTS = ("shape", "gain", "level")
-_CHUNK_VALUES = 2**20  # of frames measured at once
-_WARM_UP = 1024  # samples a synthesised frame has run for when it begins
 
 
 class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  # untyped
-    """Says each frame of a series by three small numbers: its spectrum, its power, its level.
+    """Tokenizer of frames: three integers for the spectrum, the power and the level of each frame.
 
-    A code of a frame is a row ``(shape, gain, level)``. ``shape`` is 2 for a frame that does not
-    move, 3 for one of which more than half is missing, and 4 or more for a filter of the
-    codebook; 0 and 1 are kept free for padding and masks. What is lost is the phase.
+    The code of a frame is a row ``(shape, gain, level)``. ``shape`` is 2 for a constant frame, 3
+    for a frame with more than half of its values missing, and 4 or more for a filter of the
+    codebook; 0 and 1 are reserved for padding and masks. The phase is lost.
 
     Arguments are only stored; ``fit`` checks them.
 
@@ -120,17 +119,17 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
                 ``selective`` asks.
 
         Raises:
-            DataError: if the frames are no numbers, too short, or fewer than codes.
+            DataError: if the frames are not numbers, are too short, or are fewer than the codes.
             ConfigError: if a setting is impossible.
         """
-        frames = _checked(X)
-        rates = _rates(sampling_rate, len(frames))
+        frames = check_frames(X)
+        rates = check_rates(sampling_rate, len(frames))
         shortest = min(map(len, frames))
         order = min(self.order, shortest // 4)
         if order < self.order:
             warn(
-                f"order={self.order} needs frames of {4 * self.order} steps, and the shortest has "
-                f"{shortest}: order {order} is used."
+                f"order={self.order} needs frames of {4 * self.order} steps, but the shortest has "
+                f"{shortest}. Order {order} is used."
             )
         band = self.band
         if band is None and self.method == "selective":
@@ -149,55 +148,43 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return self
 
     def transform(self, X: Any, *, sampling_rate: Any = 1.0) -> Int[ndarray, "n 3"]:  # noqa: N803
-        """The codes of frames: rows ``(shape, gain, level)``.
+        """Return the codes of frames: rows ``(shape, gain, level)``.
 
         Args:
             X: frames, as in ``fit``; of any lengths from 4 steps on.
             sampling_rate: as in ``fit``.
 
         Raises:
-            DataError: if the frames are no numbers or too short.
+            DataError: if the frames are not numbers, or are too short.
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
-        frames = _checked(X)
-        codes = self.codebook_(self._measure(frames, _rates(sampling_rate, len(frames))))
+        frames = check_frames(X)
+        codes = self.codebook_(self._measure(frames, check_rates(sampling_rate, len(frames))))
         return torch.stack(list(codes), 1).numpy()
 
     def inverse_transform(
         self, codes: Any, *, n_steps: int | None = None, random_state: int = 0
     ) -> Float[ndarray, "n T"]:
-        """A frame for each code: noise with its spectrum and power, at its level.
+        """Draw a frame for each code: noise with its spectrum and power, at its level.
 
-        Phases are not coded, so they are drawn. Flat frames are their level; those missing, of
-        padding and of masks are NaN. Of ``selective`` codes the sampling rate is twice the band.
+        Phases are not coded, so they are random. Constant frames equal their level; missing frames,
+        padding and masks are NaN. The sampling rate of ``selective`` codes is twice the band.
 
         Args:
             codes: rows ``(shape, gain, level)``.
-            n_steps: of a frame; None is that of the longest one in ``fit``.
+            n_steps: steps of a frame; None takes those of the longest frame of ``fit``.
             random_state: seed of the noise.
 
         Raises:
-            DataError: if codes are not in the codebook.
+            DataError: if a code is not in the codebook.
         """
         shape, gain, level = self._valid(codes)
         steps = self.frame_length_ if n_steps is None else n_steps
-        levels = self.codebook_.levels.values.numpy()[level]
-        frames = np.repeat(np.where(shape >= FLAT, levels, np.nan)[:, None], steps, 1)
-        frames[(shape > FLAT) & (shape < SPECIAL)] = np.nan
-        dice = np.random.default_rng(random_state)
-        noise = dice.standard_normal((len(shape), _WARM_UP + steps))
-        deviation = np.exp(self.codebook_.gains.values.numpy() / 2)[gain]
-        numerator, denominators = unwarp(self.codebook_.filters, self.warp)
-        for code in np.unique(shape[shape >= SPECIAL]):
-            rows = shape == code
-            driven = deviation[rows, None] * noise[rows]
-            moving = lfilter(numerator.numpy(), denominators[code - SPECIAL].numpy(), driven)
-            frames[rows] += moving[:, _WARM_UP:]
-        return frames
+        return synthesise(self.codebook_, shape, gain, level, steps, self.warp, random_state)
 
     def psd(self, codes: Any, frequencies: Any) -> Float[ndarray, "n F"]:
-        """The power spectral density that codes mean, one-sided; NaN for reserved codes.
+        """Return the one-sided power spectral density of codes; NaN for reserved codes.
 
         Args:
             codes: rows ``(shape, gain, level)``.
@@ -217,7 +204,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return np.where(shape[:, None] >= SPECIAL, density, np.nan)
 
     def plot_spectra(self) -> Figure:
-        """The spectrum of each code, a row each."""
+        """Draw the spectrum of each code, one row per code."""
         self._check_fitted()
         top = 0.5 if self.estimator_.band is None else self.estimator_.band
         frequencies = np.linspace(0, top, 200)
@@ -226,11 +213,11 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return plot_spectra(frequencies, self.psd(codes, frequencies), shapes)
 
     def plot_series(self, series: Any, frame_length: int | None = None) -> Figure:
-        """A series with its codes drawn under it.
+        """Draw a series with its codes below it.
 
         Args:
             series: numbers, oldest first.
-            frame_length: steps of a frame; None is that of the longest one in ``fit``.
+            frame_length: steps of a frame; None takes those of the longest frame of ``fit``.
         """
         self._check_fitted()
         length = self.frame_length_ if frame_length is None else frame_length
@@ -240,11 +227,11 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return plot_codes(values, starts, self.transform(frames), length)
 
     def plot_transitions(self, series: Any, frame_length: int | None = None) -> Figure:
-        """How often the shape of one frame of a series follows that of another.
+        """Draw how often each shape follows each other shape in a series.
 
         Args:
             series: numbers, oldest first.
-            frame_length: steps of a frame; None is that of the longest one in ``fit``.
+            frame_length: steps of a frame; None takes those of the longest frame of ``fit``.
         """
         self._check_fitted()
         length = self.frame_length_ if frame_length is None else frame_length
@@ -252,22 +239,22 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
 
     @property
     def vocabulary_size(self) -> int:
-        """Different shapes, the reserved ones included."""
+        """Number of shapes, with the reserved ones."""
         return int(self.n_codes) + SPECIAL
 
     def get_feature_names_out(self, input_features: Any = None) -> ndarray:
-        """Names of the columns of ``transform``, for scikit-learn's ``set_output``."""
+        """Return the names of the columns of ``transform``, for scikit-learn's ``set_output``."""
         return np.array(PARTS, dtype=object)
 
     def save(self, path: str | Path, overwrite: bool = False) -> None:
-        """Write a folder of JSON and safetensors; it appears whole or not at all.
+        """Write the tokenizer to a folder of JSON and safetensors, in one step.
 
         Args:
             path: the folder.
-            overwrite: whether to replace one that is there.
+            overwrite: True to replace a saved tokenizer.
 
         Raises:
-            ConfigError: if something is there and ``overwrite`` is not set.
+            ConfigError: if the folder exists and ``overwrite`` is False.
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
@@ -282,15 +269,15 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
 
     @classmethod
     def load(cls, path: str | Path) -> "LiPCoTTokenizer":
-        """Read a saved folder.
+        """Read a saved tokenizer.
 
         Raises:
-            DataError: if it is damaged, altered, of a newer version, or no tokenizer.
+            DataError: if it is damaged, changed, has a newer format, or is not a tokenizer.
         """
         saved = saving.read(path)
         facts = saved.facts
         if facts["kind"] != cls.__name__:
-            raise DataError(f"{path} holds a {facts['kind']}; {cls.__name__} cannot load it.")
+            raise DataError(f"{path} holds a {facts['kind']}. Load it with {facts['kind']}.load.")
         with saving.damage(f"{path}: its settings"):
             model = cls(**saving.parameters(facts, cls().get_params()))
             order, model.frame_length_ = (saving.count(facts[n]) for n in ("order", "frame_length"))
@@ -306,12 +293,12 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
 
     @staticmethod
     def cut(series: Any, frame_length: int, hop: int | None = None) -> Float[ndarray, "n T"]:
-        """Frames of a series, the last of which ends where the series ends.
+        """Cut a series into frames; the last frame ends with the series.
 
         Args:
             series: numbers, oldest first.
             frame_length: steps of a frame.
-            hop: steps between frames; None leaves no gap and no overlap.
+            hop: steps between the starts of frames; None takes ``frame_length``.
 
         Raises:
             ConfigError: if a size is below 1.
@@ -324,7 +311,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         if values.ndim != 1 or len(values) < frame_length:
             raise DataError(
                 f"A series of shape {values.shape} has no frame of {frame_length} steps. Give one "
-                "series that is at least as long."
+                "series of at least that length."
             )
         first = (len(values) - frame_length) % hop
         return np.lib.stride_tricks.sliding_window_view(values[first:], frame_length)[::hop]
@@ -340,9 +327,9 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         )
 
     def _measure(self, cut: Sequence[ndarray], rates: Float[ndarray, " n"]) -> Frames:
-        """Measure frames of one length and rate at once."""
+        """Measure frames, in groups of the same length and rate."""
         order, parts = [], []
-        for rows, rate in _alike(cut, rates):
+        for rows, rate in groups_of(cut, rates):
             values = torch.from_numpy(np.stack([cut[row] for row in rows]))
             parts.append(self.estimator_.measure(values, rate))
             order.append(rows)
@@ -352,7 +339,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return Frames(frames.level[back], model, frames.flat[back], frames.missing[back])
 
     def _valid(self, codes: Any) -> tuple[ndarray, ndarray, ndarray]:
-        """The three columns of codes."""
+        """Check codes and return their three columns."""
         self._check_fitted()
         array = np.asarray(codes)
         if array.ndim != 2 or array.shape[1] != len(PARTS) or array.dtype.kind not in "iu":
@@ -364,8 +351,8 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         for name, column, top in zip(PARTS, array.T, tops, strict=True):
             if len(column) and not 0 <= column.min() <= column.max() < top:
                 raise DataError(
-                    f"{name} codes lie in {column.min()} ... {column.max()}, and the codebook has "
-                    f"0 ... {top - 1}."
+                    f"The column {name} has codes from {column.min()} to {column.max()}, but the "
+                    f"codebook has codes from 0 to {top - 1}."
                 )
         shape, gain, level = array.T
         return shape, gain, level
@@ -378,61 +365,3 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "codebook_")
-
-
-def _alike(
-    frames: Sequence[ndarray], rates: Float[ndarray, " n"]
-) -> Iterator[tuple[ndarray, float]]:
-    """Rows of equal length and rate, not too many at once."""
-    keys = np.stack([np.array([len(frame) for frame in frames], dtype=float), rates], 1)
-    kinds, member = np.unique(keys, axis=0, return_inverse=True)
-    for number, (length, rate) in enumerate(kinds):
-        rows = np.flatnonzero(member.ravel() == number)
-        for chunk in np.array_split(rows, -(-len(rows) * int(length) // _CHUNK_VALUES)):
-            yield chunk, float(rate)
-
-
-def _checked(frames: Any) -> list[ndarray]:
-    """Frames as a list of arrays of numbers.
-
-    Raises:
-        DataError: if they are not.
-    """
-    try:
-        rows = [np.asarray(frame, dtype=float) for frame in frames]
-    except (TypeError, ValueError) as error:
-        raise DataError(f"Frames must be numbers: {error}.") from error
-    if not rows:
-        raise DataError("There are no frames. Give an array [frames, steps], or a list of arrays.")
-    wrong = [i for i, row in enumerate(rows) if row.ndim != 1]
-    if wrong:
-        raise DataError(
-            f"Frame {wrong[0]} has shape {rows[wrong[0]].shape}, and must be one row of numbers. "
-            "Give an array [frames, steps]; cut(series, frame_length) makes one."
-        )
-    short = [i for i, row in enumerate(rows) if len(row) < 4]
-    if short:
-        raise DataError(
-            f"Frame {short[0]} has {counted(len(rows[short[0]]), 'step')}, and needs at least 4."
-        )
-    infinite = [i for i, row in enumerate(rows) if np.isinf(row).any()]
-    if infinite:
-        raise DataError(f"Frames {infinite[:5]} are infinite somewhere. NaN marks missing values.")
-    return rows
-
-
-def _rates(rate: Any, count: int) -> Float[ndarray, " n"]:
-    """The sampling rate of each frame.
-
-    Raises:
-        DataError: if there are not as many as frames, or one is not above 0.
-    """
-    rates = np.asarray(rate, dtype=float)
-    if rates.ndim > 1 or (rates.ndim == 1 and len(rates) != count):
-        raise DataError(
-            f"{rates.shape} sampling rates do not fit {count} frames: one, or one each."
-        )
-    rates = np.broadcast_to(rates, (count,))
-    if not (np.isfinite(rates).all() and (rates > 0).all()):
-        raise DataError("Sampling rates must be above 0.")
-    return rates

@@ -1,1 +1,1 @@
-"""Validation: errors of every window, and the verdict on the language model."""
+"""Validation after a fit: errors of every window, and a comparison with baselines."""

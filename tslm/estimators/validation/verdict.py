@@ -1,4 +1,4 @@
-"""Does the trained model beat what needs no training? Asked on validation after every fit."""
+"""Verdict of a fit: validation errors of the model and of baselines without training."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -18,12 +18,18 @@ from tslm.estimators.validation.window_errors import score
 from tslm.models.assembly import rule
 
 BASELINES = ("last", "seasonal_naive", "profile_ar")
-CHOOSING = 256  # windows by which an untrained baseline chooses
+CHOOSING = 256  # windows on which a baseline chooses its variant. Chosen by hand
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Mean errors of one forecaster over the validation windows, on the standardised scale."""
+    """Mean validation errors of one forecaster, on the standardised scale.
+
+    Attributes:
+        model: name of the forecaster.
+        mse: mean squared error.
+        mae: mean absolute error.
+    """
 
     model: str
     mse: float
@@ -32,11 +38,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All of them, the trained model first.
+    """Validation errors of the model and of the baselines it is compared with.
 
-    Args:
-        windows: how many windows were looked at.
-        entries: empty where no rows were held out for validation.
+    Attributes:
+        windows: number of validation windows.
+        entries: the model first, then the baselines; empty if no rows were held out.
         shrinkage: share of its correction of the base that the model keeps, in [0, 1]; see
             ``Forecaster.shrinkage``.
     """
@@ -47,19 +53,19 @@ class Verdict:
 
     @property
     def best(self) -> Entry | None:
-        """The baseline with the least squared error."""
+        """The baseline with the least squared error; None without validation rows."""
         return min(self.entries[1:], key=lambda entry: entry.mse, default=None)
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a forecaster, the trained model first: model, mse, mae."""
+        """Return one row per forecaster, the model first, with the columns model, mse and mae."""
         names = [field.name for field in fields(Entry)]
         return pd.DataFrame([asdict(entry) for entry in self.entries], columns=names)
 
     def warn(self, what: str) -> None:
-        """Say so if a forecast that needs no training does better.
+        """Warn if a baseline has an error that is as small as that of the model.
 
         Args:
-            what: it is that does not help then.
+            what: the part of the model that does not help then, for the message.
         """
         if self.best is not None and not self.entries[0].mse < self.best.mse:
             warn(
@@ -97,15 +103,15 @@ def _number(stored: Any) -> float:
 def judge(
     name: str, model: Forecaster, panel: Panel, split: Ints, task: Task, limit: int = 4096
 ) -> Verdict:
-    """Score the model and the untrained baselines on the same validation windows.
+    """Score the model and the baselines on the same validation windows.
 
     Args:
-        name: what the model is called.
-        model: trained.
+        name: name of the model.
+        model: the trained model.
         panel: series with their validation rows.
         split: first validation row of each series.
-        task: what is forecast.
-        limit: windows looked at, evenly spread.
+        task: lengths, season and frequency of the forecast.
+        limit: maximum number of windows, evenly spaced.
     """
     forecasters = {name: (model, task.context_length)}
     for baseline in BASELINES:
@@ -129,7 +135,7 @@ def judge(
 
 
 def _untrained(name: str, panel: Panel, split: Ints, task: Task) -> tuple[Forecaster, int]:
-    """A baseline that has chosen by some validation windows, and how far it looks back."""
+    """Make a baseline, let it choose its variant on validation windows, and return its context."""
     forecaster = rule(name, task)
     facts = Facts(task.horizon, task.season_length, int(panel.lengths.max()))
     reach = forecaster.suggest(facts, None, {}).context_length

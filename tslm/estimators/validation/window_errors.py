@@ -1,4 +1,4 @@
-"""Errors of a forecaster over windows: every window, streamed, one roll-out for all horizons."""
+"""Errors of a forecaster on every window, with one roll-out for all horizons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -18,11 +18,16 @@ from tslm.data.windows import Windows
 
 @dataclass(frozen=True)
 class WindowErrors:
-    """One row a window and channel: its series, the row of its first target, and its mean errors.
+    """Errors of windows, one row per window and channel.
 
-    Errors are means over the observed steps, in the units of the panel, so on the standardised
-    scale; a window without an observed step has NaN, and a forecast that is none is infinitely
-    wrong.
+    Errors are means over the observed steps, on the standardised scale of the panel. A window
+    without an observed step has NaN. A forecast that is NaN counts as an infinite error.
+
+    Attributes:
+        series: number of the series of the window.
+        position: row of its first target.
+        mse: mean squared error.
+        mae: mean absolute error.
     """
 
     series: Int[ndarray, " n"]
@@ -34,24 +39,28 @@ class WindowErrors:
         return len(self.mse)
 
     def observed(self) -> "WindowErrors":
-        """Those of windows with an observed step."""
+        """Return the errors of windows that have an observed step."""
         return WindowErrors(*(vars(self)[f.name][~np.isnan(self.mse)] for f in fields(self)))
 
     def means(self) -> tuple[float, float]:
-        """MSE and MAE, averaged over windows."""
+        """Return MSE and MAE, averaged over windows."""
         return float(np.nanmean(self.mse)), float(np.nanmean(self.mae))
 
     def per(self, unit: Float[ndarray, " S"]) -> "WindowErrors":
-        """The same errors counted in ``unit``, which is one number a series of the panel."""
+        """Return the errors divided by a unit.
+
+        Args:
+            unit: one number per series of the panel.
+        """
         by = unit[self.series]
         return replace(self, mse=self.mse / by**2, mae=self.mae / by)
 
     def since(self, origin: Ints, first: Ints) -> "WindowErrors":
-        """The same errors with rows counted from an origin in each series.
+        """Return the errors with rows counted from an origin, without early windows.
 
         Args:
-            origin: row of each series that is called 0.
-            first: the first row then that may be a target; windows before it are left out.
+            origin: row of each series that gets the number 0.
+            first: first row, counted so, that may be a target; earlier windows are left out.
         """
         position = self.position - origin[self.series]
         kept = position >= first[self.series]
@@ -72,23 +81,27 @@ def score(
     stride: int = 1,
     limit: int | None = None,
 ) -> dict[int, WindowErrors]:
-    """Forecast every window whose targets lie in [start, stop) of its series.
+    """Forecast and score every window whose targets lie in [start, stop) of its series.
 
-    A window is forecast once, as far as the longest horizon that fits, and counts for all
-    shorter ones.
+    A window is forecast once, up to the longest horizon that fits, and is scored for that and for
+    all shorter horizons.
 
     Args:
-        forecaster: what to score.
+        forecaster: the forecaster to score.
         panel: standardised series.
-        context_length: windows begin where a series has so many rows, or else at its end.
-        horizons: steps it forecasts; each has its own, complete set of windows.
+        context_length: rows before the first window of a series; a shorter series has windows at
+            its end only.
+        horizons: forecast horizons; each has its own, complete set of windows.
         start: first row of each series that may be a target.
-        stop: row after the last that may be one.
-        look_back: steps the forecaster reads, ``context_length`` by default; the windows stay the
-            same, so that forecasters with different reaches can be compared.
+        stop: row after the last one.
+        look_back: steps the forecaster reads; ``context_length`` by default. It does not change the
+            set of windows, so forecasters with different contexts can be compared.
         batch_size: windows forecast at once.
         stride: distance between windows; 1 scores every one.
-        limit: look at no more than about this many windows of each horizon, evenly spread.
+        limit: maximum number of windows of each horizon (about), evenly spaced.
+
+    Returns:
+        The errors, by horizon.
     """
     longest_first = sorted(set(horizons), reverse=True)
     parts: dict[int, list[WindowErrors]] = {horizon: [] for horizon in horizons}
@@ -105,7 +118,7 @@ def score(
         )
         counted = [shorter for shorter in longest_first if shorter <= horizon]
         for index in _open(windows, stop, done, limit).split(batch_size):
-            if not len(index):  # no window at all is split into one part without any
+            if not len(index):  # splitting an empty tensor gives one empty part
                 continue
             where = Windows.at(
                 panel,
@@ -123,7 +136,7 @@ def score(
 
 
 def _open(windows: Windows, stop: Ints, done: int | None, limit: int | None) -> Int[Tensor, " B"]:
-    """Windows in which the longer horizon already ``done`` did not fit."""
+    """Return windows for which the longer horizon ``done`` did not fit."""
     index = torch.arange(len(windows))
     if done is not None:
         end = torch.from_numpy(stop)[windows.series(index)]

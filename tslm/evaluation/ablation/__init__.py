@@ -1,1 +1,1 @@
-"""Does the language model help? Arms on the same windows, statistics, verdicts, a report."""
+"""Ablation: test on the same windows if the language model helps, and report the verdicts."""

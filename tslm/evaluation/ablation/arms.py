@@ -1,4 +1,4 @@
-"""What stands against the language model: arms, and the claim each of them questions."""
+"""Arms of an ablation: forecasters compared with the model, and the claim each one tests."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -25,18 +25,19 @@ ITSELF = "llm"
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to forecast, in place of the model itself.
+    """Forecaster that is compared with the model; None keeps the model's own setting.
 
-    Args:
-        name: what it is called in the report.
-        claim: what it questions, one of ``CLAIMS``; empty for the model itself.
-        model: a baseline; or else
-        backbone: a control, without the name of the language model it stands in for.
-        n_layers: its depth, where it is another.
-        freeze: what of the body is trained, where it is something else.
-        adapter: another one.
-        base: the classical base it corrects, where it is another.
-        options: of the adapter, where they are others.
+    Attributes:
+        name: name in the report.
+        claim: the claim it tests, one of ``CLAIMS``; empty for the model itself.
+        model: name of a baseline that replaces the whole model.
+        backbone: a control that replaces the language model, without the model's name:
+            ``random`` stands for ``random:smollm2-135m``.
+        n_layers: number of blocks of the backbone.
+        freeze: trained part of the backbone, as the setting ``freeze``.
+        adapter: name of another adapter.
+        base: name of another base forecast.
+        options: options of the adapter.
     """
 
     name: str
@@ -50,7 +51,12 @@ class Arm:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def params(self, backbone: str, adapter: Spec) -> dict[str, Any]:
-        """Parameters of the estimator that make it this arm."""
+        """Return the parameters of the estimator that turn the model into this arm.
+
+        Args:
+            backbone: the language model of the model.
+            adapter: the adapter of the model.
+        """
         changed: dict[str, Any] = {}
         if self.backbone is not None:
             changed["backbone"] = f"{self.backbone}:{backbone}"
@@ -68,21 +74,21 @@ class Arm:
         return changed
 
     def drawn(self, backbone: str, seed: int) -> dict[str, Any]:
-        """Parameters of one training run: a control that is drawn at random is drawn for each."""
+        """Return the parameters of one training run: random controls are drawn by its seed."""
         return {} if self.backbone is None else {"backbone": f"{backbone}:{seed}"}
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How much is spent on the question: one file of ``conf/budget``.
+    """Size of an ablation: one file of ``conf/budget``.
 
-    Args:
-        name: of the file.
-        seeds: training runs of each trained arm.
-        rates: multiples of the learning rate; each arm takes the best on validation.
-        arms: what stands against the model.
+    Attributes:
+        name: name of the file.
+        seeds: seeds of the training runs of each trained arm.
+        rates: factors of the learning rate; each arm uses the one with the least validation error.
+        arms: forecasters to compare with the model.
         probes: disturbances of the context, see ``tslm.evaluation.ablation.probes``.
-        language: whether what the adapter says is taken away, piece by piece, as well.
+        language: True to also remove the text input of the adapter, part by part.
     """
 
     name: str
@@ -93,7 +99,7 @@ class Budget:
     language: bool = True
 
     def without(self, *names: str) -> "Budget":
-        """The same budget without some of its arms.
+        """Return the budget without some of its arms.
 
         Raises:
             ConfigError: if it has no such arm.
@@ -108,10 +114,10 @@ class Budget:
 
     @classmethod
     def of(cls, name: str, content: DictConfig | None = None) -> "Budget":
-        """Read a file of ``conf/budget``, or the content of one.
+        """Read a file of ``conf/budget``, or its content.
 
         Raises:
-            ConfigError: if there is no such file, or its content does not fit.
+            ConfigError: if there is no such file, or its content is wrong.
         """
         if content is None:
             path = conf_folder() / "budget" / f"{name}.yaml"
@@ -122,8 +128,8 @@ class Budget:
         try:
             arms = tuple(Arm(arm, **given) for arm, given in plain["arms"].items())
             probes = tuple(plain.get("probes") or ())
-            told = bool(plain.get("language", True))
-            budget = cls(name, tuple(plain["seeds"]), tuple(plain["rates"]), arms, probes, told)
+            language = bool(plain.get("language", True))
+            budget = cls(name, tuple(plain["seeds"]), tuple(plain["rates"]), arms, probes, language)
         except (TypeError, KeyError, AttributeError) as error:
             raise ConfigError(f"budget={name} cannot be read: {error}.") from error
         for arm in budget.arms:

@@ -1,12 +1,12 @@
-"""Compare the errors of two forecasters on the same windows, and tell a difference from chance.
+"""Comparison of two forecasters on the same windows: relative error, interval and p value.
 
-Windows overlap and neighbouring errors are alike, so the errors of a pair are two series in time.
-The long-run variance of their means is read from their slow cosines, which leads to Student's t
-with as many degrees of freedom (Müller 2007; Lazarus, Lewis, Stock and Watson 2018, "HAR Inference:
-Recommendations for Practice"). A trained arm is one draw of its seed; the spread between seeds is a
-second part of the variance. P value and interval are those of a ratio of two means (Fieller 1954),
-which hold where few windows have most of the error. Many questions are asked of the same windows,
-so their p values are corrected together (Holm 1979).
+Windows overlap and the errors of neighbouring windows are correlated, so the errors of a pair are
+treated as two time series. The long-run variance of their means is estimated from their
+low-frequency cosine coefficients, which gives Student's t with as many degrees of freedom (Müller
+2007; Lazarus, Lewis, Stock and Watson 2018, "HAR Inference: Recommendations for Practice"). The
+variance between training seeds is added to it. P value and interval are those of a ratio of two
+means (Fieller 1954), which stay valid if few windows have most of the error. The p values of all
+comparisons on the same windows are corrected together (Holm 1979).
 """
 
 from collections.abc import Sequence
@@ -23,24 +23,24 @@ from scipy.stats import t as student
 
 Verdict = Literal["helps", "hurts", "no clear difference", "underpowered"]
 
-MARGIN = 1.0  # percent below which a difference is of no account
-WIDEST = 10.0  # points of percent beyond which an interval says nothing
-LONE_SEED = 1.0  # percent of the error, taken as the deviation between seeds where there is one
-LEVEL = 0.05
-FEWEST = 3  # blocks of time, below which series are the sample in their place
-FEW_SERIES = 8  # below which there is no interval
-SLOW = 2 / 3  # cosines for each block: those with a period of at least three blocks
+MARGIN = 1.0  # percent; smaller differences are ignored. Chosen by hand
+WIDEST = 10.0  # percentage points; wider intervals are underpowered. Chosen by hand
+LONE_SEED = 1.0  # percent; assumed deviation between seeds if there is one. Chosen by hand
+LEVEL = 0.05  # of significance
+FEWEST = 3  # blocks of time; with fewer, series are the sample instead. Chosen by hand
+FEW_SERIES = 8  # with fewer series there is no interval. Chosen by hand
+SLOW = 2 / 3  # cosines per block: those with a period of at least three blocks
 
 
 @dataclass(frozen=True)
 class Errors:
-    """Squared errors of one arm, over the same windows for all of them.
+    """Errors of one arm on the windows that all arms share.
 
-    Args:
-        runs: one row a training run, one column a window.
+    Attributes:
+        runs: squared (or absolute) errors; one row per training run, one column per window.
         series: number of the series of each window.
-        position: row of its first target, in its series.
-        trained: whether a run is a draw of its seed.
+        position: row of the first target of each window, in its series.
+        trained: True if the errors depend on the seed of the run.
     """
 
     runs: Float[ndarray, "K n"]
@@ -50,7 +50,7 @@ class Errors:
 
     @property
     def means(self) -> Float[ndarray, " n"]:
-        """Each window's error, averaged over runs."""
+        """The error of each window, averaged over runs."""
         return np.asarray(self.runs.mean(0))
 
     @property
@@ -60,25 +60,30 @@ class Errors:
 
     @property
     def spread(self) -> float:
-        """Deviation between runs, in percent of the error; NaN where there is one."""
+        """Standard deviation between runs, in percent of the error; NaN for one run."""
         totals = np.nanmean(self.runs, 1)
         return float(100 * totals.std(ddof=1) / totals.mean()) if len(totals) > 1 else np.nan
 
 
 class SeedNoise(NamedTuple):
-    """The deviation between seeds, in percent, pooled over arms, and its degrees of freedom."""
+    """Standard deviation between seeds, pooled over arms.
+
+    Attributes:
+        percent: the standard deviation, in percent of the error.
+        freedom: its degrees of freedom.
+    """
 
     percent: float
     freedom: float
 
 
 class Sample(NamedTuple):
-    """Total errors of a pair at each of several times, or of each of several series.
+    """Total errors of a pair of arms, by time or by series.
 
-    Args:
-        sums: of both, in the order of time.
-        overlap: neighbours that share steps; 1 if none do.
-        cosines: slow ones that tell how far the means are off.
+    Attributes:
+        sums: total error of both arms at each time, in order, or of each series.
+        overlap: number of neighbouring windows that share steps; 1 without overlap.
+        cosines: number of low-frequency cosines from which the variance is estimated.
     """
 
     sums: Float[ndarray, "2 u"]
@@ -87,12 +92,12 @@ class Sample(NamedTuple):
 
 
 class Means(NamedTuple):
-    """Mean errors of a pair, and how far they may be off.
+    """Mean errors of a pair of arms with their covariance.
 
-    Args:
-        value: of both.
+    Attributes:
+        value: the two means.
         cov: covariance of the two means.
-        freedom: degrees of freedom it is known with.
+        freedom: degrees of freedom of the covariance.
     """
 
     value: Float[ndarray, "2"]
@@ -102,14 +107,14 @@ class Means(NamedTuple):
 
 @dataclass(frozen=True)
 class Effect:
-    """How the error of an arm compares with that of another.
+    """Error of an arm relative to that of another.
 
-    Args:
-        percent: 100 * (error / error of the other - 1), below 0 where the arm is better.
-        low: of the 95 % interval.
-        high: of the 95 % interval.
-        p: two-sided, for a difference beyond the margin: below .05 exactly where the interval is
-            beyond it; 1 if there is no interval.
+    Attributes:
+        percent: 100 * (error / error of the other - 1); negative if the arm is better.
+        low: lower end of the 95 % interval, in percent.
+        high: upper end of the 95 % interval, in percent.
+        p: two-sided p value of a difference larger than ``MARGIN``. It is below 0.05 exactly if the
+            interval lies beyond the margin, and 1 if there is no interval.
     """
 
     percent: float
@@ -118,14 +123,18 @@ class Effect:
     p: float
 
     def verdict(self, p: float) -> Verdict:
-        """In words, given its p value corrected for all that was asked, see ``holm``."""
+        """Return the verdict in words.
+
+        Args:
+            p: the p value, corrected for the number of comparisons by ``holm``.
+        """
         if p < LEVEL:
             return "helps" if self.percent < 0 else "hurts"
         return "no clear difference" if self.high - self.low <= WIDEST else "underpowered"
 
 
 def pooled(arms: Sequence[Errors]) -> SeedNoise:
-    """The deviation between seeds of all trained arms that have several."""
+    """Pool the deviation between seeds over all trained arms with several runs."""
     many = [arm for arm in arms if arm.trained and len(arm.runs) > 1]
     freedom = sum(len(arm.runs) - 1 for arm in many)
     if not freedom:
@@ -135,13 +144,13 @@ def pooled(arms: Sequence[Errors]) -> SeedNoise:
 
 
 def compare(arm: Errors, other: Errors, block: int, noise: SeedNoise) -> Effect:
-    """The effect of having an arm in place of another.
+    """Compare the errors of an arm with those of another.
 
     Args:
-        arm: errors of the one.
-        other: errors of the other, on the same windows.
-        block: rows of one block of time: the horizon or the season, whichever is longer.
-        noise: of seeds, see ``pooled``.
+        arm: errors of the arm.
+        other: errors of the other arm, on the same windows.
+        block: steps of one block of time: the longer of horizon and season.
+        noise: deviation between seeds, see ``pooled``.
     """
     assert np.array_equal(arm.series, other.series), "not the same windows"
     assert np.array_equal(arm.position, other.position), "not the same windows"
@@ -157,7 +166,7 @@ def compare(arm: Errors, other: Errors, block: int, noise: SeedNoise) -> Effect:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """P values of several questions, corrected so that one false answer in all is as rare."""
+    """Correct the p values of several tests for their number, by Holm's step-down method."""
     order = np.argsort(p, kind="stable")
     corrected = np.empty(len(p))
     worst = 0.0
@@ -173,7 +182,7 @@ def _sample(
     position: Int[ndarray, " n"],
     block: int,
 ) -> Sample | None:
-    """Errors by time, or by series where there are too few blocks of time; None if few of both.
+    """Sum errors by time, or by series if there are few blocks of time; None if both are few.
 
     Series are aligned at their last window.
     """
@@ -193,9 +202,10 @@ def _sums(pair: Float[ndarray, "2 n"], unit: Int[ndarray, " n"]) -> Float[ndarra
 
 
 def _of_windows(sample: Sample) -> Means:
-    """Means over windows, and how they vary with the windows there might have been.
+    """Return the means over windows with their long-run covariance.
 
-    Windows that overlap are moving means, which damp each cosine by a known factor; it is undone.
+    Overlapping windows are moving averages, which damp each cosine coefficient by a known factor.
+    The coefficients are divided by that factor.
     """
     size = sample.sums.shape[1]
     order = np.arange(1, sample.cosines + 1)
@@ -206,12 +216,12 @@ def _of_windows(sample: Sample) -> Means:
 
 
 def _with_seeds(means: Means, pair: tuple[Errors, Errors], noise: SeedNoise) -> Means:
-    """The same means, that vary with the seeds of the trained arms as well.
+    """Add the variance between training seeds to the covariance of two means.
 
-    Degrees of freedom are those of a sum of variances (Welch 1947, Satterthwaite 1946).
+    The degrees of freedom are those of a sum of variances (Satterthwaite 1946, Welch 1947).
     """
-    shares = np.array([_variance_of_seeds(arm, noise) for arm in pair])
-    cov = means.cov + np.diag(shares * means.value**2)
+    variances = np.array([_variance_of_seeds(arm, noise) for arm in pair])
+    cov = means.cov + np.diag(variances * means.value**2)
     contrast = np.array([means.value[1], -means.value[0]])
     windows, both = (float(contrast @ matrix @ contrast) for matrix in (means.cov, cov))
     doubt = windows**2 / means.freedom + (both - windows) ** 2 / noise.freedom
@@ -219,7 +229,10 @@ def _with_seeds(means: Means, pair: tuple[Errors, Errors], noise: SeedNoise) -> 
 
 
 def _variance_of_seeds(arm: Errors, noise: SeedNoise) -> float:
-    """Of the mean over seeds, as a share of its square: at least as much as in other arms."""
+    """Return the variance of the mean over seeds, relative to its square.
+
+    The deviation between seeds is at least the one pooled over arms.
+    """
     if not arm.trained:
         return 0.0
     own = arm.spread if len(arm.runs) > 1 else 0.0
@@ -227,12 +240,12 @@ def _variance_of_seeds(arm: Errors, noise: SeedNoise) -> float:
 
 
 def _effect(means: Means) -> Effect:
-    """The effect that a pair of means tells of: the ratios r at which one - r * other may be 0."""
+    """Return Fieller's interval: the ratios r for which one - r * other may be 0."""
     (one, two), ((a, c), (_, b)) = means.value, means.cov
-    reach = student.ppf(1 - LEVEL / 2, means.freedom) ** 2
+    critical = student.ppf(1 - LEVEL / 2, means.freedom) ** 2
     percent = float(100 * (one / two - 1))
-    square, line, rest = two**2 - reach * b, one * two - reach * c, one**2 - reach * a
-    if square <= 0:  # not even the size of the other's error is known
+    square, line, rest = two**2 - critical * b, one * two - critical * c, one**2 - critical * a
+    if square <= 0:  # the error of the other may be 0, so the ratio has no bound
         return Effect(percent, -inf, inf, 1.0)
     half = np.sqrt(max(line**2 - square * rest, 0.0))
     low, high = (100 * (max(root, 0.0) / square - 1) for root in (line - half, line + half))

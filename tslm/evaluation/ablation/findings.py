@@ -1,4 +1,4 @@
-"""What an ablation found, in short, also for whoever has only its file."""
+"""Summary of an ablation, also from the file that ``tslm ablate`` wrote."""
 
 import json
 import math
@@ -11,7 +11,15 @@ from tslm.core.errors import DataError
 
 
 class Row(NamedTuple):
-    """Errors of one arm at one horizon, and what the comparison with it says of the model."""
+    """Errors of one arm at one horizon.
+
+    Attributes:
+        horizon: forecast horizon, in steps.
+        arm: name of the arm.
+        mse: mean squared error, standardised.
+        mae: mean absolute error, standardised.
+        verdict: verdict on the model, compared with this arm.
+    """
 
     horizon: int
     arm: str
@@ -22,13 +30,13 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Findings:
-    """The answers of an ablation and the errors of its arms, the model's own first.
+    """Verdicts of an ablation and the errors of its arms, with the model first.
 
-    Args:
-        data: what it was made on.
-        model: the alias of the model in question.
-        sentences: the answers.
-        rows: one an arm and horizon.
+    Attributes:
+        data: name of the data.
+        model: alias of the ablated model.
+        sentences: one verdict per claim and horizon, as sentences.
+        rows: one row per arm and horizon.
     """
 
     data: str
@@ -38,10 +46,10 @@ class Findings:
 
     @classmethod
     def read(cls, path: str | Path) -> "Findings":
-        """Those of a file that ``tslm ablate`` has written.
+        """Read the file that ``tslm ablate`` wrote.
 
         Raises:
-            DataError: if it is missing or no such file.
+            DataError: if the file is missing or is something else.
         """
         try:
             return cls.of(json.loads(Path(path).read_bytes()))
@@ -49,15 +57,18 @@ class Findings:
             raise DataError(f"{path} cannot be read ({error.strerror}).") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(
-                f"{path} is no result of an ablation. Make one with tslm ablate ... out={path}."
+                f"{path} is not the result of an ablation. Make one with "
+                f"tslm ablate ... out={path}."
             ) from error
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Findings":
-        """Those of ``Ablation.to_dict``, or of the same read from a file.
+        """Summarise the dict of ``Ablation.to_dict``, or the same read from a file.
 
         Raises:
-            ValueError: if a number is none; ``KeyError`` or ``TypeError`` if something is missing.
+            ValueError: if a number is not finite.
+            KeyError: if something is missing.
+            TypeError: if something has another type.
         """
         rows = [
             Row(
@@ -73,14 +84,14 @@ class Findings:
         return cls(_plain(content["data"]), _plain(content["model"]), sentences, rows)
 
     def to_markdown(self) -> list[str]:
-        """The answers as a list, and the arms as a table."""
+        """Return lines of Markdown: the verdicts as a list, and the arms as a table."""
         cells = [
             f"| {row.horizon} | {row.arm} | {row.mse:.4f} | {row.mae:.4f} | {row.verdict} |"
             for row in self.rows
         ]
         return [
-            f"Does the language model help? On windows held out of {self.data}, every arm on the "
-            "same ones:",
+            f"Does the language model help? Every arm was scored on the same windows held out of "
+            f"{self.data}:",
             "",
             *[f"- {sentence}" for sentence in self.sentences],
             "",
@@ -91,9 +102,9 @@ class Findings:
 
 
 def _plain(text: Any) -> str:
-    """Text that is one line of a table, whatever a file holds."""
+    """Return text as one line that is safe in a Markdown table."""
     if not isinstance(text, str):
-        raise TypeError(f"{text!r} is no text")
+        raise TypeError(f"{text!r} is not text")
     line = " ".join(text.split())
     return "".join(f"&#{ord(c)};" if c in "|<>[]`" else c for c in line)
 
@@ -101,5 +112,5 @@ def _plain(text: Any) -> str:
 def _number(value: Any) -> float:
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a finite number")
     return number

@@ -1,4 +1,4 @@
-"""The report as one page that needs nothing else: text, tables, and pictures drawn into it."""
+"""HTML page of an ablation, with its tables and pictures in one file."""
 
 from collections.abc import Sequence
 from html import escape
@@ -13,7 +13,7 @@ from tslm.evaluation.ablation.arms import ITSELF
 from tslm.evaluation.ablation.report import Ablation
 from tslm.plots.results import COLOURS, plot_ablation
 
-NAMELESS = ("Creator", "Date", "Format", "Type")  # of a picture's metadata
+NO_METADATA = ("Creator", "Date", "Format", "Type")  # left out of pictures
 PAGE = Template("""\
 <!doctype html>
 <html lang="en">
@@ -53,7 +53,7 @@ $sections
 
 
 def page(ablation: Ablation) -> str:
-    """The whole report as HTML; pictures are SVG inside it."""
+    """Return the report as an HTML page with SVG pictures inside."""
     title = f"Does the language model help {ablation.model} on {ablation.data}?"
     answers = [
         f'<li style="border-color: {COLOURS[answer.verdict]}">{escape(answer.sentence)}</li>'
@@ -86,7 +86,7 @@ def page(ablation: Ablation) -> str:
 
 
 def by_horizon(frame: pd.DataFrame) -> Figure:
-    """Mean squared error of every arm over the horizons."""
+    """Draw the mean squared error of every arm by horizon."""
     figure, axes = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
     for arm, rows in frame.groupby("arm", sort=False):
         own = arm == ITSELF
@@ -103,8 +103,8 @@ def by_horizon(frame: pd.DataFrame) -> Figure:
 
 def _svg(figure: Figure) -> str:
     buffer = StringIO()
-    with plt.rc_context({"svg.hashsalt": "tslm"}):  # the same picture, the same bytes
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(NAMELESS))
+    with plt.rc_context({"svg.hashsalt": "tslm"}):  # makes the file reproducible
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(NO_METADATA))
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 

@@ -1,6 +1,6 @@
-"""Disturb the context of a trained model: what does it make of the order of its input?
+"""Probes: disturb the contexts of a trained model to see if it uses the order of its input.
 
-Each is applied to every series by itself, and keeps its level where it can: what is masked takes
+Each probe changes every series separately and keeps its mean where possible; masked values become
 the mean of the window.
 """
 
@@ -18,13 +18,13 @@ Rows = Float[Tensor, "S L"]
 
 
 class Probed(Forecaster):
-    """A forecaster that sees disturbed contexts.
+    """Forecaster whose contexts are disturbed before it reads them.
 
     Args:
-        forecaster: whom to disturb.
+        forecaster: the forecaster that reads the disturbed contexts.
         probe: ``shuffle_all``, ``shuffle_half`` (the older one), ``swap_halves``, ``reverse``,
-            ``shuffle_patches:P``, ``mask:SHARE`` or ``noise:DEVIATIONS``.
-        seed: of what is random.
+            ``shuffle_patches:P``, ``mask:FRACTION`` or ``noise:DEVIATIONS``.
+        seed: seed of the random probes.
 
     Raises:
         ConfigError: if there is no such probe.
@@ -49,10 +49,10 @@ class Probed(Forecaster):
 
 
 def probe_of(name: str) -> Callable[[Rows, Generator], Rows]:
-    """The function a probe's name means.
+    """Return the function that disturbs contexts, by the name of a probe.
 
     Raises:
-        ConfigError: if it means none.
+        ConfigError: if there is no such probe.
     """
     kind, _, size = name.partition(":")
     try:
@@ -61,7 +61,9 @@ def probe_of(name: str) -> Callable[[Rows, Generator], Rows]:
         return _PLAIN[kind]
     except (KeyError, ValueError) as error:
         known = [*_PLAIN, *(f"{sized}:NUMBER" for sized in _SIZED)]
-        raise ConfigError(f"There is no probe {name!r}. Known: {', '.join(known)}.") from error
+        raise ConfigError(
+            f"There is no probe {name!r}. Choose one of {', '.join(known)}."
+        ) from error
 
 
 def _shuffle_all(rows: Rows, dice: Generator) -> Rows:
@@ -75,7 +77,7 @@ def _shuffle_half(rows: Rows, dice: Generator) -> Rows:
 
 def _swap_halves(rows: Rows, dice: Generator) -> Rows:
     half = rows.shape[1] // 2
-    middle = rows[:, half : rows.shape[1] - half]  # the odd one stays
+    middle = rows[:, half : rows.shape[1] - half]  # the middle step of an odd length stays in place
     return torch.cat([rows[:, rows.shape[1] - half :], middle, rows[:, :half]], 1)
 
 
@@ -89,7 +91,7 @@ def _shuffle_patches(size: float) -> Callable[[Rows, Generator], Rows]:
         raise ValueError(size)
 
     def disturb(rows: Rows, dice: Generator) -> Rows:
-        """Whole patches change places; what does not fill one stays at the beginning."""
+        """Shuffle whole patches; the steps before the first whole patch stay in place."""
         rest = rows.shape[1] % length
         patches = rearrange(rows[:, rest:], "S (N P) -> S N P", P=length)
         order = _orders(len(rows), patches.shape[1], dice)[:, :, None].expand_as(patches)
@@ -99,12 +101,12 @@ def _shuffle_patches(size: float) -> Callable[[Rows, Generator], Rows]:
     return disturb
 
 
-def _mask(share: float) -> Callable[[Rows, Generator], Rows]:
-    if not 0 <= share <= 1:
-        raise ValueError(share)
+def _mask(fraction: float) -> Callable[[Rows, Generator], Rows]:
+    if not 0 <= fraction <= 1:
+        raise ValueError(fraction)
 
     def disturb(rows: Rows, dice: Generator) -> Rows:
-        hidden = _orders(len(rows), rows.shape[1], dice) < round(share * rows.shape[1])
+        hidden = _orders(len(rows), rows.shape[1], dice) < round(fraction * rows.shape[1])
         return torch.where(hidden, rows.nanmean(1, keepdim=True), rows)
 
     return disturb
@@ -121,7 +123,7 @@ def _noise(deviations: float) -> Callable[[Rows, Generator], Rows]:
 
 
 def _orders(series: int, steps: int, dice: Generator) -> Int[Tensor, "S L"]:
-    """An order of its own for every series."""
+    """Draw a random order of the steps of every series."""
     return torch.rand(series, steps, generator=dice).argsort(1)
 
 

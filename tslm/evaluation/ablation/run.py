@@ -1,169 +1,35 @@
-"""Fit every arm on the same rows, score it on the same windows, and keep what it cost."""
+"""Run of an ablation: fit every arm on the same rows and score it on the same windows."""
 
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 
-from tslm.core.calendar import Ints, naming
 from tslm.core.errors import DataError, TslmError
 from tslm.core.spec import Spec
 from tslm.core.types import Forecaster
 from tslm.data.align import align_series
-from tslm.data.frame import Frame
-from tslm.data.origins import check_lengths
-from tslm.data.panel import Floats, Panel
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.arms import ITSELF, Arm, Budget
 from tslm.evaluation.ablation.comparison import Errors
+from tslm.evaluation.ablation.outcome import (
+    Failure,
+    Fitted,
+    Outcome,
+    cost_of,
+    peak_memory_gb,
+    reset_peak_memory,
+)
 from tslm.evaluation.ablation.probes import Probed
-from tslm.models.forecast_model import ForecastModel
+from tslm.evaluation.ablation.trial import Trial
 
 Reporter = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What arms are fitted on and scored on.
-
-    Args:
-        name: of the data.
-        known: rows they may learn from.
-        val: rows they may validate on, or None to keep some of ``known``.
-        frame: all rows.
-        start: first row of each series that is scored.
-        stop: row after the last one.
-        season: steps of the main season.
-        spread: what errors of these series are counted in, in the units of ``y``.
-        stride: distance of scored windows.
-    """
-
-    name: str
-    known: pd.DataFrame
-    val: pd.DataFrame | None
-    frame: Frame
-    start: Ints
-    stop: Ints
-    season: int
-    spread: Callable[[pd.Index], Floats]
-    stride: int = 1
-
-    def panel(self, fitted: TrainedForecaster) -> Panel:
-        """All series, as a fitted model sees them."""
-        return fitted.panel_of(self.frame)
-
-
-def held_out(
-    model: TrainedForecaster,
-    df: pd.DataFrame,
-    rows: int,
-    *,
-    static_df: pd.DataFrame | None = None,
-    val_df: pd.DataFrame | None = None,
-) -> Trial:
-    """A trial on a user's frame: the last ``rows`` of each series are scored.
-
-    Args:
-        model: the estimator in question.
-        df: the long frame.
-        rows: how many are scored.
-        static_df: what holds for each series, see ``TrainedForecaster.fit``.
-        val_df: rows that follow those of ``df``; the last of them are scored, and those before
-            them are what arms validate on.
-
-    Raises:
-        DataError: if the frame breaks the contract, or a series is not longer than that.
-    """
-    df = model.joined(df, static_df)
-    if val_df is None:
-        frame = model.read(df)
-        check_lengths(frame, rows)
-        kept = np.full(len(frame.ids), rows)
-    else:
-        val_df = model.joined(val_df, static_df)
-        frame = model.read(pd.concat([df, val_df], ignore_index=True))
-        kept = model.rows_given(frame, df, val_df)
-        if (few := kept <= rows).any():
-            raise DataError(
-                f"The last {rows} rows of val_df are scored, and those before them validate. "
-                f"Series {naming(frame.ids[few])} have no more than {rows} rows in val_df. Give "
-                "more rows, or set a smaller h or n_windows."
-            )
-    lengths = np.diff(frame.offsets)
-    row = np.arange(len(frame.table)) - frame.offsets[:-1].repeat(lengths)
-    learnt, scored = (row < (lengths - part).repeat(lengths) for part in (kept, rows))
-    spread = pd.Series(Panel.from_frame(frame, until=lengths - kept).spread, frame.ids)
-    return Trial(
-        name="the frame",
-        known=model.renamed(frame.table[learnt]),
-        val=None if val_df is None else model.renamed(frame.table[~learnt & scored]),
-        frame=frame,
-        start=lengths - rows,
-        stop=lengths,
-        season=model.season_length or frame.calendar.season_length,
-        spread=lambda ids: np.asarray(spread[ids], np.float64),
-    )
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An arm that could not be trained or scored, and why."""
-
-    arm: Arm
-    reason: str
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one training run of an arm took.
-
-    Args:
-        trained: weights that are trained.
-        weights: all weights.
-        tokens: token passes through the body per window and channel; 0 without one.
-        train_seconds: of the fit.
-        score_seconds: per 1,000 windows and channels at the first horizon.
-        memory_gb: peak of the process while it was trained and scored; NaN where unknown.
-    """
-
-    trained: int
-    weights: int
-    tokens: int
-    train_seconds: float
-    score_seconds: float
-    memory_gb: float
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All training runs of one arm.
-
-    Args:
-        arm: which.
-        squared: squared errors by horizon.
-        absolute: absolute errors by horizon.
-        cost: mean over runs, of the first horizon where there is a fit for each.
-        rate: the learning rate taken, None if nothing is trained.
-        settings: what the first run was made with.
-        probed: squared errors of the first run at the first horizon under each probe.
-    """
-
-    arm: Arm
-    squared: dict[int, Errors]
-    absolute: dict[int, Errors]
-    cost: Cost
-    rate: float | None
-    settings: dict[str, Any]
-    probed: dict[str, Errors] = field(default_factory=dict)
 
 
 def run(
@@ -174,21 +40,26 @@ def run(
     language: Mapping[str, Mapping[str, Any]],
     say: Reporter,
 ) -> Iterator[Outcome | Failure]:
-    """Outcomes of the model itself and of every arm of a budget.
+    """Fit and score the model and every arm of a budget, one after the other.
 
-    An arm that fails costs no other arm its result; a failure of the model itself is raised.
+    An arm that fails is reported as a ``Failure``, and the other arms go on. If the model itself
+    fails, the error is raised.
 
     Args:
-        model: the estimator in question, not fitted.
+        model: the estimator to ablate, not fitted.
         trial: the data.
-        horizons: steps scored; a model that serves them all is trained for the first.
-        budget: the arms, seeds and rates.
-        language: options of the adapter that take its language away, by the name of the arm.
-        say: told of each arm when it is done.
+        horizons: forecast horizons to score. A model that can forecast all of them is trained once,
+            for the first.
+        budget: the arms, seeds and learning rates.
+        language: adapter options that remove parts of its text input, by the name of the arm.
+        say: called with one line of text after each arm.
+
+    Yields:
+        The result of the model, then of every arm.
 
     Raises:
         ConfigError: if a setting of an arm is impossible.
-        DataError: if an arm reads all series together and these do not end together.
+        DataError: if an arm reads all series together and the series do not end together.
     """
     arms = [Arm(ITSELF, ""), *budget.arms]
     arms += [Arm(name, "language", options=options) for name, options in language.items()]
@@ -197,7 +68,7 @@ def run(
     for arm in arms:
         try:
             outcome = _outcome(model, arm, trial, horizons, budget, context)
-        except Exception as error:  # whatever it is, the other arms' training is worth keeping
+        except Exception as error:  # any error: keep the results of the other arms
             if arm.name == ITSELF:
                 raise
             kind = "" if isinstance(error, TslmError) else f"{type(error).__name__}: "
@@ -207,13 +78,13 @@ def run(
         first = horizons[0]
         say(
             f"{arm.name:<20} MSE {outcome.squared[first].mean:.4f}  "
-            f"MAE {outcome.absolute[first].mean:.4f}  {outcome.cost.train_seconds:.0f} s a run"
+            f"MAE {outcome.absolute[first].mean:.4f}  {outcome.cost.train_seconds:.0f} s per run"
         )
         yield outcome
 
 
 def _check(model: TrainedForecaster, arms: Sequence[Arm], trial: Trial) -> None:
-    """Refuse, before anything is trained, what an arm cannot be made with or cannot read."""
+    """Raise before training if an arm cannot be made, or cannot read the data."""
     for arm in arms:
         if not _maker(model, arm).multivariate:
             continue
@@ -226,15 +97,6 @@ def _check(model: TrainedForecaster, arms: Sequence[Arm], trial: Trial) -> None:
             ) from error
 
 
-@dataclass(frozen=True)
-class _Fitted:
-    """One training run."""
-
-    model: TrainedForecaster
-    seconds: float
-    memory_gb: float
-
-
 def _outcome(
     model: TrainedForecaster,
     arm: Arm,
@@ -245,7 +107,7 @@ def _outcome(
 ) -> Outcome:
     maker = _maker(model, arm).set_params(verbose=0)
     if arm.model is not None:
-        maker.set_params(context_length=context)  # all look back as far
+        maker.set_params(context_length=context)  # the same context for all arms
     one = maker.any_horizon
     parts = [
         _part(clone(maker), arm, trial, served, budget, context)
@@ -266,7 +128,7 @@ def _part(
     budget: Budget,
     context: int | None,
 ) -> Outcome:
-    """The outcome of an arm at the horizons that one fit serves."""
+    """Fit and score an arm at the horizons that one fitted model can forecast."""
     first, rate = _best(maker.set_params(h=horizons[0]), arm, trial, budget)
     trained = bool(trained_weights(first.model.forecaster_))
     maker.set_params(learning_rate=rate)
@@ -285,7 +147,7 @@ def _part(
         arm,
         {h: _errors(scored, h, "mse", trained) for h in horizons},
         {h: _errors(scored, h, "mae", trained) for h in horizons},
-        _cost(fitted, 1000 * seconds / len(scored[0][horizons[0]])),
+        cost_of(fitted, 1000 * seconds / len(scored[0][horizons[0]])),
         rate if trained else None,
         first.model.settings,
         probed,
@@ -293,7 +155,7 @@ def _part(
 
 
 def _maker(model: TrainedForecaster, arm: Arm) -> TrainedForecaster:
-    """The estimator of an arm."""
+    """Return the unfitted estimator of an arm."""
     if arm.model is not None:
         return clone(model.baseline(arm.model))
     params = model.get_params(deep=False)
@@ -303,15 +165,15 @@ def _maker(model: TrainedForecaster, arm: Arm) -> TrainedForecaster:
 
 def _best(
     maker: TrainedForecaster, arm: Arm, trial: Trial, budget: Budget
-) -> tuple[_Fitted, float | None]:
-    """The first seed's run at the learning rate that validation likes best."""
+) -> tuple[Fitted, float | None]:
+    """Fit the first seed at every learning rate; return the run with the least validation MSE."""
     usual = maker.settled_rate
     runs = []
     for factor in budget.rates:
         rate = None if usual is None else factor * usual
         runs.append((_fit(maker.set_params(learning_rate=rate), arm, trial, budget.seeds[0]), rate))
         if not trained_weights(runs[0][0].model.forecaster_):
-            break  # there is no rate
+            break  # nothing is trained, so the rate has no effect
     return min(runs, key=lambda run: _validation(run[0].model))
 
 
@@ -320,15 +182,15 @@ def _validation(model: TrainedForecaster) -> float:
     return entries[0].mse if entries else 0.0
 
 
-def _fit(maker: TrainedForecaster, arm: Arm, trial: Trial, seed: int) -> _Fitted:
+def _fit(maker: TrainedForecaster, arm: Arm, trial: Trial, seed: int) -> Fitted:
     drawn = arm.drawn(maker.get_params(deep=False).get("backbone", ""), seed)
     model = clone(maker).set_params(random_state=seed, **drawn)
-    _forget_peak()
+    reset_peak_memory()
     began = time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # the report is the answer
+        warnings.simplefilter("ignore", UserWarning)  # the report has the validation errors
         model.fit(trial.known, val_df=trial.val)
-    return _Fitted(model, time.perf_counter() - began, _peak_gb())
+    return Fitted(model, time.perf_counter() - began, peak_memory_gb())
 
 
 def _score(
@@ -338,11 +200,11 @@ def _score(
     context: int | None,
     probe: str | None = None,
 ) -> dict[int, WindowErrors]:
-    """Errors by horizon; windows begin where the model in question has its whole context."""
+    """Return errors by horizon, of windows that have the whole context of the ablated model."""
     panel = trial.panel(model)
     model.prepare(panel)
     context = context or model.context_length_
-    before = panel.lengths - np.diff(trial.frame.offsets)  # rows put there to align the series
+    before = panel.lengths - np.diff(trial.frame.offsets)  # rows added in front to align the series
     forecaster: Forecaster = model.forecaster_
     errors = score(
         forecaster if probe is None else Probed(forecaster, probe),
@@ -362,7 +224,7 @@ def _score(
 def _errors(
     runs: Sequence[dict[int, WindowErrors]], horizon: int, metric: str = "mse", trained: bool = True
 ) -> Errors:
-    """Runs of one horizon, their windows series by series and in time."""
+    """Stack the runs of one horizon; windows are sorted by series, then by time."""
     errors = [run[horizon] for run in runs]
     order = np.lexsort((errors[0].position, errors[0].series))
     return Errors(
@@ -371,33 +233,3 @@ def _errors(
         errors[0].position[order],
         trained,
     )
-
-
-def _cost(fitted: Sequence[_Fitted], score_seconds: float) -> Cost:
-    forecaster = fitted[0].model.forecaster_
-    trained, every = trained_weights(forecaster), list(forecaster.parameters())
-    tokens = forecaster.n_tokens if isinstance(forecaster, ForecastModel) else 0
-    return Cost(
-        trained=sum(weight.numel() for weight in trained),
-        weights=sum(weight.numel() for weight in every),
-        tokens=tokens,
-        train_seconds=float(np.mean([run.seconds for run in fitted])),
-        score_seconds=score_seconds,
-        memory_gb=max(run.memory_gb for run in fitted),
-    )
-
-
-def _forget_peak() -> None:
-    """Begin a new peak of memory, where the system can (Linux)."""
-    forget = Path("/proc/self/clear_refs")
-    if forget.exists() and os.access(forget, os.W_OK):
-        forget.write_text("5")
-
-
-def _peak_gb() -> float:
-    """The largest resident size since ``_forget_peak``, NaN where the system does not say."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return float("nan")
-    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1e6

@@ -1,1 +1,1 @@
-"""Metrics of forecasts."""
+"""Error measures of forecasts: of backtests, and of the M competitions."""

@@ -1,4 +1,4 @@
-"""Errors of a backtest, in the units of the target: by utilsforecast, averaged over its origins."""
+"""Errors of a backtest in the units of the target, averaged over series and origins."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ from tslm.data.time_column import Writing
 from tslm.uncertainty.requested_columns import ForecastColumns
 from tslm.uncertainty.requested_columns import forecasts as shown
 
-KEY = "series and origin"  # the column that numbers them
+KEY = "series and origin"  # name of the column that numbers each pair of these
 
 
 def evaluate(
@@ -35,35 +35,35 @@ def evaluate(
     tz: str | None = None,
     resample: str | None = None,
 ) -> Any:
-    """MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
+    """Measure MAE, RMSE, MASE and sMAPE (0 to 1) of every forecast column of a backtest.
 
-    Where there are intervals or quantiles beside them: also the ``pinball`` loss, averaged over all
-    quantiles there, and ``coverage_80``, the share of truths inside the interval of level 80.
+    If the backtest has intervals or quantiles, the result also has the ``pinball`` loss, averaged
+    over all quantiles, and ``coverage_80``, the fraction of true values inside the 80 % interval.
 
-    Each is measured by series and origin, and then averaged: over series for each origin, over
-    origins at last. Steps without a truth do not count.
+    Each error is measured by series and origin, then averaged over the series of each origin, then
+    over origins. Steps without a true value are ignored.
 
     Args:
-        table: what ``cross_validation`` gave, of any library of frames; or what ``predict`` gave,
-            whose rows have come in since.
-        df: the frame it was made from, or a newer one with the truth: MASE is in units of what
-            repeating the season errs on the rows before each origin.
+        table: result of ``cross_validation``, from pandas, polars or Arrow; or of ``predict``, once
+            the true values are known.
+        df: the frame of the backtest, or a newer one that has the true values. MASE divides by the
+            error of the seasonal naive forecast on the rows before each origin.
         season_length: steps of that season.
-        models: the forecast columns; None for all that are not the frame's own.
+        models: forecast columns to measure; None for all of them.
         id_col: column of series ids, or several.
         time_col: column of times.
         target_col: column of values.
-        time_format: the way times of ``df`` are written, see ``TSLMForecaster``; those of forecasts
+        time_format: format of the times of ``df``, see ``TSLMForecaster``. The times of forecasts
             are timestamps, or text as ``tslm`` writes it.
-        dayfirst: whether the day comes before the month; None finds out.
-        tz: time zone in which times are read; None keeps that of the frame.
-        resample: the grid that rows of ``df`` are put on, as the forecaster has it.
+        dayfirst: True if the day comes before the month; None infers it.
+        tz: time zone of the times; None keeps that of the frame.
+        resample: grid for the rows of ``df``, as set in the forecaster.
 
     Returns:
-        One row a metric, one column a forecast, as a frame of the library of ``table``.
+        One row per metric and one column per forecast, in the frame library of ``table``.
 
     Raises:
-        DataError: if a column is missing, or nothing is known yet of what was forecast.
+        DataError: if a column is missing, or no forecast has a true value yet.
 
     Examples:
         >>> from tslm import BaselineForecaster, evaluate
@@ -101,9 +101,9 @@ def evaluate(
 
 
 def _on_grid(df: Any, names: Columns, resample: str) -> tuple[pd.DataFrame, Columns]:
-    """Rows on a grid, and their columns, with times as they were read."""
+    """Put rows on a regular grid; return them with their column names."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # of gaps, which were said in fit
+        warnings.simplefilter("ignore", UserWarning)  # fit has warned of gaps already
         table = read_frame(df, names, resample=resample).table
     table = table.rename(columns={"unique_id": names.id, "ds": names.time, "y": names.target})
     return split_ids(table, names), names.for_forecasts(table[names.time])
@@ -112,7 +112,7 @@ def _on_grid(df: Any, names: Columns, resample: str) -> tuple[pd.DataFrame, Colu
 def _measured(
     rows: pd.DataFrame, forecasts: list[str], names: Columns, scale: pd.Series
 ) -> dict[str, pd.DataFrame]:
-    """Each metric by series and origin."""
+    """Measure each metric by series and origin."""
     options: dict[str, Any] = {"id_col": KEY, "target_col": names.target}
 
     def by_key(loss: Callable[..., Any], *args: Any) -> pd.DataFrame:
@@ -138,13 +138,13 @@ def _measured(
 def _scale(
     history: pd.DataFrame, where: pd.DataFrame, names: Columns, season_length: int
 ) -> pd.Series:
-    """What repeating the season errs on the rows up to each origin, for each series."""
+    """Return the error of the seasonal naive forecast before each origin, for each series."""
     try:
         where = where.astype({"cutoff": history[names.time].dtype})
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"The backtest has origins of {where.cutoff.dtype}, and the frame times of "
-            f"{history[names.time].dtype}. Convert them to the same kind of time."
+            f"The column cutoff of the backtest has the type {where.cutoff.dtype}, but the times "
+            f"of the frame have {history[names.time].dtype}. Convert them to the same type."
         ) from error
     history = history.sort_values(names.time, kind="stable")
     series = history.groupby(names.id)[names.target]
@@ -164,10 +164,10 @@ def _scale(
 
 
 def _beside_truth(rows: pd.DataFrame, history: pd.DataFrame, names: Columns) -> pd.DataFrame:
-    """Forecasts with what came of them, and with the last row before them as their origin.
+    """Join forecasts with their true values and with their origin, the last row before them.
 
     Raises:
-        DataError: if nothing has come of them yet, or no row before them is known.
+        DataError: if no forecast has a true value, or has a row of its series before it.
     """
     key = [names.id, names.time]
     first = rows.groupby(names.id)[names.time].min()
@@ -176,14 +176,14 @@ def _beside_truth(rows: pd.DataFrame, history: pd.DataFrame, names: Columns) -> 
     both = rows.merge(history[[*key, names.target]], on=key).join(cutoff, on=names.id, how="inner")
     if both.empty:
         raise DataError(
-            "The frame holds no row that was forecast, with rows of its series before it. Give the "
-            "frame that these forecasts continue, with the rows that have come in since."
+            "The frame has no true value for these forecasts. Give the frame that the forecasts "
+            "continue, with the rows up to and including the forecast times."
         )
     return both
 
 
 def _read(df: Any, names: Columns, needed: Sequence[str], title: str) -> pd.DataFrame:
-    """Rows with a truth, with times as times."""
+    """Read rows with their times as timestamps; drop those without a true value."""
     if not isinstance(df, pd.DataFrame):
         raise DataError(f"{title} is a {type(df).__name__}, not a frame.")
     df = complete_columns(df, names)

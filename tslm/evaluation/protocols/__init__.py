@@ -1,1 +1,1 @@
-"""Protocols of published benchmarks."""
+"""Protocols of published benchmarks: long horizons, and the M competitions."""

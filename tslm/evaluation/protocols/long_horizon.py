@@ -1,8 +1,7 @@
-"""The published protocol: train, score every test window, keep the config with the number."""
+"""Long-horizon protocol: train, score every test window, keep the settings with the errors."""
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,20 +15,21 @@ from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.tslm_forecaster import estimator_of
 from tslm.estimators.validation.window_errors import WindowErrors, score
-from tslm.evaluation.ablation.run import Trial
-
-Record = dict[str, Any]
+from tslm.evaluation.ablation.trial import Trial
+from tslm.evaluation.protocols.records import Record, every_run, facts_of, name_of
 
 
 def run(cfg: DictConfig) -> Iterator[Record]:
-    """Records of one benchmark: the model's for every seed and horizon, then the baselines'.
+    """Score one benchmark: the model for every seed and horizon, then the baselines.
 
     Args:
-        cfg: the settings of the verb; ``model`` selects a baseline in place of an adapter, and
-            ``fit_on`` another benchmark that all of them are fitted on.
+        cfg: settings of the verb. ``model`` selects a baseline in place of an adapter; ``fit_on``
+            names another benchmark on which all of them are fitted.
+
+    Yields:
+        One record per run and horizon.
 
     Raises:
         ConfigError: if the other benchmark has another frequency.
@@ -37,37 +37,35 @@ def run(cfg: DictConfig) -> Iterator[Record]:
     data = load(cfg.benchmark)
     source = data if cfg.fit_on is None else _source(cfg.fit_on, data)
     horizons = listed(cfg.horizons) or list(data.horizons)
-    for seed in listed(cfg.seeds) or []:
-        model = forecaster(cfg, source, horizons[0], seed)
-        yield from _each(cfg, data, source, horizons, model)
-        if not trained_weights(model.forecaster_):
-            break  # every seed is the same
-    seed = (listed(cfg.seeds) or [0])[0]
-    for name in (listed(cfg.baselines) or []) if cfg.model is None else []:
-        own = baseline(cfg, source, horizons[0], seed, name)
-        yield from _each(cfg, data, source, horizons, own)
+    first_seed = (listed(cfg.seeds) or [0])[0]
+    yield from every_run(
+        cfg,
+        model_of=lambda seed: forecaster(cfg, source, horizons[0], seed),
+        baseline_of=lambda name: baseline(cfg, source, horizons[0], first_seed, name),
+        records_of=lambda model: _every_horizon(cfg, data, source, horizons, model),
+    )
 
 
 def _source(name: str, data: Benchmark) -> Benchmark:
-    """The benchmark to fit on in place of ``data``."""
+    """Load the benchmark to fit on in place of ``data``."""
     source = load(name)
     if source.freq != data.freq:
         raise ConfigError(
-            f"fit_on={name}: {source.name} has a row every {source.freq}, and {data.name} every "
-            f"{data.freq}; a fitted model reads one frequency. Fit on a benchmark with "
-            f"freq={data.freq}."
+            f"fit_on={name}: {source.name} has the frequency {source.freq} and {data.name} has "
+            f"{data.freq}. A fitted model forecasts one frequency only. Set fit_on to a benchmark "
+            f"with the frequency {data.freq}."
         )
     return source
 
 
-def _each(
+def _every_horizon(
     cfg: DictConfig,
     data: Benchmark,
     source: Benchmark,
     horizons: Sequence[int],
     model: TrainedForecaster,
 ) -> Iterator[Record]:
-    """Records of every horizon: from one fit where it serves them all, else from one for each."""
+    """Score every horizon, with one fit for all of them if the model can, else one fit for each."""
     for served in [horizons] if model.any_horizon else [[horizon] for horizon in horizons]:
         yield from fit_and_score(cfg, data, served, model.set_params(h=served[0]), source)
 
@@ -79,15 +77,18 @@ def fit_and_score(
     model: TrainedForecaster,
     source: Benchmark | None = None,
 ) -> Iterator[Record]:
-    """Train an estimator on the training part, choose by validation, score on the test part.
+    """Fit an estimator on the training rows, validate it, and score it on the test rows.
 
     Args:
-        cfg: the settings of the verb.
-        data: what is scored.
-        horizons: steps that one fit serves.
+        cfg: settings of the verb.
+        data: the benchmark to score.
+        horizons: forecast horizons to score after one fit.
         model: the estimator, not fitted.
-        source: what is trained and validated on, ``data`` by default; series of another one tell
-            the model nothing but the level and spread of their own training rows.
+        source: the benchmark to fit on; ``data`` by default. If it is another one, the model gets
+            only the level and the spread of the training rows of ``data``.
+
+    Yields:
+        One record per horizon.
     """
     source = source or data
     known, val = _parts(source)
@@ -97,18 +98,7 @@ def fit_and_score(
     until = None if source is data else np.full(len(data.columns), data.borders.train_end)
     panel = model.panel_of(_whole(data), until)
     model.prepare(panel)
-    weights = trained_weights(model.forecaster_)
-    extra = {
-        "fitted_on": source.name,
-        "seed": model.random_state if weights else None,
-        "trained_for": model.h,
-        "trainable_parameters": sum(weight.numel() for weight in weights),
-        "train_seconds": round(seconds, 1),
-        "backbone": model.settings.get("backbone"),
-        "validation": model.verdict_.state(),
-        "config": model.settings,
-    }
-    yield from _records(cfg, data, panel, model, horizons, extra)
+    yield from _records(cfg, data, panel, model, horizons, facts_of(model, source, seconds))
 
 
 def _records(
@@ -117,7 +107,7 @@ def _records(
     panel: Panel,
     model: TrainedForecaster,
     horizons: Sequence[int],
-    extra: Record,
+    facts: Record,
 ) -> Iterator[Record]:
     start, stop = (np.full(len(panel), row) for row in data.target_rows("test"))
     began = time.perf_counter()
@@ -131,17 +121,16 @@ def _records(
         stride=cfg.stride,
     )
     seconds = round(time.perf_counter() - began, 1)
-    unit = data.spread_of(panel.ids) / panel.spread  # 1 where all training rows scale a series
+    unit = data.spread_of(panel.ids) / panel.spread  # 1 if the model scales by all training rows
     for horizon in horizons:
-        name = model.settings["choices"].get("model", model.name)
-        yield record(data, name, horizon, errors[horizon].per(unit), len(panel)) | {
+        yield record(data, name_of(model), horizon, errors[horizon].per(unit), len(panel)) | {
             "score_seconds": seconds,
-            **extra,
+            **facts,
         }
 
 
 def record(data: Benchmark, name: str, horizon: int, errors: WindowErrors, channels: int) -> Record:
-    """One line of a result: errors on the standardised scale over ``windows`` x ``channels``."""
+    """Return the standardised errors of a model: means over ``windows`` x ``channels``."""
     mse, mae = errors.means()
     return {
         "benchmark": data.name,
@@ -155,7 +144,7 @@ def record(data: Benchmark, name: str, horizon: int, errors: WindowErrors, chann
 
 
 def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedForecaster:
-    """The estimator a benchmark trains: the settings of the verb, for one horizon and seed."""
+    """Make the estimator that the settings of the verb describe, for one horizon and seed."""
     own = {"h": h, "freq": data.freq, "season_length": data.season_length, "random_state": seed}
     model = estimator_of(cfg).set_params(**own)
     described = cfg.prompt is None and cfg.model is None and part_class(cfg.adapter).reads_text
@@ -163,7 +152,7 @@ def forecaster(cfg: DictConfig, data: Benchmark, h: int, seed: int) -> TrainedFo
 
 
 def baseline(cfg: DictConfig, data: Benchmark, h: int, seed: int, name: str) -> BaselineForecaster:
-    """A baseline as its own yaml has it, on the same task and machine."""
+    """Make a baseline with the settings of its yaml, on the same data and machine."""
     shared = ("accelerator", "devices", "strategy", "max_steps", "fraction", "scaler", "verbose")
     values = {name: cfg[name] for name in shared}
     return BaselineForecaster(
@@ -177,7 +166,7 @@ def baseline(cfg: DictConfig, data: Benchmark, h: int, seed: int, name: str) -> 
 
 
 def trial(data: Benchmark, stride: int) -> Trial:
-    """A benchmark as something to fit arms on: the published parts, every test window."""
+    """Make the trial of an ablation from a benchmark: its published parts and test windows."""
     known, val = _parts(data)
     start, stop = (np.full(len(data.columns), row) for row in data.target_rows("test"))
     return Trial(
@@ -194,7 +183,7 @@ def trial(data: Benchmark, stride: int) -> Trial:
 
 
 def _parts(data: Benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows to train on, and rows to validate on."""
+    """Return the training rows and the validation rows."""
     frame = data.frame
     row = frame.groupby("unique_id", sort=False).cumcount()
     train_end, val_end = data.borders.train_end, data.borders.val_end
@@ -202,5 +191,5 @@ def _parts(data: Benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def _whole(data: Benchmark) -> Frame:
-    """All rows of a benchmark."""
+    """Return all rows of a benchmark as a frame."""
     return read_frame(data.frame, Columns(), freq=data.freq)

@@ -1,10 +1,12 @@
-"""What a shell may offer while a command is typed: verbs, settings, choices."""
+"""Completion in a shell while a command is typed: verbs, settings, choices."""
+
+from collections.abc import Sequence
 
 from tslm.core.config.choices import choices
 from tslm.core.config.compose import compose, keys
-from tslm.core.errors import TslmError
+from tslm.core.errors import ConfigError, TslmError
 from tslm.core.paths import conf_folder
-from tslm.interfaces.cli.main import OTHERS, VERBS
+from tslm.interfaces.cli.verbs import OTHERS, VERBS
 
 SCRIPTS = {
     "bash": """\
@@ -45,11 +47,31 @@ LISTED = (
 )
 
 
-def offered(words: list[str]) -> list[str]:
-    """Words that may stand in place of the last one, which is unfinished.
+def completion(words: Sequence[str]) -> None:
+    """Print the completion script of a shell.
 
     Args:
-        words: what follows ``tslm``.
+        words: the words after ``tslm completion``: ``bash``, ``zsh`` or ``fish``. The scripts
+            themselves call ``of WORDS ...`` to ask for candidates.
+
+    Raises:
+        ConfigError: if the words name no shell.
+    """
+    if words[:1] == ["of"]:
+        print(*offered(list(words[1:])), sep="\n")
+    elif len(words) == 1 and words[0] in SCRIPTS:
+        print(SCRIPTS[words[0]], end="")
+    else:
+        raise ConfigError(
+            f"Type tslm completion SHELL, where SHELL is one of {', '.join(SCRIPTS)}."
+        )
+
+
+def offered(words: list[str]) -> list[str]:
+    """Return the words that can replace the last word, which is unfinished.
+
+    Args:
+        words: the words after ``tslm``.
     """
     *before, last = words or [""]
     if not before:
@@ -65,6 +87,6 @@ def offered(words: list[str]) -> list[str]:
         ]
     try:
         known = keys(compose(f"verb/{before[0]}", [word for word in before[1:] if "=" in word]))
-    except TslmError:  # an unfinished command may not fit together yet
+    except TslmError:  # the settings typed so far may not fit together yet
         known = keys(compose(f"verb/{before[0]}"))
     return [f"{name}=" for name in known if name.startswith(last)]

@@ -1,4 +1,4 @@
-"""Verbs that read what other verbs wrote: errors, pictures, words, renewed intervals."""
+"""Verbs about the output of other verbs: evaluate, plot, explain and recalibrate."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,11 +17,11 @@ from tslm.plots.forecasts import plot_forecasts
 Reporter = Callable[[str], None]
 PICTURES = (".png", ".svg", ".pdf", ".html")
 COLUMNS = ("id_col", "time_col", "target_col", "time_format", "dayfirst", "tz")
-READING = (*COLUMNS, "freq", "resample", "on_duplicate")  # of a frame
+READING = (*COLUMNS, "freq", "resample", "on_duplicate")  # settings for reading a table
 
 
 def evaluate(cfg: DictConfig, say: Reporter) -> None:
-    """Measure the errors of a backtest, or of forecasts whose rows have come in since."""
+    """Measure the errors of a backtest, or of forecasts whose true values are now known."""
     if cfg.out is not None:
         files.check_writable(cfg.out)
     data, table = files.read(cfg, cfg.data), files.read(cfg, cfg.forecasts)
@@ -50,24 +50,24 @@ def plot(cfg: DictConfig, say: Reporter) -> None:
 
 
 def explain(cfg: DictConfig, say: Reporter) -> None:
-    """Say in words what the language model is told: a table, or a picture of one series."""
+    """Write the words the language model reads for each series: a table, or a picture of one."""
     files.check_writable(cfg.out, (*files.TABLES, *PICTURES))
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
     if not isinstance(model, TSLMForecaster):
         raise ConfigError(
-            f"{cfg.model} holds a baseline, which tells no language model anything. Explain a "
-            "model with an adapter."
+            f"{cfg.model} holds a baseline, which has no language model to explain. Give a model "
+            "that was fitted with adapter=."
         )
-    told = model.explain(files.read(cfg, cfg.data, model.id_col), top=cfg.top)
+    explanation = model.explain(files.read(cfg, cfg.data, model.id_col), top=cfg.top)
     if cfg.out.endswith(PICTURES):
-        files.write_picture(told.plot(cfg.series, engine=_engine(cfg.out)), cfg.out)
+        files.write_picture(explanation.plot(cfg.series, engine=_engine(cfg.out)), cfg.out)
     else:
-        files.write_table(told.reading, cfg.out)
+        files.write_table(explanation.reading, cfg.out)
     say(f"wrote {cfg.out}")
 
 
 def recalibrate(cfg: DictConfig, say: Reporter) -> None:
-    """Learn the intervals of a saved model anew from newer rows."""
+    """Refit the intervals of a saved model on newer rows; its point forecasts stay the same."""
     out = Path(cfg.model if cfg.out is None else cfg.out)
     saving.check_free(out, cfg.out is None or cfg.overwrite)
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
@@ -80,7 +80,7 @@ def recalibrate(cfg: DictConfig, say: Reporter) -> None:
 
 
 def _reader(cfg: DictConfig, data: Any) -> BaselineForecaster:
-    """What reads the frame of a file as a forecaster would."""
+    """Return an estimator that reads a table as a forecaster would; it is never fitted."""
     reader = BaselineForecaster("last", h=1, **{name: cfg[name] for name in READING})
     found = reader if data is None else reader.addressed(data)
     assert isinstance(found, BaselineForecaster)
