@@ -30,7 +30,7 @@ from tslm.uncertainty.distributions.mixture import Mixture
 from tslm.uncertainty.past_changes import stretch_of
 
 L, H, SEASON = 48, 6, 4
-SHARES = torch.tensor([0.025, 0.1, 0.5, 0.9, 0.975], dtype=torch.float64)
+LEVELS = torch.tensor([0.025, 0.1, 0.5, 0.9, 0.975], dtype=torch.float64)
 
 
 class Zero(Forecaster):
@@ -64,14 +64,14 @@ def fitted(kind: str, batch: Batch, forecaster: Forecaster | None = None) -> Con
 
 
 def quantiles(
-    found: Conformal, batch: Batch, shares: Tensor = SHARES, forecaster: Forecaster | None = None
+    found: Conformal, batch: Batch, levels: Tensor = LEVELS, forecaster: Forecaster | None = None
 ) -> Tensor:
     model = forecaster or Zero()
     horizon = batch.future.shape[1]
     point = model.forecast(batch.past, batch.time, horizon)
     keys = list(range(len(batch.past) * batch.past.shape[2]))
     forecast = WindowForecast(model, batch.past, batch.time, point, keys)
-    return found.distribution(forecast).quantile(shares)
+    return found.distribution(forecast).quantile(levels)
 
 
 def paths(found: Conformal, batch: Batch, count: int, seed: int = 0, **options: Any) -> Tensor:
@@ -83,15 +83,15 @@ def paths(found: Conformal, batch: Batch, count: int, seed: int = 0, **options: 
 
 @pytest.mark.parametrize("n", [9, 10, 39, 100, 399])
 def test_errors_have_the_rank_of_split_conformal_prediction(n: int) -> None:
-    """The upper end is the ``ceil((n + 1) share) / n`` quantile of errors, the lower its mirror."""
+    """The upper end is the ``ceil((n + 1) level) / n`` quantile of errors, the lower its mirror."""
     errors = np.random.default_rng(n).normal(size=(n, 3))
-    shares = [0.6, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99]
-    found = error_quantiles(torch.from_numpy(errors), torch.tensor(shares, dtype=torch.float64))
+    levels = [0.6, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99]
+    found = error_quantiles(torch.from_numpy(errors), torch.tensor(levels, dtype=torch.float64))
     mirror = error_quantiles(
-        torch.from_numpy(-errors), 1 - torch.tensor(shares, dtype=torch.float64)
+        torch.from_numpy(-errors), 1 - torch.tensor(levels, dtype=torch.float64)
     )
-    for i, share in enumerate(shares):
-        rank = min(np.ceil(np.round((n + 1) * share, 9)) / n, 1)
+    for i, level in enumerate(levels):
+        rank = min(np.ceil(np.round((n + 1) * level, 9)) / n, 1)
         expected = np.quantile(errors, rank, axis=0, method="inverted_cdf")
         assert_allclose(found[i], expected)
         assert_allclose(mirror[i], -expected)
@@ -104,7 +104,7 @@ def test_residual_quantiles_are_the_forecast_and_its_errors() -> None:
     batch = noise()
     found = fitted("residual", batch)
     assert found.difficulty == "none"  # a window of white noise says nothing of the next
-    expected = error_quantiles(batch.future[:, :, 0], SHARES)
+    expected = error_quantiles(batch.future[:, :, 0], LEVELS)
     ahead = quantiles(found, noise(3, seed=1))
     assert_allclose(ahead[:, :, :, 0], expected[:, None].expand(-1, 3, -1), rtol=1e-5)
 
@@ -113,27 +113,27 @@ def test_residual_quantiles_are_the_forecast_and_its_errors() -> None:
 def test_intervals_hold_as_often_as_they_say(kind: str) -> None:
     model, new = Narrow(), noise(4000, seed=1)
     ahead = quantiles(fitted(kind, noise(1000), model), new, forecaster=model)
-    for share, values in zip(SHARES, ahead, strict=True):
+    for level, values in zip(LEVELS, ahead, strict=True):
         below = float((new.future <= values).double().mean())
-        room = 0.04 if kind == "adaptive" else 0.015  # adaptive shares wander
-        assert below == pytest.approx(float(share), abs=room)
+        room = 0.04 if kind == "adaptive" else 0.015  # adaptive levels wander
+        assert below == pytest.approx(float(level), abs=room)
 
 
-def test_an_uncalibrated_law_holds_less_often() -> None:
+def test_an_uncalibrated_distribution_holds_less_often() -> None:
     model, new = Narrow(), noise(1000, seed=1)
     low, high = quantiles(fitted("none", noise(), model), new, forecaster=model)[[1, 3]]
     inside = float(((low <= new.future) & (new.future <= high)).double().mean())
     assert inside == pytest.approx(0.478, abs=0.02)  # of a normal within 1.28 / 2
 
 
-def test_cqr_moves_each_quantile_of_the_law_by_the_conformal_rank_of_its_errors() -> None:
+def test_cqr_moves_each_own_quantile_by_the_conformal_rank_of_its_errors() -> None:
     batch, model = noise(), Narrow()
-    distribution = model.distribution(batch.past, batch.time, H).quantile(SHARES)
+    distribution = model.distribution(batch.past, batch.time, H).quantile(LEVELS)
     expected = torch.stack(
         [
             distribution[i]
-            + error_quantiles((batch.future - distribution[i])[:, :, 0], share[None])[0][:, None]
-            for i, share in enumerate(SHARES)
+            + error_quantiles((batch.future - distribution[i])[:, :, 0], level[None])[0][:, None]
+            for i, level in enumerate(LEVELS)
         ]
     )
     found = quantiles(fitted("cqr", batch, model), batch, forecaster=model)
@@ -177,7 +177,7 @@ def test_adaptive_intervals_are_wider_where_errors_have_grown() -> None:
     )
 
 
-def test_adaptive_shares_follow_time_and_not_how_often_windows_overlap() -> None:
+def test_adaptive_levels_follow_time_and_not_how_often_windows_overlap() -> None:
     batch, n = noise(400), 400
     grown = torch.linspace(0.5, 3, n)[:, None, None]
     time = torch.arange(n)[:, None] * H + torch.arange(L + H)
@@ -275,20 +275,22 @@ def test_a_forecaster_further_off_than_past_changes_has_wider_intervals() -> Non
     assert torch.equal(stretch_of(Zero(), [], SEASON), torch.ones(1))
 
 
-def test_a_law_without_validation_windows_is_as_it_is_or_no_narrower_than_changes() -> None:
+def test_without_validation_windows_a_distribution_is_no_narrower_than_changes() -> None:
     model, new = Narrow(), noise(1)
-    distribution = model.distribution(new.past, new.time, H).quantile(SHARES)
+    distribution = model.distribution(new.past, new.time, H).quantile(LEVELS)
     plain, wide, changes = (
         fit_conformal(kind, model, [], SEASON, H, 0.0) for kind in ("none", "cqr", "residual")
     )
     assert_allclose(quantiles(plain, new, forecaster=model), distribution, atol=1e-4)
     outer = quantiles(wide, new, forecaster=model)
-    assert_allclose(outer, quantiles(changes, new), atol=1e-4)  # which are wider than that law
+    assert_allclose(
+        outer, quantiles(changes, new), atol=1e-4
+    )  # which are wider than that distribution
     assert (outer[4] > distribution[4]).all()
     assert torch.isfinite(paths(plain, new, 3, forecaster=model)).all()
 
 
-def test_points_alone_are_no_law() -> None:
+def test_points_alone_are_no_distribution() -> None:
     with pytest.raises(ConfigError, match="conformal=none, and Zero gives points only"):
         quantiles(fitted("none", noise()), noise(1))
     with pytest.raises(

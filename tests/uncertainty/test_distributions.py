@@ -31,7 +31,7 @@ LAWS: list[DistributionFamily] = [
 families = pytest.mark.parametrize(
     "family", LAWS, ids=lambda family: f"{type(family).__name__}-{family.size}"
 )
-SHARES = torch.tensor([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999], dtype=torch.float64)
+LEVELS = torch.tensor([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999], dtype=torch.float64)
 
 
 def raws(size: int) -> st.SearchStrategy[Tensor]:
@@ -43,7 +43,7 @@ def raws(size: int) -> st.SearchStrategy[Tensor]:
 @families
 @given(data=st.data())
 def test_quantiles_never_cross(family: DistributionFamily, data: st.DataObject) -> None:
-    found = family(data.draw(raws(family.size))).quantile(SHARES)
+    found = family(data.draw(raws(family.size))).quantile(LEVELS)
     assert found.shape == (9, 2, 2)
     assert torch.isfinite(found).all()
     assert (found.diff(dim=0) >= 0).all()
@@ -57,8 +57,8 @@ def test_a_change_of_units_moves_every_quantile(
     found = family(data.draw(raws(family.size)).double())
     ones = torch.ones(2, 2, dtype=torch.float64)
     moved = found.moved(factor * ones, shift * ones)
-    size = 1e-6 * (1 + abs(shift) + factor * found.quantile(SHARES).abs().max())
-    assert_allclose(moved.quantile(SHARES), factor * found.quantile(SHARES) + shift, atol=size)
+    size = 1e-6 * (1 + abs(shift) + factor * found.quantile(LEVELS).abs().max())
+    assert_allclose(moved.quantile(LEVELS), factor * found.quantile(LEVELS) + shift, atol=size)
     assert_allclose(moved.point, factor * found.point + shift, atol=size)
 
 
@@ -67,14 +67,14 @@ def test_many_draws_have_its_quantiles(family: DistributionFamily) -> None:
     found = family(torch.randn(2, 2, family.size, generator=torch.Generator().manual_seed(0)))
     evenly = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
     drawn = found.at(evenly[:, None, None].expand(-1, 2, 2))
-    inner = SHARES[1:-1]
+    inner = LEVELS[1:-1]
     assert_allclose(
         torch.quantile(drawn.double(), inner, 0), found.quantile(inner), atol=2e-2, rtol=1e-2
     )
 
 
 @families
-def test_raw_zeros_are_a_law_about_zero_that_is_neither_narrow_nor_wide(
+def test_raw_zeros_are_a_distribution_about_zero_that_is_neither_narrow_nor_wide(
     family: DistributionFamily,
 ) -> None:
     found = family(torch.zeros(1, family.size))
@@ -107,9 +107,9 @@ def test_its_loss_is_least_at_what_is_true(family: DistributionFamily) -> None:
         adam.zero_grad()
         family(raw).loss(truth).mean().backward()
         adam.step()
-    shares = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
-    found = family(raw.detach()).quantile(shares)[:, 0]
-    assert_allclose(found, stats.norm(3, 2).ppf(shares), atol=0.2)
+    levels = torch.tensor([0.1, 0.5, 0.9], dtype=torch.float64)
+    found = family(raw.detach()).quantile(levels)[:, 0]
+    assert_allclose(found, stats.norm(3, 2).ppf(levels), atol=0.2)
 
 
 def test_the_quantile_loss_is_twice_the_pinball_loss() -> None:
@@ -128,7 +128,7 @@ def test_students_t_is_that_of_scipy() -> None:
     oracle = stats.t(df, loc, scale)
     expected = scoringrules.logs_t(truth, df, loc, scale)
     assert_allclose(found.loss(torch.from_numpy(truth)), expected, rtol=1e-6)
-    assert_allclose(found.quantile(SHARES), oracle.ppf(SHARES.numpy()[:, None]), rtol=1e-6)
+    assert_allclose(found.quantile(LEVELS), oracle.ppf(LEVELS.numpy()[:, None]), rtol=1e-6)
 
 
 def test_a_mixture_is_that_of_scoringrules_and_scipy() -> None:
@@ -138,21 +138,21 @@ def test_a_mixture_is_that_of_scoringrules_and_scipy() -> None:
     found = Mixture(*(torch.from_numpy(part) for part in (weights, means, deviations)))
     expected = scoringrules.logs_mixnorm(truth, means, deviations, weights)
     assert_allclose(found.loss(torch.from_numpy(truth)), expected, rtol=1e-6)
-    for share in SHARES:
-        values = found.quantile(share[None])[0].numpy()[:, None]
+    for level in LEVELS:
+        values = found.quantile(level[None])[0].numpy()[:, None]
         below = (weights * stats.norm(means, deviations).cdf(values)).sum(1)
-        assert_allclose(below, float(share), rtol=1e-9)
+        assert_allclose(below, float(level), rtol=1e-9)
 
 
 def test_between_its_quantiles_and_beyond_them_a_normal_one_stays_normal() -> None:
     oracle = stats.norm(3, 2)
     found = at_levels(torch.from_numpy(oracle.ppf(DEFAULT)), DEFAULT)
-    shares = np.array([0.0001, 0.06, 0.33, 0.5, 0.77, 0.99, 0.9999])
-    assert_allclose(found.quantile(torch.from_numpy(shares)), oracle.ppf(shares), rtol=1e-9)
+    levels = np.array([0.0001, 0.06, 0.33, 0.5, 0.77, 0.99, 0.9999])
+    assert_allclose(found.quantile(torch.from_numpy(levels)), oracle.ppf(levels), rtol=1e-9)
 
 
 @given(data=st.data())
-def test_the_quantiles_of_the_law_are_those_it_was_given(data: st.DataObject) -> None:
+def test_the_quantiles_of_the_distribution_are_those_it_was_given(data: st.DataObject) -> None:
     family = QuantileFamily()
     found = family(data.draw(raws(family.size)).double())
     asked = found.quantile(torch.tensor(DEFAULT, dtype=torch.float64))
@@ -161,7 +161,7 @@ def test_the_quantiles_of_the_law_are_those_it_was_given(data: st.DataObject) ->
 
 def test_points_are_certain() -> None:
     found = Points(torch.tensor([1.0, 2.0]))
-    assert found.quantile(SHARES).tolist() == [[1.0, 2.0]] * 9
+    assert found.quantile(LEVELS).tolist() == [[1.0, 2.0]] * 9
 
 
 @pytest.mark.parametrize("quantiles", [[0.1, 0.9], [0.5], [0.5, 0.1], [0.1, 0.5, 0.5], [0.0, 0.5]])
@@ -196,6 +196,6 @@ def test_a_change_of_axes_changes_every_field(
 ) -> None:
     found: Distribution = family(torch.randn(3, 2, family.size))
     assert_allclose(
-        found.each(change).quantile(SHARES), torch.stack(list(map(change, found.quantile(SHARES))))
+        found.each(change).quantile(LEVELS), torch.stack(list(map(change, found.quantile(LEVELS))))
     )
     assert found.rearranged("(B C) M -> B M C", B=1).point.shape == (1, 2, 3)

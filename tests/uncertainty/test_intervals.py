@@ -274,7 +274,9 @@ def check_rows_of_fit_teach_the_same(model: Any, df: Any = None) -> None:
 
 class TestSettings:
     @pytest.mark.parametrize("decoder", ["student_t", "StudentT", Spec("student_t")])
-    def test_a_decoder_called_like_a_law_is_the_adapters_own_with_it(self, decoder: Any) -> None:
+    def test_a_decoder_called_like_a_distribution_is_the_own_one_with_it(
+        self, decoder: Any
+    ) -> None:
         model = forecaster(decoder=decoder)._configure()
         assert model.decoder._target_.endswith("SegmentDecoder")
         assert model.distribution._target_.endswith("StudentTFamily")
@@ -289,7 +291,7 @@ class TestSettings:
         assert isinstance(distribution, QuantileFamily)
         assert distribution.quantiles == (0.2, 0.5)
 
-    def test_a_layout_can_have_a_law_beside_it(self) -> None:
+    def test_a_layout_can_have_a_distribution_beside_it(self) -> None:
         model = forecaster(adapter="s2ip", decoder="flatten", distribution="student_t", max_steps=2)
         model.fit(waves())
         assert isinstance(model.model_.decoder.family, StudentTFamily)
@@ -315,7 +317,7 @@ class TestSettings:
         with pytest.raises(ConfigError, match=message):
             forecaster(**options).fit(waves())
 
-    def test_a_baseline_without_a_law_has_none_to_trust(self) -> None:
+    def test_a_baseline_without_a_distribution_has_none_to_trust(self) -> None:
         model = BaselineForecaster("last", h=H, conformal="none").fit(waves())
         with pytest.raises(ConfigError, match="conformal=none, and Last gives points only"):
             model.predict(level=[80])
@@ -330,7 +332,7 @@ class TestSettings:
         check_ordered(longer, ["AutoTimes-lo-80", "AutoTimes-hi-80"])
 
 
-def test_profile_ar_has_the_normal_law_of_its_autoregression() -> None:
+def test_profile_ar_has_the_normal_distribution_of_its_autoregression() -> None:
     """Of a series that is one: as wide as the sums of its noise, so that it holds as it says."""
     dice, y = np.random.default_rng(0), np.zeros(3000)
     for t in range(1, len(y)):

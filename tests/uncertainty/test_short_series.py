@@ -92,7 +92,7 @@ def test_every_baseline_has_honest_intervals_from_a_few_rows(name: str) -> None:
     + [pytest.param(name, "mixture", marks=pytest.mark.slow) for name in choices("adapter")]
     + [pytest.param(name, "point", marks=pytest.mark.slow) for name in choices("adapter")],
 )
-def test_every_adapter_and_law_has_honest_intervals_from_a_few_rows(
+def test_every_adapter_and_distribution_has_honest_intervals_from_a_few_rows(
     adapter: str, distribution: str
 ) -> None:
     model = TSLMForecaster(adapter=adapter, decoder=distribution, backbone="tiny", **SHARED).fit(
