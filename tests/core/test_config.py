@@ -263,7 +263,7 @@ class TestWords:
     @pytest.mark.parametrize(
         ("verb", "word", "message"),
         [
-            ("backtest", "n_windows=two", "n_windows=two must be a whole number"),
+            ("backtest", "n_windows=two", "n_windows='two' must be a whole number"),
             ("backtest", "step_size=0", "step_size=0 must be a whole number"),
             ("benchmark", "stride=0", "stride=0 must be"),
             ("speed", "rounds=true", "rounds=True must be"),

@@ -232,7 +232,7 @@ def test_an_unknown_rollout_is_refused(autotimes: Make) -> None:
     model = autotimes()
     parts = {"adapter": model.adapter, "backbone": model.backbone, "decoder": model.decoder}
     make = unwrap(ForecastModel.__init__)  # without the type check of test runs
-    with pytest.raises(ConfigError, match=r"rollout 'rolling' is unknown\. Choose cached"):
+    with pytest.raises(ConfigError, match=r"rollout='rolling' is unknown\. Choose one of cached"):
         make(ForecastModel.__new__(ForecastModel), **parts, rollout="rolling")
 
 

@@ -9,7 +9,8 @@ import pytest
 from tslm import BaselineForecaster
 from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
-from tslm.core.errors import ConfigError, DataError, counted
+from tslm.core.errors import ConfigError, DataError
+from tslm.core.messages import counted
 from tslm.estimators.validation.verdict import Entry, Verdict
 
 

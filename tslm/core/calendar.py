@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.errors import naming as naming
 from tslm.core.frequency import DAY, Frequency, frequency, grid_of, name_of
 from tslm.core.frequency import Ints as Ints
 from tslm.core.frequency_inference import Spacing, from_any_day

@@ -3,11 +3,8 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterable
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 _HERE = str(Path(__file__).parents[1]) + os.sep
@@ -35,17 +32,6 @@ class NotFittedError(TslmError, SklearnNotFittedError):  # type: ignore[misc]  #
 
 class NotAvailableError(ConfigError):
     """Feature that this version does not support."""
-
-
-def naming(ids: Iterable[object], limit: int = 5) -> str:
-    """Name up to ``limit`` ids in a message: ``'a', 'b' and more``."""
-    first = [i.item() if isinstance(i, np.generic) else i for i in islice(ids, limit + 1)]
-    return ", ".join(map(repr, first[:limit])) + " and more" * (len(first) > limit)
-
-
-def counted(number: int | np.integer, noun: str) -> str:
-    """Count things in a message: ``1 row``, ``2 rows``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def warn(message: str) -> None:

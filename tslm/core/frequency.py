@@ -8,7 +8,6 @@ from any day ("MS-15", "QS-JAN-15"), and times of opening, which a step leaves o
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +17,7 @@ from pandas.tseries import offsets
 from pandas.tseries.frequencies import to_offset
 
 from tslm.core.errors import ConfigError, DataError
+from tslm.core.messages import did_you_mean
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -370,8 +370,7 @@ def _no_frequency(alias: str) -> str:
         number = "" if number == "1" else number
         return f"freq={alias!r} is now {number + new + anchor!r}."
     known = ["s", "min", "h", "D", "B", "W-SUN", "MS", "ME", "QS", "QE", "YS", "YE", "SMS", "SME"]
-    close = get_close_matches(alias, known, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(alias, known, "{!r}")
     return (
         f"freq={alias!r} is no frequency.{hint} Use one such as 'h', '15min', 'D', 'W-SUN', 'MS', "
         "'MS-15', 'QS', 'YS' or 'D Mon-Sat'."

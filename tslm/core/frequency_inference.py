@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tslm.core.errors import DataError, naming
+from tslm.core.errors import DataError
 from tslm.core.frequency import (
     DAY,
     MONDAY,
@@ -17,6 +17,7 @@ from tslm.core.frequency import (
     frequency,
     opening_name,
 )
+from tslm.core.messages import naming
 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _ROUND = [n * unit for unit, ns in (

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from tslm.core.calendar import naming
 from tslm.core.errors import DataError
+from tslm.core.messages import naming
 from tslm.data.frame import Frame
 
 

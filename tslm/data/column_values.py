@@ -4,7 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tslm.core.errors import DataError, counted
+from tslm.core.errors import DataError
+from tslm.core.messages import counted
 
 Floats = npt.NDArray[np.float64]
 

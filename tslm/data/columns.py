@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from difflib import get_close_matches
 from numbers import Real
 from typing import Any
 
@@ -12,9 +11,10 @@ import numpy.typing as npt
 import pandas as pd
 from utilsforecast.validation import validate_format
 
-from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.calendar import Calendar, Ints
 from tslm.core.csv_tables import is_numeral
-from tslm.core.errors import DataError, counted
+from tslm.core.errors import DataError
+from tslm.core.messages import counted, did_you_mean, naming
 from tslm.data.time_column import Writing, parse_times
 
 Floats = npt.NDArray[np.float64]
@@ -99,9 +99,7 @@ def check_covariates(
         if copies:
             raise DataError(f"{title} has {copies} columns {name!r}. Keep one of them.")
         others = [str(column) for column in df.columns if column not in own]
-        close = get_close_matches(name.lower(), [other.lower() for other in others], n=1)
-        guess = next((o for o in others if close and o.lower() == close[0]), None)
-        hint = f" Did you mean {guess!r}?" if guess else ""
+        hint = did_you_mean(name, others, "{!r}")
         has = naming(others, 20) or "no others"
         raise DataError(f"{title} has no column {name!r}.{hint} It has {has}.")
 
@@ -112,11 +110,10 @@ def _check_column(df: pd.DataFrame, argument: str, name: str, own: Sequence[Any]
         return
     if copies:
         raise DataError(f"The frame has {copies} columns {name!r}. Keep one of them.")
-    names = {str(column).lower(): str(column) for column in own}
-    close = get_close_matches(name.lower(), names, n=1)
-    guess = f" Did you mean {argument}={names[close[0]]!r}?" if close else ""
+    names = [str(column) for column in own]
+    guess = did_you_mean(name, names, f"{argument}={{!r}}")
     raise DataError(
-        f"The frame has no column {name!r}; it has {naming(names.values(), 20) or 'no others'}."
+        f"The frame has no column {name!r}; it has {naming(names, 20) or 'no others'}."
         f"{guess} Pass {argument}=NAME with the name of one of them, or rename it."
     )
 

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.core.calendar import naming
 from tslm.core.errors import ConfigError, DataError
+from tslm.core.messages import naming, unknown_choice
 from tslm.core.types import Batch
 from tslm.data.panel import Panel
 
@@ -62,9 +62,8 @@ class Examples:
             return cls.given(panel, source, example_length, context_length)
         own = {"first": cls.first, "similar": cls.similar}
         if source not in own:
-            raise ConfigError(
-                f"examples={source!r} is unknown. Choose one of {', '.join(own)}, or give series."
-            )
+            said = unknown_choice("examples", repr(source), own)
+            raise ConfigError(f"{said} Or give a frame of series.")
         return own[source](panel, example_length, context_length)
 
     @classmethod

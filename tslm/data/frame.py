@@ -16,9 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 from utilsforecast.validation import validate_format
 
-from tslm.core.calendar import Calendar, Freq, Ints, chronological, naming
-from tslm.core.errors import ConfigError, DataError, counted, warn
+from tslm.core.calendar import Calendar, Freq, Ints, chronological
+from tslm.core.errors import DataError, warn
 from tslm.core.frequency import DAY, check_steps
+from tslm.core.messages import check_choice, counted, naming
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import Floats, parse_ids, parse_target, select
 from tslm.data.resample import resample_rows
@@ -142,8 +143,8 @@ def read_frame(
         DataError: if the frame breaks the contract; names ids, dates and columns.
         ConfigError: if ``missing``, ``on_duplicate``, ``freq`` or ``resample`` is unknown.
     """
-    _check_choice("missing", missing, get_args(Missing))
-    _check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
+    check_choice("missing", missing, get_args(Missing))
+    check_choice("on_duplicate", on_duplicate, get_args(OnDuplicate))
     check_steps(freq, resample)
     others = list(dict.fromkeys([*extra, *words]))
     whole = complete_columns(df, columns)
@@ -423,11 +424,6 @@ def _made(given: Any, whole: Any) -> list[Any]:
     if not isinstance(given, pd.DataFrame):
         return []
     return [name for name in whole.columns if name not in (*given.columns, *given.index.names)]
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ConfigError(f"{name}={value!r} is unknown. Choose one of {', '.join(choices)}.")
 
 
 def _kind(calendar: Calendar) -> str:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tslm.core.calendar import naming
-from tslm.core.errors import DataError, counted
+from tslm.core.errors import DataError
+from tslm.core.messages import counted, naming
 from tslm.data.frame import Frame
 
 

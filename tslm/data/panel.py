@@ -13,8 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.core.calendar import Ints, naming
+from tslm.core.calendar import Ints
 from tslm.core.errors import DataError
+from tslm.core.messages import naming
 from tslm.data.frame import Frame
 
 Floats = npt.NDArray[np.float64]

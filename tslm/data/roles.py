@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_datetime64_any_dtype
 
-from tslm.core.calendar import naming
-from tslm.core.errors import ConfigError, DataError, counted, warn
+from tslm.core.errors import ConfigError, DataError, warn
+from tslm.core.messages import counted, naming
 from tslm.data.columns import Columns
 from tslm.data.time_column import Writing, parse_times
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tslm.core.calendar import naming
 from tslm.core.errors import ConfigError, DataError
+from tslm.core.messages import naming
 from tslm.data.columns import Columns
 from tslm.data.covariates.static import static_values
 from tslm.data.frame import Frame

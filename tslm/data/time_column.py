@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -11,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from tslm.core.calendar import Calendar, Ints, chronological
-from tslm.core.errors import ConfigError, DataError, counted, warn
+from tslm.core.errors import ConfigError, DataError, warn
+from tslm.core.messages import counted, nearest
 
 Bools = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[Any]  # integers or floats
@@ -417,9 +417,9 @@ def check_zone(tz: str) -> None:
     try:
         pd.DatetimeTZDtype("ns", tz)
     except Exception as error:
-        places = {name.rpartition("/")[2].lower(): name for name in available_timezones()}
-        close = get_close_matches(str(tz).lower(), places, n=1)
-        hint = f" Did you mean {places[close[0]]!r}?" if close else ""
+        places = {name.rpartition("/")[2]: name for name in available_timezones()}
+        close = nearest(tz, places)
+        hint = f" Did you mean {places[close]!r}?" if close else ""
         raise ConfigError(
             f"tz={tz!r} is no time zone.{hint} Name one such as 'Europe/Berlin' or 'UTC'."
         ) from error

@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from tslm.core.calendar import naming
 from tslm.core.errors import DataError
+from tslm.core.messages import naming
 from tslm.data.columns import check_covariates
 from tslm.data.interchange import Kind, to_pandas
 from tslm.data.roles import USUAL, date_columns, index_to_columns, number_columns

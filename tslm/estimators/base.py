@@ -4,7 +4,6 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from math import ceil
 from typing import Any
 
@@ -17,8 +16,9 @@ from pandas.api.types import is_numeric_dtype
 from sklearn.base import BaseEstimator, clone
 from torch import Tensor
 
-from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
+from tslm.core.messages import did_you_mean, naming, whole_number
 from tslm.core.plain_values import LONGEST, plain
 from tslm.core.types import Batch, Forecaster
 from tslm.data.align import align_series
@@ -537,9 +537,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             raise ConfigError(f"ids={ids!r} must be a list of ids, such as ids=['a', 'b'].")
         numbers = panel.ids.get_indexer(pd.Index(chosen))
         if unknown := [one for one, number in zip(chosen, numbers, strict=True) if number < 0]:
-            near = get_close_matches(str(unknown[0]), [str(one) for one in panel.ids], n=1)
-            hint = f"Did you mean {near[0]!r}?" if near else f"There are {naming(panel.ids)}."
-            raise DataError(f"There is no series {naming(unknown)} to forecast. {hint}")
+            hint = did_you_mean(unknown[0], map(str, panel.ids), "{!r}")
+            hint = hint or f" There are {naming(panel.ids)}."
+            raise DataError(f"There is no series {naming(unknown)} to forecast.{hint}")
         if len(set(numbers.tolist())) < len(numbers):
             raise ConfigError("ids names a series twice. Name each once.")
         if self.forecaster_.multivariate and len(numbers) < len(panel):
@@ -729,8 +729,7 @@ def positive(name: str, value: Any) -> int:
     Raises:
         ConfigError: if it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
-    if value > LONGEST:
-        raise ConfigError(f"{name}={value} must be at most {LONGEST:,}.")
-    return int(value)
+    number = whole_number(name, value)
+    if number > LONGEST:
+        raise ConfigError(f"{name}={number} must be at most {LONGEST:,}.")
+    return number

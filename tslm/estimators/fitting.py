@@ -19,12 +19,13 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 import tslm.estimators.saving as saving
-from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.calendar import Calendar, Ints
 from tslm.core.config.build import build
 from tslm.core.config.estimator_settings import configure
 from tslm.core.config.schema import LIVE, tagged
 from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.hardware import Machine, is_first
+from tslm.core.messages import naming
 from tslm.core.plain_values import plain
 from tslm.core.seeds import seeded
 from tslm.core.shrinkage import Shrinkage

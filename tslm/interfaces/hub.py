@@ -13,7 +13,8 @@ from huggingface_hub import ModelCard, ModelHubMixin
 
 from tslm import __version__
 from tslm.core.atomic_write import place
-from tslm.core.errors import ConfigError, TslmError, counted
+from tslm.core.errors import ConfigError, TslmError
+from tslm.core.messages import counted
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster, load_estimator
 from tslm.evaluation.ablation.findings import Findings

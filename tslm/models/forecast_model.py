@@ -10,7 +10,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.core.distribution import Distribution
-from tslm.core.errors import ConfigError, counted, warn
+from tslm.core.errors import ConfigError, warn
+from tslm.core.messages import check_choice, counted
 from tslm.core.shrinkage import Shrinkage
 from tslm.core.types import Batch, Context, Forecaster, Prediction, Tokens
 from tslm.models.adapters.base import Adapter
@@ -53,8 +54,7 @@ class ForecastModel(Network):
         rollout: Rollout = "sliding",
     ) -> None:
         super().__init__()
-        if rollout not in get_args(Rollout):
-            raise ConfigError(f"rollout {rollout!r} is unknown. Choose cached or sliding.")
+        check_choice("rollout", rollout, get_args(Rollout))
         if adapter.needs_causal and not backbone.causal:
             raise ConfigError(
                 f"{type(adapter).__name__} reads a series from left to right, and "

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 from tslm.data.columns import Columns
 from tslm.uncertainty.requested_columns import forecasts
 
@@ -34,8 +35,7 @@ def uses_plotly(engine: str) -> bool:
     Raises:
         ConfigError: if it is not installed, or the engine is unknown.
     """
-    if engine not in ENGINES:
-        raise ConfigError(f"engine={engine!r} is unknown. Choose one of {', '.join(ENGINES)}.")
+    check_choice("engine", engine, ENGINES)
     if engine == "plotly" and find_spec("plotly") is None:
         raise ConfigError("engine='plotly' needs plotly: pip install 'tslm[plot]'.")
     return engine == "plotly"

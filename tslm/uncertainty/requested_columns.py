@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tslm.core.errors import ConfigError, warn
+from tslm.core.messages import whole_number
 
 _ENDING = re.compile(r"(?P<forecast>.+)-(?P<kind>lo|hi|q|sample)-(?P<number>\d+(\.\d+)?)")
 
@@ -62,10 +63,7 @@ class RequestedColumns:
             quantile_levels[f"q-{100 * value:g}"] = value
         if num_samples is None:
             return cls(quantile_levels)
-        whole = isinstance(num_samples, int | np.integer) and not isinstance(num_samples, bool)
-        if not whole or num_samples < 1:
-            raise ConfigError(f"num_samples={num_samples!r} must be a whole number of at least 1.")
-        return cls(quantile_levels, int(num_samples))
+        return cls(quantile_levels, whole_number("num_samples", num_samples))
 
     def __bool__(self) -> bool:
         return bool(self.quantile_levels) or self.samples > 0

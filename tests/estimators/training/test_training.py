@@ -220,7 +220,7 @@ def refused(message, **options):
         raise AssertionError(message)
 
 refused("h='eight'", h="eight")
-refused("rollout 'fast' is unknown. Choose cached or sliding", rollout="fast")
+refused("rollout='fast' is unknown. Choose one of cached, sliding", rollout="fast")
 refused("trainer.schedule='step' must be one", trainer=Spec("one_cycle", schedule="step"))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
@@ -404,7 +404,7 @@ def test_the_criterion_is_a_setting_of_training(criterion: str, autotimes: Any, 
 
 
 def test_an_unknown_criterion_is_refused() -> None:
-    with pytest.raises(ConfigError, match="loss 'mape' is unknown"):
+    with pytest.raises(ConfigError, match="loss='mape' is unknown"):
         Recipe(learning_rate=1e-3, steps=3, loss="mape")
 
 

@@ -432,9 +432,9 @@ class TestConfigCheck:
         ("word", "message"),
         [
             ("context_length=100", "is not a multiple of patch_len"),
-            ("adapter.layers=0", "use at least one layer"),
+            ("adapter.layers=0", "layers=0 must be at least 1"),
             ("max_stpes=3", "did you mean max_steps?"),
-            ("trainer.loss=l3", "loss 'l3' is unknown"),
+            ("trainer.loss=l3", "loss='l3' is unknown"),
             ("out=a", "data is not given"),
         ],
     )

@@ -94,7 +94,7 @@ def test_segments_must_tile_the_context(context_length: int, patch_len: int, fit
 
 
 def test_a_segment_has_a_step() -> None:
-    with pytest.raises(ConfigError, match="patch_len 0 must be at least 1"):
+    with pytest.raises(ConfigError, match="patch_len=0 must be at least 1"):
         adapter(patch_len=0)
 
 
@@ -163,7 +163,7 @@ def test_numeric_timestamps_are_calendar_features_through_a_map(
 
 def test_an_unknown_kind_of_timestamp_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"timestamps 'words' is unknown\. Choose one of none, text"
+        ConfigError, match=r"timestamps='words' is unknown\. Choose one of none, text"
     ):
         adapter(timestamps="words")
 

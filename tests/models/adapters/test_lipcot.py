@@ -394,8 +394,8 @@ def test_a_body_that_reads_in_both_directions_forecasts_too(
 
 def test_what_makes_no_sense_is_refused() -> None:
     for options, message in (
-        ({"embedding": "speech"}, r"embedding 'speech' is unknown\. Choose one of latent"),
-        ({"codes": "secret"}, r"codes 'secret' is unknown\. Choose one of learnt"),
+        ({"embedding": "speech"}, r"embedding='speech' is unknown\. Choose one of latent"),
+        ({"codes": "secret"}, r"codes='secret' is unknown\. Choose one of learnt"),
         ({"frame_length": 200}, "frame_length 200 does not fit into context_length 96"),
         (
             {"frame_length": 3},

@@ -225,7 +225,7 @@ def test_an_unknown_name_gets_a_hint() -> None:
         ConfigError, match=r"profil_ar is unknown\. Did you mean profile_ar.* seasonal_naive"
     ):
         make("profil_ar", 24)
-    with pytest.raises(ConfigError, match=r"season_length is 0\. Set it to 1 or more"):
+    with pytest.raises(ConfigError, match=r"season_length=0 must be a whole number of at least 1"):
         make("seasonal_naive", 0)
 
 

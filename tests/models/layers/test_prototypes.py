@@ -84,7 +84,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         ConfigError, match=r"prototypes='letters' is unknown\. Choose one of spectral"
     ):
         made("letters")
-    with pytest.raises(ConfigError, match="0 prototypes"):
+    with pytest.raises(ConfigError, match="n_prototypes=0 must be at least 1"):
         made("spectral", 0)
     with pytest.raises(ConfigError, match="list of words for prototypes is empty"):
         made("words", words=[])

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Sequence
-from difflib import get_close_matches
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from tslm.core import messages
 from tslm.core.errors import ConfigError
 from tslm.core.paths import conf_folder, find, folders
 
@@ -89,26 +89,25 @@ def two_distributions(decoder: str, distribution: str) -> str:
 
 def unknown_key(key: str, known: Sequence[str]) -> str:
     """Return the message for a setting that does not exist."""
-    translated = [OTHER_NAMES[key]] if OTHER_NAMES.get(key) in known else []
-    nearest = (
-        get_close_matches(key, known, n=1, cutoff=0.85)
-        or translated
-        or get_close_matches(key, known, n=1)
-        or get_close_matches(key.split(".")[-1], [k.split(".")[-1] for k in known], n=1)
+    translated = OTHER_NAMES.get(key)
+    close = (
+        messages.nearest(key, known, cutoff=0.85)
+        or (translated if translated in known else None)
+        or messages.nearest(key, known)
+        or messages.nearest(key.split(".")[-1], [k.split(".")[-1] for k in known])
     )
     siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
-    hint = f"did you mean {nearest[0]}?" if nearest else f"known: {', '.join(siblings or known)}."
+    hint = f"did you mean {close}?" if close else f"known: {', '.join(siblings or known)}."
     return f"{key} is not a setting: {hint}"
 
 
 def unknown_choice(group: str, name: str) -> str:
     """Return the message for a name that a group does not offer."""
     offered = choices(group) + (choices("distribution") if group == "decoder" else [])
-    nearest = get_close_matches(spelling(name), offered, n=1)
-    hint = f"Did you mean {nearest[0]}? " if nearest else ""
     if group == "model" and (Path(name).expanduser() / "model.json").is_file():
-        hint = (
-            f"{name} is a saved model, which predict, explain and recalibrate read; this command "
-            "fits a new one with the settings you give. "
+        return (
+            f"{group}={name} is a saved model, which predict, explain and recalibrate read; this "
+            "command fits a new one with the settings you give. Choose one of "
+            f"{', '.join(offered)}."
         )
-    return f"{group}={name} is unknown. {hint}Choose one of {', '.join(offered)}."
+    return messages.unknown_choice(group, name, offered)

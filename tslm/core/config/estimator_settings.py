@@ -1,7 +1,6 @@
 """Settings of an estimator: from its parameters to a config, and from a config to parameters."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -19,6 +18,7 @@ from tslm.core.config.model_defaults import model_defaults
 from tslm.core.config.schema import value_fields
 from tslm.core.config.validation import checked
 from tslm.core.errors import ConfigError
+from tslm.core.messages import did_you_mean
 from tslm.core.plain_values import plain
 from tslm.core.spec import Spec, refuse_nested
 
@@ -98,8 +98,7 @@ def _set_options(cfg: DictConfig, group: str, options: Mapping[str, Any]) -> Non
     known = [str(key) for key in node if key != "_target_"]
     for key, value in options.items():
         if key not in known:
-            nearest = get_close_matches(key, known, n=1)
-            hint = f" Did you mean {nearest[0]}?" if nearest else ""
+            hint = did_you_mean(key, known)
             name = node["_target_"].rpartition(".")[2] if node else f"{group}=none"
             has = f" It has {', '.join(known)}." if known else ""
             raise ConfigError(f"{name} has no option {key!r}.{hint}{has}")

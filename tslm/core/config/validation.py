@@ -11,6 +11,7 @@ from tslm.core.config.build import part_class, plain_options
 from tslm.core.config.choices import GROUPS, choices
 from tslm.core.config.schema import listed, value_fields
 from tslm.core.errors import ConfigError
+from tslm.core.messages import unknown_choice, whole_number
 from tslm.core.plain_values import LONGEST, describe_type, fits
 
 ROLES = ("id_col", "time_col", "target_col")
@@ -101,7 +102,7 @@ def _check_ranges(cfg: DictConfig) -> None:
             raise ConfigError(f"{name}={value} must be {bound}.")
         offered = field.metadata["choices"]
         if offered and value not in offered:
-            raise ConfigError(f"{name}={value} is unknown. Choose one of {', '.join(offered)}.")
+            raise ConfigError(unknown_choice(name, value, offered))
     if cfg.learning_rate is not None and cfg.learning_rate <= 0:
         raise ConfigError(f"learning_rate={cfg.learning_rate} must be above 0.")
     if cfg.floor is not None and not isfinite(cfg.floor):
@@ -117,9 +118,8 @@ def _check_own(cfg: DictConfig) -> None:
     """Check the settings that only some commands have."""
     _check_steps(cfg)
     for name in COUNTS & set(cfg):
-        value = cfg[name]
-        if value is not None and (not isinstance(value, int) or value is True or value < 1):
-            raise ConfigError(f"{name}={value} must be a whole number of at least 1.")
+        if cfg[name] is not None:
+            whole_number(name, cfg[name])
     for name in [name for name in TYPES if name in cfg]:
         value = list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name]
         if not fits(value, TYPES[name]):

@@ -7,7 +7,6 @@ each. What a covariate does may differ with the time of day, and of the week.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
@@ -15,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError, DataError
+from tslm.core.messages import did_you_mean, naming
 from tslm.data.column_values import as_numbers, as_texts, is_number
 
 Floats = npt.NDArray[np.float64]
@@ -442,8 +442,7 @@ def _dates(country: str, years: Iterable[int]) -> Any:
     name, _, part = country.partition("-")
     known = package.list_supported_countries()
     if name not in known:
-        close = get_close_matches(name.upper(), known, n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
+        hint = did_you_mean(name, known)
         raise ConfigError(f"holidays={country!r}: no country {name!r} is known.{hint}")
     if part and part not in known[name]:
         raise ConfigError(

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tslm.core.calendar import Calendar, Ints, naming
+from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
+from tslm.core.messages import naming
 from tslm.data.columns import Columns, check_covariates, parse_ids
 from tslm.data.panel import Panel
 from tslm.data.resample import resample_rows

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_complex_dtype, is_scalar
 
-from tslm.core.calendar import naming
 from tslm.core.errors import DataError
+from tslm.core.messages import naming
 from tslm.data.columns import Columns, check_covariates
 from tslm.data.roles import complete_columns
 

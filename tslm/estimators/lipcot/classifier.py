@@ -24,7 +24,8 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from tslm.core.config.estimator_settings import configure
-from tslm.core.errors import ConfigError, DataError, NotFittedError
+from tslm.core.errors import DataError, NotFittedError
+from tslm.core.messages import check_choice
 from tslm.core.seeds import seeded
 from tslm.estimators.lipcot.code_bert import CodeBert, Study, ids_of
 from tslm.estimators.lipcot.hidden_features import hidden_features
@@ -252,11 +253,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     def _check_settings(self) -> None:
         for name, known in (("features", Features), ("layout", Layout), ("pooling", Pooling)):
-            value = getattr(self, name)
-            if value not in get_args(known):
-                raise ConfigError(
-                    f"{name}={value!r} is unknown. Choose one of {', '.join(get_args(known))}."
-                )
+            check_choice(name, getattr(self, name), get_args(known))
 
     def _length(self, steps: int) -> int:
         if self.layout == "channel":

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from tslm.core.errors import DataError, counted
+from tslm.core.errors import DataError
+from tslm.core.messages import counted
 
 CHUNK_VALUES = 2**20  # values of the frames that are measured at once, to bound memory
 

@@ -24,6 +24,7 @@ from tslm.core.config.build import build, part_class
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, NotFittedError
 from tslm.core.hardware import Machine, run
+from tslm.core.messages import check_choice
 from tslm.core.seeds import seeded
 from tslm.core.spec import Spec, nested
 from tslm.core.types import Batch, Facts
@@ -232,11 +233,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         return self
 
     def _configure(self) -> DictConfig:
-        if self.objective not in get_args(Objective):
-            raise ConfigError(
-                f"objective={self.objective!r} is unknown. Choose one of "
-                f"{', '.join(get_args(Objective))}."
-            )
+        check_choice("objective", self.objective, get_args(Objective))
         parts = {part: getattr(self, part) for part in self.parts}
         named = ["backbone", "n_layers", "context_length", "freq", "season_length", "max_steps"]
         named += ["resample", "learning_rate", "batch_size", "accelerator", "verbose"]

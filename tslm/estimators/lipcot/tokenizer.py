@@ -22,7 +22,8 @@ from numpy import ndarray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 import tslm.estimators.saving as saving
-from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
+from tslm.core.errors import DataError, NotFittedError, warn
+from tslm.core.messages import at_least
 from tslm.estimators.lipcot.frame_input import check_frames, check_rates, groups_of
 from tslm.estimators.lipcot.synthesis import synthesise
 from tslm.models.layers.lpc.burg import Autoregression
@@ -306,8 +307,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         values = np.asarray(series, dtype=float)
         hop = frame_length if hop is None else hop
-        if frame_length < 1 or hop < 1:
-            raise ConfigError(f"frame_length={frame_length} and hop={hop} must be at least 1.")
+        at_least(1, frame_length=frame_length, hop=hop)
         if values.ndim != 1 or len(values) < frame_length:
             raise DataError(
                 f"A series of shape {values.shape} has no frame of {frame_length} steps. Give one "

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from tslm.core.config.build import build
 from tslm.core.config.choices import node
-from tslm.core.errors import ConfigError
+from tslm.core.messages import at_least, check_choice
 from tslm.estimators.training.schedules import Schedule
 from tslm.models.network import CRITERIA
 
@@ -42,12 +42,8 @@ class Recipe:
     loss: str = "huber"
 
     def __post_init__(self) -> None:
-        if self.loss not in CRITERIA:
-            raise ConfigError(
-                f"loss {self.loss!r} is unknown. Choose one of {', '.join(CRITERIA)}."
-            )
-        if self.looks < 1:
-            raise ConfigError(f"looks={self.looks} must be at least 1.")
+        check_choice("loss", self.loss, CRITERIA)
+        at_least(1, looks=self.looks)
         node("schedule", self.schedule)
 
     def optimizer(self, weights: Sequence[Tensor]) -> tuple[AdamW, LRScheduler]:

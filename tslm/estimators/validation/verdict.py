@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 
 from tslm.core.calendar import Ints
-from tslm.core.errors import counted, warn
+from tslm.core.errors import warn
+from tslm.core.messages import counted
 from tslm.core.types import Facts, Forecaster, Task
 from tslm.data.batches import Batches
 from tslm.data.panel import Panel

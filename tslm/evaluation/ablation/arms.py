@@ -6,6 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from tslm.core import messages
 from tslm.core.config.choices import unknown_choice
 from tslm.core.config.schema import OWN, tagged
 from tslm.core.errors import ConfigError
@@ -134,8 +135,6 @@ class Budget:
             raise ConfigError(f"budget={name} cannot be read: {error}.") from error
         for arm in budget.arms:
             if arm.claim not in CLAIMS:
-                raise ConfigError(
-                    f"budget.arms.{arm.name}.claim={arm.claim} is unknown. Choose one of "
-                    f"{', '.join(CLAIMS)}."
-                )
+                name = f"budget.arms.{arm.name}.claim"
+                raise ConfigError(messages.unknown_choice(name, arm.claim, CLAIMS))
         return budget

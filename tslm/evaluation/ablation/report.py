@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tslm.core.errors import counted
 from tslm.core.files import write_json, write_table, write_text
+from tslm.core.messages import counted
 from tslm.evaluation.ablation.answers import Answer, among_best, answers_of, change_text
 from tslm.evaluation.ablation.arms import ITSELF
 from tslm.evaluation.ablation.comparison import Effect, compare, holm, pooled

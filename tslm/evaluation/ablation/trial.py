@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from tslm.core.calendar import Ints, naming
+from tslm.core.calendar import Ints
 from tslm.core.errors import DataError
+from tslm.core.messages import naming
 from tslm.data.frame import Frame
 from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel

@@ -10,7 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from tslm.core import files
 from tslm.core.config.schema import listed
-from tslm.core.errors import ConfigError, counted
+from tslm.core.errors import ConfigError
+from tslm.core.messages import counted
 from tslm.data.datasets.benchmarks import load
 from tslm.estimators import saving
 from tslm.estimators.saving import CHECKPOINTS

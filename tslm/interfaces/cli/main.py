@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from threading import current_thread, main_thread
 
@@ -90,6 +89,7 @@ def _dispatch(verb: str, words: list[str]) -> None:
         ConfigError: if there is no such verb.
     """
     from tslm.core.errors import ConfigError
+    from tslm.core.messages import did_you_mean
 
     wants_help = bool({"-h", "--help"} & set(words))
     if verb in OTHERS and wants_help:
@@ -103,10 +103,9 @@ def _dispatch(verb: str, words: list[str]) -> None:
         if print_choices(verb):
             return None
     if verb not in VERBS:
-        known = (*VERBS, *OTHERS)
-        nearest = [SYNONYMS[verb]] if verb in SYNONYMS else get_close_matches(verb, known, n=1)
-        hint = f"Did you mean {nearest[0]}? " if nearest else ""
-        raise ConfigError(f"{verb} is not a verb. {hint}tslm --help lists the verbs.")
+        meant = SYNONYMS.get(verb)
+        hint = f" Did you mean {meant}?" if meant else did_you_mean(verb, (*VERBS, *OTHERS))
+        raise ConfigError(f"{verb} is not a verb.{hint} tslm --help lists the verbs.")
     if wants_help:
         from tslm.interfaces.cli.help import print_help
 

@@ -7,7 +7,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from tslm.core import files
-from tslm.core.errors import ConfigError, counted
+from tslm.core.errors import ConfigError
+from tslm.core.messages import counted
 from tslm.estimators import saving
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster, load_estimator

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import at_least, check_choice
 from tslm.core.types import Context, Facts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.adapters.timestamps import NumericTimestamps, Timestamps
@@ -92,9 +93,7 @@ class AutoTimes(Adapter):
             activation=activation,
             dropout=dropout,
         )
-        if timestamps not in TIMESTAMPS:
-            known = ", ".join(TIMESTAMPS)
-            raise ConfigError(f"timestamps {timestamps!r} is unknown. Choose one of {known}.")
+        check_choice("timestamps", timestamps, TIMESTAMPS)
         self.timestamps: Timestamps | NumericTimestamps | None = None
         if timestamps == "numeric":
             self.timestamps = NumericTimestamps(lexicon.width, task)
@@ -146,8 +145,7 @@ def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
 
 def _check_tiling(context_length: int, patch_len: int) -> None:
     """Raise a ConfigError unless the context is a whole number of segments."""
-    if patch_len < 1:
-        raise ConfigError(f"patch_len {patch_len} must be at least 1.")
+    at_least(1, patch_len=patch_len)
     if context_length % patch_len or not context_length:
         fits = max(context_length // patch_len, 1) * patch_len
         raise ConfigError(

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 from tslm.core.types import Attribution, Batch, Context, Facts, Layout, Sizes, Task, Tokens
 from tslm.models.layers.scale import NORMS, Norm, Scale
 from tslm.models.lexicon import Lexicon
@@ -34,8 +35,7 @@ class Adapter(nn.Module, ABC):
 
     def __init__(self, lexicon: Lexicon, task: Task, norm: Norm, floor: float) -> None:
         super().__init__()
-        if norm not in NORMS:
-            raise ConfigError(f"norm {norm!r} is unknown. Choose one of {', '.join(NORMS)}.")
+        check_choice("norm", norm, NORMS)
         self.norm: Norm = norm
         self.floor = floor
 

@@ -24,6 +24,7 @@ from torch.nn.functional import pad
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
+from tslm.core.messages import check_choice
 from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.adapters.code_embedding import EMBEDDINGS
@@ -110,10 +111,8 @@ class LiPCoT(Adapter):
         floor: float = 0.1,
     ) -> None:
         super().__init__(lexicon, task, norm, floor)
-        choices = (("embedding", embedding, tuple(EMBEDDINGS)), ("codes", codes, CODES))
-        for name, value, known in choices:
-            if value not in known:
-                raise ConfigError(f"{name} {value!r} is unknown. Choose one of {', '.join(known)}.")
+        check_choice("embedding", embedding, EMBEDDINGS)
+        check_choice("codes", codes, CODES)
         if not 1 <= frame_length <= task.context_length:
             raise ConfigError(
                 f"frame_length {frame_length} does not fit into context_length "

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 from tslm.core.types import Prompt, Task
 from tslm.models.adapters.text_statistics import Summary, summary
 from tslm.models.lexicon import Lexicon
@@ -64,10 +64,8 @@ class Prompts:
     """
 
     def __init__(self, lexicon: Lexicon, task: Task, kind: str, style: str) -> None:
-        if kind not in KINDS:
-            raise ConfigError(f"prompt={kind!r} is unknown. Choose one of {', '.join(KINDS)}.")
-        if style not in STYLES:
-            raise ConfigError(f"style={style!r} is unknown. Choose one of {', '.join(STYLES)}.")
+        check_choice("prompt", kind, KINDS)
+        check_choice("style", style, STYLES)
         self.lexicon, self.task, self.kind, self.style = lexicon, task, kind, style
         self._heads: dict[str, list[int]] = {}
         self._known: dict[str, list[int]] = {}

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 from tslm.core.types import Attribution, Context, Facts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.layers.decomposition import check_lengths, decompose
@@ -90,8 +91,7 @@ class S2IP(Adapter):
         self.trend_length = usual if trend_length is None else trend_length
         self.seasonal_length = usual if seasonal_length is None else seasonal_length
         check_lengths(task.context_length, self.trend_length, self.seasonal_length, edge)
-        if query not in QUERIES:
-            raise ConfigError(f"query={query!r} is unknown. Choose one of {', '.join(QUERIES)}.")
+        check_choice("query", query, QUERIES)
         self.edge, self.query, self.stride, self.patch_len = edge, query, stride, patch_len
         self.align, self.align_sum = align, align_sum
         self.anchors = None

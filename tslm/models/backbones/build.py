@@ -10,7 +10,8 @@ from torch import nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerFast
 from transformers.activations import NewGELUActivation
 
-from tslm.core.errors import BackboneError, ConfigError, counted
+from tslm.core.errors import BackboneError, ConfigError
+from tslm.core.messages import counted
 from tslm.core.seeds import seeded
 from tslm.models.backbones.weights.catalog import Random
 from tslm.models.backbones.weights.gguf import quiet

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tslm.core.errors import BackboneError, ConfigError
+from tslm.core.errors import BackboneError
+from tslm.core.messages import check_choice
 from tslm.models.backbones.base import Identity
 from tslm.models.backbones.build import Body
 from tslm.models.backbones.prefix_reading import Plan, plan, read_ids
@@ -105,8 +106,7 @@ class HuggingFaceLexicon(Lexicon):
             BackboneError: if there is no tokenizer or no end-of-sequence token, or a sentence is
                 empty.
         """
-        if pool not in POOLS:
-            raise ConfigError(f"pool is {pool!r}; it can be {' or '.join(map(repr, POOLS))}.")
+        check_choice("pool", pool, POOLS)
         if not sentences:
             return []
         tail = [self._end()] if pool == "eos" else []

@@ -17,8 +17,8 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly, home
+from tslm.core.messages import whole_number
 from tslm.core.types import Batch, Forecaster, Task
 from tslm.models.layers.lpc.burg import zero_input_response
 from tslm.models.layers.seasonal import (
@@ -58,7 +58,7 @@ class Classical(Forecaster):
 
     def __init__(self, *, task: Task) -> None:
         super().__init__()
-        self.season_length = _positive("season_length", task.season_length)
+        self.season_length = whole_number("season_length", task.season_length)
 
     def forecast(
         self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
@@ -163,7 +163,7 @@ class ProfileAR(Classical):
         super().__init__(task=task)
         self.chosen = order is not None
         self.order: Int[Tensor, ""]  # a buffer, so that it is saved
-        self.register_buffer("order", torch.tensor(_positive("order", order or ORDER)))
+        self.register_buffer("order", torch.tensor(whole_number("order", order or ORDER)))
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         if self.chosen:
@@ -205,10 +205,3 @@ def _chunks(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "
     rows = rearrange(past, "B L C -> (B C) L")
     values = _CHUNK_CPU if home(past.device).type == "cpu" else _CHUNK_ACCELERATOR
     return rows.split(max(1, values // max(1, rows.shape[1] + horizon)))
-
-
-def _positive(name: str, value: int) -> int:
-    """Return a value; raise a ConfigError if it is below 1."""
-    if value < 1:
-        raise ConfigError(f"{name} is {value}. Set it to 1 or more.")
-    return value

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError, warn
+from tslm.core.messages import check_choice
 from tslm.core.types import Batch, Task
 from tslm.models.baselines.direct import DirectNetwork
 from tslm.models.layers.scale import Scale
@@ -64,8 +65,7 @@ class ITransformer(DirectNetwork):
         floor: float = 0.1,
     ) -> None:
         super().__init__(task)
-        if marks not in MARKS:
-            raise ConfigError(f"marks={marks!r} is unknown. Choose one of {', '.join(MARKS)}.")
+        check_choice("marks", marks, MARKS)
         if marks != "none" and not task.dated:
             raise ConfigError(
                 f"marks={marks} needs dates, but the times are integers. Set marks=none."

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, pad
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 
 EDGES = ("replicate", "flat", "causal")
 
@@ -58,8 +59,7 @@ def decompose(
 
 def check_lengths(steps: int, trend_length: int, season_length: int, edge: str) -> None:
     """Raise a ConfigError if a length does not fit a series of ``steps``, or for other edges."""
-    if edge not in EDGES:
-        raise ConfigError(f"edge={edge!r} is unknown. Choose one of {', '.join(EDGES)}.")
+    check_choice("edge", edge, EDGES)
     for name, length in (("trend_length", trend_length), ("season_length", season_length)):
         if not 1 <= length <= steps:
             raise ConfigError(f"{name}={length} must be between 1 and context_length {steps}.")

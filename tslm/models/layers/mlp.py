@@ -5,7 +5,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from tslm.core.errors import ConfigError
+from tslm.core.messages import at_least, check_choice
 
 Activation = Literal["tanh", "relu", "gelu"]
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU}
@@ -33,13 +33,8 @@ def mlp(
     Raises:
         ConfigError: if the activation is unknown or there is no layer.
     """
-    if layers < 1:
-        raise ConfigError(
-            f"layers={layers}: use at least one layer. Set layers=1 for a linear map."
-        )
-    if activation not in get_args(Activation):
-        known = ", ".join(get_args(Activation))
-        raise ConfigError(f"activation {activation!r} is unknown. Choose one of {known}.")
+    at_least(1, layers=layers)
+    check_choice("activation", activation, get_args(Activation))
     widths = [n_in, *[hidden] * (layers - 1), n_out]
     parts: list[nn.Module] = []
     for a, b in pairwise(widths):

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import at_least
 from tslm.core.types import Facts, Sizes
 
 
@@ -70,8 +71,7 @@ def n_patches(context_length: int, patch_len: int, stride: int) -> int:
     Raises:
         ConfigError: if a patch does not fit into the context, or the sizes are below 1.
     """
-    if patch_len < 1 or stride < 1:
-        raise ConfigError(f"patch_len={patch_len} and stride={stride} must be at least 1.")
+    at_least(1, patch_len=patch_len, stride=stride)
     if patch_len > context_length:
         raise ConfigError(
             f"patch_len {patch_len} does not fit into context_length {context_length}. Set "

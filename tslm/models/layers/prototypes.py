@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
+from tslm.core.messages import at_least, check_choice
 from tslm.models.lexicon import Lexicon
 
 WORDS = (
@@ -149,10 +150,8 @@ def make_prototypes(
     Raises:
         ConfigError: if the kind is unknown, or ``count`` is below 1.
     """
-    if kind not in KINDS:
-        raise ConfigError(f"prototypes={kind!r} is unknown. Choose one of {', '.join(KINDS)}.")
-    if count < 1:
-        raise ConfigError(f"{count} prototypes are too few: use at least 1.")
+    check_choice("prototypes", kind, KINDS)
+    at_least(1, n_prototypes=count)
     if kind == "spectral":
         return SpectralPrototypes(lexicon, count)
     if kind == "vocabulary":

@@ -10,7 +10,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 
 QUERIES = ("mean", "max", "mean_max")
 
@@ -48,8 +48,7 @@ def query_of(
     Raises:
         ConfigError: if the kind is unknown.
     """
-    if kind not in QUERIES:
-        raise ConfigError(f"query={kind!r} is unknown. Choose one of {', '.join(QUERIES)}.")
+    check_choice("query", kind, QUERIES)
     unmasked = rearrange(mask, "S N -> S N 1")
     mean = (tokens * unmasked).sum(1) / unmasked.sum(1).clamp(min=1)
     largest = tokens.masked_fill(~unmasked, -torch.inf).amax(1)

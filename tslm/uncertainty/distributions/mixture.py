@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from tslm.core.distribution import Distribution
-from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
+from tslm.core.messages import at_least
 from tslm.uncertainty.distributions.base import DistributionFamily
 
 LEAST = 1e-3  # smallest standard deviation of a member, in units of the standardised series
@@ -83,8 +83,7 @@ class MixtureFamily(DistributionFamily):
     """
 
     def __init__(self, *, members: int = 3) -> None:
-        if members < 1:
-            raise ConfigError(f"members={members} must be at least 1.")
+        at_least(1, members=members)
         self.members, self.size = members, 3 * members
 
     def __call__(self, raw: Float[Tensor, "... R"]) -> Mixture:

@@ -255,8 +255,8 @@ def test_a_frame_too_short_for_the_order_has_a_smaller_one() -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"method": "wavelet"}, "method 'wavelet' is unknown. Choose one of burg, autocorr"),
-        ({"order": 0}, "order 0 must be at least 1"),
+        ({"method": "wavelet"}, "method='wavelet' is unknown. Choose one of burg, autocorr"),
+        ({"order": 0}, "order=0 must be at least 1"),
         ({"warp": 1.5}, "warp 1.5 must be between -1 and 1"),
         ({"method": "selective"}, "needs a band"),
         ({"method": "selective", "band": 1.0, "warp": 0.1}, "warp=0"),
@@ -268,11 +268,11 @@ def test_impossible_estimators_are_refused(options: dict, says: str) -> None:
 
 
 def test_impossible_codebooks_are_refused() -> None:
-    with pytest.raises(ConfigError, match="latent 'words' is unknown"):
+    with pytest.raises(ConfigError, match="latent='words' is unknown"):
         Codebook(4, 8, "words")
     with pytest.raises(ConfigError, match="n_codes=0"):
         Codebook(4, 0)
-    with pytest.raises(ConfigError, match="0 bins"):
+    with pytest.raises(ConfigError, match="bins=0 must be at least 1"):
         Codebook(4, 8, gain_codes=0)
 
 

@@ -10,12 +10,12 @@ hub id. torch is imported only if weights are converted.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from json import dumps
 from pathlib import Path
 
 from tslm.core.errors import BackboneError
 from tslm.core.hashing import remembered, sha256_folder, sha256_text
+from tslm.core.messages import did_you_mean, nearest
 from tslm.models.backbones.weights import cache, download
 from tslm.models.backbones.weights.cache import Origin
 from tslm.models.backbones.weights.catalog import Card, Random, cards
@@ -262,13 +262,12 @@ def _from_hub(name: str) -> Source:
 
 def _refuse_misspelt(name: str) -> None:
     """Refuse a name that is similar to a named one, instead of asking the hub for it."""
-    if "/" not in name and get_close_matches(name.lower(), cards(), n=1, cutoff=0.7):
+    if "/" not in name and nearest(name, cards(), cutoff=0.7):
         raise _unknown(name, "")
 
 
 def _unknown(name: str, reason: str) -> BackboneError:
-    close = get_close_matches(name.lower(), cards(), n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(name, cards(), "{!r}")
     return BackboneError(
         f"There is no backbone {name!r}.{hint} Named backbones: {', '.join(cards())}; or give a "
         f"hub id, a folder or a .gguf file. {reason}".rstrip()

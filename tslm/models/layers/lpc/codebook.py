@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float, Int
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from tslm.core.errors import ConfigError
 from tslm.core.float64 import ExactModule
+from tslm.core.messages import at_least, check_choice
 from tslm.models.layers.lpc.burg import Autoregression
 from tslm.models.layers.lpc.framing import Frames
 from tslm.models.layers.lpc.linear_prediction import RIDGE, correlation, levinson, step_up
@@ -58,8 +58,7 @@ class Bins(ExactModule):
 
     def __init__(self, count: int) -> None:
         super().__init__()
-        if count < 1:
-            raise ConfigError(f"{count} bins are too few: use at least 1.")
+        at_least(1, bins=count)
         self.register_buffer("edges", torch.arange(1.0, count, dtype=torch.float64))
         self.register_buffer("values", torch.arange(count, dtype=torch.float64))
 
@@ -127,10 +126,8 @@ class Codebook(ExactModule):
         power_weight: float = 0.0,
     ) -> None:
         super().__init__()
-        if latent not in LATENTS:
-            raise ConfigError(f"latent {latent!r} is unknown. Choose one of {', '.join(LATENTS)}.")
-        if n_codes < 1 or order < 1:
-            raise ConfigError(f"n_codes={n_codes} and order={order} must be at least 1.")
+        check_choice("latent", latent, LATENTS)
+        at_least(1, n_codes=n_codes, order=order)
         self.latent, self.power_weight = latent, power_weight
         dice = torch.Generator().manual_seed(0)
         drawn = torch.rand(n_codes, order, generator=dice, dtype=torch.float64) * 2 - 1

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
+from tslm.core.messages import at_least, check_choice
 from tslm.models.layers.lpc.burg import Autoregression, burg
 from tslm.models.layers.lpc.linear_prediction import (
     autocorrelation,
@@ -77,12 +78,8 @@ class Estimator:
     center: bool = True
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ConfigError(
-                f"method {self.method!r} is unknown. Choose one of {', '.join(METHODS)}."
-            )
-        if self.order < 1:
-            raise ConfigError(f"order {self.order} must be at least 1.")
+        check_choice("method", self.method, METHODS)
+        at_least(1, order=self.order)
         if not -1 < self.warp < 1:
             raise ConfigError(f"warp {self.warp} must be between -1 and 1.")
         if self.method == "selective" and (self.band is None or self.warp):

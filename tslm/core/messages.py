@@ -1,0 +1,95 @@
+"""Messages for users: lists of names, counts, suggestions, and two checks that many parts need."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from itertools import islice
+
+import numpy as np
+
+from tslm.core.errors import ConfigError
+
+
+def naming(ids: Iterable[object], limit: int = 5) -> str:
+    """Name up to ``limit`` ids in a message: ``'a', 'b' and more``."""
+    first = [i.item() if isinstance(i, np.generic) else i for i in islice(ids, limit + 1)]
+    return ", ".join(map(repr, first[:limit])) + " and more" * (len(first) > limit)
+
+
+def counted(number: int | np.integer, noun: str) -> str:
+    """Count things in a message: ``1 row``, ``2 rows``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def nearest(word: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """Find the known word that is spelled most like another one, without regard to case.
+
+    Args:
+        word: the word that is not known.
+        known: the words to choose from.
+        cutoff: similarity below which nothing is found, from 0 to 1 (equal).
+    """
+    lower: dict[str, str] = {}
+    for one in known:
+        lower.setdefault(one.lower(), one)
+    close = get_close_matches(str(word).lower(), lower, n=1, cutoff=cutoff)
+    return lower[close[0]] if close else None
+
+
+def did_you_mean(word: object, known: Iterable[str], form: str = "{}") -> str:
+    """Write a suggestion with a space before it: `` Did you mean fit?``, or nothing.
+
+    Args:
+        word: the word that is not known.
+        known: the words to choose from.
+        form: the suggestion around the known word; ``{!r}`` quotes it.
+    """
+    guess = nearest(word, known)
+    return "" if guess is None else f" Did you mean {form.format(guess)}?"
+
+
+def unknown_choice(name: str, value: object, choices: Collection[str]) -> str:
+    """Write the message for a value that is not among the choices.
+
+    Args:
+        name: the setting.
+        value: its value, as it is to be shown: text of a Python argument is quoted.
+        choices: the values it can have.
+    """
+    hint = did_you_mean(str(value).strip("'"), choices)
+    return f"{name}={value} is unknown.{hint} Choose one of {', '.join(choices)}."
+
+
+def check_choice(name: str, value: object, choices: Collection[str]) -> None:
+    """Refuse a value that is not among the choices.
+
+    Raises:
+        ConfigError: with the choices, and with the nearest one.
+    """
+    if value not in choices:
+        raise ConfigError(unknown_choice(name, repr(value), choices))
+
+
+def at_least(minimum: int, **settings: int) -> None:
+    """Refuse settings below a minimum.
+
+    Args:
+        minimum: the smallest allowed value.
+        settings: the values by name, as in ``at_least(1, patch_len=16, stride=8)``.
+
+    Raises:
+        ConfigError: with the first setting that is too small.
+    """
+    for name, value in settings.items():
+        if value < minimum:
+            raise ConfigError(f"{name}={value!r} must be at least {minimum}.")
+
+
+def whole_number(name: str, value: object, minimum: int = 1) -> int:
+    """Return a setting that must be a whole number of at least a minimum.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
+        raise ConfigError(f"{name}={value!r} must be a whole number of at least {minimum}.")
+    return int(value)
