@@ -8,9 +8,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from tslm.core.cache import cache_folder
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.paths import further_folders
+from tslm.core.paths import cache_folder, further_folders
 from tslm.data.datasets.benchmarks import Benchmark, Borders, load, names
 from tslm.models.backbones.weights.download import is_offline
 

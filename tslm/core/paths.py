@@ -1,8 +1,13 @@
-"""Where settings are looked for: our own yaml files, then those of packages and of the user."""
+"""Folders and environment variables of tslm: settings, plug-ins, data sets, and the cache.
+
+This is the only module that reads ``TSLM_*`` variables. A variable that is set to an empty text
+counts as not set.
+"""
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -10,17 +15,18 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from tslm.core.errors import ConfigError
+from tslm.core.errors import ConfigError, DataError
 
-ENTRY_POINTS = "tslm.conf"  # a package that brings adapters names itself here
-VARIABLE = "TSLM_CONF"  # a folder of one's own
+ENTRY_POINTS = "tslm.conf"  # group of entry points by which an installed package adds yaml files
+CONF, CACHE, DATA, OFFLINE = "TSLM_CONF", "TSLM_CACHE", "TSLM_DATA", "TSLM_OFFLINE"
+_CACHE_HINT = f"Set {CACHE} to a folder that you may write to."
 
 
 def shipped(installed: str, repository: str) -> Path:
     """Find a folder that comes with tslm.
 
     Args:
-        installed: its name inside the package, as a wheel carries it.
+        installed: its name inside the package, in a wheel.
         repository: its name beside the package, in a checkout.
     """
     package = Path(__file__).parents[1]
@@ -29,51 +35,71 @@ def shipped(installed: str, repository: str) -> Path:
 
 
 def conf_folder() -> Path:
-    """Find our own yaml files."""
+    """Return the folder of the yaml files that come with tslm."""
     return shipped("conf", "conf")
 
 
 def further_folders() -> tuple[Path, ...]:
-    """The ``conf`` folders of packages that name themselves, and the one ``TSLM_CONF`` names.
+    """Return the ``conf`` folders of installed plug-ins, then the folder ``TSLM_CONF`` names.
 
     Raises:
-        ConfigError: if one of them is no folder.
+        ConfigError: if one of them is not a folder.
     """
-    found = dict(_installed(tuple(sys.path)))
-    if own := os.environ.get(VARIABLE):
-        found[VARIABLE] = [Path(own).absolute()]
-    for name, folders in found.items():
-        if not folders or not folders[0].is_dir():
-            there = folders[0] if folders else "nothing"
-            raise ConfigError(f"{name} should lead to a folder of yaml files: {there} is none.")
-    return tuple(folders[0] for folders in found.values())
+    found = list(_installed(tuple(sys.path)))
+    if own := os.environ.get(CONF):
+        found.append((f"{CONF}={own}", Path(own).expanduser().absolute()))
+    for name, folder in found:
+        if not folder.is_dir():
+            raise ConfigError(f"{name}: {folder} is not a folder. Name a folder of yaml files.")
+    return tuple(folder for _, folder in found)
 
 
 @cache
-def _installed(path: tuple[str, ...]) -> Mapping[str, list[Path]]:
-    """The ``conf`` folders of installed packages, looked for once a search path."""
-    found = {}
+def _installed(path: tuple[str, ...]) -> tuple[tuple[str, Path], ...]:
+    """Find the ``conf`` folders of installed plug-ins, once for each search path of Python.
+
+    Returns:
+        Each with the entry point that names it, for messages.
+    """
+    found = []
     for point in sorted(entry_points(group=ENTRY_POINTS)):
         spec = find_spec(point.value)
         places = [] if spec is None else list(spec.submodule_search_locations or [])
-        name = f"the entry point {point.name} of {ENTRY_POINTS}"
-        found[name] = [Path(place) / "conf" for place in places]
-    return found
+        folder = Path(places[0] if places else point.value) / "conf"
+        found.append((f"The entry point {point.name} of {ENTRY_POINTS}", folder))
+    return tuple(found)
 
 
 def folders() -> tuple[Path, ...]:
-    """All of them, ours first: a file that has a name of ours is never read."""
+    """Return all folders of yaml files, our own first: a plug-in never replaces a file of ours."""
     return (conf_folder(), *further_folders())
 
 
+def group_files(group: str) -> dict[str, Path]:
+    """Return the yaml files of a config group in all folders, by name, sorted.
+
+    Args:
+        group: the folder of the group, such as ``backbone``.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders():
+        for path in (folder / group).glob("*.yaml"):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
 def find(group: str, name: str) -> Path | None:
-    """The file of a choice, or None if there is none."""
-    paths = (folder / group / f"{name}.yaml" for folder in folders())
-    return next((path for path in paths if path.is_file()), None)
+    """Return the yaml file of a choice, or None if there is none."""
+    return group_files(group).get(name)
+
+
+def is_group(name: str) -> bool:
+    """Return whether a setting is a config group of ours or of a plug-in."""
+    return name.isidentifier() and any((folder / name).is_dir() for folder in folders())
 
 
 def targets() -> set[str]:
-    """The import paths that yaml files name: whoever installs or names a folder trusts them."""
+    """Return the import paths that yaml files name; who installs or names a folder trusts it."""
     further = (target for folder in further_folders() for target in _targets(folder))
     return {*_own_targets(), *further}
 
@@ -84,9 +110,69 @@ def _own_targets() -> frozenset[str]:
 
 
 def _targets(folder: Path) -> set[str]:
-    """The ``_target_`` of each part in the files of a folder."""
+    """Return the ``_target_`` of each part in the files of a folder."""
     files = (OmegaConf.to_container(OmegaConf.load(file)) for file in folder.rglob("*.yaml"))
     nodes = (node for file in files if isinstance(file, dict) for node in file.values())
     return {
         str(node["_target_"]) for node in nodes if isinstance(node, dict) and "_target_" in node
     }
+
+
+def data_folders() -> tuple[Path, ...]:
+    """Return the folder of the data sets that come with tslm, then the one ``TSLM_DATA`` names.
+
+    Raises:
+        DataError: if ``TSLM_DATA`` is not a folder.
+    """
+    own = shipped("datasets", "data")
+    chosen = os.environ.get(DATA)
+    if not chosen:
+        return (own,)
+    folder = Path(chosen).expanduser()
+    if not folder.is_dir():
+        raise DataError(f"{DATA}={chosen} is not a folder. Name the folder of the sets.")
+    return own, folder
+
+
+def cache_folder() -> Path:
+    """Return the cache folder: ``TSLM_CACHE``, or ``~/.cache/tslm``. It need not exist yet.
+
+    Raises:
+        ConfigError: if there is no home folder, or the path is not a folder.
+    """
+    try:
+        folder = Path(os.environ.get(CACHE) or "~/.cache/tslm").expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"This user has no home folder, so there is no place for ~/.cache/tslm. {_CACHE_HINT}"
+        ) from error
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"The cache {folder} is not a folder. {_CACHE_HINT}")
+    return folder
+
+
+@contextmanager
+def writable_cache() -> Iterator[Path]:
+    """Give the cache folder to write to.
+
+    Raises:
+        ConfigError: if it cannot be written to, for example because the disk is full.
+    """
+    folder = cache_folder()
+    try:
+        yield folder
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(
+            f"The cache {folder} cannot be written: {reason}. {_CACHE_HINT}"
+        ) from error
+
+
+def is_offline() -> bool:
+    """Return whether ``TSLM_OFFLINE`` forbids all downloads."""
+    return is_on(OFFLINE)
+
+
+def is_on(variable: str) -> bool:
+    """Return whether an environment variable is 1, true, yes or on."""
+    return os.environ.get(variable, "").strip().lower() in {"1", "true", "yes", "on"}

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from tslm.core import hashing
-from tslm.core.cache import cache_folder
 from tslm.core.errors import BackboneError, ConfigError
+from tslm.core.paths import cache_folder
 from tslm.models.backbones.loading import load
 from tslm.models.backbones.weights import cache as entry
 from tslm.models.backbones.weights import download as fetch
@@ -255,7 +255,7 @@ class TestCache:
     ) -> None:
         (tmp_path / "file").touch()
         monkeypatch.setenv("TSLM_CACHE", str(tmp_path / "file"))
-        with pytest.raises(ConfigError, match=r"cache .*file is no folder. Set TSLM_CACHE"):
+        with pytest.raises(ConfigError, match=r"cache .*file is not a folder. Set TSLM_CACHE"):
             store.named()
 
     def test_a_user_without_a_home_is_told_what_to_set(

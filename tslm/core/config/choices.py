@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from tslm.core import messages
 from tslm.core.errors import ConfigError
-from tslm.core.paths import conf_folder, find, folders
+from tslm.core.paths import find, group_files
 
 CHOICES = "choices"  # a key beside the settings: the name of each part that was chosen
 GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "model", "trainer")
@@ -25,7 +25,7 @@ OTHER_NAMES = {  # other libraries' names of our settings
 
 def choices(group: str) -> list[str]:
     """Return the names that a config group offers, sorted."""
-    return sorted({path.stem for folder in folders() for path in (folder / group).glob("*.yaml")})
+    return list(group_files(group))
 
 
 def description(group: str, name: str) -> str:
@@ -50,8 +50,8 @@ def node(group: str, name: str) -> DictConfig:
 
 def control(name: str) -> DictConfig | None:
     """Load a control that stands in for a language model, or return None for another name."""
-    path = conf_folder() / "backbone" / f"{name}.yaml"
-    if not re.fullmatch(r"\w+", name) or not path.is_file():
+    path = find("backbone", name)
+    if path is None:
         return None
     found: DictConfig | None = OmegaConf.select(OmegaConf.load(path), "control")
     return found

@@ -10,7 +10,7 @@ from hydra.errors import HydraException
 
 from tslm.core.config.words import LISTS, TEXTS, Word, pieces, split
 from tslm.core.errors import ConfigError
-from tslm.core.paths import conf_folder
+from tslm.core.paths import is_group
 
 
 def parsed_value(word: Word) -> Any:
@@ -48,7 +48,7 @@ def sweep(words: Sequence[str]) -> list[list[str]]:
 
 def _alternatives(word: Word) -> list[str]:
     """Return one word per value that a word of a sweep names."""
-    if word.key in TEXTS | LISTS or (conf_folder() / word.key).is_dir():
+    if word.key in TEXTS | LISTS or is_group(word.key):
         return [f"{word.key}={value}" for value in pieces(word.value)]
     try:
         (parsed,) = OverridesParser.create().parse_overrides([f"value={word.value}"])

@@ -6,10 +6,8 @@ scaled, cut or repaired here: ``Benchmark`` holds the file, and knows the border
 
 import gzip
 import hashlib
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from io import BytesIO
 from pathlib import Path
@@ -21,7 +19,10 @@ from jaxtyping import Float64, Int64
 from omegaconf import OmegaConf
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.paths import conf_folder, shipped
+from tslm.core.messages import check_choice, did_you_mean
+from tslm.core.paths import data_folders, find, group_files
+
+LONG_HORIZON, M_COMPETITION = KINDS = ("long_horizon", "m_competition")  # protocols
 
 
 class Borders(NamedTuple):
@@ -121,6 +122,7 @@ class Recipe:
         time_format: how its times are written, if not as in ISO 8601.
         equally_spaced: count the times on from the first one, whatever the file says.
         description: what it is, in words, for adapters that say it to a language model.
+        kind: ``long_horizon``.
     """
 
     name: str
@@ -136,6 +138,7 @@ class Recipe:
     time_format: str | None = None
     equally_spaced: bool = False
     description: str = ""
+    kind: str = LONG_HORIZON
 
 
 def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
@@ -174,24 +177,38 @@ def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
 
 
 def names() -> list[str]:
-    """What ``load`` knows by name."""
-    files = sorted(conf_folder().glob("benchmark/*.yaml"))
-    return [path.stem for path in files if "split" in OmegaConf.load(path).benchmark]
+    """Return the names that ``load`` knows, those of plug-ins included."""
+    files = group_files("benchmark").items()
+    return [name for name, path in files if kind_of(OmegaConf.load(path).benchmark) == LONG_HORIZON]
+
+
+def kind_of(content: Mapping[Any, Any]) -> str:
+    """Return the protocol of a benchmark: its ``kind``, and ``long_horizon`` if it has none.
+
+    Args:
+        content: the node ``benchmark`` of a yaml file.
+
+    Raises:
+        ConfigError: if there is no such kind.
+    """
+    kind = content.get("kind", LONG_HORIZON)
+    check_choice("benchmark.kind", kind, KINDS)
+    return str(kind)
 
 
 def _named(name: str) -> Mapping[Any, Any]:
-    if name.lower() not in names():
-        close = get_close_matches(name.lower(), names(), n=1)
-        hint = f" Did you mean {close[0]}?" if close else ""
+    path = find("benchmark", name.lower())
+    if path is None:
+        hint = did_you_mean(name, names())
         raise ConfigError(f"There is no benchmark {name!r}.{hint} Known: {', '.join(names())}.")
-    return OmegaConf.load(conf_folder() / "benchmark" / f"{name.lower()}.yaml")  # type: ignore[return-value]
+    return OmegaConf.load(path)  # type: ignore[return-value]
 
 
 def _recipe(content: Mapping[Any, Any]) -> Recipe:
     plain = OmegaConf.to_container(OmegaConf.create(dict(content)), resolve=True)
     assert isinstance(plain, dict)
     plain = plain.get("benchmark", plain)
-    if "files" in plain:
+    if kind_of(plain) != LONG_HORIZON:
         raise ConfigError(
             f"{plain.get('name')} is a set of many short series with one origin each, which tslm "
             f"benchmark scores. Here, choose one of {', '.join(names())}, or give your own table."
@@ -233,11 +250,7 @@ def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
 
 
 def _find(file: str, name: str, source: str) -> Path:
-    folders = [shipped("datasets", "data")]
-    if chosen := os.environ.get("TSLM_DATA"):  # an empty variable is no variable
-        folders.append(Path(chosen).expanduser())
-        if not folders[-1].is_dir():
-            raise DataError(f"TSLM_DATA={chosen} is not a folder. Name the folder of the sets.")
+    folders = data_folders()
     for folder in folders:
         for path in (folder / file, folder / f"{file}.gz"):
             if path.is_file():

@@ -16,7 +16,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.data.datasets.benchmarks import published
+from tslm.data.datasets.benchmarks import M_COMPETITION, kind_of, published
 
 Series = dict[str, np.ndarray]
 
@@ -72,6 +72,7 @@ class Files:
         horizon: steps to forecast.
         season_length: by which errors are scaled.
         period: which series of a file with several kinds.
+        kind: ``m_competition``.
     """
 
     name: str
@@ -82,11 +83,12 @@ class Files:
     horizon: int
     season_length: int
     period: str | None = None
+    kind: str = M_COMPETITION
 
 
 def is_competition(content: Any) -> bool:
-    """Whether the content of a file in ``conf/benchmark`` describes short series."""
-    return "files" in content
+    """Return whether the content of a file in ``conf/benchmark`` is of an M competition."""
+    return kind_of(content) == M_COMPETITION
 
 
 def load(content: Mapping[Any, Any]) -> Competition:

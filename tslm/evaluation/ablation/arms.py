@@ -10,7 +10,7 @@ from tslm.core import messages
 from tslm.core.config.choices import unknown_choice
 from tslm.core.config.schema import OWN, tagged
 from tslm.core.errors import ConfigError
-from tslm.core.paths import conf_folder
+from tslm.core.paths import find
 from tslm.core.spec import Spec
 
 CLAIMS = {
@@ -121,8 +121,8 @@ class Budget:
             ConfigError: if there is no such file, or its content is wrong.
         """
         if content is None:
-            path = conf_folder() / "budget" / f"{name}.yaml"
-            if not path.is_file():
+            path = find("budget", name)
+            if path is None:
                 raise ConfigError(unknown_choice("budget", name))
             content = OmegaConf.load(path).budget
         plain: Any = OmegaConf.to_container(content, resolve=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tslm.core.config.choices import choices
 from tslm.core.config.compose import compose, keys
 from tslm.core.errors import ConfigError, TslmError
-from tslm.core.paths import conf_folder
+from tslm.core.paths import is_group
 from tslm.interfaces.cli.verbs import OTHERS, VERBS
 
 SCRIPTS = {
@@ -81,7 +81,7 @@ def offered(words: list[str]) -> list[str]:
         return [word for word in further.get(before[0], ["list"]) if word.startswith(last)]
     key, equals, value = last.partition("=")
     if equals:
-        group = key if (conf_folder() / key).is_dir() else ""
+        group = key if is_group(key) else ""
         return [
             f"{key}={name}" for name in (choices(group) if group else []) if name.startswith(value)
         ]

@@ -17,9 +17,9 @@ from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tslm.core.cache import cache_folder
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError
+from tslm.core.paths import cache_folder
 from tslm.core.types import Task
 from tslm.models.lexicon import Lexicon
 

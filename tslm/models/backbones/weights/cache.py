@@ -16,9 +16,9 @@ from tempfile import mkdtemp
 
 from filelock import FileLock
 
-from tslm.core.cache import cache_folder, writing
 from tslm.core.errors import BackboneError
 from tslm.core.hashing import remember, remembered, sha256
+from tslm.core.paths import cache_folder, writable_cache
 
 MANIFEST = "tslm.json"
 
@@ -56,7 +56,7 @@ def exists(key: str) -> bool:
 @contextmanager
 def lock(key: str) -> Iterator[None]:
     """Keep other processes from making the same entry."""
-    with writing() as cache:
+    with writable_cache() as cache:
         path = cache / "locks" / f"{key}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path):

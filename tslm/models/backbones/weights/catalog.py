@@ -8,7 +8,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from tslm.core.paths import conf_folder
+from tslm.core.errors import ConfigError
+from tslm.core.paths import group_files
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,22 @@ class Card:
 
 
 def cards() -> dict[str, Card]:
-    """Read the catalogue: all named backbones, by name."""
-    return {path.stem: _read(path) for path in _files() if _is_card(path)}
+    """Read the catalogue: all named backbones, by name.
+
+    Raises:
+        ConfigError: if a file does not describe one.
+    """
+    return {name: _read(path) for name, path in _files().items() if _is_card(path)}
 
 
 def controls() -> dict[str, str]:
     """Read the descriptions of the controls that can replace a language model, by name."""
-    files = _files()
-    return {path.stem: _plain(path)["description"] for path in files if "control" in _plain(path)}
+    plain = {name: _plain(path) for name, path in _files().items()}
+    return {name: one["description"] for name, one in plain.items() if "control" in one}
 
 
-def _files() -> list[Path]:
-    return sorted((conf_folder() / "backbone").glob("*.yaml"))
+def _files() -> dict[str, Path]:
+    return group_files("backbone")
 
 
 @cache
@@ -110,4 +115,7 @@ def _read(path: Path) -> Card:
     if "wheel" in plain:
         parts = tuple(Part(**part) for part in plain["wheel"]["parts"])
         plain["wheel"] = Wheel(plain["wheel"]["gguf_sha256"], parts)
-    return Card(name=path.stem, **plain)
+    try:
+        return Card(name=path.stem, **plain)
+    except TypeError as error:
+        raise ConfigError(f"{path} does not describe a backbone: {error}.") from error

