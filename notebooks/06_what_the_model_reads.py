@@ -42,11 +42,11 @@ SHARED = {"h": 24, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, 
 
 # %%
 time_llm = TSLMForecaster(adapter="time_llm", context_length=192, **SHARED).fit(frame)
-said = time_llm.explain(top=3)
-said.words.head(6)
+explanation = time_llm.explain(top=3)
+explanation.words.head(6)
 
 # %%
-said.plot()
+explanation.plot()
 
 # %% [markdown]
 # ## Anchors of S2IP

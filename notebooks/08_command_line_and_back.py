@@ -42,7 +42,7 @@ frame.to_parquet(HOME / "oil.parquet")
 
 
 def tslm(line):
-    """What `tslm LINE` says in a terminal."""
+    """Run `tslm LINE` and print its output."""
     command = [sys.executable, "-m", "tslm.interfaces.cli.main", *line.split()]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True)
     print((done.stdout + done.stderr).strip())
