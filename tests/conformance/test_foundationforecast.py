@@ -73,5 +73,5 @@ def test_its_backtest_works(df: pd.DataFrame) -> None:
 def test_covariates_are_refused(df: pd.DataFrame) -> None:
     from tslm.interfaces.foundationforecast import TSLM
 
-    with pytest.raises(ConfigError, match="Future covariates are not available"):
+    with pytest.raises(ConfigError, match="Future covariates are not supported"):
         TSLM().forecast(df, h=7, X_df=df)

@@ -79,7 +79,7 @@ def test_missing_values_are_left_out() -> None:
     holes[:, 3] = np.nan
     model = TSLMWindowRegressor(max_steps=2, **FAST).fit(holes, y)
     assert np.isfinite(model.predict(holes)).all()
-    with pytest.raises(DataError, match="Every value of X is missing"):
+    with pytest.raises(DataError, match="All values of X are missing"):
         model.fit(X * np.nan, y)
 
 

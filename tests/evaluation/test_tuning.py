@@ -70,7 +70,7 @@ def test_an_impossible_space_is_refused(df: pd.DataFrame, tmp_path: Path, choice
 
 
 def test_without_validation_rows_nothing_can_be_chosen(df: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="No rows are kept for validation"):
+    with pytest.raises(DataError, match="No rows are held out for validation"):
         tune(dlinear(val_size=0), df, SPACE, n_trials=1, folder=tmp_path)
 
 

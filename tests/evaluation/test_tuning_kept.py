@@ -104,7 +104,7 @@ def test_an_impossible_point_is_pruned_with_its_reason(
 
 
 def test_a_space_of_impossible_points_is_one_error(df: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"No point of the space could be fitted\. .*kernel"):
+    with pytest.raises(ConfigError, match=r"No settings of the space could be fitted\. .*kernel"):
         tune(dlinear(), df, {"model.kernel": [0, -1]}, n_trials=3, folder=tmp_path)
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_is_no_study_is_refused_and_kept(
     df: pd.DataFrame, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / STUDY).write_bytes(content)
-    with pytest.raises(DataError, match="is no study, or it is damaged"):
+    with pytest.raises(DataError, match="is not a study, or it is damaged"):
         tune(dlinear(), df, RATES, n_trials=1, folder=tmp_path)
     assert (tmp_path / STUDY).read_bytes() == content
 

@@ -155,7 +155,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return self
 
     def predict(self, X: Any) -> Float[ndarray, "n H"] | Float[ndarray, " n"]:  # noqa: N803
-        """What follows each window, in the units of ``y``."""
+        """Forecast the steps after each window, in the units of ``y``."""
         if not hasattr(self, "forecaster_"):
             raise NotFittedError("This TSLMWindowRegressor is not fitted yet. Call fit(X, y).")
         (past,) = self._validated(X)
@@ -178,7 +178,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return self
 
     def _validated(self, *arrays: Any) -> tuple[ndarray, ...]:
-        """Windows, and what follows them, as numbers."""
+        """Check windows and targets and return them as numbers."""
         fitting = len(arrays) == 2
         options = {"y_numeric": True, "multi_output": True} if fitting else {"reset": False}
         try:
@@ -200,7 +200,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     def _windows(
         self, past: Float[ndarray, "n L"], future: Float[ndarray, "n H"], step: int
     ) -> Windows:
-        """Each window as a short series of its own, with ``step`` rows to come."""
+        """Make each window a short series of its own, followed by ``step`` future rows."""
         n, length = past.shape
         ahead = np.full((n, step), np.nan)
         ahead[:, : future.shape[1]] = future[:, :step]
@@ -244,9 +244,9 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
 
 
 def _standard(past: Float[ndarray, "n L"]) -> tuple[float, float]:
-    """Level and spread of all observed values."""
+    """Return mean and standard deviation of all observed values."""
     known = past[~np.isnan(past)]
     if not len(known):
-        raise DataError("Every value of X is missing.")
+        raise DataError("All values of X are missing. Give at least one observed value.")
     spread = float(known.std())
     return float(known.mean()), spread or abs(float(known.mean())) or 1.0

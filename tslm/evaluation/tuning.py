@@ -1,4 +1,4 @@
-"""Search for settings by validation error, with optuna; a study goes on where it was left.
+"""Search for settings by validation error, with optuna; an interrupted study is continued.
 
 Install with ``pip install tslm[tune]``. https://optuna.org
 """
@@ -50,32 +50,32 @@ def tune(
     val_df: Any = None,
     say: Callable[[str], None] | None = None,
 ) -> optuna.Study:
-    """Fit a model with many settings, and score each by the validation rows of its fit.
+    """Fit a model with many settings, and score each one on the validation rows of its fit.
 
-    The rows that ``val_size`` keeps aside decide, or those of ``val_df``, and nothing else: keep
-    what you will test on out of both. A point that cannot be fitted is a pruned trial, whose
-    ``user_attrs`` say why. Several processes may search in one folder; one that is killed leaves no
-    mark, and the same command goes on as if it had not been.
+    Only the rows of ``val_size`` or of ``val_df`` decide; leave the rows of your final test out of
+    both. Settings that cannot be fitted become a pruned trial with the reason in its
+    ``user_attrs``. Several processes can search in one folder. The same command continues a search
+    whose process was killed, with the same result.
 
     Args:
-        model: what all trials share; it stays as it is.
+        model: the unfitted model; its other settings are those of all trials.
         df: the long frame, of pandas, polars or Arrow.
         space: by the name of a parameter ("learning_rate", "adapter.patch_len"), a list of choices
             or ``{"low": ..., "high": ..., "log": ..., "step": ...}``.
-        n_trials: trials in all, those already in the folder and of other processes included.
-        folder: where the study is kept. A trial that was killed is made anew.
+        n_trials: total number of trials, with those of earlier runs and other processes.
+        folder: folder of the study. A trial whose process was killed is repeated.
         static_df: as in ``fit``.
         val_df: as in ``fit``.
-        say: told of each trial when it is done.
+        say: called with one line of text after each trial.
 
     Returns:
         The study: ``best_params``, ``best_value`` (MSE on the standardised scale), ``trials``.
 
     Raises:
         ConfigError: if the space is impossible, as a whole or at every point tried, or the folder
-            holds a study of something else.
-        DataError: if the frame breaks the contract, no rows are kept for validation, or what the
-            folder holds is no study.
+            holds another study.
+        DataError: if the frame breaks the contract, no rows are held out for validation, or the
+            file in the folder is not a study.
 
     Examples:
         >>> from tslm import TSLMForecaster
@@ -90,7 +90,7 @@ def tune(
     space = {name: _checked(model, name, choices) for name, choices in space.items()}
     df, static_df, val_df = (to_pandas(part) for part in (df, static_df, val_df))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # each fit says it
+        warnings.simplefilter("ignore", UserWarning)  # each fit warns again
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
         frame = model.read(model.joined(both, static_df))
     if {"h", "val_size"}.isdisjoint(space) and val_df is None:
@@ -129,16 +129,18 @@ def tune(
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
         reason = pruned[0].user_attrs["reason"] if pruned else "other processes have not ended."
-        raise ConfigError(f"No point of the space could be fitted. The first says: {reason}")
+        raise ConfigError(
+            f"No settings of the space could be fitted. The first error was: {reason}"
+        )
     return study
 
 
 def _fit_quietly(model: TrainedForecaster, said: set[str], df: Any, **beside: Any) -> None:
-    """Fit a candidate, whose warnings are said once a study, whatever numbers are in them.
+    """Fit a candidate; show each kind of warning once per study.
 
     Args:
         model: the candidate.
-        said: what has been said, without numbers.
+        said: warnings that were shown already, without their numbers.
         df: the long frame.
         beside: further frames.
     """
@@ -163,9 +165,9 @@ def _next(
     seed: int | None,
     space: Space,
 ) -> optuna.Trial | None:
-    """The next trial with its point, or None if enough are made or being made.
+    """Return the next trial with its settings, or None if there are enough trials.
 
-    Its point depends on the seed and on how many trials are before it, not on who made them.
+    The settings depend on the seed and on the number of trials before, not on the process.
     """
     with turn:
         running = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -186,7 +188,7 @@ def _next(
 
 @contextmanager
 def _working(path: Path) -> Iterator[str]:
-    """Hold a lock that the system lets go when this process ends, however it ends."""
+    """Hold a lock file that the system releases when this process ends or is killed."""
     name = f".worker-{uuid.uuid4().hex}.lock"
     with FileLock(path / name):
         yield name
@@ -194,7 +196,7 @@ def _working(path: Path) -> Iterator[str]:
 
 
 def _is_alive(trial: FrozenTrial, path: Path) -> bool:
-    """Whether the process that makes a trial still runs."""
+    """Return True if the process of a trial still runs."""
     held = path / trial.user_attrs.get("worker", "")
     if not held.is_file():
         return False
@@ -208,7 +210,7 @@ def _is_alive(trial: FrozenTrial, path: Path) -> bool:
 
 
 class _Turn:
-    """Optuna's lock, as one that the system lets go when its process ends."""
+    """Lock for optuna that the system releases when the process ends."""
 
     def __init__(self, lock: FileLock) -> None:
         self.lock = lock
@@ -222,21 +224,21 @@ class _Turn:
 
 
 def _opened(log: Path, turn: FileLock) -> optuna.Study:
-    """The study in a file, or a new one.
+    """Open the study in a file, or make a new one.
 
     Raises:
-        DataError: if the file holds something else.
+        DataError: if the file is not a study.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         _cut_torn(log)
-        lock: Any = _Turn(turn)  # optuna asks for no more than acquire and release
+        lock: Any = _Turn(turn)  # optuna calls only acquire and release
         backend = JournalFileBackend(str(log), lock_obj=lock)
         storage = JournalStorage(backend)
         return optuna.create_study(study_name="tslm", storage=storage, load_if_exists=True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
-            f"{log} is no study, or it is damaged ({error}). Give another folder, or remove it."
+            f"{log} is not a study, or it is damaged ({error}). Give another folder, or remove it."
         ) from error
 
 
@@ -244,18 +246,18 @@ def _cut_torn(log: Path) -> None:
     """Cut off a last line that a full disk or a killed process left unfinished.
 
     Raises:
-        ValueError: if the first line is none of a study.
+        ValueError: if the first line is not that of a study.
     """
     lines = log.read_bytes().splitlines(keepends=True) if log.is_file() else []
     if not lines or _is_entry(lines[-1]):
         return
     if not lines[0].startswith(b'{"op_code"'):
-        raise ValueError("its first line is none of a study")
+        raise ValueError("its first line is not that of a study")
     log.write_bytes(b"".join(lines[:-1]))
 
 
 def _is_entry(line: bytes) -> bool:
-    """Whether a line of the file is whole."""
+    """Return True if a line of the file is complete."""
     try:
         return line.endswith(b"\n") and "op_code" in json.loads(line)
     except (ValueError, TypeError):
@@ -265,13 +267,13 @@ def _is_entry(line: bytes) -> bool:
 def _check_kept(some: bool) -> None:
     if not some:
         raise DataError(
-            "No rows are kept for validation, so nothing tells trials apart. Set val_size, or give "
-            "longer series."
+            "No rows are held out for validation, so trials cannot be compared. Set val_size, or "
+            "give longer series."
         )
 
 
 def _error(fitted: TrainedForecaster) -> float:
-    """The validation error of a fit."""
+    """Return the validation error of a fit."""
     entries = fitted.verdict_.entries
     _check_kept(bool(entries))
     if not math.isfinite(entries[0].mse):
@@ -280,15 +282,15 @@ def _error(fitted: TrainedForecaster) -> float:
 
 
 def _parameters(point: Mapping[str, Any]) -> dict[str, Any]:
-    """A point as parameters of an estimator."""
+    """Return settings as parameters of an estimator: ``a.b`` becomes ``a__b``."""
     return {name.replace(".", "__"): value for name, value in point.items()}
 
 
 def _checked(model: TrainedForecaster, name: str, choices: Any) -> Any:
-    """A list of choices, or a range of numbers, as plain values.
+    """Check the choices of one setting and return them as plain values.
 
     Raises:
-        ConfigError: if it is neither, or names no setting that takes such values.
+        ConfigError: if they are neither a list nor a range, or the setting does not take them.
     """
     if isinstance(choices, np.ndarray | tuple | range):
         choices = list(choices)
@@ -329,10 +331,10 @@ def _check_range(name: str, span: Mapping[str, Any]) -> None:
 
 
 def _try(model: TrainedForecaster, name: str, values: list[Any]) -> None:
-    """Refuse a setting that takes none of these values by itself.
+    """Raise if a setting accepts none of the values.
 
     Raises:
-        ConfigError: with what is wrong with the first one.
+        ConfigError: with the error of the first value.
     """
     known = model.get_params(deep=False)
     if next(iter(_parameters({name: None}))).partition("__")[0] not in known:
@@ -358,7 +360,7 @@ def _suggest(trial: optuna.Trial, name: str, choices: Any) -> None:
 
 
 def fingerprint(model: TrainedForecaster, space: Space, frame: Frame, known: int) -> str:
-    """What a study is about, in a few letters: settings, space, and the rows a model reads."""
+    """Return a digest of a study: settings, space, and the rows of the data."""
     params = {name: plain(value) for name, value in model.get_params(deep=False).items()}
     digest = hashlib.sha256(json.dumps([params, space, known], default=str).encode())
     digest.update(pd.util.hash_pandas_object(frame.table, index=False).to_numpy().tobytes())
@@ -366,7 +368,7 @@ def fingerprint(model: TrainedForecaster, space: Space, frame: Frame, known: int
 
 
 def _claim(study: optuna.Study, fingerprint: str, path: Path) -> None:
-    """Make a study ours, or refuse one that is about something else."""
+    """Mark a new study with its fingerprint, or raise if an old one has another."""
     known = study.user_attrs.get("fingerprint")
     if known is None:
         study.set_user_attr("fingerprint", fingerprint)

@@ -1,4 +1,4 @@
-"""A model for fev's benchmarks: ``TSLMModel().fit_predict(task)``.
+"""Model for fev's benchmarks: ``TSLMModel().fit_predict(task)``.
 
 Install with ``pip install tslm[fev]``. https://github.com/autogluon/fev
 """
@@ -12,7 +12,7 @@ from tslm.estimators.tslm_forecaster import TSLMForecaster
 
 
 class TSLMModel(fev.ForecastingModel):  # type: ignore[misc]  # fev has no types to import
-    """Trains an adapter on the first window of a task and forecasts all of them.
+    """Model of fev that trains an adapter on the first window of a task and forecasts all windows.
 
     Every target is a series; covariates are not read.
 
@@ -47,7 +47,7 @@ class TSLMModel(fev.ForecastingModel):  # type: ignore[misc]  # fev has no types
 
 
 def _rows(ahead: pd.DataFrame, ids: list[str], quantiles: list[float]) -> list[dict[str, object]]:
-    """One row a series, in fev's order and by fev's names."""
+    """Return one row per series, in fev's order and with fev's names."""
     names = {f"predictions-q-{100 * level:g}": str(level) for level in quantiles}
     by_id = dict(list(ahead.rename(columns=names).groupby("unique_id")))
     columns = ["predictions", *names.values()]

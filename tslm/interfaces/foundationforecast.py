@@ -1,4 +1,4 @@
-"""A forecaster for foundationforecast and TimeCopilot: ``FoundationForecast(models=[TSLM()])``.
+"""Forecaster for foundationforecast and TimeCopilot: ``FoundationForecast(models=[TSLM()])``.
 
 Install foundationforecast yourself: it brings a dozen foundation models and their needs.
 https://github.com/TimeCopilot/foundationforecast
@@ -16,11 +16,11 @@ from tslm.estimators.tslm_forecaster import TSLMForecaster
 
 
 class TSLM(Forecaster):  # type: ignore[misc]  # foundationforecast has no types to import
-    """A frozen language model with an adapter, under the verbs of foundationforecast.
+    """Forecaster of foundationforecast: a frozen language model with a trained adapter.
 
     Args:
-        forecaster: a fitted one forecasts as it is; one that is not is trained by every call, on
-            the frame it gets. None is the default.
+        forecaster: a fitted forecaster is used as it is; an unfitted one is trained in every call
+            of ``forecast``. None is the default ``TSLMForecaster``.
         alias: name of the forecast column.
     """
 
@@ -49,7 +49,9 @@ class TSLM(Forecaster):  # type: ignore[misc]  # foundationforecast has no types
             DataError: if the frame breaks the contract.
         """
         if X_df is not None or futr_df is not None:
-            raise NotAvailableError("Future covariates are not available here. Leave them out.")
+            raise NotAvailableError(
+                "Future covariates are not supported here. Leave X_df and futr_df out."
+            )
         df = df[["unique_id", "ds", "y"]]
         model = self.forecaster
         if not model.__sklearn_is_fitted__():

@@ -1,4 +1,4 @@
-"""An sktime forecaster: series, panels and hierarchies in, the same index out.
+"""Forecaster for sktime: series, panels and hierarchies, with their index kept.
 
 Install with ``pip install tslm[sktime]``. https://www.sktime.net
 """
@@ -15,7 +15,7 @@ from tslm.estimators.tslm_forecaster import TSLMForecaster as LongFrameForecaste
 
 
 class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
-    """A frozen language model with a trained adapter, as sktime has forecasters.
+    """Forecaster of sktime: a frozen language model with a trained adapter.
 
     All series it is given, of all instances and columns, train one adapter. ``pretrain`` trains it
     on a panel once; ``fit`` then only takes the series to continue. With a decoder such as
@@ -131,7 +131,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
     def _update(
         self, y: pd.DataFrame, X: pd.DataFrame | None = None, update_params: bool = True
     ) -> "TSLMForecaster":
-        """Go on from new rows; train anew on all of them, unless it was pretrained."""
+        """Add new rows; train again on all rows unless the model was pretrained."""
         self.context_ = y.combine_first(self.context_)[self.context_.columns]
         if update_params and not hasattr(self, "pretrained_"):
             self.model_ = self._trained(_Long(self.context_), self.model_.h)
@@ -175,7 +175,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
-        """Settings under which sktime's suite runs."""
+        """Return the settings for sktime's test suite."""
         fast = {"backbone": "tiny", "max_steps": 2, "accelerator": "cpu", "random_state": 0}
         small = Spec("time_llm", n_prototypes=8, prompt="none")
         law = {**fast, "decoder": "student_t"}
@@ -203,7 +203,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
     def _ahead(
         self, long: "_Long", fh: ForecastingHorizon, names: list[str], **asked: Any
     ) -> list[npt.NDArray[np.float64]]:
-        """Columns of a forecast at the steps of a horizon, ``[series, steps]`` each."""
+        """Return columns of a forecast at the steps of a horizon, ``[series, steps]`` each."""
         steps = fh.to_relative(self.cutoff).to_numpy().astype(int)
         ahead = self.model_.predict(long.frame, h=int(steps.max() + long.behind.max()), **asked)
         chosen = steps - 1 + long.behind[:, None]
@@ -214,24 +214,24 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
 
 
 def _reach(fh: ForecastingHorizon | None, cutoff: pd.Index) -> int | None:
-    """The farthest step of a horizon."""
+    """Return the last step of a horizon."""
     if fh is None:
         return None
     return max(int(fh.to_relative(cutoff).to_numpy().max()), 1)
 
 
 def _instances(index: pd.Index) -> pd.Index:
-    """Of each row of a panel, all levels but the time."""
+    """Return all index levels of a panel except the time."""
     names: Any = index  # pandas-stubs knows droplevel of a MultiIndex alone
     return names.droplevel(-1)
 
 
 class _Long:
-    """sktime's index and columns as one long frame, and the way back.
+    """Long frame made of sktime's index and columns, and the conversion back.
 
     Attributes:
-        frame: ``unique_id`` counts columns within instances.
-        behind: rows by which each series ends before the last of all.
+        frame: the long frame; ``unique_id`` numbers the columns of each instance.
+        behind: number of rows by which each series ends before the last one.
     """
 
     def __init__(self, y: pd.DataFrame) -> None:
@@ -262,7 +262,7 @@ class _Long:
         self.longest = int(grouped.size().max())
 
     def unfold(self, values: npt.NDArray[np.float64], times: pd.Index) -> pd.DataFrame:
-        """Forecasts ``[series, steps]`` under the index and the columns of the data."""
+        """Return forecasts ``[series, steps]`` with the index and the columns of the data."""
         by_time = values.reshape(len(self.instances), len(self.columns), -1).swapaxes(1, 2)
         table = pd.DataFrame(by_time.reshape(-1, len(self.columns)), columns=self.columns)
         if not self.panel:

@@ -223,5 +223,5 @@ def test_what_makes_no_sense_is_refused() -> None:
     with pytest.raises(DataError, match="Recordings of 20 steps are shorter than a frame of 32"):
         model.predict(X[:, :, :20])
     bert = TSLMClassifier(features="bert", **FAST).fit(X, y)
-    with pytest.raises(DataError, match="of 102 tokens are longer than the 64 that bert knows"):
+    with pytest.raises(DataError, match="of 102 tokens are longer than the maximum of bert, 64"):
         bert.predict(np.tile(X, 10))

@@ -260,7 +260,7 @@ def test_codes_count_no_frame_that_does_not_move() -> None:
     assert (table.codes == table.codes[0]).all()
     assert table.codes[0] <= 600 // 24
     assert FLAT < SPECIAL
-    with pytest.raises(DataError, match="No frame of these series could be guessed"):
+    with pytest.raises(DataError, match="No frame of these series can be predicted"):
         model.score(still[still.unique_id == "s0"])
 
 

@@ -1,4 +1,4 @@
-"""The paper's reader of codes: a small BERT that learns hidden codes first, and labels then.
+"""Small BERT of the LiPCoT paper: pretrained on masked codes, then trained on labels.
 
 Anjum, "LiPCoT", arXiv 2408.07292, sections 2.3 to 2.6. Departures: cross-entropy in place of a
 sigmoid made to sum to 1; the last epoch in place of the best one on a set of its own; rates rise
@@ -29,12 +29,12 @@ _AT_ONCE = 256  # sentences that are read for a prediction
 
 @dataclass(frozen=True)
 class Study:
-    """How long and how fast is learnt.
+    """Training settings of the small BERT.
 
-    Args:
+    Attributes:
         epochs: passes over all rows.
-        batch_size: rows of a batch.
-        learning_rate: the highest rate.
+        batch_size: rows in a batch.
+        learning_rate: the highest learning rate.
     """
 
     epochs: int
@@ -43,7 +43,7 @@ class Study:
 
 
 class CodeBert(nn.Module):
-    """Tells sentences of codes apart.
+    """Classifier of sentences of codes.
 
     Args:
         n_codes: filters of the codebook.
@@ -62,12 +62,12 @@ class CodeBert(nn.Module):
         self.head = nn.Sequential(nn.Dropout(0.1), nn.Linear(width, n_classes))
 
     def forward(self, ids: Int[Tensor, "S M N"]) -> Float[Tensor, "S k"]:
-        """Logits of labels, from the first token of each of M sentences, on average."""
+        """Return the logits of labels, averaged over the first tokens of M sentences."""
         first = self.bert(ids.flatten(0, 1))[:, 0]
         return self.head(first.unflatten(0, ids.shape[:2]).mean(1))
 
     def teach(self, ids: Int[Tensor, "S N"], study: Study) -> None:
-        """Learn to guess hidden codes."""
+        """Pretrain on masked codes."""
 
         def loss(rows: Tensor) -> Tensor:
             chosen, disguised = disguise(ids[rows], len(self.bert.bias))
@@ -78,12 +78,12 @@ class CodeBert(nn.Module):
         learn(self.bert, loss, len(ids), study)
 
     def fit(self, ids: Int[Tensor, "S M N"], labels: Int[Tensor, " S"], study: Study) -> None:
-        """Learn labels; all weights move."""
+        """Train all weights on labels."""
         learn(self, lambda rows: cross_entropy(self(ids[rows]), labels[rows]), len(ids), study)
 
     @torch.no_grad()
     def shares(self, ids: Int[Tensor, "S M N"]) -> Float[ndarray, "S k"]:
-        """The probability of each label."""
+        """Return the probability of each label."""
         self.eval()
         per_pass = max(_AT_ONCE // ids.shape[1], 1)
         parts = [self(part).softmax(1) for part in ids.split(per_pass)]
@@ -91,14 +91,14 @@ class CodeBert(nn.Module):
 
 
 def ids_of(shapes: Int[ndarray, "*s N"]) -> Int[Tensor, "*s N2"]:
-    """Shapes of codes as ids, a first token before and a last one after each sentence."""
+    """Return the token ids of shapes, with a first and a last token for each sentence."""
     words = np.where(shapes < SPECIAL, UNK_ID, shapes - SPECIAL + WORDS)
     first, last = (np.full((*words.shape[:-1], 1), word) for word in (CLS_ID, SEP_ID))
     return torch.from_numpy(np.concatenate([first, words, last], -1))
 
 
 def disguise(ids: Int[Tensor, "S N"], vocabulary: int) -> tuple[Tensor, Int[Tensor, "S N"]]:
-    """Which ids are to be guessed, and what is read in place of all of them.
+    """Choose the ids to predict, and mask or replace them in the input.
 
     15 % of those that are codes: 80 % of these masked, 10 % another code, 10 % as they are.
     """
@@ -109,7 +109,7 @@ def disguise(ids: Int[Tensor, "S N"], vocabulary: int) -> tuple[Tensor, Int[Tens
 
 
 def learn(module: nn.Module, loss: Callable[[Tensor], Tensor], count: int, study: Study) -> None:
-    """Make a loss of some of ``count`` rows small; leaves the module in training mode."""
+    """Minimise a loss over ``count`` rows; the module stays in training mode."""
     module.train()
     steps = study.epochs * -(-count // study.batch_size)
     if not steps:

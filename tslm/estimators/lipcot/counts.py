@@ -1,4 +1,4 @@
-"""How well codes are guessed, beside what counting them gives."""
+"""Scores of predicted codes, compared with predictions from code frequencies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,18 +17,24 @@ from tslm.estimators.lipcot.reader import CodeReader
 from tslm.models.adapters.lipcot import LiPCoT
 from tslm.models.layers.lpc.codebook import SPECIAL
 
-_SEED = 0  # of what is hidden
+_SEED = 0  # seed of the masked codes
 
 
 class DataSet(NamedTuple):
-    """An adapter made for a data set, and the sentences of the set."""
+    """Data set with the adapter that codes it."""
 
     adapter: LiPCoT
     windows: Windows
 
 
 class Counts(NamedTuple):
-    """How often codes were used in training, by series, and after one another."""
+    """Code frequencies of the training data.
+
+    Attributes:
+        own: frequency of each code, by series.
+        all: frequency of each code in all series.
+        after: frequency of each code after each other code.
+    """
 
     own: Mapping[Any, Float[ndarray, " V"]]
     all: Float[ndarray, " V"]
@@ -36,7 +42,7 @@ class Counts(NamedTuple):
 
     @classmethod
     def of(cls, reader: CodeReader, sets: Sequence[DataSet]) -> "Counts":
-        """Count the codes of contexts that lie end to end."""
+        """Count the codes of adjacent contexts."""
         size = reader.sizes[0]
         own: dict[Any, Float[ndarray, " V"]] = {}
         after = np.zeros((size, size))
@@ -49,16 +55,16 @@ class Counts(NamedTuple):
         return cls(own, np.sum(list(own.values()), 0), after)
 
     def unigram(self, names: Sequence[Any]) -> Float[ndarray, "S K"]:
-        """The share of each code in each series, with one more of each counted."""
+        """Return the relative frequency of each code in each series, plus 1 count each."""
         return _shares(np.stack([self.own.get(name, self.all) for name in names]))
 
     def bigram(self) -> Float[ndarray, "V K"]:
-        """The share of each code after each."""
+        """Return the relative frequency of each code after each other code."""
         return _shares(self.after)
 
 
 def scored(reader: CodeReader, part: DataSet, counts: Counts) -> pd.DataFrame:
-    """The table of ``LiPCoTPretrainer.score``."""
+    """Return the table of ``LiPCoTPretrainer.score``."""
     dice = torch.Generator().manual_seed(_SEED)
     logs: dict[str, list[ndarray]] = {"model": [], "unigram": [], "bigram": []}
     right: dict[str, list[ndarray]] = {name: [] for name in logs}
@@ -75,13 +81,15 @@ def scored(reader: CodeReader, part: DataSet, counts: Counts) -> pd.DataFrame:
         before = np.roll(shapes, 1, 1)
         bigram = counts.bigram()[before[counted]]
         first = np.broadcast_to(np.arange(counted.shape[1]) == 0, counted.shape)[counted]
-        bigram[first] = unigram[first]  # nothing stands before it
+        bigram[first] = unigram[first]  # the first code has none before it
         for name, shares in (("model", model), ("unigram", unigram), ("bigram", bigram)):
             logs[name].append(np.log(shares[np.arange(len(truth)), truth]))
             right[name].append(shares.argmax(1) == truth)
     total = sum(map(len, logs["model"]))
     if not total:
-        raise DataError("No frame of these series could be guessed: they are flat or too short.")
+        raise DataError(
+            "No frame of these series can be predicted, because all are constant or too short."
+        )
     rows = {
         name: (np.exp(-np.concatenate(logs[name]).mean()), np.concatenate(right[name]).mean())
         for name in logs
@@ -93,13 +101,13 @@ def scored(reader: CodeReader, part: DataSet, counts: Counts) -> pd.DataFrame:
 
 
 def _apart(windows: Windows) -> Windows:
-    """The contexts of a set that lie end to end."""
+    """Return adjacent contexts of a data set."""
     length = windows.context_length
     return Windows(windows.panel, context_length=length, future_length=0, stride=length)
 
 
 def _sentences(part: DataSet) -> Iterator[tuple[Int[ndarray, " S"], Int[ndarray, "S N"]]]:
-    """Series and shapes of contexts that lie end to end."""
+    """Yield the series and the shapes of adjacent contexts."""
     apart = _apart(part.windows)
     for index in torch.arange(len(apart)).split(256):
         yield apart.series(index).numpy(), _shapes(part.adapter, apart.cut(index))
@@ -112,6 +120,6 @@ def _shapes(adapter: LiPCoT, batch: Batch) -> Int[ndarray, "S N"]:
 
 
 def _shares(counts: Float[ndarray, "R V"]) -> Float[ndarray, "R K"]:
-    """Shares of the codes that are filters, with one more of each counted."""
+    """Return the relative frequencies of filters, after adding 1 to each count."""
     more = counts[:, SPECIAL:] + 1
     return more / more.sum(1, keepdims=True)

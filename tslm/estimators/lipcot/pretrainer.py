@@ -1,4 +1,4 @@
-"""Learning without labels: a body guesses hidden frames, or the next one, from their codes.
+"""Self-supervised pretraining: a language model predicts masked or next codes of frames.
 
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292, section 2.5 (masked codes). To
@@ -48,7 +48,7 @@ Objective = Literal["next_code", "mlm"]
 
 
 class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
-    """Teaches LiPCoT's codes and embedding on any number of data sets, without labels.
+    """Self-supervised pretraining of LiPCoT's codebook and embedding on several data sets.
 
     All sets share one codebook of frames; ``adapter=Spec("lipcot", band=12)`` makes it one of
     cycles per season, for sets of several sampling rates. ``TSLMForecaster(adapter="lipcot",
@@ -154,7 +154,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         X: pd.DataFrame | Sequence[pd.DataFrame],  # noqa: N803
         y: None = None,
     ) -> "LiPCoTPretrainer":
-        """Learn one codebook from all sets, then to guess its codes.
+        """Learn one codebook from all data sets, then train the prediction of its codes.
 
         Args:
             X: a long frame, or several, each with a frequency of its own.
@@ -177,9 +177,9 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         return self
 
     def score(self, X: pd.DataFrame, y: None = None) -> pd.DataFrame:  # noqa: N803
-        """How well codes of a frame are guessed, beside what counting codes in training gives.
+        """Score predicted codes of a frame, and compare with predictions from code frequencies.
 
-        Contexts lie end to end. ``mlm`` hides the same frames at every call.
+        Contexts are adjacent. ``mlm`` masks the same frames in every call.
 
         Args:
             X: a long frame, best of rows that ``fit`` has not seen.
@@ -240,7 +240,9 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         values = {name: getattr(self, name) for name in named}
         cfg = configure(parts, {**values, "h": 1})
         if part_class(cfg.adapter) is not LiPCoT:
-            raise ConfigError(f"adapter={Spec.of(self.adapter).name} has no codes: use lipcot.")
+            raise ConfigError(
+                f"adapter={Spec.of(self.adapter).name} has no codes. Set adapter=lipcot."
+            )
         return cfg
 
     def _set(self, cfg: DictConfig, df: pd.DataFrame, body: Backbone) -> "DataSet":
@@ -283,14 +285,14 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
 
 
 class Lesson(NamedTuple):
-    """Contexts of one data set, and its number."""
+    """Batch of contexts of one data set, with the number of the set."""
 
     number: int
     batch: Batch
 
 
 class PretrainingModule(LightningModule):
-    """Trains a reader."""
+    """Lightning module that trains a ``CodeReader``."""
 
     def __init__(self, reader: CodeReader, recipe: Recipe) -> None:
         super().__init__()
@@ -310,7 +312,7 @@ class PretrainingModule(LightningModule):
 
 
 class _InTurn(IterableDataset[Lesson]):
-    """Batches of one set after the other, drawn by the seed and the step."""
+    """Batches of all data sets in turn, drawn by seed and step."""
 
     def __init__(self, sets: Sequence[Windows], batch_size: int, seed: int) -> None:
         self.sets = [(part, RandomWindows(part, batch_size, seed)) for part in sets]

@@ -1,4 +1,4 @@
-"""A body that reads codes of frames, and guesses those it is not told.
+"""Language model that reads codes of frames and predicts masked or next codes.
 
 The objectives are those of ``tslm.estimators.lipcot.pretrainer``.
 """
@@ -26,7 +26,13 @@ from tslm.models.layers.lpc.framing import Frames
 
 
 class Guess(NamedTuple):
-    """What is guessed: hidden states, and the codes they are to tell, of rows that count."""
+    """Hidden states and the codes to predict from them.
+
+    Attributes:
+        hidden: hidden states, one row per predicted frame.
+        parts: shape, gain and level of these frames.
+        counted: True for frames that are predicted.
+    """
 
     hidden: Float[Tensor, "R D"]
     parts: tuple[Int[Tensor, " R"], ...]
@@ -34,7 +40,7 @@ class Guess(NamedTuple):
 
 
 class CodeReader(nn.Module):
-    """A body that reads codes of frames, and a linear head that guesses others.
+    """Language model that reads codes of frames, with a linear head that predicts codes.
 
     Args:
         objective: ``next_code`` or ``mlm``.
@@ -76,7 +82,7 @@ class CodeReader(nn.Module):
 
     @torch.no_grad()
     def learn(self, windows: Sequence[Windows]) -> None:
-        """Learn the one codebook from frames of all sets."""
+        """Learn one codebook from the frames of all data sets."""
         pairs = zip(self.adapters, windows, strict=True)
         parts = [
             adapter.measure(Batches(part, evenly_spaced(len(part), LEARNT)))[0]  # type: ignore[operator]
@@ -102,7 +108,7 @@ class CodeReader(nn.Module):
         return torch.as_tensor(total) / max(len(guess.hidden), 1)
 
     def logits(self, hidden: Float[Tensor, "R D"]) -> tuple[Float[Tensor, "R _"], ...]:
-        """Of each part of a code."""
+        """Return the logits of shape, gain and level."""
         return self.head(hidden).split(self.sizes, 1)
 
     def guess(self, number: int, batch: Batch, generator: torch.Generator | None = None) -> Guess:
@@ -157,6 +163,6 @@ def hidden_at(
 
 
 def portable(adapter: nn.Module) -> dict[str, Tensor]:
-    """What another adapter can begin with."""
+    """Return the tensors with which another adapter can start."""
     assert isinstance(adapter, LiPCoT)
     return {k: v for k, v in adapter.state_dict().items() if k.startswith(adapter.portable)}
