@@ -307,11 +307,11 @@ class TestCalendar:
 
     def test_a_holiday_is_a_local_day(self) -> None:
         from tslm.core.calendar import Calendar
-        from tslm.data.covariates.encoding import holidays
+        from tslm.data.covariates.calendar_features import holiday_features
 
         calendar = Calendar("h", tz="Australia/Melbourne")
         times = pd.date_range("2024-01-25 12:00", periods=26, freq="h", tz="UTC")
-        free = holidays("AU", calendar, calendar.to_int(times))
+        free = holiday_features("AU", calendar, calendar.to_int(times))
         local = times.tz_convert("Australia/Melbourne")
         assert free[:, 0].tolist() == ((local.month == 1) & (local.day == 26)).tolist()
 
@@ -353,7 +353,7 @@ class TestMissing:
         [
             (lambda t: t.rename(columns={"temp": "tmp"}), "no column 'temp'. Did you mean 'tmp'"),
             (lambda t: t.drop(columns="ds"), "futr_df has no column 'ds'"),
-            (lambda t: pd.concat([t, t]), "Rows of futr_df come twice: 'a' at 2024-01-11"),
+            (lambda t: pd.concat([t, t]), "Rows of futr_df occur twice: 'a' at 2024-01-11"),
             (lambda t: t.assign(ds=range(len(t))), "another kind of time"),
             (lambda t: t.assign(temp=np.inf), "'temp' is infinite in 24 rows"),
             (lambda t: t.assign(temp="warm"), "'temp' was a number in fit"),

@@ -95,7 +95,7 @@ def test_numbers_of_a_step_are_averaged_and_of_words_the_last_is_taken() -> None
         word=["early", "late", "middle", None, "x"],
         size=[0.1] * 5,
     )
-    with pytest.warns(UserWarning, match="Covariates lack values.*: 'word' in 1 row"):
+    with pytest.warns(UserWarning, match="Missing covariate values.*: 'word' in 1 row"):
         frame = read(df, "h", extra=["price", "word", "size"])
     assert frame.table.ds.dt.hour.tolist() == [10, 11, 12, 13]
     np.testing.assert_equal(frame.table.y.to_numpy(), [2.5, np.nan, np.nan, 7.0])

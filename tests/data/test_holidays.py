@@ -5,7 +5,7 @@ from holidays import country_holidays
 
 from tslm import BaselineForecaster
 from tslm.core.calendar import Calendar
-from tslm.data.covariates.encoding import holidays
+from tslm.data.covariates.calendar_features import holiday_features
 
 US = country_holidays("US", years=range(2009, 2025))
 
@@ -19,7 +19,7 @@ def test_a_step_longer_than_a_day_counts_the_holidays_in_it(freq: str) -> None:
     calendar = Calendar(freq)
     origin = calendar.future(calendar.to_int(pd.Series([pd.Timestamp("2015-01-04")])), 30)[0]
     times = pd.DatetimeIndex(calendar.from_int(calendar.uncount(calendar.count(origin))))
-    begins, ends, later = holidays("US", calendar, calendar.to_int(times)).T
+    begins, ends, later = holiday_features("US", calendar, calendar.to_int(times)).T
     day = pd.Timedelta(days=1)
     for i in range(1, len(times) - 2):
         assert begins[i] == within(times[i], times[i + 1])

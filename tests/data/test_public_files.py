@@ -267,7 +267,7 @@ class TestWriting:
     def test_a_file_that_can_be_cut_in_two_ways_is_a_question(self, tslm: Any) -> None:
         Path("d.csv").write_text("ds;y, EUR\n" + "2024-01-01;1,5\n" * 3)
         done = tslm("fit", "data=d.csv", "out=m", *LAST)
-        assert "Say which: sep=comma or sep=semicolon" in done.err
+        assert "Pass sep=comma or sep=semicolon" in done.err
 
     def test_cells_beyond_the_header_are_not_dropped(self, tslm: Any) -> None:
         Path("d.csv").write_text("ds,y\n2024-01-01,1,5\n2024-01-02,2,5\n")

@@ -98,5 +98,5 @@ def test_a_value_that_is_no_word_is_refused(value: object) -> None:
 def test_a_file_must_hold_a_sentence_a_series(stored: object) -> None:
     assert check_series_texts(None, 2) is None
     assert check_series_texts(["x", "y"], 2) == ["x", "y"]
-    with pytest.raises(DataError, match="one sentence of each of 2 series"):
+    with pytest.raises(DataError, match="one text for each of 2 series"):
         check_series_texts(stored, 2)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tslm.core.errors import ConfigError, DataError
 from tslm.data.frame import Columns, Frame, read_frame
-from tslm.data.time_column import Writing
+from tslm.data.time_writing import Writing
 
 DAYS = pd.date_range("2022-01-01", periods=90)
 MONTHS = pd.date_range("2020-01-01", periods=24, freq="MS")

@@ -8,7 +8,8 @@ import pytest
 
 from tslm import BaselineForecaster, ConfigError, DataError
 from tslm.core.frequency import frequency
-from tslm.data.roles import check_single, columns_of, complete_columns, find_columns
+from tslm.data.id_columns import check_single, complete_columns
+from tslm.data.roles import columns_of, find_columns
 from tslm.interfaces.cli.main import main
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")

@@ -1,6 +1,6 @@
-"""When rows happen: the frequency of a frame, and arithmetic along it.
+"""Calendar of a frame: its frequency, time zone, and arithmetic along its steps.
 
-Times travel as 64-bit integers: Unix seconds (UTC) for timestamps, the user's own numbers for
+Times are 64-bit integers: Unix seconds (UTC) for timestamps, the user's own numbers for
 integer time. Steps up to hours are physical time, so they are exact across daylight saving;
 days and everything longer are steps of the local calendar.
 """
@@ -21,11 +21,11 @@ from tslm.core.frequency_inference import Spacing, from_any_day
 Freq = str | int | pd.offsets.BaseOffset
 Floats = npt.NDArray[np.float32]
 
-_FAR = 9_214_560_000  # seconds from 1970 to 2262
+_FAR = 9_214_560_000  # seconds from 1970 to 2262, where nanosecond timestamps of pandas end
 
 
 def chronological(codes: Ints, times: Ints) -> Ints | slice:
-    """The stable order by series, then time; a slice of everything where it holds already."""
+    """Return the stable order by series, then time; a slice of all rows if they are sorted."""
     step = np.diff(codes)
     if ((step > 0) | ((step == 0) & (np.diff(times) >= 0))).all():
         return slice(None)
@@ -37,17 +37,17 @@ def chronological(codes: Ints, times: Ints) -> Ints | slice:
 
 @dataclass(frozen=True)
 class Calendar:
-    """The common frequency of all series of a frame, and the clock their times are read on.
+    """Calendar of a frame: common frequency of all series, time zone and resolution.
 
-    Args:
-        freq: a name that ``tslm.core.frequency`` reads ("h", "15min", "MS", "W-SUN", "D Mon-Sat"),
+    Attributes:
+        freq: a name that ``tslm.core.frequency`` parses ("h", "15min", "MS", "W-SUN", "D Mon-Sat"),
             or an integer step as text ("1").
-        tz: time zone of the frame, None for naive timestamps and integers.
-        dated: whether times are timestamps.
+        tz: time zone of the frame; None for naive timestamps and integers.
+        dated: True for timestamps, False for integers.
         unit: resolution of the user's timestamps ("s", "ms", "us" or "ns").
-        dayfirst: the order of day and month, where it was read off the user's text.
-        phase: the rest of counts that rows are put on, each at the step it lies in; None leaves
-            rows where they are.
+        dayfirst: order of day and month, if it was inferred from the user's text.
+        phase: remainder of the counts of grid steps, if rows are resampled; None leaves rows where
+            they are.
     """
 
     freq: str
@@ -59,12 +59,12 @@ class Calendar:
 
     @classmethod
     def infer(cls, ds: pd.Series, ids: pd.Series, freq: Freq | None = None) -> "Calendar":
-        """Read the calendar off the times of a frame, in any row order.
+        """Infer the calendar from the times of a frame, in any row order.
 
         Args:
             ds: timestamps or integers.
-            ids: the series each of them belongs to.
-            freq: the frequency, where it is known; needed if every series has one row only.
+            ids: id of the series of each time.
+            freq: the frequency, if known; required if every series has a single row.
 
         Raises:
             DataError: if the spacing cannot be inferred or differs between series.
@@ -80,7 +80,7 @@ class Calendar:
 
     @classmethod
     def clock(cls, ds: pd.Series) -> "Calendar":
-        """The calendar of these times but for their frequency, which is a placeholder."""
+        """Return a calendar with the time zone of these times; its frequency is a placeholder."""
         if not pd.api.types.is_datetime64_any_dtype(ds.dtype):
             return cls("1", dated=False)
         stamps = pd.DatetimeIndex(ds)
@@ -89,27 +89,31 @@ class Calendar:
     def with_frequency(
         self, times: Ints, codes: Ints, names: pd.Index, freq: Freq | None
     ) -> "Calendar":
-        """This clock with the frequency given, or read off sorted times.
+        """Return this calendar with a given frequency, or one inferred from times.
 
         Args:
-            times: times in integers, sorted by series and time.
-            codes: the series each of them belongs to, as a place in ``names``.
-            names: the ids.
-            freq: the frequency, where it is known.
+            times: times as integers, sorted by series and time.
+            codes: series of each time, as an index into ``names``.
+            names: ids of the series.
+            freq: the frequency; inferred if None.
+
+        Raises:
+            DataError: if the frequency cannot be inferred, or is of another kind of time.
+            ConfigError: if ``freq`` is no frequency.
         """
         wall = replace(self, freq="D").count(times) if self.dated else times
         if freq is not None:
-            name = _canonical(freq, self.dated)
+            name = _check_frequency(freq, self.dated)
             return replace(self, freq=from_any_day(name, wall) if self.dated else name)
         spacing = Spacing(times, wall, codes, names)
         return replace(self, freq=spacing.freq() if self.dated else spacing.step())
 
     def with_grid(self, freq: str | pd.offsets.BaseOffset, first: int) -> "Calendar":
-        """This clock with a grid that rows are put on, from the midnight before a time.
+        """Return this calendar with a grid for resampling, from the midnight before a time.
 
         Args:
-            freq: its steps.
-            first: the earliest time of all series, in integers.
+            freq: steps of the grid.
+            first: earliest time of all series as an integer.
 
         Raises:
             DataError: for integer time.
@@ -122,14 +126,14 @@ class Calendar:
                 "integers. Leave resample out, or say which dates they are, for example "
                 'time_format="%Y%m%d" or "s".'
             )
-        made, day = replace(self, freq=name), np.array([first])
-        start = made.frequency.place(made._nominal(day))
-        if made._physical:
-            start = made._from_wall(start)
-        return replace(made, phase=int(start[0]) % made.step)
+        grid, day = replace(self, freq=name), np.array([first])
+        start = grid.frequency.place(grid._nominal(day))
+        if grid._physical:
+            start = grid._from_wall(start)
+        return replace(grid, phase=int(start[0]) % grid.step)
 
     def snap(self, values: Ints) -> Ints:
-        """The step that each time lies in; the time itself where none does, or rows stay."""
+        """Return the start of the grid step of each time; the time itself if it has none."""
         if self.phase is None:
             return values
         if self._physical:
@@ -141,7 +145,7 @@ class Calendar:
         return np.where(self.frequency.open(wall), self.uncount(whole), values)
 
     def to_int(self, ds: pd.Series | pd.Index) -> Ints:
-        """Unix seconds (UTC) of timestamps, or the integers themselves."""
+        """Convert timestamps to Unix seconds (UTC); integers stay as they are."""
         if not self.dated:
             return np.asarray(ds, dtype=np.int64)
         stamps = pd.DatetimeIndex(ds)
@@ -150,7 +154,7 @@ class Calendar:
         return stamps.to_numpy().astype("datetime64[s]").astype(np.int64)
 
     def from_int(self, values: Ints) -> pd.Index:
-        """Times as the user wrote them: same zone, and same resolution where it reaches."""
+        """Convert integers to times in the user's zone, in the user's resolution if in range."""
         if not self.dated:
             return pd.Index(values)
         stamps = pd.DatetimeIndex(values.astype("datetime64[s]"))
@@ -163,37 +167,37 @@ class Calendar:
 
     @property
     def step(self) -> int:
-        """One step, in the units of `count`."""
+        """Return the length of one step, in the units of `count`."""
         return self.frequency.step if self.dated else int(self.freq)
 
     @property
     def frequency(self) -> Frequency:
-        """The steps of timestamps."""
+        """Return the frequency of timestamps."""
         return frequency(self.freq)
 
     def count(self, values: Ints) -> Ints:
-        """How far along the calendar each time is: rows one step apart differ by `step`."""
+        """Return the position of each time along the calendar; neighbours differ by `step`."""
         return values if self._physical else self.frequency.count(self._nominal(values))
 
     def uncount(self, counts: Ints) -> Ints:
-        """The inverse of `count`."""
+        """Return the times of positions: the inverse of `count`."""
         return counts if self._physical else self._from_wall(self.frequency.uncount(counts))
 
     def contains(self, values: Ints) -> npt.NDArray[np.bool_]:
-        """Whether each time is one of the calendar's ("MS": the first of a month)."""
+        """Return True for each time on the calendar ("MS": the first of a month)."""
         if self._physical:
             return np.ones(values.shape, dtype=bool)
         return self.frequency.contains(self._nominal(values))
 
     def check(self, times: Ints, offsets: Ints) -> None:
-        """Refuse saved times that go back, or that no calendar has.
+        """Refuse saved times that are not increasing, or out of range.
 
         Args:
-            times: in integers, series after series.
-            offsets: where each series starts, and where the last one ends.
+            times: times as integers, series after series.
+            offsets: row at which each series starts, and the end of the last one.
 
         Raises:
-            DataError: if there are such.
+            DataError: if there are such times.
         """
         first = np.isin(np.arange(1, len(times)), offsets)
         beyond = np.abs(times) > _FAR if self.dated else np.zeros(1, bool)
@@ -201,25 +205,26 @@ class Calendar:
             raise DataError("The saved times go back, or lie outside the years 1678 to 2262.")
 
     def future(self, last: Ints, h: int) -> Ints:
-        """The next ``h`` times after each of n ``last`` ones, as an array [n, h] of integers."""
+        """Return the next ``h`` times after each of n ``last`` ones, as integers [n, h]."""
         counts = self.count(last)[:, None] + self.step * np.arange(1, h + 1)
         return self.uncount(counts.ravel()).reshape(counts.shape)
 
     def spans(self, start: Ints, steps: int) -> tuple[list[str], list[str]]:
-        """Local first and last time of segments of ``steps`` rows, ``YYYY-MM-DD HH:MM:SS``.
+        """Return the local first and last time of segments, ``YYYY-MM-DD HH:MM:SS``.
 
         Args:
-            start: time of the first row of each segment, in integers.
+            start: time of the first row of each segment as an integer.
             steps: rows of a segment.
         """
         end = self.uncount(self.count(start) + self.step * (steps - 1))
         return self._texts(start), self._texts(end)
 
     def features(self, values: Ints) -> Floats:
-        """Where times lie in their cycles, each in [-0.5, 0.5]: a row a time, a column a cycle.
+        """Encode the place of times in their cycles: one row per time, one column per cycle.
 
-        Minute of the hour and hour of the day where steps are that short; then day of the week, of
-        the month and of the year; for steps of weeks and months only the day of the year.
+        Values lie in [-0.5, 0.5]. The cycles are minute of the hour and hour of the day, for steps
+        that short; then day of the week, of the month and of the year. Steps of weeks and months
+        have the day of the year only.
         """
         stamps = pd.DatetimeIndex(self._to_wall(values).astype("datetime64[s]"))
         cycles = [(stamps.day_of_year - 1, 365)]
@@ -233,17 +238,17 @@ class Calendar:
         return np.stack([np.asarray(place, np.float32) / size - 0.5 for place, size in cycles], 1)
 
     def wall(self, values: Ints) -> Ints:
-        """Local time of each, in seconds since 1970 as if it were UTC."""
+        """Return local times, in seconds since 1970 as if they were UTC."""
         return self._to_wall(values)
 
     @property
     def finer_than_weeks(self) -> bool:
-        """Whether steps are shorter than a week, so that they have a day of it."""
+        """Return True if steps are shorter than a week, so that the day of the week varies."""
         return self.dated and self.frequency.by_day
 
     @property
     def season_length(self) -> int:
-        """Steps in the season this frequency usually has, 1 where there is none."""
+        """Return the steps of the usual season of this frequency; 1 if it has none."""
         return self.frequency.season_length if self.dated else 1
 
     def state(self) -> dict[str, str | bool | None]:
@@ -255,8 +260,8 @@ class Calendar:
         """Make a calendar from its ``state``.
 
         Raises:
-            DataError: if it is no calendar.
-            ConfigError: if it has no frequency.
+            DataError: if the fields do not form a calendar.
+            ConfigError: if the frequency is unknown.
         """
         found = cls(**state)
         fits = (
@@ -271,14 +276,14 @@ class Calendar:
             raise DataError("The saved calendar does not fit together.")
         if found.tz is not None:
             pd.DatetimeTZDtype("ns", found.tz)  # which raises where there is no such zone
-        return replace(found, freq=_canonical(found.freq, found.dated))
+        return replace(found, freq=_check_frequency(found.freq, found.dated))
 
     @property
     def _physical(self) -> bool:
         return not self.dated or self.frequency.physical
 
     def _nominal(self, values: Ints) -> Ints:
-        """Local times; of days that begin at one, as clocks move at midnight, their midnight."""
+        """Return local times; midnight for days that begin later, as clocks change at midnight."""
         wall = self._to_wall(values)
         if self.tz is None or self.step % DAY or not (wall % DAY).any():
             return wall
@@ -307,8 +312,13 @@ class Calendar:
         return [text.replace("T", " ") for text in np.datetime_as_string(wall).tolist()]
 
 
-def _canonical(freq: Freq, dated: bool) -> str:
-    """The name of a frequency the user gave, if it fits the kind of time there is."""
+def _check_frequency(freq: Freq, dated: bool) -> str:
+    """Return the name of a frequency given by the user.
+
+    Raises:
+        DataError: if it does not fit the kind of time of the frame.
+        ConfigError: if it is no frequency.
+    """
     whole = isinstance(freq, int) or (isinstance(freq, str) and freq.lstrip("-").isdecimal())
     number = int(freq) if whole and isinstance(freq, int | str) else None
     if not dated and number is None:
@@ -330,7 +340,11 @@ def _canonical(freq: Freq, dated: bool) -> str:
 
 
 def _zone(stamps: pd.DatetimeIndex) -> str | None:
-    """The name of a time zone, which must lead back to it."""
+    """Return the name of the time zone of timestamps, by which it can be restored.
+
+    Raises:
+        DataError: if the zone has no such name.
+    """
     if stamps.tz is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""CSV as people write it: its separator, decimal mark and encoding are found, or told.
+"""CSV files: separator, decimal mark and encoding are inferred, or given by the user.
 
-Every cell is read as text first. A column becomes numbers if every cell of it is one; ids stay
-text. Where two readings are possible, the words that settle it are asked for.
+Every cell is read as text first. A column becomes numbers if every cell is a number; ids stay text.
+If two readings are possible, an error names the setting to pass.
 """
 
 import codecs
@@ -19,8 +19,8 @@ from tslm.core.errors import ConfigError, DataError, warn
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 DECIMALS = {"point": ".", "comma": ","}
-FALLBACK = "cp1252"  # what is no UTF-8 is taken for Western European, and said to be
-HEAD = 65_536  # bytes looked at to find separator and encoding
+FALLBACK = "cp1252"  # Western European: the encoding of files that are no UTF-8, with a warning
+HEAD = 65_536  # bytes read to infer separator and encoding
 _TRUTHS = ("True", "TRUE", "true", "False", "FALSE", "false")
 _MISSING = ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
 _NULL = ("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
@@ -35,7 +35,7 @@ _MARKS = (  # byte order marks; the longer ones first
 
 
 def _numeral(decimal: str) -> re.Pattern[str]:
-    """Numbers with this decimal mark, in groups of thousands or not."""
+    """Return the pattern of numbers with a decimal mark, with or without thousands separators."""
     thousands = "," if decimal == "." else r"\."
     whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+)"
     return re.compile(
@@ -48,12 +48,12 @@ _NUMERALS = {mark: _numeral(mark) for mark in DECIMALS.values()}
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a CSV file is written; None is found out.
+    """Dialect of a CSV file; None is inferred.
 
-    Args:
-        sep: what stands between cells.
-        decimal: the decimal mark of numbers.
-        encoding: of the text.
+    Attributes:
+        sep: separator of cells.
+        decimal: decimal mark of numbers.
+        encoding: encoding of the text.
     """
 
     sep: str | None = None
@@ -62,10 +62,10 @@ class Dialect:
 
     @classmethod
     def of(cls, sep: str | None, decimal: str | None, encoding: str | None) -> "Dialect":
-        r"""Read settings: a mark, or what it is called: "semicolon", "tab" (or "\t"), "comma".
+        r"""Parse settings: a mark or its name, such as "semicolon", "tab" (or "\t") and "comma".
 
         Raises:
-            ConfigError: if one is unknown.
+            ConfigError: if a setting is unknown.
         """
         mark = SEPARATORS.get(str(sep), sep)
         mark = "\t" if mark == r"\t" else mark
@@ -91,40 +91,40 @@ def read_csv(
     dialect: Dialect = Dialect(),  # frozen
     ids: Collection[str] = (),
 ) -> pd.DataFrame:
-    """Read a table from text.
+    """Read a CSV file.
 
     Args:
-        begin: opens the file from its first byte.
-        title: what the file is called in messages.
-        dialect: how it is written.
-        ids: columns that stay text, whatever is in them.
+        begin: opens the file at its first byte.
+        title: name of the file in messages.
+        dialect: separator, decimal mark and encoding, as far as the user gives them.
+        ids: columns that stay text.
 
     Raises:
-        DataError: if it is no table, or can be read in two ways.
+        DataError: if the file is no table, or can be read in two ways.
     """
     with begin() as file:
         head = file.read(HEAD)
     found = dialect.encoding or _encoding(head)
     if found is None:
         raise DataError(f"{title} holds bytes of value 0, so it is no text. Give a CSV file.")
-    sep = dialect.sep or _separator(_decoded(head, found), title)
+    sep = dialect.sep or _separator(_decode(head, found), title)
     try:
-        texts = _texts(begin, found, sep)
+        texts = _read_texts(begin, found, sep)
     except UnicodeDecodeError as error:
         if dialect.encoding is not None:
             raise DataError(
-                f"{title} is not written in encoding={dialect.encoding}: {error.reason}. Give "
-                "another."
+                f"{title} is not written in encoding={dialect.encoding}: {error.reason}. Pass "
+                "another encoding=NAME, or leave it out."
             ) from error
-        texts = _fallen_back(begin, sep, title)
+        texts = _read_as_fallback(begin, sep, title)
     except ParserWarning as error:
         raise DataError(
             f"{title} has rows with more cells than its first line, cut at {sep!r}. Quote cells "
-            "that hold it, or say sep=."
+            "that hold it, or pass another separator as sep=."
         ) from error
     except (EmptyDataError, ParserError) as error:
         raise DataError(f"{title} cannot be read as a table: {error}") from error
-    return _typed(texts, dialect.decimal, sep, ids, title)
+    return _to_types(texts, dialect.decimal, sep, ids, title)
 
 
 def is_numeral(text: object) -> bool:
@@ -149,15 +149,15 @@ def _encoding(head: bytes) -> str | None:
     return None
 
 
-def _decoded(head: bytes, encoding: str) -> str:
+def _decode(head: bytes, encoding: str) -> str:
     return codecs.getincrementaldecoder(encoding)("replace").decode(head)
 
 
 def _separator(head: str, title: str) -> str:
-    """The mark that cuts every line into as many cells.
+    """Infer the separator: the mark that cuts every line into equally many cells.
 
     Raises:
-        DataError: if several do.
+        DataError: if several marks do.
     """
     lines = [line for line in head.splitlines()[:100] if line.strip()]
     lines = lines[:-1] if len(lines) > 2 else lines  # the last one may be cut
@@ -168,7 +168,7 @@ def _separator(head: str, title: str) -> str:
         return even[0]
     if len(even) > 1:
         words = " or ".join(f"sep={word}" for word, mark in SEPARATORS.items() if mark in even)
-        raise DataError(f"{title} can be cut into columns in two ways. Say which: {words}.")
+        raise DataError(f"{title} can be cut into columns in two ways. Pass {words}.")
     return max(cuts, key=lambda mark: cuts[mark][0], default=",")
 
 
@@ -179,8 +179,8 @@ def _rows(lines: list[str], mark: str) -> list[list[str]]:
         return []
 
 
-def _texts(begin: Callable[[], Any], encoding: str, sep: str) -> pd.DataFrame:
-    """Every cell as text."""
+def _read_texts(begin: Callable[[], Any], encoding: str, sep: str) -> pd.DataFrame:
+    """Read every cell as text."""
     with begin() as file, warnings.catch_warnings():
         warnings.simplefilter("error", ParserWarning)  # cells beyond the header are not dropped
         texts = pd.read_csv(
@@ -198,42 +198,46 @@ def _texts(begin: Callable[[], Any], encoding: str, sep: str) -> pd.DataFrame:
     return texts.drop(columns=empty) if len(texts) else texts
 
 
-def _fallen_back(begin: Callable[[], Any], sep: str, title: str) -> pd.DataFrame:
-    """A file that is no UTF-8, as Western European."""
+def _read_as_fallback(begin: Callable[[], Any], sep: str, title: str) -> pd.DataFrame:
+    """Read a file that is no UTF-8 as Western European, with a warning.
+
+    Raises:
+        DataError: if it is not that either.
+    """
     try:
-        texts = _texts(begin, FALLBACK, sep)
+        texts = _read_texts(begin, FALLBACK, sep)
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{title} is written neither in utf-8 nor in {FALLBACK}. Say which: encoding=NAME."
+            f"{title} is written neither in utf-8 nor in {FALLBACK}. Pass its encoding=NAME."
         ) from error
     warn(
-        f"{title} is no UTF-8 and was read as {FALLBACK} (Western European). encoding=NAME says "
-        "otherwise."
+        f"{title} is no UTF-8 and was read as {FALLBACK} (Western European). If it is another "
+        "encoding, pass encoding=NAME."
     )
     return texts
 
 
-def _typed(
+def _to_types(
     texts: pd.DataFrame, decimal: str | None, sep: str, ids: Collection[str], title: str
 ) -> pd.DataFrame:
-    """The columns as numbers where they are, text elsewhere.
+    """Convert columns of numbers to numbers; other columns stay text.
 
     Raises:
-        DataError: if the decimal mark cannot be told.
+        DataError: if the decimal mark is ambiguous.
     """
     columns = [Cells.of(texts.iloc[:, i], decimal, sep) for i in range(texts.shape[1])]
-    told = {
+    certain = {
         mark for cells in columns if cells.marked and len(cells.marks) == 1 for mark in cells.marks
     }
     typed = {}
     for name, cells in zip(texts.columns, columns, strict=True):
-        marks = [mark for mark in cells.marks if mark in told] or cells.marks
+        marks = [mark for mark in cells.marks if mark in certain] or cells.marks
         if name in ids or not marks:
             typed[name] = cells.text() if name in ids else cells.word()
         elif len(marks) > 1 and cells.marked:
             raise DataError(
                 f"{title} has numbers such as {cells.example()!r} in column {name!r}. Their mark "
-                "may be a decimal mark or cut off thousands. Say which: decimal=comma or "
+                "may be a decimal mark or a thousands separator. Pass decimal=comma or "
                 "decimal=point."
             )
         else:
@@ -243,14 +247,14 @@ def _typed(
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one column.
+    """Cells of one column.
 
-    Args:
-        texts: as they are written; missing where they say so.
-        raw: as they are written.
-        plain: as numbers without further ado, NaN where they are none.
+    Attributes:
+        texts: cells as text; missing where they are one of ``MISSING``.
+        raw: cells as text.
+        plain: cells parsed with a decimal point; NaN where they are no number.
         marks: decimal marks with which every cell is a number.
-        marked: whether any cell has a mark.
+        marked: True if any cell has a point or a comma.
     """
 
     texts: pd.Series
@@ -261,7 +265,7 @@ class Cells:
 
     @classmethod
     def of(cls, raw: pd.Series, decimal: str | None, sep: str) -> "Cells":
-        """Look at every cell; with commas between columns a point is a decimal mark."""
+        """Inspect every cell; if commas separate columns, a point is a decimal mark."""
         texts = raw.where(~raw.isin(MISSING))
         known = texts.dropna()
         plain = pd.to_numeric(texts, errors="coerce")
@@ -273,16 +277,16 @@ class Cells:
         return cls(texts, raw, plain, tuple(m for m in marks if _fits(known, m)), marked)
 
     def text(self) -> pd.Series:
-        """Text; only an empty cell is missing."""
+        """Return text; only empty cells are missing."""
         return self.raw.where(self.raw.ne(""))
 
     def word(self) -> pd.Series:
-        """Truths if every cell is one, text otherwise."""
+        """Return booleans if every cell is one, text otherwise."""
         truths = self.raw.map(_BOOLS)
         return truths.astype(bool) if truths.notna().all() else self.text()
 
     def number(self, mark: str) -> pd.Series:
-        """Numbers with this decimal mark."""
+        """Return numbers, read with this decimal mark."""
         if mark == "." and self.plain.notna().sum() == self.texts.notna().sum():
             return self.plain
         plain = self.texts.str.replace(_SPACED, "", regex=True)
@@ -290,12 +294,12 @@ class Cells:
         return pd.to_numeric(plain.str.replace(",", ".", regex=False), errors="coerce")
 
     def example(self) -> str:
-        """A cell with a mark."""
+        """Return a cell with a point or a comma."""
         known = self.texts.dropna()
         return str(known[known.str.contains("[.,]")].iloc[0])
 
 
 def _fits(known: pd.Series, mark: str) -> bool:
-    """Whether every text is a number with this decimal mark; stops at the first that is none."""
+    """Return True if every text is a number with this decimal mark."""
     pattern = _NUMERALS[mark]
     return all(pattern.fullmatch(_SPACED.sub("", text)) for text in known)

@@ -1,4 +1,4 @@
-"""The frequency of a frame, read off the distances of its rows."""
+"""Inference of the frequency of a frame from the distances of its rows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,20 +24,20 @@ _ROUND = [n * unit for unit, ns in (
     (1, (1, 2, 5, 10, 15, 20, 30)), (60, (1, 2, 5, 10, 15, 20, 30)), (3600, (1, 2, 3, 4, 6, 8, 12)),
     (DAY, (1, 7)),
 ) for n in ns]  # fmt: skip
-_RANGES = 3  # times of opening in a day, beyond which they are an accident
+_RANGES = 3  # opening times per day at most: more are taken for chance; chosen by hand
 
 
 @dataclass(frozen=True)
 class Spacing:
-    """The sorted times of all series, from which their common frequency is read.
+    """Spacing of the sorted times of all series.
 
-    What counts is the commonest distance of neighbours, so that gaps do no harm.
+    The frequency is the most common distance of neighbours, so that gaps do not change it.
 
-    Args:
+    Attributes:
         times: integers, or seconds since 1970 (UTC).
         wall: the same in local time.
-        codes: the series each of them belongs to, as a place in ``names``.
-        names: the ids.
+        codes: series of each time, as an index into ``names``.
+        names: ids of the series.
     """
 
     times: Ints
@@ -46,11 +46,20 @@ class Spacing:
     names: pd.Index
 
     def step(self) -> str:
-        """The step of integers."""
+        """Return the step of integers.
+
+        Raises:
+            DataError: if no series has two rows, or series are spaced differently.
+        """
         return str(self._usual(self.times, str))
 
     def freq(self) -> str:
-        """The frequency of timestamps."""
+        """Return the frequency of timestamps.
+
+        Raises:
+            DataError: if no series has two rows, series are spaced differently, or rows are months
+                apart on varying days.
+        """
         wall = self.wall
         gaps, _ = self._gaps(wall)
         if not len(gaps):
@@ -105,14 +114,14 @@ class Spacing:
         return alias
 
     def _opening(self, alias: str, step: int) -> str:
-        """A step with times of opening, where rows are never seen at others."""
+        """Return a step with opening times if no row lies outside them, else the step alone."""
         wall = np.unique(self.wall)
         opening = _open_days(np.unique(wall // DAY))
         places = np.unique(wall % DAY // step)
         passed = (wall[-1] - wall[0]) // DAY * len(opening) // 7
         closed = 0
         if len(places) < DAY // step:
-            closed = _certain(len(wall) / max(1, (passed + 1) * len(places)), int(passed))
+            closed = _is_closed(len(wall) / max(1, (passed + 1) * len(places)), int(passed))
         phase = int(wall[0] % step)
         breaks = np.flatnonzero(np.diff(places) > 1)
         first, last = places[np.append(0, breaks + 1)], places[np.append(breaks, -1)]
@@ -125,18 +134,18 @@ class Spacing:
         return found if found == alias or self._fits(found) else alias
 
     def _fits(self, name: str) -> bool:
-        """Whether rows of a series are apart by it: not where clocks go back in open times."""
+        """Return True if no two rows of a series share a step, as when clocks go back."""
         same = np.diff(self.codes) == 0
         apart = np.diff(frequency(name).count(self.wall))[same] > 0
         return bool((apart | (np.diff(self.times)[same] == 0)).all())
 
     def _drifts(self, wall: Ints) -> bool:
-        """Whether days are physical (24 hours), shown in a zone with daylight saving."""
+        """Return True if steps are days of 24 hours, shown in a zone with daylight saving time."""
         moved = self._gaps(wall)[0] % DAY
         return bool(moved.any()) and not (self._gaps(self.times)[0] % DAY).any()
 
     def _jitters(self, gaps: Ints) -> bool:
-        """Whether rows have no step of their own: a tenth is off the commonest of its series."""
+        """Return True if rows jitter: a tenth is not a multiple of the step of its series."""
         if (gaps % _commonest(gaps) == 0).mean() >= 0.9:
             return False
         gaps, owners = self._gaps(self.times)
@@ -144,13 +153,17 @@ class Spacing:
         return bool((gaps % usual == 0).mean() < 0.9 and (gaps % DAY != 0).mean() > 0.1)
 
     def _gaps(self, times: Ints) -> tuple[Ints, Ints]:
-        """Distances of neighbours in the same series, and their series."""
+        """Return the distances of neighbours in the same series, and their series."""
         gaps = np.diff(times)
         keep = (np.diff(self.codes) == 0) & (gaps > 0)
         return gaps[keep], self.codes[1:][keep]
 
     def _usual(self, times: Ints, show: Callable[[int], str]) -> int:
-        """The commonest step, once it is certain that all series have it."""
+        """Return the most common step.
+
+        Raises:
+            DataError: if no series has two rows, or some series have another step.
+        """
         gaps, owners = self._gaps(times)
         if not len(gaps):
             raise DataError(
@@ -164,7 +177,11 @@ class Spacing:
         return usual
 
     def _check(self, gaps: Ints, owners: Ints, usual: int, show: Callable[[int], str]) -> None:
-        """Refuse series that are finer, or coarser in every row, than the others."""
+        """Refuse series whose step is shorter, or longer in every row, than the common one.
+
+        Raises:
+            DataError: if there are such; names them and their steps.
+        """
         top = _commonest_of_each(gaps, owners)
         each = pd.Series(gaps).groupby(owners).agg(["min", "size"])
         coarse = (each["min"] > usual) & (each["size"] > 2)
@@ -179,7 +196,7 @@ class Spacing:
 
 
 def from_any_day(freq: str, wall: Ints) -> str:
-    """The same frequency of months, quarters or years from the day that all these times have."""
+    """Add the common day of the month to a frequency of months, quarters or years."""
     day = _same_day(np.unique(wall // DAY))
     begins = freq.lstrip("0123456789").startswith(("MS", "QS", "YS"))
     return frequency(f"{freq}-{day}").text if begins and day is not None and day > 1 else freq
@@ -204,7 +221,7 @@ def _duration(seconds: int) -> str:
 
 
 def _on_one_grid(steps: "pd.Series[int]", show: Callable[[int], str]) -> str:
-    """The words that put all series on the longest of their steps, where these are durations."""
+    """Return the advice to resample all series to the longest of their steps; empty for months."""
     if show is not _duration:
         return ""
     days, rest = divmod(int(steps.max()), DAY)
@@ -220,12 +237,12 @@ def _tick(seconds: int) -> str:
 
 
 def _nominal(seconds: float) -> int:
-    """The round length that jitters."""
+    """Return the round number of seconds nearest to a step that jitters."""
     return min(_ROUND, key=lambda length: abs(np.log(length / seconds)))
 
 
 def _month_anchor(these: Ints) -> tuple[str, str] | None:
-    """The place in the month that all of these days have: an alias, and a day of the month."""
+    """Return alias and day of the month that fit all days; None if none do."""
     for alias in ("MS", "ME", "BMS", "BME"):
         if np.isin(these, days(alias)).all():
             return alias, ""
@@ -234,14 +251,14 @@ def _month_anchor(these: Ints) -> tuple[str, str] | None:
 
 
 def _same_day(these: Ints) -> int | None:
-    """The day of the month all of them have, as far as months are that long."""
+    """Return the day of the month of all days, or the last day of shorter months; None if mixed."""
     day, last = day_of_month(these)
     fixed = (day == day.max()) | last
     return int(day.max()) if fixed.all() else None
 
 
 def _within_months(these: Ints, gaps: Ints) -> str | None:
-    """A frequency of days of the month: twice in each, or on the same weekday of each."""
+    """Return a frequency of two days per month, or one weekday per month; None if neither fits."""
     common = _commonest(gaps) // DAY
     day, last = day_of_month(these)
     if common < 28 and len(these) > 3:
@@ -262,15 +279,20 @@ def _within_months(these: Ints, gaps: Ints) -> str | None:
 
 
 def _open_days(these: Ints) -> list[int]:
-    """Days of the week that occur; all where it may be chance that one does not."""
+    """Return the days of the week that occur; all if a missing one may be chance."""
     weekdays = np.unique((these - MONDAY // DAY) % 7)
     weeks = (these[-1] - these[0]) / 7
-    share = len(these) / max(1, weeks * len(weekdays))
-    if len(weekdays) < 7 and _certain(share, int(weeks)):
+    fraction = len(these) / max(1, weeks * len(weekdays))
+    if len(weekdays) < 7 and _is_closed(fraction, int(weeks)):
         return [int(day) for day in weekdays]
     return list(range(7))
 
 
-def _certain(share: float, passed: int) -> bool:
-    """Whether a place of which a share is seen elsewhere, and none in many passes, is closed."""
-    return passed >= 3 and bool((1 - min(share, 0.99)) ** passed < 1e-3)
+def _is_closed(fraction: float, passed: int) -> bool:
+    """Return True if a time that was never seen is closed, and not missing by chance.
+
+    Args:
+        fraction: fraction of other times that were seen when they passed.
+        passed: how often the time has passed.
+    """
+    return passed >= 3 and bool((1 - min(fraction, 0.99)) ** passed < 1e-3)

@@ -1,4 +1,4 @@
-"""Values of settings: made plain, whatever library they come from, and held against a type."""
+"""Plain values of settings: conversion from numpy and pandas, and checks against a type."""
 
 import math
 from collections.abc import Sequence
@@ -6,15 +6,15 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-LONGEST = 10**6  # steps, rows or windows: far beyond sense, and still within memory
+LONGEST = 10**6  # upper limit of steps, rows and windows; such sizes still fit in memory
 PLAIN = (str, bool, int, float, NoneType)
 NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def plain(value: Any) -> Any:
-    """A setting without the types of numpy and pandas: numbers, arrays, indexes, offsets.
+    """Return a setting without types of numpy and pandas: numbers, arrays, indexes, offsets.
 
-    Tuples become lists and paths text; what is nothing of these stays as it is.
+    Tuples become lists and paths become text; any other value is returned as it is.
     """
     if type(value) in PLAIN:
         return value
@@ -39,7 +39,10 @@ def plain(value: Any) -> Any:
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Tell if a plain value has the type of an annotation: 1 is a number, True and NaN are none."""
+    """Return True if a plain value has the type of an annotation.
+
+    An integer is a float; True is no integer; NaN and infinities are no floats.
+    """
     origin, inner = get_origin(hint), get_args(hint)
     if hint is Any:
         return True
@@ -57,7 +60,7 @@ def fits(value: Any, hint: Any) -> bool:
 
 
 def describe_type(hint: Any) -> str:
-    """Say in words what an annotation asks for."""
+    """Describe the type of an annotation for a message, such as "a whole number"."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return " or ".join(describe_type(one) for one in inner if one is not NoneType)

@@ -1,4 +1,4 @@
-"""All series of a frame on one stretch of time, for forecasters that read them together."""
+"""Alignment of series: all on the same times, for models that read all series together."""
 
 from dataclasses import replace
 
@@ -11,12 +11,12 @@ from tslm.data.frame import Frame
 
 
 def align_series(frame: Frame) -> Frame:
-    """The frame with every series from the first row of any of them to the last.
+    """Return the frame with all series from the earliest first row to the last row.
 
-    What a series lacks at its beginning is missing.
+    Series that begin later have missing values before their first row.
 
     Raises:
-        DataError: if series do not end together, or are not on one time grid.
+        DataError: if series end at different times, or are not on one time grid.
     """
     table, offsets = frame.table, frame.offsets
     last = table.ds.iloc[offsets[1:] - 1].reset_index(drop=True)
@@ -27,7 +27,7 @@ def align_series(frame: Frame) -> Frame:
             "are fine), or leave them out."
         )
     lengths = np.diff(offsets)
-    if (lengths == lengths.max()).all() and _same(table.ds, offsets):
+    if (lengths == lengths.max()).all() and _have_same_times(table.ds, offsets):
         return frame
     longest = int(lengths.argmax())
     times = table.ds.iloc[offsets[longest] : offsets[longest + 1]].reset_index(drop=True)
@@ -55,7 +55,7 @@ def align_series(frame: Frame) -> Frame:
     return replace(frame, table=pd.concat([grid, beside.reset_index(drop=True)], axis=1))
 
 
-def _same(ds: "pd.Series[pd.Timestamp]", offsets: np.ndarray) -> bool:
-    """Whether every series has the times of the first one; all are equally long."""
+def _have_same_times(ds: "pd.Series[pd.Timestamp]", offsets: np.ndarray) -> bool:
+    """Return True if all series, equally long, have the times of the first one."""
     times = ds.to_numpy().reshape(len(offsets) - 1, -1)
     return bool((times == times[0]).all())

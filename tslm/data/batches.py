@@ -1,4 +1,4 @@
-"""Batches of windows: those to forecast from, and those of a list of numbers."""
+"""Batches of windows: the last contexts of all series, and windows by their numbers."""
 
 from collections.abc import Iterator
 
@@ -21,15 +21,15 @@ def final_contexts(
     series: Int[Tensor, " N"] | None = None,
     multivariate: bool = False,
 ) -> Batch:
-    """The last context of each series and the times to forecast; ``future`` is empty.
+    """Cut the last context of each series, with the times to forecast; ``future`` is empty.
 
     Args:
-        panel: what to cut from.
-        calendar: of the frame the panel was made of.
+        panel: the series.
+        calendar: calendar of their times.
         context_length: rows of context, L.
         horizon: steps after the last row, H; ``time`` has L + H columns.
-        series: numbers of the series, all if None.
-        multivariate: all series in one window; ``series`` is then 0.
+        series: numbers of the series; all if None.
+        multivariate: True puts all series into one window; ``series`` is then 0.
     """
     chosen = torch.arange(len(panel)) if series is None else series
     position = torch.from_numpy(panel.lengths)[chosen]
@@ -56,7 +56,7 @@ def final_batches(
     batch_size: int,
     multivariate: bool = False,
 ) -> Iterator[tuple[Int[Tensor, " N"], Batch]]:
-    """`final_contexts` of all series, ``batch_size`` at a time, with the numbers of the series."""
+    """Yield the numbers of ``batch_size`` series at a time, with their `final_contexts`."""
     every = torch.arange(len(panel))
     for series in every[:1].split(1) if multivariate else every.split(batch_size):
         batch = final_contexts(
@@ -71,12 +71,12 @@ def final_batches(
 
 
 class Batches:
-    """Windows in their order, ``batch_size`` at a time; can be read several times.
+    """Batches of windows in their order, which can be read several times.
 
     Args:
-        windows: what to cut from.
+        windows: windows to cut.
         index: numbers of the windows; all if None.
-        batch_size: windows of one batch.
+        batch_size: windows per batch.
     """
 
     def __init__(

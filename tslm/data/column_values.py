@@ -1,4 +1,4 @@
-"""Values of a covariate column, as numbers or as texts."""
+"""Values of a covariate column, as numbers or as text."""
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def is_number(values: pd.Series) -> bool:
-    """Whether a column counts as numbers: objects do if all of them are numbers."""
+    """Return True if a column is numeric; a column of objects is if all of them are numbers."""
     if values.dtype == object:
         kind = pd.api.types.infer_dtype(values, skipna=True)
         return kind in ("integer", "floating", "mixed-integer-float", "decimal", "empty")
@@ -19,10 +19,10 @@ def is_number(values: pd.Series) -> bool:
 
 
 def as_numbers(name: str, values: pd.Series) -> Floats:
-    """A column as float64, NaN where missing.
+    """Return a column as float64, NaN where missing.
 
     Raises:
-        DataError: if it holds something else, or is infinite.
+        DataError: if a value is no number, or is infinite.
     """
     try:
         if values.dtype == object:
@@ -31,7 +31,7 @@ def as_numbers(name: str, values: pd.Series) -> Floats:
             numbers = np.asarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
     except (TypeError, ValueError) as error:
         raise DataError(
-            f"The covariate {name!r} was a number in fit, and now is none: {error}."
+            f"The covariate {name!r} was a number in fit and now holds something else: {error}."
         ) from error
     if (infinite := np.isinf(numbers)).any():
         raise DataError(
@@ -42,10 +42,10 @@ def as_numbers(name: str, values: pd.Series) -> Floats:
 
 
 def as_texts(name: str, values: pd.Series) -> npt.NDArray[np.object_]:
-    """A column of categories as text, None where missing.
+    """Return a column of categories as text, None where missing.
 
     Raises:
-        DataError: if it holds times or complex numbers.
+        DataError: if it holds times, intervals or complex numbers.
     """
     kind = pd.api.types.infer_dtype(values, skipna=True)
     if kind.startswith(("datetime", "timedelta", "complex", "period", "interval")):

@@ -1,4 +1,4 @@
-"""The three columns of a user's frame, one at a time: found, checked and parsed."""
+"""Columns of a user's frame: id, time, target and covariates, selected, checked and parsed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -15,21 +15,23 @@ from tslm.core.calendar import Calendar, Ints
 from tslm.core.csv_tables import is_numeral
 from tslm.core.errors import DataError
 from tslm.core.messages import counted, did_you_mean, naming
-from tslm.data.time_column import Writing, parse_times
+from tslm.data.time_column import parse_times
+from tslm.data.time_writing import Writing
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a user's frame by what they hold, and the way times are written there.
+    """Column names of a user's frame, and the way its times are written.
 
-    Args:
-        id: of the id of a series.
-        time: of times.
-        target: of values.
-        writing: of times.
-        parts: columns that name a series together; ``id`` is then made of them.
+    Attributes:
+        id: name of the id column.
+        time: name of the time column.
+        target: name of the target column.
+        writing: known facts about the way times are written.
+        parts: names of several id columns that identify a series together; they are joined into
+            one column called ``id``.
     """
 
     id: str = "unique_id"
@@ -39,15 +41,16 @@ class Columns:
     parts: tuple[str, ...] = ()
 
     def times(self, df: pd.DataFrame) -> pd.Series:
-        """The times of a frame with one column of ids."""
+        """Read the times of a frame that has one id column."""
         codes = pd.factorize(df[self.id])[0]
         return parse_times(df[self.time], self.time, self.writing, codes).values
 
     def for_forecasts(self, times: pd.Series | None) -> "Columns":
-        """The columns of forecasts, whose times are as ``tslm`` writes them.
+        """Return the columns of forecasts, whose times are as ``tslm`` writes them.
 
         Args:
-            times: of the frame they continue, as they were read.
+            times: times of the frame that the forecasts continue, as they were read; None if there
+                is no frame.
         """
         writing = replace(self.writing, time_format=None)
         if times is not None:
@@ -55,16 +58,22 @@ class Columns:
         return replace(self, writing=writing)
 
 
+DEFAULT_COLUMNS = Columns()
+
+
 def select(
     df: Any, columns: Columns, extra: Sequence[str] = (), made: Sequence[str] = ()
 ) -> pd.DataFrame:
-    """The three columns and some more.
+    """Return the id, time and target column of a frame, and some more.
 
     Args:
         df: a long frame.
-        columns: of it.
-        extra: further ones.
-        made: those that are not the user's own, which messages do not name.
+        columns: its column names.
+        extra: names of further columns to return.
+        made: columns that tslm added, which messages do not name.
+
+    Raises:
+        DataError: if ``df`` is no DataFrame, is empty, or lacks one of the columns.
     """
     if not isinstance(df, pd.DataFrame):
         hint = "call .to_pandas() on it" if type(df).__module__.startswith("polars") else "make one"
@@ -81,16 +90,16 @@ def select(
 def check_covariates(
     df: pd.DataFrame, names: Sequence[str], own: Sequence[str] = (), title: str = "The frame"
 ) -> None:
-    """Refuse covariates a frame does not have.
+    """Refuse covariates that a frame lacks, or has twice.
 
     Args:
-        df: has them as columns.
-        names: of the covariates.
-        own: columns that are none, such as the target.
-        title: what the frame is called in messages.
+        df: the frame.
+        names: names of the covariates.
+        own: columns that are no covariates, such as the target.
+        title: name of the frame in messages.
 
     Raises:
-        DataError: naming the nearest columns.
+        DataError: if there are such; names the most similar column.
     """
     for name in names:
         copies = int((df.columns == name).sum())
@@ -119,13 +128,24 @@ def _check_column(df: pd.DataFrame, argument: str, name: str, own: Sequence[Any]
 
 
 def ids_without_categories(ids: pd.Series) -> pd.Series:
-    """Ids that are categories as the values these stand for."""
+    """Return ids as plain values if they are pandas categories."""
     categories = isinstance(ids.dtype, pd.CategoricalDtype)
     return ids.astype(ids.cat.categories.dtype) if categories else ids
 
 
 def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
-    """Number the series in the order of their sorted ids."""
+    """Number the series in the order of their sorted ids.
+
+    Args:
+        ids: the id of each row.
+        column: name of the column, for messages.
+
+    Returns:
+        The number of the series of each row, and the sorted ids.
+
+    Raises:
+        DataError: if an id is missing, or is neither text nor a number.
+    """
     if (absent := ids.isna().to_numpy()).any():
         raise DataError(
             f"The id column {column!r} is missing in {counted(absent.sum(), 'row')}, the first of "
@@ -146,7 +166,11 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
 
 
 def parse_target(y: pd.Series, columns: Columns) -> Floats:
-    """The target column as float64, NaN where missing."""
+    """Return the target column as float64, NaN where missing.
+
+    Raises:
+        DataError: if it holds anything but numbers.
+    """
     if y.dtype == object or pd.api.types.is_string_dtype(y.dtype):
         return _from_objects(y, columns.target)
     try:

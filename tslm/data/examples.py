@@ -1,10 +1,10 @@
 """In-context forecasting: an example in front of a context, in place of its oldest rows.
 
-Liu et al., "AutoTimes", NeurIPS 2024, in-context forecasting: with three segments in a context the
-first two show how the series went at another time, and the last one is to be continued.
+Liu et al., "AutoTimes", NeurIPS 2024, in-context forecasting: of three segments in a context the
+first two are the series at another time, and the third is to be continued.
 
-Departures: besides the first rows of a series, as published, the example may be the stretch that
-begins most like the context, with what followed it, of the same series or of given ones.
+Departures: the published example is the first rows of a series. Here it may also be the stretch of
+rows, of the same series or of given ones, whose beginning is most similar to the context.
 """
 
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ from tslm.core.messages import naming, unknown_choice
 from tslm.core.types import Batch
 from tslm.data.panel import Panel
 
-FLOOR = 0.1  # least spread a stretch is compared by, as adapters have it
-QUERIES, STRETCHES = 256, 2**14  # contexts and stretches that are compared at once
+FLOOR = 0.1  # smallest standard deviation to divide by, as in the scale of adapters
+QUERIES, STRETCHES = 256, 2**14  # contexts and stretches compared at once, to bound memory
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One stretch of E rows for each series of a panel.
+    """In-context examples: E rows for each series of a panel.
 
-    Args:
-        values: standardised as the series they stand in front of.
-        time: of these rows.
+    Attributes:
+        values: values, standardised like the series they are put before.
+        time: times of these rows.
     """
 
     values: Float[Tensor, "n E"]
@@ -40,21 +40,21 @@ class Examples:
     def of(
         cls, source: str | Panel, panel: Panel, example_length: int, context_length: int
     ) -> "Examples":
-        """Examples for each series of a panel.
+        """Choose an example for each series of a panel.
 
         Args:
-            source: "first" or "similar" rows of the series themselves, or others to look in.
+            source: "first" or "similar" rows of the series themselves, or a panel of other series.
             panel: the series to forecast.
             example_length: rows of an example, see ``Forecaster.example_length``.
             context_length: rows of a context with its example.
 
         Raises:
-            ConfigError: if there is no room, or the source is unknown.
-            DataError: if a series, or what is given, is too short.
+            ConfigError: if the model supports no examples, or the source is unknown.
+            DataError: if a series, or a given one, is too short.
         """
         if not example_length:
             raise ConfigError(
-                "This model reads a context as one stretch, so examples cannot stand in it. Choose "
+                "This model reads a context as one stretch, so examples= is not supported. Choose "
                 "an autoregressive adapter, such as autotimes, without a base, and a "
                 "context_length of at least three segments (adapter.patch_len)."
             )
@@ -68,10 +68,10 @@ class Examples:
 
     @classmethod
     def first(cls, panel: Panel, example_length: int, context_length: int) -> "Examples":
-        """The first ``example_length`` rows of each series, as published.
+        """Take the first ``example_length`` rows of each series, as published.
 
         Raises:
-            DataError: if a series has no row besides a context.
+            DataError: if a series is not longer than a context.
         """
         _check_lengths(panel, context_length)
         rows = torch.from_numpy(panel.offsets[:-1, None]) + torch.arange(example_length)
@@ -79,10 +79,10 @@ class Examples:
 
     @classmethod
     def similar(cls, panel: Panel, example_length: int, context_length: int) -> "Examples":
-        """Take the rows of each series, before its context, that begin most like the context.
+        """Take the rows of each series before its context whose beginning is most similar to it.
 
         Raises:
-            DataError: if a series has no row besides a context.
+            DataError: if a series is not longer than a context.
         """
         _check_lengths(panel, context_length)
         shapes = _recent(panel, context_length - example_length)
@@ -102,9 +102,15 @@ class Examples:
     def given(
         cls, panel: Panel, library: Panel, example_length: int, context_length: int
     ) -> "Examples":
-        """The ``example_length`` rows of a library that begin most like the context of each series.
+        """Take the rows of a library whose beginning is most similar to the context of each series.
 
-        Rows of a series of the same id count only before that context.
+        Rows of a series with the same id are used only if they lie before that context.
+
+        Args:
+            panel: the series to forecast.
+            library: the series to search.
+            example_length: rows of an example.
+            context_length: rows of a context with its example.
 
         Raises:
             DataError: if the library has no such rows for a series.
@@ -118,9 +124,9 @@ class Examples:
         best, distance = _nearest(shapes, library, rows, barred)
         if (without := torch.isinf(distance).numpy()).any():
             raise DataError(
-                f"examples have no {example_length} rows in a row that could stand before the "
-                f"contexts of series {naming(panel.ids[without])}; rows of the same id count only "
-                "before the context. Give longer examples, or of other series."
+                f"examples= has no {example_length} consecutive rows for series "
+                f"{naming(panel.ids[without])}; rows of the same id are used only if they lie "
+                "before the context. Give longer series, or other ones."
             )
         return cls._of(shapes, library, best, example_length)
 
@@ -128,7 +134,7 @@ class Examples:
     def _of(
         cls, shapes: "_Shapes", library: Panel, begins: Int[Tensor, " n"], example_length: int
     ) -> "Examples":
-        """Stretches at the level, and with the spread, of the contexts they resemble."""
+        """Return stretches scaled to the level and the spread of the contexts they resemble."""
         rows = begins[:, None] + torch.arange(example_length)
         found = _begun(library, begins, shapes)
         level, spread, own_level, own_spread = (
@@ -138,7 +144,12 @@ class Examples:
         return cls(values * spread + level, library.time[rows])
 
     def before(self, batch: Batch, series: Int[Tensor, " B"]) -> Batch:
-        """Contexts of some series of the panel that begin with their examples."""
+        """Return contexts whose first rows are replaced by the examples of their series.
+
+        Args:
+            batch: the contexts.
+            series: number of the series of each.
+        """
         size = self.values.shape[1]
         past, time = batch.past.clone(), batch.time.clone()
         past[:, :size, 0], time[:, :size] = self.values[series], self.time[series]
@@ -146,7 +157,13 @@ class Examples:
 
 
 class _Shapes(NamedTuple):
-    """Stretches without their level and spread; a missing value is the level."""
+    """Shapes of stretches: values without level and spread.
+
+    Attributes:
+        values: standardised values; 0 where missing.
+        level: mean of each stretch.
+        spread: standard deviation of each stretch, at least ``FLOOR``.
+    """
 
     values: Float[Tensor, "n K"]
     level: Float[Tensor, " n"]
@@ -162,7 +179,7 @@ class _Shapes(NamedTuple):
 
 
 def _recent(panel: Panel, recent: int) -> _Shapes:
-    """The last rows of every series; a shorter one is padded."""
+    """Return the shape of the last rows of every series; a shorter series is padded with NaN."""
     behind = torch.arange(-recent, 0)
     rows = torch.from_numpy(panel.offsets[1:, None]) + behind
     inside = rows >= torch.from_numpy(panel.offsets[:-1, None])
@@ -170,31 +187,31 @@ def _recent(panel: Panel, recent: int) -> _Shapes:
 
 
 def _series(panel: Panel) -> Int[Tensor, " T"]:
-    """The number of the series of each row."""
+    """Return the number of the series of each row."""
     return torch.from_numpy(np.repeat(np.arange(len(panel)), panel.lengths))
 
 
 def _starts(panel: Panel, length: int) -> Int[Tensor, " m"]:
-    """Rows with which a stretch of ``length`` rows of one series begins."""
+    """Return the rows at which ``length`` rows of one series begin."""
     ends = torch.from_numpy(np.repeat(panel.offsets[1:], panel.lengths))
     return (torch.arange(len(ends)) + length <= ends).nonzero()[:, 0]
 
 
 def _begun(library: Panel, begins: Int[Tensor, " m"], like: _Shapes) -> _Shapes:
-    """The first rows of some stretches, as many as contexts have."""
+    """Return the shapes of the first rows of stretches, as many rows as contexts have."""
     return _Shapes.read(library.values[begins[:, None] + torch.arange(like.values.shape[1])])
 
 
 def _nearest(
     shapes: _Shapes, library: Panel, rows: Int[Tensor, " m"], barred: Int[Tensor, " m"]
 ) -> tuple[Int[Tensor, " n"], Float[Tensor, " n"]]:
-    """Find the stretch of a library that begins most like each context, and how far it is.
+    """Return the row at which the most similar stretch begins, and its distance, per context.
 
     Args:
-        shapes: of the contexts.
-        library: what to look in.
-        rows: with which its stretches begin.
-        barred: the number of the one context that must not see a stretch; -1 if all may.
+        shapes: shapes of the contexts.
+        library: the series to search.
+        rows: rows at which the stretches begin.
+        barred: for each stretch, the number of the context that must not use it; -1 if all may.
     """
     least = torch.full((len(shapes.values),), torch.inf)
     best = torch.zeros(len(least), dtype=torch.long)

@@ -1,4 +1,4 @@
-"""Frames of any kind in, the same kind out: polars and Arrow become pandas on the way."""
+"""Interchange with other libraries: polars and Arrow frames in, the same kind out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 Method = TypeVar("Method", bound=Callable[..., Any])
-LABELS = (nw.Date, nw.Datetime, nw.Enum, nw.Categorical)  # types of ids and times
+LABELS = (nw.Date, nw.Datetime, nw.Enum, nw.Categorical)  # column types restored in results
 BACK: dict[nw.Implementation, Callable[[Any], Any]] = {
     nw.Implementation.POLARS: lambda frame: frame.to_polars(),
     nw.Implementation.PYARROW: lambda frame: frame.to_arrow(),
@@ -19,11 +19,11 @@ BACK: dict[nw.Implementation, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True)
 class Kind:
-    """The library of a frame, and the types its columns have there.
+    """Library and column types of a frame.
 
-    Args:
-        library: that made it.
-        types: of its columns.
+    Attributes:
+        library: library of the frame.
+        types: type of each column in that library.
     """
 
     library: nw.Implementation
@@ -31,7 +31,7 @@ class Kind:
 
     @classmethod
     def of(cls, value: Any) -> "Kind | None":
-        """The kind of a frame; None for all that is none."""
+        """Return the kind of a frame; None if ``value`` is no frame."""
         if isinstance(value, pd.DataFrame | pd.Series):
             return cls(nw.Implementation.PANDAS)
         frame = nw.from_native(_as_table(value), pass_through=True)
@@ -40,7 +40,7 @@ class Kind:
         return cls(frame.implementation, dict(frame.collect_schema()))
 
     def back(self, value: Any) -> Any:
-        """A pandas frame as this kind, with the types that came in; anything else as it is."""
+        """Convert a pandas frame to this kind and its column types; leave anything else."""
         if not isinstance(value, pd.DataFrame) or self.library not in BACK:
             return value
         frame = nw.from_native(BACK[self.library](nw.from_native(value)))
@@ -52,9 +52,9 @@ class Kind:
 
 
 def same_kind(method: Method) -> Method:
-    """Let a method of pandas frames take and give frames of other libraries.
+    """Let a method for pandas frames take and return frames of other libraries.
 
-    The first frame it is given says which kind comes back; without one, that of ``fit``.
+    Results have the kind of the first frame argument; without one, that of ``fit``.
     """
 
     @wraps(method)
@@ -76,11 +76,11 @@ def same_kind(method: Method) -> Method:
 
 
 def to_pandas(value: Any) -> Any:
-    """A frame of another library, or one series of pandas, as a frame; anything else as it is."""
+    """Convert a frame of any library, or a Series, to pandas; leave anything else as it is."""
     if isinstance(value, pd.DataFrame):
         return value
     if isinstance(value, pd.Series):
-        return _framed(value)
+        return _series_to_frame(value)
     if Kind.of(value) is None:
         return value
     frame = nw.from_native(_as_table(value))
@@ -92,8 +92,8 @@ def _as_table(value: Any) -> Any:
     return pa.Table.from_batches([value]) if isinstance(value, pa.RecordBatch) else value
 
 
-def _framed(series: pd.Series) -> pd.DataFrame:
-    """One series as a frame; its index is time, and counts where it has no dates."""
+def _series_to_frame(series: pd.Series) -> pd.DataFrame:
+    """Convert a Series to a frame; its index is the time."""
     frame = series.to_frame("y" if series.name is None else series.name)
     if series.index.nlevels == 1 and pd.api.types.is_integer_dtype(series.index.dtype):
         return frame.rename_axis(str(series.index.name or "ds")).reset_index()

@@ -1,4 +1,4 @@
-"""Windows for Lightning: training batches by step number, validation in order."""
+"""Loaders of windows for Lightning: training batches by step number, validation in order."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,17 +16,17 @@ from tslm.data.windows import Windows
 
 
 class WindowData(LightningDataModule):
-    """Feeds a model with windows.
+    """Data module of training and validation windows.
 
-    Which windows step k sees depends on the seed and k alone, whatever the number of processes,
-    so a run that is resumed sees what it would have seen.
+    The windows of step k depend only on the seed and k, not on the number of processes, so that a
+    resumed run sees the same windows as an uninterrupted one.
 
     Args:
         train: training windows.
-        sampler: which of them make up a step.
+        sampler: chooses the windows of a step.
         val: validation windows, or None.
-        val_index: which of those are looked at during training.
-        eval_batch: windows of one validation batch.
+        val_index: numbers of the validation windows used during training.
+        eval_batch: windows per validation batch.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class WindowData(LightningDataModule):
         self.val, self.val_index, self.eval_batch = val, val_index, eval_batch
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return DataLoader(_Steps(self), batch_size=None)
+        return DataLoader(_TrainingBatches(self), batch_size=None)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         if self.val is None or self.val_index is None:
@@ -50,33 +50,41 @@ class WindowData(LightningDataModule):
         rank, processes = self.rank
         index = windows_of_process(self.val_index, rank, processes)
         own = len(self.val_index[rank::processes])
-        return DataLoader(_Chunks(self.val, index, own, self.eval_batch), batch_size=None)
+        return DataLoader(
+            _ValidationBatches(self.val, index, own, self.eval_batch), batch_size=None
+        )
 
     @property
     def rank(self) -> tuple[int, int]:
-        """Which process this is, of how many."""
+        """Return the rank of this process and the number of processes."""
         trainer = self.trainer
         return (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
 
     @property
     def first_step(self) -> int:
-        """The step training begins with: 0, or the one after the checkpoint's."""
+        """Return the first training step: 0, or the step after that of the checkpoint."""
         return self.trainer.global_step if self.trainer else 0
 
 
 def windows_of_process(index: Int[Tensor, " B"], rank: int, processes: int) -> Int[Tensor, " S"]:
-    """The windows of a batch that one process takes: of all processes as many, and at least one.
+    """Return the windows of a batch for one process: equally many for all, and at least one.
 
-    Where they cannot be shared out evenly, the first ones are taken twice.
+    If the batch cannot be divided evenly, the first windows are used twice.
+
+    Args:
+        index: numbers of the windows of the batch.
+        rank: number of the process.
+        processes: number of processes.
     """
     places = torch.arange(rank, -(-len(index) // processes) * processes, processes)
     return index[places % len(index)]
 
 
-class _Chunks(IterableDataset[Batch]):
-    """Validation batches: of all processes as many, because they wait for each other in each.
+class _ValidationBatches(IterableDataset[Batch]):
+    """Validation batches, equally many in each process, since processes wait for each other.
 
-    Windows after the first ``own`` are another process's, and nothing is known of their future.
+    Windows after the first ``own`` belong to another process: their targets are NaN, so that they
+    do not count twice.
     """
 
     def __init__(self, windows: Windows, index: Int[Tensor, " n"], own: int, size: int) -> None:
@@ -92,8 +100,8 @@ class _Chunks(IterableDataset[Batch]):
             yield batch._replace(future=future)
 
 
-class _Steps(IterableDataset[Batch]):
-    """The batches of all steps to come, this process's share of each."""
+class _TrainingBatches(IterableDataset[Batch]):
+    """Batches of all further training steps, with the windows of this process."""
 
     def __init__(self, data: WindowData) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Rolling origins: what a backtest knows at each of them, and what it holds out."""
+"""Rolling origins of a backtest: the known rows and the held-out rows at each of them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,13 +14,13 @@ from tslm.data.frame import Frame
 def rolling_origins(
     frame: Frame, h: int, n_windows: int, step: int
 ) -> Iterator[tuple[Any, Any, Any]]:
-    """Frames of cutoffs, of what was known and of what followed, from the first origin to the last.
+    """Yield the cutoffs, known rows and held-out rows of each origin, in the order of time.
 
     Args:
-        frame: series; the last origin leaves exactly ``h`` rows to the end of each.
+        frame: the series; the last origin leaves exactly ``h`` rows to the end of each.
         h: rows held out at an origin.
-        n_windows: origins.
-        step: rows between them.
+        n_windows: number of origins.
+        step: rows between origins.
     """
     table, lengths = frame.table, np.diff(frame.offsets)
     left = np.repeat(frame.offsets[1:], lengths) - np.arange(len(table))  # 1 in the last row
@@ -38,14 +38,14 @@ def rolling_origins(
 def all_rolling_origins(
     frame: Frame, h: int, step: int, context: int
 ) -> Iterator[tuple[Any, Any, Any]]:
-    """As ``origins``, but every origin that the rows have room for, and series of any lengths.
+    """Yield what ``rolling_origins`` does, for all possible origins and series of any lengths.
 
-    The last origin leaves exactly ``h`` rows to the end of each series. Before the first one lie
-    ``context`` rows, or, of a series too short for that, as many as there are. A series without a
-    row before its last ``h`` has no origin.
+    The last origin leaves exactly ``h`` rows to the end of each series. The first one has
+    ``context`` rows before it, or one origin at least for a shorter series. A series without a row
+    before its last ``h`` has no origin.
 
     Args:
-        frame: series.
+        frame: the series.
         h: rows held out at an origin.
         step: rows between origins.
         context: rows the forecaster reads.
@@ -53,23 +53,24 @@ def all_rolling_origins(
     lengths = np.diff(frame.offsets)
     spare = lengths - h - np.minimum(context, lengths - h).clip(1)
     back = np.repeat(frame.offsets[1:], lengths) - np.arange(len(frame.table))  # 1 is the last row
-    room = np.repeat(spare, lengths)
+    origins_left = np.repeat(spare, lengths)
     for after in range(int(spare.max()) // step * step, -1, -step):
-        known = frame.table[(room >= after) & (back > after + h)]
-        truth = frame.table[(room >= after) & (back > after) & (back <= after + h)]
+        known = frame.table[(origins_left >= after) & (back > after + h)]
+        truth = frame.table[(origins_left >= after) & (back > after) & (back <= after + h)]
         cutoffs = known.groupby("unique_id", sort=False).ds.max().rename("cutoff").reset_index()
         yield cutoffs, known, truth
 
 
 def steps_after(frame: Frame, ends: pd.Series) -> int | None:
-    """How many steps the longest series of a frame reaches beyond the last row known of it.
+    """Return the largest number of steps from the last known time of a series to its last row.
 
     Args:
-        frame: series.
-        ends: last times known, by id.
+        frame: the series.
+        ends: last known time of each series, by id.
 
     Returns:
-        None, unless each series of the frame is known and begins after its last time.
+        The number of steps; None if a series is unknown, or begins at or before its last known
+        time.
     """
     edges = frame.table.groupby("unique_id", sort=False).ds.agg(["min", "max"])
     known = ends.reindex(edges.index)
@@ -80,10 +81,14 @@ def steps_after(frame: Frame, ends: pd.Series) -> int | None:
 
 
 def check_lengths(frame: Frame, needed: int) -> None:
-    """Refuse series that have not a row more than are held out.
+    """Refuse series without a row before the held-out ones.
+
+    Args:
+        frame: the series.
+        needed: rows held out in all.
 
     Raises:
-        DataError: naming them.
+        DataError: if there are such; names them.
     """
     lengths = np.diff(frame.offsets)
     if (short := lengths <= needed).any():

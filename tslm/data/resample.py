@@ -1,7 +1,7 @@
-"""Rows put on a grid: several rows of one step become one.
+"""Resampling: all rows of one step of a grid become one row.
 
-Times of sensors jitter, and tickets come when they come. ``Calendar.snap`` tells the step that
-each time lies in; here the rows of a step are averaged, or its last one is taken.
+It makes regular series of sensors whose times jitter and of events at any time. ``Calendar.snap``
+finds the step of each time; here the rows of a step are averaged, or the last one is taken.
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,14 @@ from tslm.data.column_values import as_numbers, is_number
 
 
 def merge_steps(table: pd.DataFrame, step: Ints, averaged: Sequence[str] = ()) -> pd.DataFrame:
-    """One row a step: numbers averaged where they differ, else the last value that is known.
+    """Merge the rows of each step: average numbers, take the last known value of other columns.
 
     A step without any known value stays missing.
 
     Args:
-        table: rows, in the order of time.
-        step: the number of the step of each row, from 0 upwards.
-        averaged: columns of which numbers are averaged.
+        table: rows in the order of time.
+        step: number of the step of each row, from 0 upwards.
+        averaged: columns whose numbers are averaged.
     """
     groups = table.groupby(step, sort=False)
     result = groups.last()
@@ -36,14 +36,17 @@ def merge_steps(table: pd.DataFrame, step: Ints, averaged: Sequence[str] = ()) -
 def resample_rows(
     table: pd.DataFrame, codes: Ints, time: Ints, calendar: Calendar, averaged: Sequence[str]
 ) -> tuple[pd.DataFrame, Ints, Ints]:
-    """Rows of any order as one row a series and step, with their series and times.
+    """Return one row per series and step.
 
     Args:
-        table: rows, none of them twice at one time of a series.
-        codes: the series of each.
-        time: of each, in integers.
-        calendar: with the grid.
-        averaged: columns of which numbers are averaged.
+        table: rows in any order, no two of them with the same series and time.
+        codes: series of each row as a number.
+        time: time of each row as an integer.
+        calendar: calendar with the grid.
+        averaged: columns whose numbers are averaged.
+
+    Returns:
+        The rows, their series and their times, sorted.
     """
     order = chronological(codes, time)
     codes, time = codes[order], calendar.snap(time[order])

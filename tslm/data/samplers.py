@@ -1,4 +1,4 @@
-"""Choices of windows: drawn at random, once each per epoch, or evenly spaced."""
+"""Samplers of windows: with replacement, once per epoch, or evenly spaced."""
 
 import numpy as np
 import torch
@@ -9,13 +9,13 @@ from tslm.data.windows import Windows
 
 
 class RandomWindows:
-    """Windows drawn with replacement; a batch depends on the seed and its step alone.
+    """Sampler with replacement; a batch depends only on the seed and the step.
 
     Args:
-        windows: what to draw from.
+        windows: windows to draw from.
         batch_size: windows per batch.
-        seed: any number from 0 on.
-        by_series: draw the series first, so that long ones weigh no more than short ones.
+        seed: any integer from 0.
+        by_series: True draws the series first, so that long and short series are equally frequent.
     """
 
     def __init__(
@@ -27,22 +27,22 @@ class RandomWindows:
         self.by_series = by_series
 
     def batch(self, step: int) -> Int[Tensor, " B"]:
-        """Numbers of the windows of one training step."""
+        """Return the numbers of the windows of one training step."""
         generator = _generator(self.seed, step)
         if not self.by_series:
             return torch.randint(len(self.windows), (self.batch_size,), generator=generator)
-        shares = torch.rand((2, self.batch_size), generator=generator, dtype=torch.float64)
-        return self.windows.pick(*shares)
+        places = torch.rand((2, self.batch_size), generator=generator, dtype=torch.float64)
+        return self.windows.pick(*places)
 
 
 class EpochWindows:
-    """Every window once per epoch, in an order that depends on the seed and the epoch alone.
+    """Sampler of every window once per epoch; the order depends only on the seed and the epoch.
 
     Args:
-        windows: what to read.
+        windows: windows to read.
         batch_size: windows per batch.
-        seed: any number from 0 on.
-        drop_last: leave out the last batch of an epoch if it is not full.
+        seed: any integer from 0.
+        drop_last: True drops the last batch of an epoch if it is not full.
         shuffle: False reads the windows in their order.
     """
 
@@ -65,7 +65,7 @@ class EpochWindows:
         self._order = torch.empty(0, dtype=torch.int64)
 
     def batch(self, step: int) -> Int[Tensor, " B"]:
-        """Numbers of the windows of one training step."""
+        """Return the numbers of the windows of one training step."""
         epoch, part = divmod(step, self.steps_per_epoch)
         begin = part * self.batch_size
         if not self.shuffle:
@@ -83,5 +83,5 @@ def _generator(*seeds: int) -> torch.Generator:
 
 
 def evenly_spaced(n: int, limit: int) -> Int[Tensor, " m"]:
-    """At most ``limit`` of ``n`` numbers, evenly spread."""
+    """Return at most ``limit`` of the numbers 0 to ``n - 1``, evenly spaced."""
     return torch.from_numpy(np.unique(np.linspace(0, n - 1, min(n, limit)).astype(np.int64)))

@@ -1,4 +1,4 @@
-"""A prompt that names columns: one sentence a series, filled in with what holds for it."""
+"""Text per series: a prompt template filled with the values of columns."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,20 +19,22 @@ ID = "unique_id"
 
 @dataclass(frozen=True)
 class PromptTemplate:
-    """Words, and the names of columns between them.
+    """Template of a prompt, with names of columns in braces.
 
-    Args:
-        pieces: words, and the column whose value follows them; None after the last ones.
+    Attributes:
+        pieces: pairs of text and the column whose value follows it; None after the last text.
     """
 
     pieces: tuple[tuple[str, str | None], ...] = ()
 
     @classmethod
     def parse(cls, prompt: str | None) -> "PromptTemplate":
-        """Read a prompt such as ``"{store}, {city}: daily sales"``; ``{{`` is a brace.
+        """Parse a prompt such as ``"{store}, {city}: daily sales"``; ``{{`` is a literal brace.
+
+        Names are never evaluated as code, attributes or indices.
 
         Raises:
-            ConfigError: if a brace holds anything but a name. Nothing in it is looked up or run.
+            ConfigError: if braces hold anything but a name.
         """
         if prompt is None or "{" not in prompt:
             return cls()
@@ -47,34 +49,38 @@ class PromptTemplate:
 
     @property
     def names(self) -> list[str]:
-        """What it names, each once."""
+        """Return the names in braces, each once."""
         return list(dict.fromkeys(name for _, name in self.pieces if name is not None))
 
     def columns(self, own: Columns) -> list[str]:
-        """The columns it needs besides the id."""
+        """Return the columns it needs besides the id."""
         return [name for name in self.names if name not in (ID, own.id)]
 
     def check(self, here: Iterable[Any], own: Columns) -> None:
-        """Refuse names that no column has, and columns that differ from row to row.
+        """Refuse names without a column, and those of the time and target column.
+
+        Args:
+            here: names of the columns that exist.
+            own: id, time and target columns.
 
         Raises:
-            ConfigError: naming the columns that exist.
+            ConfigError: if there are such; names the columns that exist.
         """
         taken = {own.time, own.target, "ds", "y"}
         known = [str(name) for name in here if name not in taken]
         for name in self.columns(own):
             if name not in known:
                 raise ConfigError(
-                    f"The prompt names {{{name}}}, and there is no such column that holds for a "
-                    f"whole series. There is {naming(dict.fromkeys([*known, ID]), 30)}. Add it to "
-                    "the frame or to static_df; {{ is a brace."
+                    f"The prompt names {{{name}}}, and there is no such column with one value per "
+                    f"series. There is {naming(dict.fromkeys([*known, ID]), 30)}. Add it to "
+                    "the frame or to static_df; write {{ for a brace."
                 )
 
     def fill(self, frame: Frame, own: Columns) -> Sequence[str] | None:
-        """What it says of each series of a frame; None if it has no braces.
+        """Return the prompt of each series of a frame; None if the template has no braces.
 
         Raises:
-            DataError: if a value is missing, or is not one a series.
+            DataError: if a value is missing, or a column has several values in one series.
         """
         if not self.pieces:
             return None
@@ -86,18 +92,18 @@ class PromptTemplate:
                     f"The prompt names {{{name}}}, which is missing in series "
                     f"{naming(frame.ids[absent])}. Fill it in, or leave it out of the prompt."
                 )
-        said = {name: [format_value(value) for value in values[name]] for name in columns}
-        said |= {name: [format_value(value) for value in frame.ids] for name in (ID, own.id)}
+        texts = {name: [format_value(value) for value in values[name]] for name in columns}
+        texts |= {name: [format_value(value) for value in frame.ids] for name in (ID, own.id)}
         return [
             "".join(
-                words + ("" if name is None else said[name][row]) for words, name in self.pieces
+                words + ("" if name is None else texts[name][row]) for words, name in self.pieces
             )
             for row in range(len(frame.ids))
         ]
 
 
 def format_value(value: Any) -> str:
-    """A value in words: whole numbers without a point, days without a time."""
+    """Format a value as text: whole numbers without a point, midnights as a date."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -107,16 +113,16 @@ def format_value(value: Any) -> str:
 
 
 def check_series_texts(stored: Any, series: int) -> Sequence[str] | None:
-    """What a saved model says of each of its series.
+    """Return the saved prompts of a model's series; None if there are none.
 
     Raises:
-        DataError: if it is no sentence a series.
+        DataError: if there is not one text per series.
     """
     if stored is None:
         return None
     whole = isinstance(stored, list) and len(stored) == series
     if not whole or not all(isinstance(text, str) for text in stored):
-        raise DataError(f"The saved model must say one sentence of each of {series} series.")
+        raise DataError(f"The saved model must have one text for each of {series} series.")
     return list(stored)
 
 

@@ -1,4 +1,4 @@
-"""Few-shot training: the first rows of each series, by the published rule."""
+"""Split of rows for few-shot training: the first rows of each series, by the published rule."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from tslm.core.calendar import Ints
 
 
 def first_rows(split: Ints, context_length: int, horizon: int, fraction: float) -> Ints:
-    """How many first rows of each series training may see.
+    """Return the number of first rows of each series that training may use.
 
-    A context, and a fraction of the training rows after it, as S2IP-LLM and Time-LLM count it
-    (``(rows - L) * percent // 100 + L``); here at least a horizon, so that every series that has a
-    window keeps one.
+    This is one context and a fraction of the training rows after it, as in S2IP-LLM and Time-LLM
+    (``(rows - L) * percent // 100 + L``), and at least one horizon after the context, so that every
+    series with a window keeps one.
 
     Args:
-        split: training rows of each series.
-        context_length: L.
-        horizon: H.
-        fraction: of the rows, in (0, 1].
+        split: number of training rows of each series.
+        context_length: rows of context, L.
+        horizon: forecast steps, H.
+        fraction: fraction of the rows, in (0, 1].
     """
     context = np.minimum(context_length, split - horizon).clip(0)
     share = np.floor(np.round((split - context) * fraction, 6)).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Frames with a column for each series, as long frames."""
+"""Wide frames: one column per series, laid out as a long frame."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,26 +7,26 @@ import pandas as pd
 
 from tslm.core.errors import DataError
 from tslm.core.messages import naming
-from tslm.data.columns import check_covariates
+from tslm.data.columns import DEFAULT_COLUMNS, check_covariates
+from tslm.data.index_columns import index_to_columns
 from tslm.data.interchange import Kind, to_pandas
-from tslm.data.roles import USUAL, date_columns, index_to_columns, number_columns
+from tslm.data.roles import date_columns, number_columns
 
 
 def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | None = None) -> Any:
-    """Lay out a frame with a column for each series, or a single series, as a long frame.
+    """Convert a frame with one column per series, or a single series, to a long frame.
 
     Args:
-        df: a frame with one row a time, of any library, or a pandas Series indexed by time.
-        time_col: column of times; None takes the index if it holds dates, or the one column of
-            dates.
-        series: the columns that are series; None takes all columns of numbers.
+        df: a frame of any library with one row per time, or a pandas Series indexed by time.
+        time_col: time column; None takes the index if it holds dates, or the only column of dates.
+        series: columns that are series; None takes all columns of numbers.
 
     Returns:
-        Columns ``unique_id`` (the name of the column), ``ds`` and ``y``. A row without a value is
-        left out, so each series begins and ends with a value of its own.
+        A frame with ``unique_id`` (the name of the column), ``ds`` and ``y``. Rows without a value
+        are dropped, so that each series begins and ends with a value.
 
     Raises:
-        DataError: if the times cannot be told, or there is no series.
+        DataError: if there is not exactly one column of dates, or no column of numbers.
 
     Examples:
         >>> import pandas as pd
@@ -38,7 +38,7 @@ def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | Non
     kind, wide = Kind.of(df), to_pandas(df)
     if not isinstance(wide, pd.DataFrame):
         raise DataError(f"The data are a {type(df).__name__}, not a frame or a pandas Series.")
-    wide = index_to_columns(wide, USUAL)
+    wide = index_to_columns(wide, DEFAULT_COLUMNS)
     time = _time(wide) if time_col is None else time_col
     names = [n for n in number_columns(wide) if n != time] if series is None else list(series)
     check_covariates(wide, [time, *names])
@@ -53,12 +53,12 @@ def to_long(df: Any, *, time_col: str | None = None, series: Sequence[str] | Non
 
 
 def _time(wide: pd.DataFrame) -> Any:
-    if USUAL.time in wide.columns:
-        return USUAL.time
-    times = date_columns(wide, list(wide.columns), USUAL.writing)
+    if DEFAULT_COLUMNS.time in wide.columns:
+        return DEFAULT_COLUMNS.time
+    times = date_columns(wide, list(wide.columns), DEFAULT_COLUMNS.writing)
     if len(times) != 1:
         raise DataError(
-            f"Columns of dates: {naming(times, 20) or 'none'}. Say which holds the times: "
+            f"Columns of dates: {naming(times, 20) or 'none'}. Say which one holds the times: "
             f"time_col={[*map(str, times), 'NAME'][0]!r}."
         )
     return times[0]

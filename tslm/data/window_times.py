@@ -1,4 +1,4 @@
-"""At which times a patch of some window can start."""
+"""Start times of patches: all times at which a patch of some window can start."""
 
 import numpy as np
 import torch
@@ -9,13 +9,13 @@ from tslm.data.windows import Windows
 
 
 def start_times(windows: Windows, patch_len: int) -> Int[Tensor, " n"]:
-    """Distinct times at which a patch can start, in the contexts or in what follows them.
+    """Return the distinct times at which a patch can start, in contexts and targets of windows.
 
-    The last ``patch_len`` rows that a series' windows touch start none, and rows that no window
-    touches do not count. Times before a short series are those its padding has.
+    A patch lies within the rows of the windows of a series, so that none starts in their last
+    ``patch_len - 1`` rows. Padded contexts add the times of their padding.
 
     Args:
-        windows: neighbouring windows are assumed to lie one row apart.
+        windows: windows whose neighbours lie one row apart.
         patch_len: steps of a patch.
     """
     if not len(windows):

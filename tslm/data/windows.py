@@ -1,6 +1,6 @@
-"""Windows cut from a panel when they are needed, and the orders in which to read them.
+"""Windows of a panel: contexts and targets, cut when they are needed.
 
-Nothing is kept per window: positions follow from counts per series, and a batch is one gather.
+Nothing is stored per window: positions follow from counts per series, and a batch is one gather.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +20,13 @@ Array = npt.NDArray[Any]
 
 
 class Runs(NamedTuple):
-    """Runs of neighbouring windows: their series, first position and number."""
+    """Runs of neighbouring windows of one series.
+
+    Attributes:
+        series: number of the series of each run.
+        first: position of the first window of each run.
+        number: number of windows of each run.
+    """
 
     series: Ints
     first: Ints
@@ -28,22 +34,22 @@ class Runs(NamedTuple):
 
 
 class Windows:
-    """All windows of a panel: a context of L rows and the F rows that follow it.
+    """Windows of a panel: contexts of L rows and the F target rows after each.
 
-    The position t of a window is the row, counted inside its series, of its first target: the
-    context is [t - L, t), the target [t, t + F). Contexts are full wherever the series has the
-    rows. One that is too short for that gives its last window, with its context padded by NaN
-    on the left and the time of the padding counted backwards from the first row.
+    The position t of a window is the row of its first target within its series: the context is
+    [t - L, t), the target [t, t + F). A series of fewer than L + F rows has one window, the last
+    one: its context is padded on the left with NaN, and the times of the padding count backwards
+    from the first row.
 
     Args:
-        panel: what to cut from.
+        panel: the series.
         context_length: rows of context, L.
         future_length: rows of target, F.
         start: first row of each series that may be a target; 0 if None.
         stop: end of the rows of each series that may be targets; its length if None.
         stride: rows between neighbouring windows of a series.
-        min_context: rows of context a window must have.
-        multivariate: a window holds all series at once, each a channel; they must be aligned.
+        min_context: rows of context that a window must have, without padding.
+        multivariate: True puts all series into one window, each a channel; they must be aligned.
     """
 
     def __init__(
@@ -65,7 +71,7 @@ class Windows:
         count = ((last - lower) // stride + 1).clip(0)
         count[1:] *= not multivariate
         self._set(panel, context_length, future_length, stride, multivariate)
-        self._runs(np.arange(len(panel)), lower, count)
+        self._set_runs(np.arange(len(panel)), lower, count)
 
     @classmethod
     def at(
@@ -78,21 +84,21 @@ class Windows:
         future_length: int,
         multivariate: bool = False,
     ) -> "Windows":
-        """The windows at given places, in their order.
+        """Return the windows at given positions, in their order.
 
         Args:
-            panel: what to cut from.
+            panel: the series.
             series: number of the series of each window.
-            position: row of its first target, inside its series.
+            position: row of its first target within its series.
             context_length: rows of context, L.
             future_length: rows of target, F.
-            multivariate: a window holds all series at once; ``series`` is then 0.
+            multivariate: True puts all series into one window; ``series`` is then 0.
         """
-        room = torch.from_numpy(panel.lengths)[series] - future_length
-        assert bool(((position >= 0) & (position <= room)).all()), "a window leaves its series"
+        last = torch.from_numpy(panel.lengths)[series] - future_length
+        assert bool(((position >= 0) & (position <= last)).all()), "a window leaves its series"
         windows = cls.__new__(cls)
         windows._set(panel, context_length, future_length, 1, multivariate)
-        windows._runs(series.numpy(), position.numpy(), np.ones(len(series), dtype=np.int64))
+        windows._set_runs(series.numpy(), position.numpy(), np.ones(len(series), dtype=np.int64))
         return windows
 
     def _set(
@@ -107,8 +113,8 @@ class Windows:
         self._values = _sliding(panel.values, context_length + future_length)
         self._time = _sliding(panel.time, context_length + future_length)
 
-    def _runs(self, series: Ints, first: Ints, count: Ints) -> None:
-        """Windows come in runs: ``count`` of one series from position ``first`` on."""
+    def _set_runs(self, series: Ints, first: Ints, count: Ints) -> None:
+        """Set the windows: ``count`` neighbours of a series from position ``first`` on."""
         some = count > 0
         self._series = series[some]
         self._first = first[some]
@@ -120,21 +126,21 @@ class Windows:
 
     @property
     def runs(self) -> "Runs":
-        """Windows come in runs of neighbours: one run a series, or one a window."""
+        """Return the runs of neighbouring windows: one per series, or one per window."""
         return Runs(self._series, self._first, self._count)
 
     def pick(self, run: Float[Tensor, " B"], within: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Window numbers from two shares in [0, 1): of the series, and of the windows of one."""
+        """Return window numbers by two places in [0, 1): the run, and the window within it."""
         chosen = (run.numpy() * len(self._ends)).astype(np.int64)
         into = (within.numpy() * self._count[chosen]).astype(np.int64)
         return torch.from_numpy(self._ends[chosen] - self._count[chosen] + into)
 
     def series(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Number of the series each window belongs to."""
+        """Return the number of the series of each window."""
         return torch.from_numpy(self._places(index)[0])
 
     def position(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Row of the first target of each window, inside its series."""
+        """Return the row of the first target of each window, within its series."""
         return torch.from_numpy(self._places(index)[1])
 
     def _places(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:
@@ -144,19 +150,16 @@ class Windows:
         return self._series[run], self._first[run] + into * self.stride
 
     def cut(self, index: Int[Tensor, " B"]) -> Batch:
-        """The windows of these numbers, in this order."""
+        """Cut the windows of these numbers, in this order."""
         series, position = self.members(index)
         begin = self.panel.offsets[series] + position - self.context_length
         inside = begin.clip(0)
         values, time = self._values[inside], self._time[inside]
         if (short := np.flatnonzero(position < self.context_length)).size:
             values[short], time[short] = self._padded(series[short], position[short])
-        if self.panel.lead is not None and self.future_length:
-            origin = torch.from_numpy(self.panel.offsets[series] + np.maximum(position, 1) - 1)
-            told = self.panel.lead.ahead(origin, self.future_length).numpy()
-            values = np.concatenate(
-                [values[:, : self.context_length], values[:, self.context_length :] - told], 1
-            )
+        if (lagged := self.panel.effects.lagged) is not None and self.future_length:
+            last = torch.from_numpy(self.panel.offsets[series] + np.maximum(position, 1) - 1)
+            values = lagged.subtract(values, last, self.context_length)
         values = rearrange(values, "(B C) T -> B T C", C=self.channels)
         past, future = np.split(values, [self.context_length], axis=1)
         time = time[:: self.channels]
@@ -166,13 +169,13 @@ class Windows:
         )
 
     def members(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:
-        """Series and position of every channel of these windows, window by window."""
+        """Return series and position of every channel of these windows, window by window."""
         series, position = self._places(index)
         members = series[:, None] + np.arange(self.channels)
         return members.ravel(), position.repeat(self.channels)
 
     def _padded(self, series: Ints, position: Ints) -> tuple[Array, Array]:
-        """Windows that reach back beyond the first row of their series."""
+        """Cut windows that begin before the first row of their series."""
         first = self.panel.offsets[series][:, None]
         row = position[:, None] + np.arange(-self.context_length, self.future_length)
         flat = np.maximum(row, 0) + first
@@ -182,7 +185,10 @@ class Windows:
 
 
 def _sliding(rows: Shaped[Tensor, " T"], length: int) -> Array:
-    """Every stretch of ``length`` rows as a view; numpy copies them ten times faster than torch."""
+    """Return a view of all stretches of ``length`` rows.
+
+    Copying them is ten times faster in numpy than in torch.
+    """
     flat = rows.numpy()
     if len(flat) < length:  # then every window is padded
         return np.zeros((1, length), dtype=flat.dtype)

@@ -23,7 +23,7 @@ from tslm.core.plain_values import LONGEST, plain
 from tslm.core.types import Batch, Forecaster
 from tslm.data.align import align_series
 from tslm.data.batches import final_batches
-from tslm.data.covariates.encoding import CovariateColumns
+from tslm.data.covariates.effects import Effects
 from tslm.data.covariates.future import (
     check_future,
     future_rows,
@@ -31,16 +31,17 @@ from tslm.data.covariates.future import (
     look_up_future,
     missing_future_rows,
 )
-from tslm.data.covariates.regression import Effects
+from tslm.data.covariates.selection import CovariateColumns
 from tslm.data.covariates.static import join_statics
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns, Frame, read_frame
+from tslm.data.id_columns import split_ids
 from tslm.data.interchange import same_kind, to_pandas
 from tslm.data.origins import all_rolling_origins, check_lengths, rolling_origins, steps_after
 from tslm.data.panel import Floats, Panel
-from tslm.data.roles import columns_of, find_columns, split_ids
+from tslm.data.roles import columns_of, find_columns
 from tslm.data.series_text import PromptTemplate
-from tslm.data.time_column import Writing
+from tslm.data.time_writing import Writing
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
 from tslm.uncertainty.conformal.error_quantiles import GRID
 from tslm.uncertainty.conformal.window_forecast import WindowForecast

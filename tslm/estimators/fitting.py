@@ -33,9 +33,11 @@ from tslm.core.spec import nested
 from tslm.core.types import Facts, Forecaster, Task
 from tslm.data.align import align_series
 from tslm.data.batches import Batches
-from tslm.data.covariates.encoding import CovariateColumns
-from tslm.data.covariates.regression import CAUTION, Effects
-from tslm.data.frame import Frame, Report
+from tslm.data.covariates.effects import Effects
+from tslm.data.covariates.regression import CAUTION
+from tslm.data.covariates.selection import CovariateColumns
+from tslm.data.frame import Frame
+from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
@@ -176,11 +178,11 @@ class TrainedForecaster(LongFrameForecaster):
             self._begin(model)
             start = trained_state(self.forecaster_) if warm_start else {}
             history = self._learn(cfg, model, panel, shown, split, run, start)
-            if effects is not None and panel.lead is not None:
+            if effects is not None and panel.effects.lagged is not None:
                 shrinkage = self._lagged_shrinkage(cfg, model, panel, split)
                 effects, panel = (
                     effects.shrink_lagged(shrinkage),
-                    replace(panel, lead=panel.lead.part(shrinkage)),
+                    replace(panel, effects=panel.effects.scale_lagged(shrinkage)),
                 )
             self.calibration_ = self._calibrated(cfg, model, panel, split, season)
         self.config_, self.task_, self.report_ = cfg, task, frame.report
@@ -277,7 +279,7 @@ class TrainedForecaster(LongFrameForecaster):
             ConfigError: naming the first one.
         """
         named = self._chosen()
-        learnt = CovariateColumns() if self.effects_ is None else self.effects_.design.chosen
+        learnt = CovariateColumns() if self.effects_ is None else self.effects_.encoder.chosen
         if not named and not learnt:
             return
         settings = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
@@ -613,7 +615,8 @@ class TrainedForecaster(LongFrameForecaster):
         from the series alone. Without validation windows the shrinkage is 1.
         """
         led = self._seen(cfg, model, panel, split, cfg.h, LOOK)
-        raw = self._seen(cfg, model, replace(panel, lead=None), split, cfg.h, LOOK)
+        without = replace(panel, effects=panel.effects.without_lagged())
+        raw = self._seen(cfg, model, without, split, cfg.h, LOOK)
         shrinkage = Shrinkage()
         for one, other in zip(led, raw, strict=True):
             ahead = model.told(one.about).forecast(one.past, one.time, cfg.h)

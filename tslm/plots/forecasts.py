@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns, check_covariates
-from tslm.data.roles import columns_of, complete_columns
-from tslm.data.time_column import Writing
+from tslm.data.id_columns import complete_columns
+from tslm.data.roles import columns_of
+from tslm.data.time_writing import Writing
 from tslm.plots.panels import (
     forecast_columns,
     grid_shape,

@@ -1,4 +1,4 @@
-"""Rows of the steps to forecast: made, looked up in a user's frame, and missed there."""
+"""Future covariates: the rows of the forecast steps, and their values in a user's frame."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,20 +10,20 @@ from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
 from tslm.core.messages import naming
 from tslm.data.columns import Columns, check_covariates, parse_ids
+from tslm.data.id_columns import complete_columns
 from tslm.data.panel import Panel
 from tslm.data.resample import resample_rows
-from tslm.data.roles import complete_columns
 from tslm.data.time_column import parse_times
 
 
 def future_times(panel: Panel, calendar: Calendar, horizon: int) -> Ints:
-    """The next times of each series, end to end."""
+    """Return the next ``horizon`` times of each series as integers, series after series."""
     last = panel.time.numpy()[panel.offsets[1:] - 1]
     return calendar.future(last, horizon).ravel()
 
 
 def future_rows(panel: Panel, calendar: Calendar, horizon: int) -> pd.DataFrame:
-    """A frame of ids and times of the next steps of each series."""
+    """Return a frame with ``unique_id`` and ``ds`` of the next ``horizon`` steps of each series."""
     times = calendar.from_int(future_times(panel, calendar, horizon))
     return pd.DataFrame({"unique_id": np.asarray(panel.ids.repeat(horizon)), "ds": times})
 
@@ -36,20 +36,23 @@ def look_up_future(
     calendar: Calendar,
     columns: Columns,
 ) -> pd.DataFrame:
-    """Covariates of the next steps of each series, from a user's frame of them.
+    """Look up the covariates of the forecast steps in a user's frame.
 
-    Its other rows do not matter.
+    Rows of other series and times are ignored.
 
     Args:
-        futr_df: with the id, the time and the covariates.
-        names: of the covariates.
-        panel: the series.
-        time: of the steps, end to end.
-        calendar: of the series.
-        columns: what id and time are called.
+        futr_df: a frame with id, time and covariates.
+        names: names of the covariates.
+        panel: the series to forecast.
+        time: times of the forecast steps as integers, series after series.
+        calendar: calendar of the series.
+        columns: column names of id and time.
+
+    Returns:
+        One row per entry of ``time``; missing where ``futr_df`` has no such row.
 
     Raises:
-        DataError: if it lacks a column, has a row twice, or its times are of another kind.
+        DataError: if ``futr_df`` lacks a column, has a row twice, or has another kind of time.
     """
     if not isinstance(futr_df, pd.DataFrame):
         raise DataError(f"futr_df is a {type(futr_df).__name__}, not a pandas DataFrame.")
@@ -61,10 +64,10 @@ def look_up_future(
     where = np.full(len(time), -1)
     if len(futr_df):
         found = futr_df[list(names)].reset_index(drop=True)
-        codes, ids, steps = _keys(futr_df, calendar, columns)
+        codes, ids, steps = _parse_keys(futr_df, calendar, columns)
         if (twice := pd.MultiIndex.from_arrays([codes, steps]).duplicated()).any():
             rows = futr_df[[columns.id, columns.time]][twice].head(5).itertuples(index=False)
-            raise DataError(f"Rows of futr_df come twice: {_places(rows)}. Drop them.")
+            raise DataError(f"Rows of futr_df occur twice: {_name_rows(rows)}. Drop them.")
         if calendar.phase is not None:
             found, codes, steps = resample_rows(found, codes, steps, calendar, names)
         index = pd.MultiIndex.from_arrays([ids.take(codes), steps])
@@ -74,32 +77,36 @@ def look_up_future(
 
 
 def missing_future_rows(found: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of which ``found`` lacks a value."""
+    """Return the entries of ``rows`` for which ``found`` lacks the value of a covariate."""
     lacking = found.isna().any(axis=1).to_numpy()
     return rows[lacking].reset_index(drop=True)
 
 
 def check_future(found: pd.DataFrame, rows: pd.DataFrame) -> None:
-    """Refuse to forecast without covariates.
+    """Refuse to forecast without the covariates of the forecast steps.
+
+    Args:
+        found: covariates of the forecast steps, from ``look_up_future``.
+        rows: id and time of these steps, from ``future_rows``.
 
     Raises:
-        DataError: naming the first rows that lack some.
+        DataError: if a value is missing; names the first rows.
     """
     lacking = missing_future_rows(found, rows)
     if len(lacking):
         more = f" and {len(lacking) - 5} more" if len(lacking) > 5 else ""
         raise DataError(
             f"futr_df lacks {naming(found.columns)} in {len(lacking)} of {len(rows)} rows: "
-            f"{_places(lacking.head(5).itertuples(index=False))}{more}. "
+            f"{_name_rows(lacking.head(5).itertuples(index=False))}{more}. "
             "get_missing_future(futr_df) returns all of them, make_future_dataframe() the rows "
             "that are needed."
         )
 
 
-def _keys(
+def _parse_keys(
     futr_df: pd.DataFrame, calendar: Calendar, columns: Columns
 ) -> tuple[Ints, pd.Index, Ints]:
-    """The series of each row, as a place among ids, and its time in integers."""
+    """Return the series code of each row, the ids of the codes, and times as integers."""
     codes, ids = parse_ids(futr_df[columns.id], columns.id)
     writing = columns.writing.with_context(None, calendar)
     ds = parse_times(futr_df[columns.time], columns.time, writing, codes).values
@@ -112,5 +119,5 @@ def _keys(
     return codes, ids, clock.to_int(ds)
 
 
-def _places(rows: Any) -> str:
+def _name_rows(rows: Any) -> str:
     return ", ".join(f"{naming([name])} at {when}" for name, when in rows)

@@ -1,4 +1,4 @@
-"""What holds for a whole series: joined to its rows, and checked to be one value."""
+"""Static covariates: columns with one value per series."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,25 +10,26 @@ from pandas.api.types import is_complex_dtype, is_scalar
 from tslm.core.errors import DataError
 from tslm.core.messages import naming
 from tslm.data.columns import Columns, check_covariates
-from tslm.data.roles import complete_columns
+from tslm.data.id_columns import complete_columns
 
 
 def join_statics(df: Any, static_df: Any, columns: Columns, names: Sequence[str]) -> pd.DataFrame:
-    """A frame with columns that another one has by series; those of the other win.
+    """Add static columns to the rows of a long frame; they replace columns of the same name.
 
     Args:
-        df: a long frame.
-        static_df: one row a series.
-        columns: of ids in both.
-        names: columns to join.
+        df: a long frame; anything but a DataFrame is returned as it is, for ``read_frame`` to
+            refuse.
+        static_df: a frame with one row per series.
+        columns: column names of both.
+        names: the static columns to add.
 
     Raises:
-        DataError: if a series or a column is not in ``static_df``, or a series is there twice.
+        DataError: if ``static_df`` lacks a series or a column, or has a series twice.
     """
     if not isinstance(static_df, pd.DataFrame):
         raise DataError(f"static_df is a {type(static_df).__name__}, not a pandas DataFrame.")
     if not isinstance(df, pd.DataFrame):
-        return df  # whoever reads it says so
+        return df
     static_df, id_col = complete_columns(static_df, columns), columns.id
     check_covariates(static_df, [id_col], title="static_df")
     check_covariates(static_df, names, [id_col], title="static_df")
@@ -49,33 +50,33 @@ def join_statics(df: Any, static_df: Any, columns: Columns, names: Sequence[str]
 
 
 def static_values(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """The one value that each series has of some columns, indexed by id in the table's order.
+    """Return the value of static columns in each series, indexed by id in the table's order.
 
     Args:
-        table: with ``unique_id``.
-        names: of the columns.
+        table: rows with ``unique_id`` and the columns.
+        names: names of the columns.
 
     Raises:
-        DataError: if a series has several, or a list of them.
+        DataError: if a column has several values in one series, or holds lists.
     """
     for name in names:
-        _check_single(table, name)
+        _check_scalars(table, name)
     groups = table.groupby("unique_id", sort=False)[list(names)]
     if names and (several := (groups.nunique() > 1)).any(axis=None):
         name = several.columns[several.any()][0]
         raise DataError(
             f"The static column {name!r} changes within series "
             f"{naming(several.index[several[name]])}. Name it in futr_exog or hist_exog, or give "
-            "it one value a series."
+            "it one value per series."
         )
     return groups.first()
 
 
-def _check_single(table: pd.DataFrame, name: str) -> None:
-    """Refuse values that are no number, word or date.
+def _check_scalars(table: pd.DataFrame, name: str) -> None:
+    """Refuse values other than numbers, text and dates.
 
     Raises:
-        DataError: naming the series.
+        DataError: if there are such; names the series.
     """
     values = table[name]
     odd = np.full(len(values), is_complex_dtype(values.dtype))
@@ -84,6 +85,6 @@ def _check_single(table: pd.DataFrame, name: str) -> None:
     if odd.any():
         raise DataError(
             f"{name!r} holds {values[odd].iloc[0]!r} in series "
-            f"{naming(table['unique_id'][odd].unique())}, which is no number, word or date. Give "
+            f"{naming(table['unique_id'][odd].unique())}, which is no number, text or date. Give "
             "it one of these."
         )

@@ -32,7 +32,7 @@ from tslm.data.frame import read_frame
 from tslm.data.panel import Panel
 from tslm.data.roles import columns_of, find_columns
 from tslm.data.samplers import RandomWindows
-from tslm.data.time_column import Writing
+from tslm.data.time_writing import Writing
 from tslm.data.windows import Windows
 from tslm.estimators.lipcot.counts import Counts, DataSet, scored
 from tslm.estimators.lipcot.reader import CodeReader, portable

@@ -12,9 +12,10 @@ from utilsforecast.losses import coverage, mae, mqloss, rmse, smape
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns, check_covariates, ids_without_categories
 from tslm.data.frame import read_frame
+from tslm.data.id_columns import complete_columns, split_ids
 from tslm.data.interchange import Kind, to_pandas
-from tslm.data.roles import columns_of, complete_columns, find_columns, split_ids
-from tslm.data.time_column import Writing
+from tslm.data.roles import columns_of, find_columns
+from tslm.data.time_writing import Writing
 from tslm.uncertainty.requested_columns import ForecastColumns
 from tslm.uncertainty.requested_columns import forecasts as shown
 

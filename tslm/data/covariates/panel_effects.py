@@ -1,0 +1,63 @@
+"""Covariate effects of the series of a panel: removed from its values, added back to forecasts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tslm.core.calendar import Ints
+from tslm.data.covariates.lagged import LaggedEffect
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PanelEffects:
+    """Covariate effects that belong to the rows and series of one panel.
+
+    Attributes:
+        lagged: effect of past covariates on the steps after each row; None without them.
+        future: effect of all covariates on the steps after the last row of each series,
+            standardised; None before these steps are known.
+        levels: mean and standard deviation of covariates by column name and series id; None for
+            those of ``fit``.
+        statics: static covariates of each series, indexed by id; None for those of ``fit``.
+    """
+
+    lagged: LaggedEffect | None = None
+    future: Float[Tensor, "n H"] | None = None
+    levels: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
+    statics: pd.DataFrame | None = None
+
+    def add_future(self, z: Floats, series: Ints) -> Floats:
+        """Return standardised forecasts plus the effect of covariates on their steps.
+
+        Args:
+            z: forecasts, one row per entry of ``series``; the last axis is the steps.
+            series: number of the series of each row.
+        """
+        if self.future is None:
+            return z
+        effect = self.future[series].numpy().astype(np.float64)
+        return np.asarray(z + effect.reshape(len(series), *(1,) * (z.ndim - 2), -1))
+
+    def take(self, rows: Int[Tensor, " N"], series: Ints | None = None) -> "PanelEffects":
+        """Return the effects of some rows, and of some series; of all series if None."""
+        future = self.future
+        if future is not None and series is not None:
+            future = future[series]
+        lagged = None if self.lagged is None else self.lagged.take(rows)
+        return replace(self, lagged=lagged, future=future)
+
+    def scale_lagged(self, factor: float) -> "PanelEffects":
+        """Return the effects with that of past covariates multiplied by a factor."""
+        return replace(self, lagged=None if self.lagged is None else self.lagged.scale(factor))
+
+    def without_lagged(self) -> "PanelEffects":
+        """Return the effects without that of past covariates."""
+        return replace(self, lagged=None)

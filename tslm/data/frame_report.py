@@ -1,0 +1,115 @@
+"""Report on a frame: counts of gaps, missing values and duplicates, and the warnings about them."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tslm.core.errors import DataError, warn
+from tslm.core.messages import counted, naming
+from tslm.data.rows import Rows
+
+
+@dataclass(frozen=True)
+class Report:
+    """Counts of what was found in a frame.
+
+    Attributes:
+        series: number of series.
+        rows: rows on the regular grid.
+        gaps: rows of the grid that the frame lacks.
+        missing: rows of the frame without a value.
+        duplicates: rows dropped, or averaged with others of the same series and time.
+        worst: rows without a value by id, for the five series that have most of them.
+        covariates: rows without a value by covariate; only covariates that have such rows.
+    """
+
+    series: int
+    rows: int
+    gaps: int
+    missing: int
+    duplicates: int
+    worst: dict[Hashable, int]
+    covariates: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def count(cls, duplicates: int, rows: Rows, grid: Rows) -> "Report":
+        """Count gaps and missing values.
+
+        Args:
+            duplicates: rows dropped or averaged away.
+            rows: rows of the frame, one per series and time.
+            grid: the same on the regular grid.
+        """
+        absent = np.isnan(grid.y)
+        by_series = np.bincount(grid.codes[absent], minlength=len(grid.ids))
+        top = [int(i) for i in np.argsort(-by_series, kind="stable")[:5] if by_series[i]]
+        return cls(
+            series=len(grid.ids),
+            rows=len(grid.y),
+            gaps=len(grid.y) - len(rows.y),
+            missing=int(np.isnan(rows.y).sum()),
+            duplicates=duplicates,
+            worst=dict(zip(grid.ids[top].tolist(), by_series[top].tolist(), strict=True)),
+        )
+
+    def with_covariates(self, table: pd.DataFrame, names: Sequence[str]) -> "Report":
+        """Return the report with counts of missing covariate values."""
+        counts = table[list(names)].isna().sum()
+        missing = {str(name): int(count) for name, count in counts.items() if count}
+        return replace(self, covariates=missing)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all fields ready for JSON; ``worst`` as pairs, since JSON keys are text."""
+        return {**asdict(self), "worst": [[id_, rows] for id_, rows in self.worst.items()]}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> "Report":
+        """Restore a report from ``to_dict``.
+
+        Raises:
+            DataError: if a count is not a whole number.
+        """
+        worst, covariates = dict(stored["worst"]), dict(stored["covariates"])
+        report = cls(**{**stored, "worst": worst, "covariates": covariates})
+        counts = (report.series, report.rows, report.gaps, report.missing, report.duplicates)
+        if not all(type(n) is int for n in (*counts, *worst.values(), *covariates.values())):
+            raise DataError("The saved report must hold whole numbers. Save the model again.")
+        return report
+
+
+def warn_about_missing(grid: Rows, report: Report, missing: str) -> None:
+    """Warn of missing covariates, and of gaps and missing values as ``missing`` demands.
+
+    Args:
+        grid: rows on the regular grid.
+        report: the counts.
+        missing: "raise" refuses gaps and missing values, "mask" warns of them, anything else is
+            silent.
+
+    Raises:
+        DataError: with ``missing="raise"``, if there are gaps or missing values.
+    """
+    if report.covariates:
+        counts = ", ".join(
+            f"{name!r} in {counted(n, 'row')}" for name, n in report.covariates.items()
+        )
+        warn(f"Missing covariate values are treated as the average of their column: {counts}.")
+    if not report.gaps + report.missing:
+        return
+    rows = f"{counted(report.gaps, 'row')} between the first and the last of their series"
+    values = f"a value in {counted(report.missing, 'row')}"
+    what = " and ".join([*([rows] if report.gaps else []), *([values] if report.missing else [])])
+    if missing == "raise":
+        raise DataError(
+            f"The frame lacks {what}: series {grid.name_rows(np.isnan(grid.y))}. Complete it, or "
+            "pass missing='mask', 'interpolate' or 'ffill'."
+        )
+    if missing == "mask":
+        warn(
+            f"The frame lacks {what}: series {naming(report.worst)}"
+            f"{'' if len(report.worst) < 5 else ' and perhaps more'}. These are left out of "
+            "training and errors. To fill them, say missing=interpolate or missing=ffill."
+        )
