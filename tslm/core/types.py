@@ -208,16 +208,21 @@ class Layout:
 
 
 class Prediction(NamedTuple):
-    """M values that end ``decoder.step`` steps after the context, in the units of the context.
+    """M values that end ``step`` steps after the context, in the units of the context.
 
-    ``covered`` is False where a value was made from nothing (padding before a short series).
-    ``distribution`` is what may come in place of each value, None where nothing is said of that.
+    Args:
+        values: point forecasts.
+        covered: False where a value was forecast from padding alone, before a short series.
+        aux_loss: a term that the adapter adds to the training loss.
+        distribution: of each value; None where the model gives points only.
+        level: what the decoder's output was added to; None where there is no decoder.
     """
 
     values: Float[Tensor, "B M C"]
     covered: Bool[Tensor, "B M C"]
     aux_loss: Float[Tensor, ""] | None
     distribution: Distribution | None = None
+    level: Float[Tensor, "B K C"] | None = None
 
 
 class Forecaster(nn.Module, ABC):

@@ -16,6 +16,7 @@ from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
+from tslm.models.residual_model import ResidualModel
 
 DEFAULT = "smollm2-135m"  # language model that a control replaces if none is named
 ANY: AbstractContextManager[None] = nullcontext()  # does not watch the size of tensors
@@ -70,9 +71,8 @@ def assemble(
         decoder = build(cfg.decoder, width=backbone.width, layout=layout, task=task, family=family)
         task = replace(task, horizon=decoder.step)
         base = None if cfg.base is None else build(cfg.base, task=task)
-    return ForecastModel(
-        adapter=adapter, backbone=backbone, decoder=decoder, base=base, rollout=cfg.rollout
-    )
+    parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": cfg.rollout}
+    return ForecastModel(**parts) if base is None else ResidualModel(base=base, **parts)
 
 
 def rehearse(cfg: DictConfig) -> None:

@@ -1,4 +1,4 @@
-"""The whole method: normalise, lay out as tokens, read, decode, undo."""
+"""The whole method: scale, adapter, backbone, decoder, and a distribution in the window's units."""
 
 from collections.abc import Iterable, Sequence
 from copy import copy
@@ -10,14 +10,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.core.distribution import Distribution
-from tslm.core.errors import ConfigError, warn
-from tslm.core.messages import check_choice, counted
-from tslm.core.shrinkage import Shrinkage
+from tslm.core.errors import ConfigError
+from tslm.core.messages import check_choice
 from tslm.core.types import Batch, Context, Forecaster, Prediction, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
+from tslm.models.cached_rollout import cached_rollout
 from tslm.models.decoders.base import Decoder
-from tslm.models.layers.base_forecast import anchors
 from tslm.models.layers.scale import Scale
 from tslm.models.network import Network
 from tslm.uncertainty.distributions.point import PointFamily, Points
@@ -26,21 +25,19 @@ Rollout = Literal["cached", "sliding"]
 
 
 class ForecastModel(Network):
-    """An adapter, a frozen body and a decoder.
+    """An adapter, a frozen backbone and a decoder.
 
     Args:
-        adapter: series to tokens.
-        backbone: tokens to hidden states.
-        decoder: hidden states to values.
-        base: what the model corrects: its values are added to what the base forecasts instead of to
-            the level of the window, and begin at zero. It reads values, not times.
-        rollout: how to go beyond what the decoder gives at once. ``cached`` normalises once,
-            keeps the body's keys and values and reads one new token per segment, so the context
-            grows; ``sliding`` drops the oldest step for each new one and reads everything again,
-            as published.
+        adapter: turns scaled series into tokens.
+        backbone: turns tokens into hidden states.
+        decoder: turns hidden states into values or distributions.
+        rollout: the way to forecast beyond the steps that the decoder gives at once. ``cached``
+            scales the window once, keeps the keys and values of the backbone and reads one new
+            token for each segment, so the context grows. ``sliding`` drops the oldest step for
+            each new one and reads the whole window again, as published.
 
     Raises:
-        ConfigError: if the adapter needs a causal body and this one is not, or the roll-out is
+        ConfigError: if the adapter needs a causal backbone and this one is not, or the roll-out is
             unknown.
     """
 
@@ -50,7 +47,6 @@ class ForecastModel(Network):
         adapter: Adapter,
         backbone: Backbone,
         decoder: Decoder,
-        base: Forecaster | None = None,
         rollout: Rollout = "sliding",
     ) -> None:
         super().__init__()
@@ -62,40 +58,99 @@ class ForecastModel(Network):
                 "such as backbone=smollm2-135m."
             )
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
+        self.base: Forecaster | None = None
         self.rollout, self.step = rollout, decoder.step
         self.patch_len = adapter.layout.patch_len
         self.distribution_horizon = 0 if isinstance(decoder.family, PointFamily) else decoder.step
-        self.base = base
         self.about: Sequence[str] | None = None
-        if adapter.layout.grows and base is None and self.n_tokens > 2:
-            self.example_length = (
-                -(-2 * self.n_tokens // 3) * self.patch_len
-            )  # published: two of three
-        if base is not None:
-            decoder.start_at_zero()
-            self.gate: Float[Tensor, ""]  # the shrinkage; saved models know it by this name
-            self.register_buffer("gate", torch.ones(()))
+        if adapter.layout.grows and self.n_tokens > 2:
+            shown = -(-2 * self.n_tokens // 3)  # published: two of three tokens
+            self.example_length = shown * self.patch_len
 
     @property
     def n_tokens(self) -> int:
-        """Tokens the body reads of one window and channel, all at once."""
+        """Tokens that the backbone reads of one window and channel."""
         return self.adapter.layout.n_tokens
 
-    def told(self, about: Sequence[str] | None) -> "ForecastModel":
-        if about is None or not self.adapter.reads_text:
-            return self
-        told = copy(self)  # with the same parts
-        told.about = about
-        return told
+    def forward(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"], *, last: bool = False
+    ) -> Prediction:
+        """Forecast the steps after each context in one pass.
 
-    def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
+        Args:
+            past: contexts, in their own units; NaN where missing.
+            time: time of each step of the contexts.
+            last: whether to give the ``step`` values after the context only, which is all a
+                forecast needs, in place of all M values that the decoder gives.
+        """
         scale = self.adapter.scale(past)
-        tokens, distribution = self._read(past, time, scale)
+        tokens = self.adapter(Context.fold(scale.apply(past), time, self.about))
+        hidden = self.backbone(tokens)[:, tokens.n_prompt :]
+        normalised = self.decoder.distribution(hidden, tokens.outlook)
+        distribution, level = self.in_units(normalised, scale, past, time, last=last)
+
         covered = self.decoder.covered(tokens.mask[:, tokens.n_prompt :])
         covered = rearrange(covered, "(B C) M -> B M C", B=len(past))
-        distribution, _ = self._placed(distribution, past, time, scale)
-        said = None if isinstance(distribution, Points) else distribution
-        return Prediction(distribution.point, covered, tokens.aux_loss, said)
+        covered = covered[:, -distribution.point.shape[1] :]
+        own = None if isinstance(distribution, Points) else distribution
+        return Prediction(distribution.point, covered, tokens.aux_loss, own, level)
+
+    def in_units(
+        self,
+        normalised: Distribution,
+        scale: Scale,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        *,
+        last: bool,
+    ) -> tuple[Distribution, Float[Tensor, "B K C"]]:
+        """Return distributions in the units of the windows, and the level they were added to.
+
+        Args:
+            normalised: of M values of each series, ``[S, M]``, as the decoder gives them.
+            scale: level and spread of the windows.
+            past: the windows; they end where the last ``step`` of the M values begin.
+            time: time of each step of the windows.
+            last: whether to return the last ``step`` values only.
+        """
+        found = normalised.rearranged("(B C) M -> B M C", B=len(past))
+        if last:
+            found = found.each(lambda part: part[:, -self.step :])
+        steps = found.point.shape[1]
+        known = scale.preceding(steps, self.step)
+        level = self.level(known, past, time, steps)
+        return found.moved(torch.ones_like(found.point) * known.spread, level), level
+
+    def level(
+        self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
+    ) -> Float[Tensor, "B K C"]:
+        """Return what the decoder's values are added to: the level of each window."""
+        return scale.loc
+
+    def shrunk(self, distribution: Distribution, level: Float[Tensor, "B K C"]) -> Distribution:
+        """Return the distributions that quantiles and paths are read from.
+
+        Args:
+            distribution: of values in the units of the windows.
+            level: what the decoder's values were added to.
+        """
+        return distribution
+
+    def next_segment(
+        self,
+        hidden: Float[Tensor, "S 1 D"],
+        tokens: Tokens,
+        scale: Scale,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        shares: Float[Tensor, "B P C"] | None,
+    ) -> Float[Tensor, "B P C"]:
+        """Decode the segment that follows the last token, see ``cached_rollout``."""
+        normalised = self.decoder.distribution(hidden, tokens.outlook)
+        distribution, level = self.in_units(normalised, scale, past, time, last=True)
+        if shares is None:
+            return distribution.point
+        return self.shrunk(distribution, level).at(shares)
 
     def ahead(
         self,
@@ -103,79 +158,11 @@ class ForecastModel(Network):
         time: Int[Tensor, "B L"],
         shares: Float[Tensor, "B P C"] | None = None,
     ) -> Float[Tensor, "B P C"]:
-        distribution, level = self._ahead(past, time)
-        return distribution.point if shares is None else self._gated(distribution, level).at(shares)
-
-    @torch.no_grad()
-    def distribution(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Distribution:
-        assert horizon <= self.distribution_horizon
-        home, here = past.device, next(self.decoder.parameters()).device
-        distribution = self._gated(*self._ahead(past.to(here), time[:, : past.shape[1]].to(here)))
-        return distribution.each(lambda part: part[:, :horizon].to(home))
-
-    def _ahead(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]
-    ) -> tuple[Distribution, Float[Tensor, "B J C"]]:
-        """What may come in the ``step`` steps that follow, and the level it is about."""
-        scale = self.adapter.scale(past)
-        distribution = self._read(past, time, scale)[1].each(lambda part: part[:, -self.step :])
-        return self._placed(distribution, past, time, scale)
-
-    def _gated(self, distribution: Distribution, level: Float[Tensor, "B J C"]) -> Distribution:
-        """The law about the base and the share kept of its correction; it is as wide as before."""
-        if self.base is None:
-            return distribution
-        shift = (self.gate - 1) * (distribution.point - level)
-        return distribution.moved(torch.ones_like(shift), shift)
-
-    def _read(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"], scale: Scale
-    ) -> tuple[Tokens, Distribution]:
-        """One pass: what was read, and ``[B, M, C]`` distributions in the units of the body."""
-        tokens = self.adapter(Context.fold(scale.apply(past), time, self.about))
-        hidden = self.backbone(tokens)[:, tokens.n_prompt :]
-        return tokens, self._unfold(self.decoder.distribution(hidden, tokens.outlook), len(past))
-
-    def prepare(self, time: Int[Tensor, " T"]) -> None:
-        self.adapter.prepare(time)
-
-    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
-        self.adapter.learn(train)
-        if self.base is not None:
-            self.base.learn(train, val)
-
-    @torch.no_grad()
-    def calibrate(self, val: Iterable[Batch]) -> None:
-        """Estimate the shrinkage of the correction, see ``Shrinkage``; 1 without any window.
-
-        Warns if it is 0, so that forecasts are those of the base.
-
-        Args:
-            val: windows with the steps that follow them; may be empty.
-        """
-        if self.base is None:
-            return
-        self.gate.fill_(1)
-        shrinkage = Shrinkage()
-        for batch in val:
-            horizon = batch.future.shape[1]
-            base = self.base.forecast(batch.past, batch.time, horizon)
-            rest = (batch.future - base).double()
-            ahead = self.told(batch.about).forecast(batch.past, batch.time, horizon)
-            shrinkage.add(rest, (ahead - base).double())
-        self.gate.fill_(shrinkage.factor(self.decoder.caution))
-        if not self.gate:
-            warn(
-                f"On {counted(len(shrinkage), 'validation window')} the trained correction did not "
-                f"improve on {type(self.base).__name__}, so forecasts are those of the base. Train "
-                "longer, or leave out base."
-            )
-
-    @property
-    def shrinkage(self) -> float | None:
-        return None if self.base is None else float(self.gate)
+        prediction = self(past, time, last=True)
+        if shares is None:
+            return prediction.values
+        assert prediction.distribution is not None, "points have no quantiles"
+        return self.shrunk(prediction.distribution, prediction.level).at(shares)
 
     def roll(
         self,
@@ -184,55 +171,31 @@ class ForecastModel(Network):
         horizon: int,
         shares: Float[Tensor, "B H2 C"] | None = None,
     ) -> Float[Tensor, "B H2 C"]:
-        grows = self.rollout == "cached" and self.adapter.layout.grows
-        ahead = (self._grow if grows else super().roll)(past, time, horizon, shares)
-        if self.base is None or shares is not None:  # what is drawn has passed the gate
-            return ahead
-        base = self.base.forecast(past, time, ahead.shape[1])
-        return base + self.gate * (ahead - base)
+        if self.rollout == "cached" and self.adapter.layout.grows:
+            parts = (self.adapter, self.backbone, self.next_segment)
+            return cached_rollout(*parts, past, time, horizon, shares, self.about)
+        return super().roll(past, time, horizon, shares)
 
-    def _grow(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        horizon: int,
-        shares: Float[Tensor, "B H2 C"] | None = None,
-    ) -> Float[Tensor, "B H2 C"]:
-        """Read the window once, then one token for each segment forecast."""
-        context, step, windows = past.shape[1], self.step, len(past)
-        scale = self.adapter.scale(past)
-        tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context], self.about))
-        hidden, state = self.backbone.start(tokens)
-        scale, series = scale.last, past
-        for start in range(context, context + horizon, step):
-            distribution = self._unfold(self.decoder.distribution(hidden[:, -1:]), windows)
-            distribution, level = self._placed(distribution, series[:, -context:], time, scale)
-            segment = distribution.point
-            if shares is not None:
-                part = shares[:, start - context : start - context + step]
-                segment = self._gated(distribution, level).at(part)
-            series = torch.cat([series, segment], 1)
-            if start + step < context + horizon:
-                when = time[:, start : start + step]
-                tokens = self.adapter(Context.fold(scale.apply(segment), when))
-                hidden, state = self.backbone.extend(state, tokens)
-        return series[:, context:]
+    @torch.no_grad()
+    def distribution(
+        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
+    ) -> Distribution:
+        assert horizon <= self.distribution_horizon
+        home, here = past.device, next(self.decoder.parameters()).device
+        prediction = self(past.to(here), time[:, : past.shape[1]].to(here), last=True)
+        assert prediction.distribution is not None, "points have no distribution"
+        found = self.shrunk(prediction.distribution, prediction.level)
+        return found.each(lambda part: part[:, :horizon].to(home))
 
-    def _placed(
-        self,
-        distribution: Distribution,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        scale: Scale,
-    ) -> tuple[Distribution, Float[Tensor, "B J C"]]:
-        """The law of M values in the units of the window, and the level they were added to."""
-        steps = distribution.point.shape[1]
-        known = scale.preceding(steps, self.step)
-        level = known.loc
-        if self.base is not None:
-            level = anchors(self.base, past, time, self.step, steps)
-        return distribution.moved(torch.ones_like(distribution.point) * known.spread, level), level
+    def told(self, about: Sequence[str] | None) -> "ForecastModel":
+        if about is None or not self.adapter.reads_text:
+            return self
+        told = copy(self)  # with the same parts
+        told.about = about
+        return told
 
-    @staticmethod
-    def _unfold(distribution: Distribution, windows: int) -> Distribution:
-        return distribution.rearranged("(B C) M -> B M C", B=windows)
+    def prepare(self, time: Int[Tensor, " T"]) -> None:
+        self.adapter.prepare(time)
+
+    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        self.adapter.learn(train)

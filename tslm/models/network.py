@@ -46,7 +46,7 @@ class Network(Forecaster):
         """
         context = batch.past.shape[1]
         told = self.told(batch.about)
-        values, covered, aux_loss, distribution = told(batch.past, batch.time[:, :context])
+        values, covered, aux_loss, distribution, _ = told(batch.past, batch.time[:, :context])
         stop = context + self.step
         truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)

@@ -1,0 +1,97 @@
+"""A forecast model that corrects a base forecast, such as that of a seasonal autoregression."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tslm.core.distribution import Distribution
+from tslm.core.errors import warn
+from tslm.core.messages import counted
+from tslm.core.shrinkage import Shrinkage
+from tslm.core.types import Batch, Forecaster
+from tslm.models.forecast_model import ForecastModel
+from tslm.models.layers.base_forecast import anchors
+from tslm.models.layers.scale import Scale
+
+
+class ResidualModel(ForecastModel):
+    """A forecast model of what a base forecast leaves over.
+
+    The decoder's values are added to the base forecast in place of the level of the window, and
+    are zero before training. After training, validation windows choose the shrinkage of this
+    correction.
+
+    Args:
+        base: gives the forecast that is corrected; it reads values, not times.
+        parts: the arguments of ``ForecastModel``.
+    """
+
+    base: Forecaster
+    gate: Float[Tensor, ""]  # the shrinkage; saved models know it by this name
+
+    def __init__(self, *, base: Forecaster, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.base = base
+        self.example_length = 0
+        self.decoder.start_at_zero()
+        self.register_buffer("gate", torch.ones(()))
+
+    @property
+    def shrinkage(self) -> float | None:
+        return float(self.gate)
+
+    def level(
+        self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
+    ) -> Float[Tensor, "B M C"]:
+        """Return the base forecast of the M values; each ``step`` are forecast from those before."""
+        return anchors(self.base, past, time, self.step, steps)
+
+    def shrunk(self, distribution: Distribution, level: Float[Tensor, "B M C"]) -> Distribution:
+        """Return the distributions about the base plus the shrunk correction, as wide as before."""
+        shift = (self.gate - 1) * (distribution.point - level)
+        return distribution.moved(torch.ones_like(shift), shift)
+
+    def roll(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        horizon: int,
+        shares: Float[Tensor, "B H2 C"] | None = None,
+    ) -> Float[Tensor, "B H2 C"]:
+        ahead = super().roll(past, time, horizon, shares)
+        if shares is not None:  # quantiles are read from shrunk distributions
+            return ahead
+        base = self.base.forecast(past, time, ahead.shape[1])
+        return base + self.gate * (ahead - base)
+
+    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
+        super().learn(train, val)
+        self.base.learn(train, val)
+
+    @torch.no_grad()
+    def calibrate(self, val: Iterable[Batch]) -> None:
+        """Estimate the shrinkage of the correction, see ``Shrinkage``; 1 without any window.
+
+        Warns if it is 0, so that forecasts are those of the base.
+
+        Args:
+            val: windows with the steps that follow them; may be empty.
+        """
+        self.gate.fill_(1)
+        shrinkage = Shrinkage()
+        for batch in val:
+            horizon = batch.future.shape[1]
+            base = self.base.forecast(batch.past, batch.time, horizon)
+            rest = (batch.future - base).double()
+            ahead = self.told(batch.about).forecast(batch.past, batch.time, horizon)
+            shrinkage.add(rest, (ahead - base).double())
+        self.gate.fill_(shrinkage.factor(self.decoder.caution))
+        if not self.gate:
+            warn(
+                f"On {counted(len(shrinkage), 'validation window')} the trained correction did not "
+                f"improve on {type(self.base).__name__}, so forecasts are those of the base. Train "
+                "longer, or leave out base."
+            )
