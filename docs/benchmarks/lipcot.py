@@ -23,7 +23,7 @@ from torch import Tensor
 from tslm import LiPCoTPretrainer, LiPCoTTokenizer, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
-from tslm.core.types import Batch, Context, FilterForecasts
+from tslm.core.types import Batch, Context
 from tslm.data.datasets.benchmarks import Benchmark, load
 from tslm.estimators.validation.window_errors import score
 from tslm.evaluation.protocols.long_horizon import trial
@@ -32,6 +32,7 @@ from tslm.models.decoders.filter_mixture import FilterMixture, calibrated, cover
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.lpc.codebook import SPECIAL, itakura, per_power
+from tslm.models.layers.lpc.filter_forecasts import FilterForecasts
 from tslm.models.layers.lpc.spaces import cepstrum
 
 L, H = 512, 96
@@ -41,7 +42,7 @@ SETS = ("etth1", "etth2")
 class Read(NamedTuple):
     """Contexts of filters and the values after them, in normalised units; all in float64."""
 
-    outlook: FilterForecasts
+    forecasts: FilterForecasts
     truth: Tensor
     spread: Tensor  # of a window, to bring errors back to the scale of the set
 
@@ -77,18 +78,18 @@ def read(model: ForecastModel, data: Benchmark, part: str, stride: int = 1) -> I
     for batch in batches(data, part, stride):
         scale = model.adapter.scale(batch.past)
         context = Context.fold(scale.apply(batch.past), batch.time[:, :L])
-        outlook = model.adapter(context).outlook
+        forecasts = model.adapter(context).forecasts
         level, spread = scale.level(1)[:, 0], scale.spread[:, -1]
         truth = (batch.future - level[:, None]) / spread[:, None]
-        yield Read(outlook, truth.movedim(1, 2).flatten(0, 1), spread.flatten())
+        yield Read(forecasts, truth.movedim(1, 2).flatten(0, 1), spread.flatten())
 
 
-def means(outlook: FilterForecasts, level: Tensor | float = 0.0) -> Tensor:
+def means(forecasts: FilterForecasts, level: Tensor | float = 0.0) -> Tensor:
     """Return the forecasts of the own filter and of each code about a level, ``[S, K + 1, H]``."""
-    level = torch.as_tensor(level).expand(len(outlook.state))[:, None]
-    codes = torch.einsum("sp,kph->skh", outlook.state - level, outlook.responses)
-    own = (outlook.own - level * outlook.settle)[:, None]
-    return torch.cat([own, codes], 1) + (level + outlook.season)[:, None]
+    level = torch.as_tensor(level).expand(len(forecasts.state))[:, None]
+    codes = torch.einsum("sp,kph->skh", forecasts.state - level, forecasts.responses)
+    own = (forecasts.own - level * forecasts.settle)[:, None]
+    return torch.cat([own, codes], 1) + (level + forecasts.season)[:, None]
 
 
 def hard_codes() -> None:
@@ -98,10 +99,10 @@ def hard_codes() -> None:
         for n_codes in (16, 64):
             model = untrained(data, n_codes)
             sums, count = torch.zeros(3, 2), 0
-            for outlook, truth, spread in read(model, data, "test"):
-                every = means(outlook)
-                best = outlook.evidence[:, 1:].argmax(1) + 1
-                soft = (outlook.evidence.softmax(1)[:, :, None] * every).sum(1)
+            for forecasts, truth, spread in read(model, data, "test"):
+                every = means(forecasts)
+                best = forecasts.evidence[:, 1:].argmax(1) + 1
+                soft = (forecasts.evidence.softmax(1)[:, :, None] * every).sum(1)
                 ahead = torch.stack([every[:, 0], every[torch.arange(len(best)), best], soft])
                 gap = (ahead - truth) * spread[:, None]
                 sums += torch.stack([gap.square().mean(2).sum(1), gap.abs().mean(2).sum(1)], 1)
@@ -117,10 +118,10 @@ def oracles() -> None:
         data = load(name)
         model = untrained(data)
         sums, count = torch.zeros(4), 0
-        for outlook, truth, spread in read(model, data, "test", 7):
-            plain = (means(outlook) - truth[:, None]) * spread[:, None, None]
-            level = (truth - outlook.season).mean(1)
-            moved = (means(outlook, level) - truth[:, None]) * spread[:, None, None]
+        for forecasts, truth, spread in read(model, data, "test", 7):
+            plain = (means(forecasts) - truth[:, None]) * spread[:, None, None]
+            level = (truth - forecasts.season).mean(1)
+            moved = (means(forecasts, level) - truth[:, None]) * spread[:, None, None]
             errors = [part.square().mean(2) for part in (plain, moved)]
             kinds = [errors[0][:, 0], errors[0].amin(1), errors[1][:, 0], errors[1].amin(1)]
             sums += torch.stack([kind.sum() for kind in kinds])
@@ -130,11 +131,11 @@ def oracles() -> None:
         print(f"{name}: {text} (every 7th window)", flush=True)
 
 
-def mixture(model: ForecastModel, outlook: FilterForecasts) -> FilterMixture:
+def mixture(model: ForecastModel, forecasts: FilterForecasts) -> FilterMixture:
     """Return the untrained mixture."""
     assert isinstance(model.decoder, FilterDecoder)
-    hidden = outlook.state.new_zeros(len(outlook.state), 1, model.backbone.width)
-    return model.decoder.mixture(hidden, outlook)
+    hidden = forecasts.state.new_zeros(len(forecasts.state), 1, model.backbone.width)
+    return model.decoder.mixture(hidden, forecasts)
 
 
 @torch.no_grad()
@@ -144,13 +145,13 @@ def coverage_of_intervals() -> None:
         data = load(name)
         model = untrained(data)
         seen = list(read(model, data, "val"))
-        pairs = [(mixture(model, part.outlook), part.truth) for part in seen]
+        pairs = [(mixture(model, part.forecasts), part.truth) for part in seen]
         fields = ("weights", "means", "pulses", "power")
         whole = FilterMixture(*(torch.cat([getattr(m, f) for m, _ in pairs]) for f in fields))
         factor = calibrated(whole, torch.cat([truth for _, truth in pairs]))
         totals, count = torch.zeros(2), 0
-        for outlook, truth, _ in read(model, data, "test"):
-            found = mixture(model, outlook)
+        for forecasts, truth, _ in read(model, data, "test"):
+            found = mixture(model, forecasts)
             held = [coverage(found, truth), coverage(found.widened(factor), truth)]
             totals += torch.tensor(held) * len(truth)
             count += len(truth)

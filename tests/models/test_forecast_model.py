@@ -174,7 +174,7 @@ def test_the_cached_rollout_is_reading_the_grown_context_whole(
         context = Context.fold(series, batch.time[:, : series.shape[1]])
         with torch.no_grad():
             tokens = model.adapter(context)
-            values = model.decoder(model.backbone(tokens))[:, -S:]
+            values = model.decoder(model.backbone(tokens), tokens)[:, -S:]
         ahead = values.reshape(3, 2, S).transpose(1, 2)
         series = torch.cat([series, ahead], 1)
     expected = scale.last.undo(series[:, L:])

@@ -122,41 +122,6 @@ class Prompt(NamedTuple):
     mask: Bool[Tensor, "S U"]
 
 
-class FilterForecasts(NamedTuple):
-    """What linear filters say of normalised series: each may go on by its own one, or by a code.
-
-    Left to itself a filter continues a residual linearly in its last p values, so that code k
-    expects ``state @ responses[k]``, and ``level + (state - level) @ responses[k]`` where the
-    residual is to move about a new level.
-
-    Args:
-        season: the profile, continued.
-        state: the last p values of the residual, oldest first.
-        own: what the filter of the series itself expects of the residual.
-        settle: what it expects where the residual has been 1 throughout.
-        pulse: its impulse response, from the step of the pulse on; H steps, and as many more as
-            the longest gap has.
-        responses: of each code to each value of the state.
-        pulses: the impulse response of each code.
-        evidence: log weight of the own filter (0) and of each code, as the context has them.
-        power: what the own filter, and each code, leaves unexplained in the context.
-        habit: log weight by what has followed in training; 0 but for controls.
-        gap: steps at the end of the context that are missing.
-    """
-
-    season: Float[Tensor, "S H"]
-    state: Float[Tensor, "S p"]
-    own: Float[Tensor, "S H"]
-    settle: Float[Tensor, "S H"]
-    pulse: Float[Tensor, "S T"]
-    responses: Float[Tensor, "K p H"]
-    pulses: Float[Tensor, "K T"]
-    evidence: Float[Tensor, "S K1"]
-    power: Float[Tensor, "S K1"]
-    habit: Float[Tensor, "S K1"]
-    gap: Int[Tensor, " S"]
-
-
 @dataclass(frozen=True)
 class Tokens:
     """What a backbone reads.
@@ -167,7 +132,6 @@ class Tokens:
         n_prompt: how many of the first tokens only set the scene; decoders never see them.
         aux_loss: what the adapter adds to the training loss.
         prompt: words read before the first token; they give no hidden state.
-        outlook: how linear filters continue the series, for decoders that mix them.
     """
 
     embeds: Float[Tensor, "S N D"]
@@ -175,7 +139,6 @@ class Tokens:
     n_prompt: int = 0
     aux_loss: Float[Tensor, ""] | None = None
     prompt: Prompt | None = None
-    outlook: FilterForecasts | None = None
 
 
 class Attribution(NamedTuple):
@@ -198,13 +161,11 @@ class Layout:
         n_tokens: tokens of one context, N, without the prompt.
         patch_len: steps one token stands for, P.
         grows: a forecast segment can be appended as one more token (autoregressive roll-out).
-        n_codes: filters the adapter gives an outlook by, K; 0 if it gives none.
     """
 
     n_tokens: int
     patch_len: int
     grows: bool = False
-    n_codes: int = 0
 
 
 class Prediction(NamedTuple):

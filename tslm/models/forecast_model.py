@@ -86,7 +86,7 @@ class ForecastModel(Network):
         scale = self.adapter.scale(past)
         tokens = self.adapter(Context.fold(scale.apply(past), time, self.about))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
-        normalised = self.decoder.distribution(hidden, tokens.outlook)
+        normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=last)
 
         covered = self.decoder.covered(tokens.mask[:, tokens.n_prompt :])
@@ -146,7 +146,7 @@ class ForecastModel(Network):
         shares: Float[Tensor, "B P C"] | None,
     ) -> Float[Tensor, "B P C"]:
         """Decode the segment that follows the last token, see ``cached_rollout``."""
-        normalised = self.decoder.distribution(hidden, tokens.outlook)
+        normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=True)
         if shares is None:
             return distribution.point

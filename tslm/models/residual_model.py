@@ -46,7 +46,7 @@ class ResidualModel(ForecastModel):
     def level(
         self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
     ) -> Float[Tensor, "B M C"]:
-        """Return the base forecast of the M values; each ``step`` are forecast from those before."""
+        """Return the base forecast of the M values, each from the steps before its segment."""
         return anchors(self.base, past, time, self.step, steps)
 
     def shrunk(self, distribution: Distribution, level: Float[Tensor, "B M C"]) -> Distribution:

@@ -104,7 +104,7 @@ def test_one_pass_equals_the_published_program_at_every_stage(name: str) -> None
     same(model.adapter.embed(segments), case.tensor("output/segment_embedding"))
     same(tokens.embeds, case.tensor("output/llm_tokens"))
     same(hidden, case.tensor("output/llm_hidden"))
-    same(patch(model.decoder(hidden), size), case.tensor("output/projection"))
+    same(patch(model.decoder(hidden, tokens), size), case.tensor("output/projection"))
     same(model(batch.past, batch.time).values, case.tensor("output/forecast"))
 
 

@@ -15,7 +15,7 @@ from tslm import Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
-from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Task, Tokens
+from tslm.core.types import Batch, Context, Facts, Layout, Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot import LiPCoT
@@ -26,6 +26,7 @@ from tslm.models.baselines.classical import ProfileAR
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.lpc.burg import zero_input_response
+from tslm.models.layers.lpc.filter_forecasts import CodedTokens, FilterForecasts
 
 H, L, SEASON, ORDER = 12, 96, 6, 8
 Walks = Callable[..., Batch]
@@ -65,16 +66,21 @@ def etth1(part: str, stride: int) -> list[Batch]:
     return [Batch(x[:, :512], x[:, 512:], t) for x, t in cut]
 
 
-def tokens_of(model: ForecastModel, batch: Batch) -> Tokens:
+def tokens_of(model: ForecastModel, batch: Batch) -> CodedTokens:
     scaled = model.adapter.scale(batch.past).apply(batch.past)
-    tokens: Tokens = model.adapter(Context.fold(scaled, batch.time[:, :L]))
+    tokens: CodedTokens = model.adapter(Context.fold(scaled, batch.time[:, :L]))
     return tokens
 
 
 def read(model: ForecastModel, batch: Batch) -> tuple[Tensor, FilterForecasts]:
     tokens = tokens_of(model, batch)
-    assert tokens.outlook is not None
-    return model.backbone(tokens), tokens.outlook
+    return model.backbone(tokens), tokens.forecasts
+
+
+def decoded(model: ForecastModel, hidden: Tensor, forecasts: FilterForecasts) -> Tensor:
+    tokens = CodedTokens(hidden, torch.ones(hidden.shape[:2]).bool(), forecasts=forecasts)
+    values: Tensor = model.decoder(hidden, tokens)
+    return values
 
 
 def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregression(
@@ -82,10 +88,10 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
 ) -> None:
     model = built()
     rule = ProfileAR(task=Task(L, H, season_length=SEASON), order=ORDER)
-    hidden, outlook = read(model, batch)
-    alone = torch.full_like(outlook.evidence, -torch.inf)
+    hidden, forecasts = read(model, batch)
+    alone = torch.full_like(forecasts.evidence, -torch.inf)
     alone[:, 0] = 0
-    ahead = model.decoder(hidden, outlook._replace(evidence=alone))
+    ahead = decoded(model, hidden, forecasts._replace(evidence=alone))
     ahead = rearrange(ahead, "(B C) H -> B H C", B=len(batch.past))
     scaled = model.adapter.scale(batch.past).apply(batch.past)
     classical = rule.forecast(scaled, batch.time, H)
@@ -113,11 +119,11 @@ def test_untrained_it_is_the_classical_forecast_of_etth1_within_a_thousandth() -
 def test_untrained_the_context_weighs_the_codes_and_its_own_filter_most(batch: Batch) -> None:
     model = built()
     model.learn([batch], [])
-    _, outlook = read(model, batch)
-    weights = outlook.evidence.softmax(1)
+    _, forecasts = read(model, batch)
+    weights = forecasts.evidence.softmax(1)
     assert (weights.argmax(1) == 0).all()
-    assert (outlook.evidence[:, 0] == 0).all()
-    assert (outlook.evidence[:, 1:] <= 0).all()
+    assert (forecasts.evidence[:, 0] == 0).all()
+    assert (forecasts.evidence[:, 1:] <= 0).all()
     none = built(evidence=0.0)
     assert torch.allclose(read(none, batch)[1].evidence, torch.zeros(1))
 
@@ -146,14 +152,14 @@ def test_a_code_continues_a_state_as_its_recursion_does(batch: Batch) -> None:
 def test_a_forecast_moves_to_the_level_it_is_told(batch: Batch) -> None:
     model = built()
     model.learn([batch], [])
-    hidden, outlook = read(model, batch)
+    hidden, forecasts = read(model, batch)
     decoder = model.decoder
     assert isinstance(decoder, FilterDecoder)
     torch.nn.init.constant_(decoder.project.bias[-1:], 3.0)
-    still = outlook._replace(
-        state=torch.full_like(outlook.state, 3.0), own=3 * outlook.settle
+    still = forecasts._replace(
+        state=torch.full_like(forecasts.state, 3.0), own=3 * forecasts.settle
     )  # a series that is at that level already stays there
-    ahead = decoder(hidden, still) - outlook.season
+    ahead = decoded(model, hidden, still) - forecasts.season
     torch.testing.assert_close(ahead, torch.full_like(ahead, 3.0), rtol=1e-4, atol=1e-4)
 
 
@@ -171,17 +177,17 @@ def test_a_longer_horizon_begins_with_the_shorter_one(batch: Batch) -> None:
 def test_a_residual_of_nothing_stays_at_the_level_and_others_tend_to_it(batch: Batch) -> None:
     model = built(horizon=400)
     model.learn([batch], [])
-    hidden, outlook = read(model, batch)
+    hidden, forecasts = read(model, batch)
     decoder = model.decoder
     assert isinstance(decoder, FilterDecoder)
     torch.nn.init.constant_(decoder.project.bias[-1:], 2.0)
-    zero, still = torch.zeros_like(outlook.own), torch.full_like(outlook.state, 2.0)
-    at_level = outlook._replace(season=zero, state=still, own=2 * outlook.settle)
-    ahead = decoder(hidden, at_level)
+    zero, still = torch.zeros_like(forecasts.own), torch.full_like(forecasts.state, 2.0)
+    at_level = forecasts._replace(season=zero, state=still, own=2 * forecasts.settle)
+    ahead = decoded(model, hidden, at_level)
     torch.testing.assert_close(ahead, torch.full_like(ahead, 2.0), rtol=1e-4, atol=1e-4)
-    codes = torch.full_like(outlook.evidence, 0.0)
+    codes = torch.full_like(forecasts.evidence, 0.0)
     codes[:, 0] = -torch.inf  # the filters of codes, which forget; one's own may be slow
-    tending = decoder(hidden, outlook._replace(season=zero, evidence=codes)) - 2
+    tending = decoded(model, hidden, forecasts._replace(season=zero, evidence=codes)) - 2
     assert (tending[:, -1].abs() < 0.05 * tending[:, 0].abs().clamp(min=0.5)).all()
 
 
@@ -198,9 +204,9 @@ def test_intervals_of_an_autoregression_cover_as_often_as_they_say() -> None:
     model.learn([series], [])
     scale = model.adapter.scale(past)
     tokens = model.adapter(Context.fold(scale.apply(past), time[:, : 4 * L]))
-    mixture = model.decoder.mixture(model.backbone(tokens), tokens.outlook)
+    mixture = model.decoder.mixture(model.backbone(tokens), tokens.forecasts)
     truth = scale.last.apply(future[:, :, None])[:, :, 0].float()
-    torch.testing.assert_close(mixture.variances[:, :, 0], tokens.outlook.power)
+    torch.testing.assert_close(mixture.variances[:, :, 0], tokens.forecasts.power)
     low, high = mixture.quantile(0.1), mixture.quantile(0.9)
     covered = float(((truth >= low) & (truth <= high)).float().mean())
     assert 0.77 < covered < 0.83
@@ -212,12 +218,14 @@ def test_intervals_of_an_autoregression_cover_as_often_as_they_say() -> None:
 def test_the_mixture_has_the_mean_that_is_forecast(batch: Batch) -> None:
     model = built()
     model.learn([batch], [])
-    hidden, outlook = read(model, batch)
+    hidden, forecasts = read(model, batch)
     decoder = model.decoder
     assert isinstance(decoder, FilterDecoder)
     torch.nn.init.normal_(decoder.project.weight, std=0.1)
-    mixture = decoder.mixture(hidden, outlook)
-    torch.testing.assert_close(mixture.mean, decoder(hidden, outlook), rtol=1e-4, atol=1e-4)
+    mixture = decoder.mixture(hidden, forecasts)
+    torch.testing.assert_close(
+        mixture.mean, decoded(model, hidden, forecasts), rtol=1e-4, atol=1e-4
+    )
     torch.testing.assert_close(mixture.weights.sum(1), torch.ones(len(hidden)))
 
 
@@ -313,10 +321,10 @@ def test_every_control_of_the_codes_changes_what_is_read(codes: str, batch: Batc
         assert torch.equal(control.adapter.book.filters, built().adapter.book.filters)
     elif codes in NGRAMS:
         assert not same[1].embeds.any()
-        assert not torch.equal(same[0].outlook.habit, same[1].outlook.habit)
+        assert not torch.equal(same[0].forecasts.habit, same[1].forecasts.habit)
     else:
-        outlooks = [tokens.outlook for tokens in same]
-        assert all(torch.equal(a, b) for a, b in zip(*outlooks, strict=True))
+        forecasts = [tokens.forecasts for tokens in same]
+        assert all(torch.equal(a, b) for a, b in zip(*forecasts, strict=True))
     if codes == "bag":
         frames = same[1].embeds[:, :-1]
         torch.testing.assert_close(frames, frames[:, :1].expand_as(frames))

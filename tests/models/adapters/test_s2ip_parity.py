@@ -92,7 +92,7 @@ def test_every_stage_equals_the_published_program(name: str) -> None:
     hidden = model.backbone(tokens)
     same(hidden, case.tensor("output/llm_hidden"))
     folded = case.tensor("output/head_output").unflatten(0, (-1, 3)).sum(1)
-    same(model.decoder(hidden), folded)
+    same(model.decoder(hidden, tokens), folded)
     same(model(batch.past, time).values, case.tensor("output/forecast"))
 
 

@@ -95,7 +95,7 @@ def test_every_stage_equals_the_published_program(name: str) -> None:
     same(tokens.embeds, case.tensor("output/reprogrammed"))
     hidden = model.backbone(tokens)
     same(hidden, case.tensor("output/llm_hidden_patches"))
-    head = model.decoder(hidden).unflatten(0, (len(batch.past), -1)).transpose(1, 2)
+    head = model.decoder(hidden, tokens).unflatten(0, (len(batch.past), -1)).transpose(1, 2)
     same(head.transpose(1, 2), case.tensor("output/head_output"))
     same(
         model(batch.past, batch.time[:, : batch.past.shape[1]]).values,

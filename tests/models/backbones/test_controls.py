@@ -107,7 +107,7 @@ def test_no_body_is_the_decoder_on_the_tokens(batch: Batch) -> None:
     model = built("none:tiny")
     scale = model.adapter.scale(batch.past)
     read = model.adapter(Context.fold(scale.apply(batch.past), batch.time[:, :32]))
-    expected = model.decoder(read.embeds)
+    expected = model.decoder(read.embeds, read)
     values = model(batch.past, batch.time[:, :32]).values
     expected = expected.reshape(3, 2, -1).transpose(1, 2)
     known = scale.preceding(expected.shape[1], model.step)

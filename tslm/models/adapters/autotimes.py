@@ -82,7 +82,7 @@ class AutoTimes(Adapter):
         norm: Norm = "prefix",
         floor: float = 0.1,
     ) -> None:
-        super().__init__(lexicon, task, norm, floor)
+        super().__init__(norm, floor)
         _check_tiling(task.context_length, patch_len)
         self.layout = Layout(task.context_length // patch_len, patch_len, grows=True)
         self.embed = mlp(

@@ -9,17 +9,14 @@ from torch import Tensor, nn
 
 from tslm.core.errors import ConfigError
 from tslm.core.messages import check_choice
-from tslm.core.types import Attribution, Batch, Context, Facts, Layout, Sizes, Task, Tokens
+from tslm.core.types import Attribution, Batch, Context, Facts, Layout, Sizes, Tokens
 from tslm.models.layers.scale import NORMS, Norm, Scale
-from tslm.models.lexicon import Lexicon
 
 
 class Adapter(nn.Module, ABC):
-    """Turns windows into tokens. Every adapter is made with ``lexicon`` and ``task``.
+    """An adapter turns windows into tokens. Each is made with ``lexicon`` and ``task``.
 
     Args:
-        lexicon: the words of the body it speaks to.
-        task: what is to be forecast.
         norm: how windows are normalised, see ``Scale.of``.
         floor: least spread a window is divided by, in units of the training spread.
 
@@ -33,7 +30,7 @@ class Adapter(nn.Module, ABC):
     any_horizon: bool = False  # one model serves every horizon; else one is best made for each
     portable: tuple[str, ...] = ("",)  # beginnings of the names of what other data can begin with
 
-    def __init__(self, lexicon: Lexicon, task: Task, norm: Norm, floor: float) -> None:
+    def __init__(self, norm: Norm, floor: float) -> None:
         super().__init__()
         check_choice("norm", norm, NORMS)
         self.norm: Norm = norm

@@ -25,7 +25,7 @@ from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
 from tslm.core.messages import check_choice
-from tslm.core.types import Batch, Context, Facts, FilterForecasts, Layout, Sizes, Task, Tokens
+from tslm.core.types import Batch, Context, Facts, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot_controls import (
@@ -44,6 +44,7 @@ from tslm.models.adapters.lipcot_frames import (
 from tslm.models.adapters.timestamps import NumericTimestamps
 from tslm.models.layers.lpc.burg import zero_input_response
 from tslm.models.layers.lpc.codebook import Codebook, itakura, per_power
+from tslm.models.layers.lpc.filter_forecasts import CodedLayout, CodedTokens, FilterForecasts
 from tslm.models.layers.lpc.framing import Estimator, Frames
 from tslm.models.layers.patching import from_first_observed, patch
 from tslm.models.layers.scale import Norm
@@ -110,7 +111,7 @@ class LiPCoT(Adapter):
         norm: Norm = "window",
         floor: float = 0.1,
     ) -> None:
-        super().__init__(lexicon, task, norm, floor)
+        super().__init__(norm, floor)
         check_choice("embedding", embedding, EMBEDDINGS)
         check_choice("codes", codes, CODES)
         if not 1 <= frame_length <= task.context_length:
@@ -145,7 +146,7 @@ class LiPCoT(Adapter):
         coarse = task if band is None else _hourly(task)
         self.calendar = NumericTimestamps(lexicon.width, coarse) if dated else None
         n_tokens = (self.n_frames + 1) * self.embed.n_tokens
-        self.layout = Layout(n_tokens, frame_length, n_codes=n_codes)
+        self.layout = CodedLayout(n_tokens, frame_length, n_codes=n_codes)
         self.portable = ("embed.", "calendar.") + (() if codes == "random" else ("frame_book.",))
 
     @classmethod
@@ -245,11 +246,11 @@ class LiPCoT(Adapter):
         mask = rearrange(mask, "(S N) tokens -> S (N tokens)", N=self.n_frames)
         return Tokens(self._vectors(coded, starts, whole=False), mask)
 
-    def forward(self, context: Context) -> Tokens:
+    def forward(self, context: Context) -> CodedTokens:
         with torch.no_grad():
             taken = self._take(window_values(context))
             frames, whole = self._frames(taken.residual), whole_frames(taken)
-            outlook = self._outlook(taken, context)
+            forecasts = self._forecasts(taken, context)
             coded = CodedFrames.on_device(self.frame_book(frames), frames, context.values)
             last = CodedFrames.on_device(self.book(whole), whole, context.values)
         tokens = self.frame_tokens(coded, context)
@@ -262,7 +263,8 @@ class LiPCoT(Adapter):
         if self.codes in NGRAMS:
             embeds, end = torch.zeros_like(embeds), torch.zeros_like(end)
         attended = self.embed.attended(last.codes, whole=True)
-        return Tokens(torch.cat([embeds, end], 1), torch.cat([mask, attended], 1), outlook=outlook)
+        whole_mask = torch.cat([mask, attended], 1)
+        return CodedTokens(torch.cat([embeds, end], 1), whole_mask, forecasts=forecasts)
 
     def _vectors(
         self, coded: CodedFrames, time: Int[Tensor, "S frames"], *, whole: bool
@@ -286,7 +288,7 @@ class LiPCoT(Adapter):
         rate = 1.0 if self.estimator.band is None else float(self.season_length)
         return self.estimator.measure(rearrange(cut, "S N P -> (S N) P"), rate)
 
-    def _outlook(self, taken: Decomposed, context: Context) -> FilterForecasts:
+    def _forecasts(self, taken: Decomposed, context: Context) -> FilterForecasts:
         """Continue each series by each filter, and weigh how well it has predicted the context."""
         model, state = taken.model, taken.state
         filters = torch.cat([*[model.coefficients] * 3, self.book.filters])

@@ -86,7 +86,7 @@ class S2IP(Adapter):
         norm: Norm = "window",
         floor: float = 0.1,
     ) -> None:
-        super().__init__(lexicon, task, norm, floor)
+        super().__init__(norm, floor)
         usual = min(task.season_length, task.context_length)
         self.trend_length = usual if trend_length is None else trend_length
         self.seasonal_length = usual if seasonal_length is None else seasonal_length

@@ -82,7 +82,7 @@ class TimeLLM(Adapter):
         norm: Norm = "window",
         floor: float = 0.1,
     ) -> None:
-        super().__init__(lexicon, task, norm, floor)
+        super().__init__(norm, floor)
         n_tokens = n_patches(task.context_length, patch_len, stride)
         self.layout = Layout(n_tokens, patch_len)
         self.stride = stride

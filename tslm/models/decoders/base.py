@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.core.distribution import Distribution
-from tslm.core.types import FilterForecasts
+from tslm.core.types import Tokens
 from tslm.uncertainty.distributions.base import DistributionFamily
 from tslm.uncertainty.distributions.point import POINT
 
@@ -40,23 +40,19 @@ class Decoder(nn.Module, ABC):
         nn.init.zeros_(self.head.bias)
 
     @abstractmethod
-    def forward(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Float[Tensor, "S MR"]:
+    def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
         """Turn the hidden states of a context's tokens into normalised values.
 
         Where the law takes R numbers a value, those of a value lie side by side.
 
         Args:
             hidden: of the tokens.
-            outlook: what an adapter of codes says beside them; most decoders do not ask.
+            tokens: what the backbone has read; most decoders ignore them.
         """
 
-    def distribution(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Distribution:
+    def distribution(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Distribution:
         """What its law makes of that: ``[S, M]`` distributions, in normalised units."""
-        numbers = self(hidden, outlook)
+        numbers = self(hidden, tokens)
         return self.family(rearrange(numbers, "S (M R) -> S M R", R=self.family.size))
 
     @abstractmethod

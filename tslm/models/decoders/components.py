@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.core.errors import ConfigError
-from tslm.core.types import FilterForecasts, Layout, Task
+from tslm.core.types import Layout, Task, Tokens
 from tslm.models.decoders.base import Decoder
 from tslm.models.decoders.readout import Readout
 from tslm.uncertainty.distributions.base import DistributionFamily
@@ -55,9 +55,7 @@ class ComponentsDecoder(Decoder):
     def head(self) -> nn.Linear:
         return self.project
 
-    def forward(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Float[Tensor, "S MR"]:
+    def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
         return self.project(self.dropout(self._flat(hidden)))
 
     def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 MR"]:
@@ -105,9 +103,7 @@ class FoldDecoder(Decoder):
     def head(self) -> nn.Linear:
         return self.project
 
-    def forward(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Float[Tensor, "S MR"]:
+    def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
         thirds = rearrange(rearrange(hidden, "S N D -> S (N D)"), "S (c k) -> S c k", c=PARTS)
         return self.project(thirds).sum(1)
 

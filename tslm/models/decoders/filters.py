@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from tslm.core.distribution import Distribution
 from tslm.core.errors import ConfigError
-from tslm.core.types import FilterForecasts, Layout, Task
+from tslm.core.types import Layout, Task, Tokens
 from tslm.models.decoders.base import Decoder
 from tslm.models.decoders.filter_mixture import FilterMixture
+from tslm.models.layers.lpc.filter_forecasts import CodedLayout, CodedTokens, FilterForecasts
 from tslm.uncertainty.distributions.base import DistributionFamily
 from tslm.uncertainty.distributions.mixture import MixtureFamily
 from tslm.uncertainty.distributions.point import POINT, PointFamily
@@ -52,7 +53,7 @@ class FilterDecoder(Decoder):
         if caution < 0:
             raise ConfigError(f"caution={caution} must not be negative.")
         self.caution = caution
-        if not layout.n_codes:
+        if not isinstance(layout, CodedLayout):
             raise ConfigError(
                 "decoder=filters mixes the filters of an adapter that codes, and this one has "
                 "none. Use adapter=lipcot, or decoder=flatten."
@@ -77,62 +78,64 @@ class FilterDecoder(Decoder):
         super().start_at_zero()
         self.corrects = True
 
-    def forward(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Float[Tensor, "S M"]:
-        weights, level, outlook = self._read(hidden, outlook)
-        ahead = self._mean(weights, level, outlook)
+    def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S M"]:
+        forecasts = _forecasts(tokens)
+        weights, level = self._read(hidden, forecasts)
+        ahead = self._mean(weights, level, forecasts)
         if not self.corrects:
-            return outlook.season + ahead
-        untrained = outlook.evidence.softmax(1)
-        return ahead - self._mean(untrained, torch.zeros_like(level), outlook)
+            return forecasts.season + ahead
+        untrained = forecasts.evidence.softmax(1)
+        return ahead - self._mean(untrained, torch.zeros_like(level), forecasts)
 
-    def distribution(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Distribution:
+    def distribution(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Distribution:
         if isinstance(self.family, PointFamily):
-            return super().distribution(hidden, outlook)
-        assert outlook is not None
-        found = self.mixture(hidden, outlook).marginals
+            return super().distribution(hidden, tokens)
+        found = self.mixture(hidden, _forecasts(tokens)).marginals
         if not self.corrects:
             return found
-        shift = self(hidden, outlook) - found.point  # what is mixed is the base's business
+        shift = self(hidden, tokens) - found.point  # what is mixed is the base's business
         return found.moved(torch.ones_like(shift), shift)
 
-    def mixture(self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts) -> FilterMixture:
-        """All that may come next, in normalised units."""
-        weights, level, outlook = self._read(hidden, outlook)
-        moving = (outlook.state - level[:, None]) @ rearrange(outlook.responses, "K p H -> p (K H)")
+    def mixture(self, hidden: Float[Tensor, "S N D"], forecasts: FilterForecasts) -> FilterMixture:
+        """Return the joint distribution of the horizon, in normalised units."""
+        weights, level = self._read(hidden, forecasts)
+        moving = (forecasts.state - level[:, None]) @ rearrange(
+            forecasts.responses, "K p H -> p (K H)"
+        )
         codes = rearrange(moving, "S (K H) -> S K H", K=self.n_codes)
-        own = outlook.own - level[:, None] * outlook.settle
+        own = forecasts.own - level[:, None] * forecasts.settle
         means = torch.cat([own[:, None], codes], 1) + level[:, None, None]
-        pulses = repeat(outlook.pulses, "K T -> S K T", S=len(level))
+        pulses = repeat(forecasts.pulses, "K T -> S K T", S=len(level))
         return FilterMixture(
             weights,
-            means + outlook.season[:, None],
-            torch.cat([outlook.pulse[:, None], pulses], 1),
-            outlook.power,
-            outlook.gap,
+            means + forecasts.season[:, None],
+            torch.cat([forecasts.pulse[:, None], pulses], 1),
+            forecasts.power,
+            forecasts.gap,
         )
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
         return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
 
     def _read(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None
-    ) -> tuple[Float[Tensor, "S K1"], Float[Tensor, " S"], FilterForecasts]:
+        self, hidden: Float[Tensor, "S N D"], forecasts: FilterForecasts
+    ) -> tuple[Float[Tensor, "S K1"], Float[Tensor, " S"]]:
         """The weight of each filter, and the level of what comes."""
-        assert outlook is not None  # an adapter with n_codes gives one
         raw = self.project(self.dropout(hidden[:, -1]))
-        weights = (outlook.evidence + outlook.habit + raw[:, :-1]).softmax(1)
-        return weights, raw[:, -1], outlook
+        weights = (forecasts.evidence + forecasts.habit + raw[:, :-1]).softmax(1)
+        return weights, raw[:, -1]
 
     def _mean(
-        self, weights: Float[Tensor, "S K1"], level: Float[Tensor, " S"], outlook: FilterForecasts
+        self, weights: Float[Tensor, "S K1"], level: Float[Tensor, " S"], forecasts: FilterForecasts
     ) -> Float[Tensor, "S H"]:
         """``level + sum_k w_k (state - level) M_k``, as one product of matrices."""
-        moving = outlook.state - level[:, None]
+        moving = forecasts.state - level[:, None]
         weighed = rearrange(weights[:, 1:, None] * moving[:, None], "S K p -> S (K p)")
-        codes = weighed @ rearrange(outlook.responses, "K p H -> (K p) H")
-        own = outlook.own - level[:, None] * outlook.settle
+        codes = weighed @ rearrange(forecasts.responses, "K p H -> (K p) H")
+        own = forecasts.own - level[:, None] * forecasts.settle
         return level[:, None] + codes + weights[:, :1] * own
+
+
+def _forecasts(tokens: Tokens) -> FilterForecasts:
+    assert isinstance(tokens, CodedTokens), "an adapter with a CodedLayout gives CodedTokens"
+    return tokens.forecasts

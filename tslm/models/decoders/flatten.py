@@ -6,7 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from tslm.core.errors import ConfigError
-from tslm.core.types import FilterForecasts, Layout, Task
+from tslm.core.types import Layout, Task, Tokens
 from tslm.models.decoders.base import Decoder
 from tslm.uncertainty.distributions.base import DistributionFamily
 from tslm.uncertainty.distributions.point import POINT
@@ -51,9 +51,7 @@ class FlattenDecoder(Decoder):
     def head(self) -> nn.Linear:
         return self.project
 
-    def forward(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Float[Tensor, "S MR"]:
+    def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
         flat = rearrange(hidden[:, :, : self.keep], "S N k -> S (k N)")
         return self.output_dropout(self.project(self.dropout(flat)))
 

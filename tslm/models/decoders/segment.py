@@ -4,7 +4,7 @@ from einops import repeat
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from tslm.core.types import FilterForecasts, Layout, Task
+from tslm.core.types import Layout, Task, Tokens
 from tslm.models.decoders.base import Decoder
 from tslm.models.layers.mlp import Activation, mlp
 from tslm.models.layers.patching import unpatch
@@ -55,9 +55,7 @@ class SegmentDecoder(Decoder):
         assert isinstance(last, nn.Linear)
         return last
 
-    def forward(
-        self, hidden: Float[Tensor, "S N D"], outlook: FilterForecasts | None = None
-    ) -> Float[Tensor, "S MR"]:
+    def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
         return unpatch(self.project(hidden))
 
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
