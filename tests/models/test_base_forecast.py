@@ -16,7 +16,8 @@ from tslm import ConfigError, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
 from tslm.core.config.estimator_settings import configure
-from tslm.core.types import Batch, Facts, Forecaster, Task
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch, Facts, Task
 from tslm.models.assembly import assemble, rule, settle, task_of
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.base_forecast import anchors

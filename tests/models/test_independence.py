@@ -15,8 +15,9 @@ from tslm.core.calendar import Calendar
 from tslm.core.config.build import part_class
 from tslm.core.config.choices import choices, node
 from tslm.core.config.estimator_settings import configure
+from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
-from tslm.core.types import Batch, Facts, Forecaster, Task
+from tslm.core.types import Batch, Facts, Task
 from tslm.models.assembly import assemble, baseline, settle, task_of
 
 L, H, SEASON = 96, 12, 12

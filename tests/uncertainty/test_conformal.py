@@ -16,7 +16,8 @@ from tslm import BaselineForecaster
 from tslm.core.config.choices import choices
 from tslm.core.distribution import Distribution
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.types import Batch, Forecaster
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 from tslm.uncertainty.conformal.base import Conformal
 from tslm.uncertainty.conformal.error_quantiles import GRID, error_quantiles
 from tslm.uncertainty.conformal.methods import (

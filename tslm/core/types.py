@@ -4,15 +4,14 @@ Letters: B windows, C channels, S = B*C series, L context, F steps of truth afte
 of time, H horizon, P patch, N tokens, D width, M values of one prediction, V vocabulary.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Bool, Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
 from tslm.core.distribution import Distribution
 
@@ -184,98 +183,3 @@ class Prediction(NamedTuple):
     aux_loss: Float[Tensor, ""] | None
     distribution: Distribution | None = None
     level: Float[Tensor, "B K C"] | None = None
-
-
-class Forecaster(nn.Module, ABC):
-    """A model that continues windows of series: trained, or a classical rule.
-
-    Attributes:
-        multivariate: True if it reads all channels of a window together; False if it forecasts
-            each channel as if it were alone.
-        any_horizon: True if one fitted model serves every horizon. Others are best fitted for
-            each horizon, and are rolled out beyond theirs.
-        distribution_horizon: steps for which it gives a distribution itself; 0 for points only.
-        step: steps of one pass; a distribution is carried further by paths of such strides.
-        calibration_windows: most validation windows that are forecast to calibrate intervals.
-        example_length: first rows of a context that may hold an example of another series; 0 if
-            it takes no examples.
-    """
-
-    multivariate: bool = False
-    any_horizon: bool = False
-    distribution_horizon: int = 0
-    step: int = 0
-    calibration_windows: int = 1024
-    example_length: int = 0
-
-    @classmethod
-    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """Sizes for these data; what the user has set (is not None) stays as it is."""
-        return Sizes(context_length or max(512, 2 * facts.season_length))
-
-    @abstractmethod
-    def forecast(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Float[Tensor, "B H C"]:
-        """Continue each window by ``horizon`` steps, in its own units.
-
-        Args:
-            past: contexts, oldest first; NaN where missing, on the left where a series is short.
-            time: time of the L context steps and the steps after them, T >= L + horizon.
-            horizon: steps to forecast.
-        """
-
-    def distribution(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Distribution:
-        """What may come, as its own law has it: ``[B, H, C]``.
-
-        Args:
-            past: contexts, as in ``forecast``.
-            time: of the context and of what follows.
-            horizon: steps, at most ``distribution_horizon``.
-        """
-        raise NotImplementedError(f"{type(self).__name__} gives points only.")
-
-    def paths(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        shares: Float[Tensor, "B H2 C"],
-    ) -> Float[Tensor, "B H2 C"]:
-        """Draw one path a window: each step in the light of those before it.
-
-        Args:
-            past: contexts, as in ``forecast``.
-            time: of the context and of what follows.
-            shares: where each value lies in its law, within (0, 1), for whole strides of ``step``.
-        """
-        raise NotImplementedError(f"{type(self).__name__} draws no paths step by step.")
-
-    def told(self, about: Sequence[str] | None) -> "Forecaster":
-        """This forecaster where it is told of the series of its windows; itself if it cannot read.
-
-        Args:
-            about: as in ``Batch``.
-        """
-        return self
-
-    def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
-        """Learn from windows, once and without gradients; an empty hook.
-
-        Args:
-            train: windows with the steps that follow them; can be read several times.
-            val: the same, to choose by; may be empty.
-        """
-
-    @property
-    def shrinkage(self) -> float | None:
-        """The share, in [0, 1], of its correction of a base it has kept; None without a base."""
-        return None
-
-    def calibrate(self, val: Iterable[Batch]) -> None:
-        """Choose, after training, what only validation windows can tell; an empty hook.
-
-        Args:
-            val: windows with the steps that follow them; may be empty.
-        """

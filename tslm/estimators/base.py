@@ -18,9 +18,10 @@ from torch import Tensor
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
+from tslm.core.forecaster import Forecaster
 from tslm.core.messages import did_you_mean, naming, whole_number
 from tslm.core.plain_values import LONGEST, plain
-from tslm.core.types import Batch, Forecaster
+from tslm.core.types import Batch
 from tslm.data.align import align_series
 from tslm.data.batches import final_batches
 from tslm.data.covariates.effects import Effects

@@ -10,8 +10,9 @@ from omegaconf import DictConfig
 from tslm.core.config.build import part_class
 from tslm.core.config.estimator_settings import configure
 from tslm.core.config.schema import COVARIATE, OWN, tagged
+from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
-from tslm.core.types import Forecaster, Task
+from tslm.core.types import Task
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.models.assembly import ANY, baseline
 

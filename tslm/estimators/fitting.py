@@ -24,13 +24,14 @@ from tslm.core.config.build import build
 from tslm.core.config.estimator_settings import configure
 from tslm.core.config.schema import LIVE, tagged
 from tslm.core.errors import ConfigError, DataError, warn
+from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine, is_first
 from tslm.core.messages import naming
 from tslm.core.plain_values import plain
 from tslm.core.seeds import seeded
 from tslm.core.shrinkage import Shrinkage
 from tslm.core.spec import nested
-from tslm.core.types import Facts, Forecaster, Task
+from tslm.core.types import Facts, Task
 from tslm.data.align import align_series
 from tslm.data.batches import Batches
 from tslm.data.covariates.effects import Effects
@@ -51,11 +52,10 @@ from tslm.estimators.training.history import history_from_state, history_state
 from tslm.estimators.training.module import train
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.resume import Run
-from tslm.estimators.training.weights import trained_state, trained_weights
+from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.verdict import Verdict, judge
 from tslm.estimators.weight_summary import summary_of
 from tslm.models.assembly import ANY, device_named, device_of, settle, task_of
-from tslm.models.network import Network
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
 from tslm.uncertainty.conformal.methods import (
     check_conformal,
@@ -190,7 +190,7 @@ class TrainedForecaster(LongFrameForecaster):
         self.forecaster_ = model.to(device)
         self.effects_, self.history_ = effects, history
         self.contexts_ = panel.tail(self.context_length_)
-        trained = bool(trained_weights(model))
+        trained = model.trains
         self.verdict_ = judge(self.name, model, panel, split, task) if trained else Verdict(0, [])
         if trained and not self.verdict_.windows and self.val_size != 0:
             warn(
@@ -377,7 +377,7 @@ class TrainedForecaster(LongFrameForecaster):
     def prepare(self, panel: Panel) -> None:
         """Let the fitted model learn, once, what windows of these series will need."""
         windows = Windows(panel, context_length=self.context_length_, future_length=1)
-        if isinstance(self.forecaster_, Network):
+        if self.forecaster_.patch_len:
             self.forecaster_.prepare(start_times(windows, 1))
 
     def _restore(
@@ -527,7 +527,7 @@ class TrainedForecaster(LongFrameForecaster):
         Returns:
             The loss by step.
         """
-        step = model.step if isinstance(model, Network) else cfg.h
+        step = model.step or cfg.h
         length = cfg.context_length
         windows = Windows(
             panel,
@@ -544,16 +544,17 @@ class TrainedForecaster(LongFrameForecaster):
             multivariate=model.multivariate,
         )
         looked_at = evenly_spaced(len(val), LOOK) if len(val) else None
-        if isinstance(model, Network):
+        if model.step:
             _check_windows(windows, step, shown)
+        if model.patch_len:
             for part in (windows, val):
                 model.prepare(start_times(part, model.patch_len))
         some = evenly_spaced(len(windows), LEARNT) if len(windows) else None
         model.learn(Batches(windows, some), Batches(val, looked_at))
         history = history_from_state(None)
-        if isinstance(model, Network):
+        if model.step:
             _begin_with(model, start)
-        if isinstance(model, Network) and trained_weights(model):
+        if model.trains:
             sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
                 windows, cfg.batch_size, run.seed
             )
@@ -653,7 +654,9 @@ class TrainedForecaster(LongFrameForecaster):
                 own.update({key: before[key] for key in open_sizes})
         return cfg
 
-    def _train(self, cfg: DictConfig, model: Network, data: WindowData, run: Run) -> pd.DataFrame:
+    def _train(
+        self, cfg: DictConfig, model: Forecaster, data: WindowData, run: Run
+    ) -> pd.DataFrame:
         steps = cfg.max_steps
         if isinstance(data.sampler, EpochWindows):
             steps = cfg.max_epochs * data.sampler.steps_per_epoch
@@ -671,11 +674,11 @@ class TrainedForecaster(LongFrameForecaster):
         )
 
     def _prepare(self, time: Int[Tensor, "B T"]) -> None:
-        if isinstance(self.forecaster_, Network):
+        if self.forecaster_.patch_len:
             self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
 
 
-def _begin_with(model: Network, start: Mapping[str, Tensor]) -> None:
+def _begin_with(model: Forecaster, start: Mapping[str, Tensor]) -> None:
     """Give a model the weights of another, but for those of its base.
 
     Raises:

@@ -15,8 +15,9 @@ from tslm.core.config.build import part_class
 from tslm.core.config.estimator_settings import configure, estimator_arguments
 from tslm.core.config.schema import COVARIATE, OWN, PART, tagged
 from tslm.core.errors import BackboneError, ConfigError, warn
+from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
-from tslm.core.types import Forecaster, Task
+from tslm.core.types import Task
 from tslm.data.interchange import same_kind
 from tslm.data.series_text import PromptTemplate
 from tslm.estimators.base import positive

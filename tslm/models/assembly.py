@@ -10,8 +10,9 @@ from tslm.core.calendar import Calendar
 from tslm.core.config.build import build, part_class
 from tslm.core.config.choices import control, node
 from tslm.core.errors import ConfigError
+from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
-from tslm.core.types import Facts, Forecaster, Task
+from tslm.core.types import Facts, Task
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.loading import load

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from tslm.core.distribution import Distribution
 from tslm.core.errors import ConfigError
+from tslm.core.forecaster import Forecaster
 from tslm.core.messages import check_choice
-from tslm.core.types import Batch, Context, Forecaster, Prediction, Tokens
+from tslm.core.types import Batch, Context, Prediction, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
 from tslm.models.cached_rollout import cached_rollout

@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from tslm.core.types import Batch, Forecaster, Prediction
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch, Prediction
 
 CRITERIA: dict[str, Callable[[Tensor], Tensor]] = {
     "mse": torch.square,
@@ -31,9 +32,6 @@ class Network(Forecaster):
     @abstractmethod
     def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
         """One pass: M values, the last of them ``step`` steps after the context."""
-
-    def prepare(self, time: Int[Tensor, " T"]) -> None:
-        """Learn, once and without gradients, what rows at these times will need; an empty hook."""
 
     def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
         """Mean error over the M predicted steps whose truth is observed.

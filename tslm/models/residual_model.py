@@ -9,9 +9,10 @@ from torch import Tensor
 
 from tslm.core.distribution import Distribution
 from tslm.core.errors import warn
+from tslm.core.forecaster import Forecaster
 from tslm.core.messages import counted
 from tslm.core.shrinkage import Shrinkage
-from tslm.core.types import Batch, Forecaster
+from tslm.core.types import Batch
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.base_forecast import anchors
 from tslm.models.layers.scale import Scale

@@ -15,7 +15,8 @@ from scipy.special import stdtrit
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tslm.core.types import Batch, Forecaster
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 
 _STILL = 1e-6  # smaller changes are rounding, in units of the spread of the series
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from torch import Tensor
 
-from tslm.core.types import Forecaster, Task
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Task
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.samplers import evenly_spaced

@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
-from tslm.core.types import Forecaster
+from tslm.core.forecaster import Forecaster
 from tslm.evaluation.ablation.arms import CLAIMS, ITSELF, Arm, Budget
 from tslm.evaluation.ablation.page import page
 from tslm.evaluation.ablation.probes import Probed, probe_of

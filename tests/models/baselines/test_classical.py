@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tslm.core.errors import ConfigError
-from tslm.core.types import Forecaster, Task
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.assembly import rule
 from tslm.models.baselines.classical import Drift, ProfileAR

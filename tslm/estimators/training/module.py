@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.float64 import exactly
+from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine, run
 from tslm.core.seeds import generators, set_generators
 from tslm.core.types import Batch
@@ -22,7 +23,6 @@ from tslm.estimators.training.history import History
 from tslm.estimators.training.progress import Bar
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.weights import check_finite, trained_state, trained_weights
-from tslm.models.network import Network
 
 
 class Training(LightningModule):
@@ -39,7 +39,7 @@ class Training(LightningModule):
 
     strict_loading = False  # checkpoints leave the frozen body out
 
-    def __init__(self, model: Network, recipe: Recipe, horizon: int) -> None:
+    def __init__(self, model: Forecaster, recipe: Recipe, horizon: int) -> None:
         super().__init__()
         self.model, self.recipe, self.horizon = model, recipe, horizon
         self.seen = exactly(torch.zeros(2))
@@ -94,13 +94,13 @@ class Training(LightningModule):
             set_generators(self._generators)
 
 
-def watched(model: Network) -> str:
+def watched(model: Forecaster) -> str:
     """Return the name of the validation score: that of distributions, or the squared error."""
     return "val_loss" if model.distribution_horizon else "val_mse"
 
 
 def train(
-    model: Network,
+    model: Forecaster,
     data: WindowData,
     recipe: Recipe,
     *,

@@ -9,8 +9,9 @@ import pandas as pd
 
 from tslm.core.calendar import Ints
 from tslm.core.errors import warn
+from tslm.core.forecaster import Forecaster
 from tslm.core.messages import counted
-from tslm.core.types import Facts, Forecaster, Task
+from tslm.core.types import Facts, Task
 from tslm.data.batches import Batches
 from tslm.data.panel import Panel
 from tslm.data.samplers import evenly_spaced

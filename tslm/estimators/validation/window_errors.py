@@ -10,7 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from tslm.core.calendar import Ints
-from tslm.core.types import Forecaster
+from tslm.core.forecaster import Forecaster
 from tslm.data.panel import Panel
 from tslm.data.samplers import evenly_spaced
 from tslm.data.windows import Windows

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor
 
 from tslm.core.errors import ConfigError
-from tslm.core.types import Forecaster
+from tslm.core.forecaster import Forecaster
 
 Rows = Float[Tensor, "S L"]
 

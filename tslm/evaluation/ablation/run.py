@@ -10,8 +10,8 @@ import numpy as np
 from sklearn.base import clone
 
 from tslm.core.errors import DataError, TslmError
+from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
-from tslm.core.types import Forecaster
 from tslm.data.align import align_series
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights

@@ -18,8 +18,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.core.float64 import exactly, home
+from tslm.core.forecaster import Forecaster
 from tslm.core.messages import whole_number
-from tslm.core.types import Batch, Forecaster, Task
+from tslm.core.types import Batch, Task
 from tslm.models.layers.lpc.burg import zero_input_response
 from tslm.models.layers.seasonal import (
     affordable,

@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from tslm.core.types import Forecaster
+from tslm.core.forecaster import Forecaster
 
 
 @torch.no_grad()

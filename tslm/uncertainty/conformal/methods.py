@@ -8,7 +8,8 @@ from torch import ones
 from tslm.core.config.build import part_class
 from tslm.core.config.choices import node
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.types import Batch, Forecaster
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 

@@ -8,7 +8,8 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.core.types import Batch, Forecaster
+from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 from tslm.uncertainty.conformal.error_quantiles import grid
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
 from tslm.uncertainty.difficulty import DIFFICULTIES, Difficulty, difficulty

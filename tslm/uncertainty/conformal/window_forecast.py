@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.core.distribution import Distribution
-from tslm.core.types import Forecaster
+from tslm.core.forecaster import Forecaster
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
 from tslm.uncertainty.distributions.quantile import at_levels
 from tslm.uncertainty.sample_paths import Template
