@@ -91,7 +91,7 @@ def ours(shapes: Shapes, windows: Tensor) -> Work:
 
     def infer(number: int) -> Tensor:
         model.eval()
-        return model.forecast(batches[number].past, hours, shapes.horizon)
+        return model.forecast(batches[number], shapes.horizon)
 
     train(0)  # what is remembered of the prompt is not counted as part of a step
     counted = {

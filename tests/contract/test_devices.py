@@ -117,10 +117,10 @@ def test_every_control_is_where_the_model_is(kind: str, away: Pretended, walks: 
     load("tiny", device=AWAY)  # the shared body is elsewhere already
     batch: Batch = walks(context=24)
     model = assembled(Spec("autotimes", patch_len=H), backbone=f"{kind}:tiny", context_length=24)
-    here = model.forecast(batch.past, batch.time, 2 * H)
+    here = model.forecast(batch, 2 * H)
     model.to(AWAY)
     model.loss(Batch(*(x.to(AWAY) for x in batch[:3]))).backward()
-    there = model.forecast(batch.past, batch.time, 2 * H)
+    there = model.forecast(batch, 2 * H)
     assert there.device == HOME
     torch.testing.assert_close(there, here)
 
@@ -133,7 +133,7 @@ def test_words_come_from_a_body_that_is_elsewhere(kind: str, away: Pretended, wa
     assert place(away, model.adapter) == {HOME}
     assert away.is_away(model.backbone.lexicon.words)
     model.loss(batch).backward()
-    model.forecast(batch.past, batch.time, H)
+    model.forecast(batch, H)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_every_probe_disturbs_what_is_read_elsewhere(
     probe: str, fitted: TSLMForecaster, walks: Any
 ) -> None:
     batch = walks(context=24)
-    Probed(fitted.forecaster_, probe).forecast(batch.past, batch.time, H)
+    Probed(fitted.forecaster_, probe).forecast(batch, H)
 
 
 @pytest.mark.parametrize("name", sorted(choices("model")))

@@ -80,7 +80,7 @@ def batch() -> Batch:
 
 def computed(case: str) -> dict[str, Tensor]:
     model, data = model_of(**CASES[case]), batch()
-    forecast = model.forecast(data.past, data.time, HORIZON)
+    forecast = model.forecast(data, HORIZON)
     return {"forecast": forecast, "loss": model.loss(data).detach()}
 
 

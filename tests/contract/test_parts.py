@@ -58,7 +58,7 @@ class Subject(NamedTuple):
         return batch
 
     def forecast(self, batch: Batch, horizon: int | None = None) -> Tensor:
-        return self.model.forecast(batch.past, batch.time, horizon or 2 * self.step + 1)
+        return self.model.forecast(batch, horizon or 2 * self.step + 1)
 
 
 def built(
@@ -400,7 +400,7 @@ def test_a_law_trains_every_weight_and_says_what_may_come(unsure: Subject, walks
             assert torch.isfinite(weight.grad).all(), name
             assert (weight.grad != 0).any(), name
     model.eval()
-    found = model.distribution(batch.past, batch.time, HORIZON)
+    found = model.distribution(batch, HORIZON)
     shares = torch.tensor([0.01, 0.3, 0.5, 0.7, 0.99], dtype=torch.float64)
     values = found.quantile(shares)
     assert values.shape == (5, 3, HORIZON, 2)
@@ -411,12 +411,10 @@ def test_a_law_trains_every_weight_and_says_what_may_come(unsure: Subject, walks
 def test_a_law_is_fed_back_beyond_its_reach(unsure: Subject, walks: Walks) -> None:
     model, batch, step = unsure.model, unsure.windows(walks), unsure.step
     low, high = (
-        model.paths(
-            batch.past, batch.time, torch.full((3, 2 * step, 2), share, dtype=torch.float64)
-        )
+        model.paths(batch, torch.full((3, 2 * step, 2), share, dtype=torch.float64))
         for share in (0.2, 0.8)
     )
-    first = model.distribution(batch.past, batch.time, step)
+    first = model.distribution(batch, step)
     torch.testing.assert_close(
         low[:, :step], first.at(torch.full((3, step, 2), 0.2, dtype=torch.float64)), **CLOSE
     )

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
+from tslm.core.types import Batch
 from tslm.data import examples
 from tslm.data.batches import final_contexts
 from tslm.data.datasets.competitions import Competition
@@ -85,7 +86,7 @@ def test_the_first_two_segments_stand_before_the_last_one(model: TSLMForecaster)
     for number, name in enumerate(own.ids):
         values = series(own, number)
         past = torch.cat([values[: 2 * F], values[-F:]])  # the first 2 F and the last F points
-        ahead = model.forecaster_.forecast(past[None, :, None], time, F)[:, :, 0]
+        ahead = model.forecaster_.forecast(Batch.of(past[None, :, None], time), F)[:, :, 0]
         expected = own.restore(ahead, np.array([number]))[0]
         assert_allclose(shown.AutoTimes[shown.unique_id == name], expected, rtol=1e-5)
     assert shown.ds.tolist() == [*range(3 * F + 1, 4 * F + 1), *range(50, 50 + F)]

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from tslm import BaselineForecaster, ConfigError, NotFittedError
-from tslm.core.types import Task
+from tslm.core.types import Batch, Task
 from tslm.models.assembly import rule as rule_of
 
 RULES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar"]
@@ -28,7 +28,7 @@ def test_a_baseline_is_its_rule_in_the_units_of_y(name: str) -> None:
     ahead = BaselineForecaster(name, h=10, val_size=0).fit(df).predict()
     rule = rule_of(name, Task(1, 1, 7))  # a week of days
     past = torch.from_numpy(df.y.to_numpy().reshape(2, -1, 1).copy())
-    expected = rule.forecast(past, torch.zeros(2, 70, dtype=torch.int64), 10)
+    expected = rule.forecast(Batch.of(past, torch.zeros(2, 70, dtype=torch.int64)), 10)
     assert list(ahead.columns) == ["unique_id", "ds", type(rule).__name__]
     assert_allclose(ahead.iloc[:, 2], expected.numpy().ravel(), rtol=1e-4)
 

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from torch import Tensor
 
 from tslm import ConfigError, DataError, NotFittedError, Spec, TSLMWindowRegressor
+from tslm.core.types import Batch
 from tslm.models.forecast_model import ForecastModel
 
 FAST: dict[str, Any] = {"backbone": "tiny", "accelerator": "cpu", "random_state": 0}
@@ -60,9 +61,9 @@ def test_many_windows_are_forecast_in_few_calls_and_one_in_a_small_one(
     model = TSLMWindowRegressor(adapter="autotimes", max_steps=2, **FAST).fit(X, y)
     sizes, forecast = [], ForecastModel.forecast
 
-    def counted(self: ForecastModel, past: Tensor, *others: Any) -> Tensor:
-        sizes.append(len(past))
-        return forecast(self, past, *others)
+    def counted(self: ForecastModel, batch: Batch, horizon: int) -> Tensor:
+        sizes.append(len(batch.past))
+        return forecast(self, batch, horizon)
 
     monkeypatch.setattr(ForecastModel, "forecast", counted)
     together = model.predict(X)

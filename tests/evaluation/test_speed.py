@@ -57,8 +57,8 @@ def test_all_that_is_promised_is_measured(result: dict[str, Any]) -> None:
 def test_operations_are_counted_as_they_run(autotimes: Any, walks: Any) -> None:
     """A frozen body is passed forward, and back once for its input; trained maps twice."""
     model, batch = autotimes(), walks()  # six series of four tokens
-    model.forecast(batch.past, batch.time, 8)
-    forward = speed.operations(lambda: model.forecast(batch.past, batch.time, 8))
+    model.forecast(batch, 8)
+    forward = speed.operations(lambda: model.forecast(batch, 8))
     both = speed.operations(lambda: model.loss(batch).backward())
     tokens, width = 6 * 4, 48
     block = width * (48 + 24 + 24 + 48) + 3 * width * 96  # queries, keys, values, out; feed-forward

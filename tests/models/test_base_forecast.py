@@ -54,11 +54,11 @@ def test_an_untrained_model_is_its_base(
     model.prepare(batch.time.flatten())
     past, time = batch.past[:, -CONTEXT:], batch.time[:, 48 - CONTEXT :]
     assert model.base is not None
-    expected = model.base.forecast(past, time, model.step)
-    torch.testing.assert_close(model.forecast(past, time, model.step), expected)
+    expected = model.base.forecast(Batch.of(past, time), model.step)
+    torch.testing.assert_close(model.forecast(Batch.of(past, time), model.step), expected)
     model.gate.zero_()
-    far = model.base.forecast(past, time, 3 * model.step + 1)
-    torch.testing.assert_close(model.forecast(past, time, 3 * model.step + 1), far)
+    far = model.base.forecast(Batch.of(past, time), 3 * model.step + 1)
+    torch.testing.assert_close(model.forecast(Batch.of(past, time), 3 * model.step + 1), far)
 
 
 @pytest.mark.parametrize("adapter", choices("adapter"))
@@ -98,7 +98,7 @@ def test_each_group_is_forecast_from_what_precedes_it_alone(
         known = context - (groups - 1 - group) * step
         expected = torch.zeros(2, step, 2)  # nothing is known
         if known > 0:
-            expected = base.forecast(past[:, :known], time, step)
+            expected = base.forecast(Batch.of(past[:, :known], time), step)
         part = found[:, group * step : (group + 1) * step]
         torch.testing.assert_close(part, expected, rtol=1e-4, atol=1e-4)
 
@@ -110,8 +110,9 @@ class Steady(Forecaster):
         super().__init__()
         self.value = value
 
-    def forecast(self, past: Tensor, time: Tensor, horizon: int) -> Tensor:
-        return past.new_full((len(past), horizon, past.shape[2]), self.value)
+    def forecast(self, batch: Batch, horizon: int) -> Tensor:
+        windows, _, channels = batch.past.shape
+        return batch.past.new_full((windows, horizon, channels), self.value)
 
 
 @pytest.mark.parametrize(("truth", "gate"), [(1.5, 0.25), (3.0, 1.0), (9.0, 1.0), (-2.0, 0.0)])
@@ -131,7 +132,7 @@ def test_the_gate_is_the_share_that_validation_asks_for(
     future[0, 0, 0] = torch.nan
     model.calibrate([Batch(past, future, batch.time)])
     assert float(model.gate) == pytest.approx(gate, abs=1e-5)
-    ahead = model.forecast(past, batch.time, model.step)
+    ahead = model.forecast(Batch.of(past, batch.time), model.step)
     torch.testing.assert_close(ahead, torch.full_like(ahead, 1 + 2 * gate))
 
 
@@ -140,13 +141,13 @@ def test_a_correction_that_is_not_kept_is_told_of(batch: Batch) -> None:
     torch.nn.init.ones_(model.decoder.head.bias)
     past = batch.past[:, :CONTEXT]
     assert model.base is not None
-    base = model.base.forecast(past, batch.time, model.step)
+    base = model.base.forecast(Batch.of(past, batch.time), model.step)
     windows = Batch(past, base - 1, batch.time)  # the correction goes up, the truth down
     told = "On 4 validation windows the trained correction did not improve on Profile"
     with pytest.warns(UserWarning, match=told):
         model.calibrate([windows])
     assert model.shrinkage == 0
-    torch.testing.assert_close(model.forecast(past, batch.time, model.step), base)
+    torch.testing.assert_close(model.forecast(Batch.of(past, batch.time), model.step), base)
     assert built("autotimes", None).shrinkage is None
 
 

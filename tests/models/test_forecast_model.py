@@ -140,9 +140,9 @@ def test_a_long_forecast_contains_the_shorter_ones(
 ) -> None:
     model = autotimes(patch_len=96, n_tokens=2, rollout=rollout)
     batch = walks(windows=2, context=192, future=720)
-    longest = model.forecast(batch.past, batch.time, 720)
+    longest = model.forecast(batch, 720)
     for horizon in (1, 96, 192, 336):
-        ahead = model.forecast(batch.past, batch.time, horizon)
+        ahead = model.forecast(batch, horizon)
         assert torch.equal(ahead, longest[:, :horizon])
 
 
@@ -156,9 +156,7 @@ def test_sliding_is_calling_again_with_what_was_forecast(
         time = batch.time[:, S * k : S * k + L]
         calls.append(model(window, time).values[:, -S:].detach())
         window = torch.cat([window, calls[-1]], 1)[:, -L:]
-    torch.testing.assert_close(
-        model.forecast(batch.past, batch.time, 3 * S), torch.cat(calls, 1), **CLOSE
-    )
+    torch.testing.assert_close(model.forecast(batch, 3 * S), torch.cat(calls, 1), **CLOSE)
 
 
 @norms
@@ -179,15 +177,13 @@ def test_the_cached_rollout_is_reading_the_grown_context_whole(
         series = torch.cat([series, ahead], 1)
     expected = scale.last.undo(series[:, L:])
     for horizon in (2 * S + 3, 6 * S - 5):
-        ours = model.forecast(batch.past, batch.time, horizon)
+        ours = model.forecast(batch, horizon)
         torch.testing.assert_close(ours, expected[:, :horizon], rtol=1e-5, atol=2e-5)
 
 
 def test_one_step_is_the_same_in_either_rollout(autotimes: Make, walks: Walks) -> None:
     batch = walks()
-    ahead = [
-        autotimes(rollout=r).forecast(batch.past, batch.time, S) for r in ("cached", "sliding")
-    ]
+    ahead = [autotimes(rollout=r).forecast(batch, S) for r in ("cached", "sliding")]
     torch.testing.assert_close(*ahead, **CLOSE)
 
 
@@ -195,7 +191,7 @@ def test_the_cached_rollout_reads_each_new_segment_once(autotimes: Make, walks: 
     model, batch = autotimes(), walks()
     read: list[int] = []
     model.adapter.register_forward_hook(lambda _m, _a, out: read.append(out.embeds.shape[1]))
-    model.forecast(batch.past, batch.time, 3 * S + 1)
+    model.forecast(batch, 3 * S + 1)
     assert read == [N, 1, 1, 1]
 
 
@@ -256,7 +252,7 @@ def test_a_few_hundred_steps_beat_repeating_the_last_segment(autotimes: Make, no
         model.loss(batch._replace(future=batch.future[:, :S])).backward()
         optimizer.step()
     test = sines(64, dice)
-    ahead = model.forecast(test.past, test.time, 2 * S)
+    ahead = model.forecast(test, 2 * S)
     ours = (ahead - test.future).square().mean()
     repeated = (patch(test.past[:, :, 0], S)[:, -1:].repeat(1, 2, 1).flatten(1)[:, :, None]
                 - test.future).square().mean()  # fmt: skip

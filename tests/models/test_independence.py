@@ -93,28 +93,25 @@ def adapted(name: str, base: str | None, **options: Any) -> Forecaster:
 
 def alone(model: Forecaster, batch: Batch, horizon: int) -> Tensor:
     rows = range(len(batch.past))
-    parts = [(batch.past[i : i + 1], batch.time[i : i + 1]) for i in rows]
-    return torch.cat([model.forecast(*part, horizon) for part in parts])
+    parts = [Batch.of(batch.past[i : i + 1], batch.time[i : i + 1]) for i in rows]
+    return torch.cat([model.forecast(part, horizon) for part in parts])
 
 
 def check(model: Forecaster) -> None:
     batch, horizon = company(), 3 * H
-    together = model.forecast(batch.past, batch.time, horizon)
+    together = model.forecast(batch, horizon)
     apart = alone(model, batch, horizon)
     assert together.isfinite().all()
     torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
-    backwards = model.forecast(batch.past.flip(0), batch.time.flip(0), horizon).flip(0)
+    backwards = model.forecast(Batch.of(batch.past.flip(0), batch.time.flip(0)), horizon).flip(0)
     torch.testing.assert_close(together, backwards, rtol=1e-5, atol=1e-5)
     if model.distribution_horizon:
-        distribution = model.distribution(
-            batch.past, batch.time, min(H, model.distribution_horizon)
-        )
+        steps = min(H, model.distribution_horizon)
+        distribution = model.distribution(batch, steps)
         rows = range(len(batch.past))
         shares = torch.full_like(distribution.point, 0.9)
         singles = [
-            model.distribution(
-                batch.past[i : i + 1], batch.time[i : i + 1], min(H, model.distribution_horizon)
-            )
+            model.distribution(Batch.of(batch.past[i : i + 1], batch.time[i : i + 1]), steps)
             for i in rows
         ]
         singly = torch.cat([one.at(shares[:1]) for one in singles])
@@ -152,18 +149,18 @@ def test_a_forecast_of_nothing_is_the_last_level_of_a_prefix(name: str) -> None:
     time = torch.arange(100 + H)[None]
     level = model.adapter.scale(ramp).loc[:, -1:].expand(-1, H, -1)
     torch.testing.assert_close(model(ramp, time[:, :100]).values, level)
-    torch.testing.assert_close(model.forecast(ramp, time, H), level)
+    torch.testing.assert_close(model.forecast(Batch.of(ramp, time), H), level)
 
 
 def test_anchors_are_made_once_while_no_weight_changes() -> None:
     model, batch, made = adapted("s2ip", None), company(), []
     model.adapter.anchors.register_forward_hook(lambda *_: made.append(1))
     for _ in range(3):
-        before = model.forecast(batch.past, batch.time, H)
+        before = model.forecast(batch, H)
     assert len(made) == 1
     with torch.no_grad():
         model.adapter.anchors.weight.mul_(-1.0)
-    assert not torch.equal(model.forecast(batch.past, batch.time, H), before)
+    assert not torch.equal(model.forecast(batch, H), before)
     assert len(made) == 2
 
 

@@ -37,8 +37,9 @@ LEVELS = torch.tensor([0.025, 0.1, 0.5, 0.9, 0.975], dtype=torch.float64)
 class Zero(Forecaster):
     """Forecasts 0."""
 
-    def forecast(self, past: Tensor, time: Tensor, horizon: int) -> Tensor:
-        return past.new_zeros(len(past), horizon, past.shape[2])
+    def forecast(self, batch: Batch, horizon: int) -> Tensor:
+        windows, _, channels = batch.past.shape
+        return batch.past.new_zeros(windows, horizon, channels)
 
 
 class Narrow(Zero):
@@ -46,8 +47,8 @@ class Narrow(Zero):
 
     distribution_horizon = 1000
 
-    def distribution(self, past: Tensor, time: Tensor, horizon: int) -> Distribution:
-        zeros = self.forecast(past, time, horizon)[..., None]
+    def distribution(self, batch: Batch, horizon: int) -> Distribution:
+        zeros = self.forecast(batch, horizon)[..., None]
         return Mixture(torch.ones_like(zeros), zeros, torch.full_like(zeros, 0.5))
 
 
@@ -69,17 +70,17 @@ def quantiles(
 ) -> Tensor:
     model = forecaster or Zero()
     horizon = batch.future.shape[1]
-    point = model.forecast(batch.past, batch.time, horizon)
+    point = model.forecast(batch, horizon)
     keys = list(range(len(batch.past) * batch.past.shape[2]))
-    forecast = WindowForecast(model, batch.past, batch.time, point, keys)
+    forecast = WindowForecast(model, batch, point, keys)
     return found.distribution(forecast).quantile(levels)
 
 
 def paths(found: Conformal, batch: Batch, count: int, seed: int = 0, **options: Any) -> Tensor:
     model = options.get("forecaster", Zero())
-    point = model.forecast(batch.past, batch.time, batch.future.shape[1])
+    point = model.forecast(batch, batch.future.shape[1])
     keys = options.get("keys", list(range(len(batch.past))))
-    return found.paths(WindowForecast(model, batch.past, batch.time, point, keys), count, seed)
+    return found.paths(WindowForecast(model, batch, point, keys), count, seed)
 
 
 @pytest.mark.parametrize("n", [9, 10, 39, 100, 399])
@@ -129,7 +130,7 @@ def test_an_uncalibrated_distribution_holds_less_often() -> None:
 
 def test_cqr_moves_each_own_quantile_by_the_conformal_rank_of_its_errors() -> None:
     batch, model = noise(), Narrow()
-    distribution = model.distribution(batch.past, batch.time, H).quantile(LEVELS)
+    distribution = model.distribution(batch, H).quantile(LEVELS)
     expected = torch.stack(
         [
             distribution[i]
@@ -278,7 +279,7 @@ def test_a_forecaster_further_off_than_past_changes_has_wider_intervals() -> Non
 
 def test_without_validation_windows_a_distribution_is_no_narrower_than_changes() -> None:
     model, new = Narrow(), noise(1)
-    distribution = model.distribution(new.past, new.time, H).quantile(LEVELS)
+    distribution = model.distribution(new, H).quantile(LEVELS)
     plain, wide, changes = (
         fit_conformal(kind, model, [], SEASON, H, 0.0) for kind in ("none", "cqr", "residual")
     )

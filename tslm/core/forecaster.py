@@ -1,7 +1,7 @@
 """The interface of every forecaster: windows in, point forecasts, distributions or paths out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtyping import Float, Int
@@ -42,46 +42,37 @@ class Forecaster(nn.Module, ABC):
         return Sizes(context_length or max(512, 2 * facts.season_length))
 
     @abstractmethod
-    def forecast(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Float[Tensor, "B H C"]:
+    def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
         """Continue each window by ``horizon`` steps, in its own units.
 
         Args:
-            past: contexts, oldest first; NaN where missing, on the left where a series is short.
-            time: time of the L context steps and the steps after them, T >= L + horizon.
-            horizon: steps to forecast.
+            batch: contexts, with times of at least ``horizon`` steps after them; ``future`` is not
+                read.
+            horizon: steps to forecast, H.
         """
 
-    def distribution(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Distribution:
-        """What may come, as its own law has it: ``[B, H, C]``.
+    def distribution(self, batch: Batch, horizon: int) -> Distribution:
+        """Return the distribution of each step, ``[B, H, C]``.
 
         Args:
-            past: contexts, as in ``forecast``.
-            time: of the context and of what follows.
+            batch: contexts, as in ``forecast``.
             horizon: steps, at most ``distribution_horizon``.
         """
         raise NotImplementedError(f"{type(self).__name__} gives points only.")
 
-    def paths(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        shares: Float[Tensor, "B H2 C"],
-    ) -> Float[Tensor, "B H2 C"]:
-        """Draw one path a window: each step in the light of those before it.
+    def paths(self, batch: Batch, levels: Float[Tensor, "B H2 C"]) -> Float[Tensor, "B H2 C"]:
+        """Draw one sample path of each window; each step depends on those before it.
 
         Args:
-            past: contexts, as in ``forecast``.
-            time: of the context and of what follows.
-            shares: where each value lies in its law, within (0, 1), for whole strides of ``step``.
+            batch: contexts, as in ``forecast``.
+            levels: quantile level of each value, in (0, 1); H2 is a multiple of ``step``.
         """
         raise NotImplementedError(f"{type(self).__name__} draws no paths step by step.")
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         """Compute, once and without gradients, what windows at these times need.
+
+        This only saves time: what is not prepared is computed when it is first needed.
 
         Args:
             time: distinct times at which a patch of a window may start.
@@ -100,14 +91,6 @@ class Forecaster(nn.Module, ABC):
             criterion: the error of a point forecast: ``mse``, ``mae`` or ``huber``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no weights to train.")
-
-    def told(self, about: Sequence[str] | None) -> "Forecaster":
-        """This forecaster where it is told of the series of its windows; itself if it cannot read.
-
-        Args:
-            about: as in ``Batch``.
-        """
-        return self
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         """Learn from windows, once and without gradients; an empty hook.

@@ -64,47 +64,60 @@ class Sizes:
 
 
 class Batch(NamedTuple):
-    """Windows: what is known, what comes next, and when. NaN marks a missing value.
+    """Windows of series: the context, the steps after it, and their times.
 
-    ``time`` is in Unix seconds (UTC), or in the integers of the frame, and covers both parts.
-    ``about`` is what is said in words of the series of each window and channel (row ``b * C + c``);
-    None if nothing is.
+    Args:
+        past: contexts, oldest step first; NaN where missing, on the left where a series is short.
+        future: F steps after the context; none where they are unknown.
+        time: of each step of the context and after it, T >= L + F: Unix seconds (UTC), or the
+            integers of the frame.
+        text: words about the series of each window and channel (row ``b * C + c``), or None.
     """
 
     past: Float[Tensor, "B L C"]
     future: Float[Tensor, "B F C"]
     time: Int[Tensor, "B T"]
-    about: Sequence[str] | None = None
+    text: Sequence[str] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        text: Sequence[str] | None = None,
+    ) -> "Batch":
+        """Return windows of which only the context is known."""
+        return cls(past, past[:, :0], time, text)
 
 
 class Context(NamedTuple):
     """Normalised windows, channels folded into the batch (row ``b * C + c``).
 
-    ``about`` is what is said in words of the series of each row; None if nothing is.
+    ``text`` has words about the series of each row, or is None.
     """
 
     values: Float[Tensor, "S L"]
     observed: Bool[Tensor, "S L"]
     time: Int[Tensor, "S L"]
-    about: Sequence[str] | None = None
+    text: Sequence[str] | None = None
 
     @classmethod
     def fold(
         cls,
         past: Float[Tensor, "B L C"],
         time: Int[Tensor, "B L"],
-        about: Sequence[str] | None = None,
+        text: Sequence[str] | None = None,
     ) -> "Context":
         """Fold channels into rows; missing values become 0, which is the mean.
 
-        Windows that come several times over, as paths do, need be spoken of only once.
+        Where windows are repeated, as for sample paths, ``text`` may be that of the first ones.
         """
         values = rearrange(past, "B L C -> (B C) L")
         time = repeat(time, "B L -> (B C) L", C=past.shape[2])
-        if about is not None:
-            assert len(values) % len(about) == 0, "words and windows do not go together"
-            about = [*about] * (len(values) // len(about))
-        return cls(torch.nan_to_num(values), ~torch.isnan(values), time, about)
+        if text is not None:
+            assert len(values) % len(text) == 0, "words and windows do not go together"
+            text = [*text] * (len(values) // len(text))
+        return cls(torch.nan_to_num(values), ~torch.isnan(values), time, text)
 
 
 class Prompt(NamedTuple):

@@ -655,8 +655,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             multivariate=self.forecaster_.multivariate,
         ):
             batch = batch if examples is None else examples.before(batch, series)
-            self._prepare(batch.time)
-            ahead = self.forecaster_.told(batch.about).forecast(batch.past, batch.time, horizon)
+            ahead = self.forecaster_.forecast(batch, horizon)
             channels = ahead.shape[2]
             times.append(batch.time[:, -horizon:].repeat_interleave(channels, 0).numpy())
             ids = panel.ids[series.numpy()].tolist()
@@ -671,8 +670,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
     ) -> Float[Tensor, "n B H C"]:
         """The quantiles and then the samples asked for."""
         found = [ahead.new_empty(0, *ahead.shape)]
-        model = self.forecaster_.told(batch.about)
-        forecast = WindowForecast(model, batch.past, batch.time, ahead, ids)
+        forecast = WindowForecast(self.forecaster_, batch, ahead, ids)
         if asked.quantile_levels:
             distribution = self.calibration_.distribution(forecast)
             levels = torch.tensor(list(asked.quantile_levels.values()), dtype=torch.float64)
@@ -698,9 +696,6 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             f"measure how wide intervals must be. Their width comes from {found.fallback}. Give "
             f"longer series, or val_size={rows} or more, to have it measured."
         )
-
-    def _prepare(self, time: torch.Tensor) -> None:
-        """A hook for what a model must know of the times it is about to forecast from."""
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "forecaster_"):

@@ -13,7 +13,6 @@ import narwhals as nw
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Int
 from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
@@ -620,7 +619,7 @@ class TrainedForecaster(LongFrameForecaster):
         raw = self._seen(cfg, model, without, split, cfg.h, LOOK)
         shrinkage = Shrinkage()
         for one, other in zip(led, raw, strict=True):
-            ahead = model.told(one.about).forecast(one.past, one.time, cfg.h)
+            ahead = model.forecast(one, cfg.h)
             rest, effect = (other.future - part for part in (ahead, one.future))
             shrinkage.add(rest, effect)
         factor = shrinkage.factor(CAUTION)
@@ -672,10 +671,6 @@ class TrainedForecaster(LongFrameForecaster):
             name=run.name,
             progress=self.verbose > 0,
         )
-
-    def _prepare(self, time: Int[Tensor, "B T"]) -> None:
-        if self.forecaster_.patch_len:
-            self.forecaster_.prepare(time[:, :: self.forecaster_.patch_len].flatten())
 
 
 def _begin_with(model: Forecaster, start: Mapping[str, Tensor]) -> None:

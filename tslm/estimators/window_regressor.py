@@ -164,9 +164,9 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         windows = self._windows(full, np.empty((len(full), 0)), 0)
         time = torch.arange(past.shape[1] + horizon)
         parts = [
-            self.forecaster_.forecast(batch.past, time.expand(len(batch.past), -1), horizon)[
-                :, :, 0
-            ]
+            self.forecaster_.forecast(
+                batch._replace(time=time.expand(len(batch.past), -1)), horizon
+            )[:, :, 0]
             for batch in Batches(windows)
         ]
         ahead = torch.cat(parts)[: len(past)].double().numpy() * self._spread + self._loc

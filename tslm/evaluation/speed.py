@@ -124,7 +124,7 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
 
 def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
     def once() -> Tensor:
-        return model.forecast(batch.past, batch.time, model.decoder.step)
+        return model.forecast(batch, model.decoder.step)
 
     counted = operations(once)
     times, shares = [], []
@@ -162,7 +162,7 @@ def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, A
         model.loss(batch).backward()
 
     def infer() -> None:
-        model.forecast(batch.past, batch.time, model.step)
+        model.forecast(batch, model.step)
 
     ratios: dict[str, list[float]] = {"train": [], "inference": []}
     for _ in range(min(cfg.rounds, 3)):
@@ -185,7 +185,7 @@ def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
         pair = []
         for rollout in ("sliding", "cached"):
             model.rollout = rollout
-            pair.append(_seconds(lambda: model.forecast(batch.past, batch.time, cfg.rollout_steps)))
+            pair.append(_seconds(lambda: model.forecast(batch, cfg.rollout_steps)))
         ratios.append(pair[0] / pair[1])
     model.rollout = cfg.rollout
     return {

@@ -1,12 +1,12 @@
 """A roll-out that reads the window once, and then one new token for each forecast segment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
-from tslm.core.types import Context, Tokens
+from tslm.core.types import Batch, Context, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
 from tslm.models.layers.scale import Scale
@@ -19,11 +19,9 @@ def cached_rollout(
     adapter: Adapter,
     backbone: Backbone,
     decode: Decode,
-    past: Float[Tensor, "B L C"],
-    time: Int[Tensor, "B T"],
+    batch: Batch,
     horizon: int,
     levels: Float[Tensor, "B H2 C"] | None = None,
-    about: Sequence[str] | None = None,
 ) -> Float[Tensor, "B H2 C"]:
     """Forecast segment by segment while the backbone keeps what it has read.
 
@@ -31,18 +29,17 @@ def cached_rollout(
         adapter: turns a segment of ``adapter.layout.patch_len`` steps into a token.
         backbone: reads the window, and then one token at a time.
         decode: turns the last hidden state into the next segment, in the units of the window.
-        past: contexts, in their own units.
-        time: time of each step of the contexts and the horizon.
+        batch: contexts, with the times of the horizon.
         horizon: steps to forecast.
         levels: quantile level of each value, in (0, 1); None forecasts points.
-        about: text of each series.
 
     Returns:
         Whole segments that cover the horizon, H2 >= ``horizon``.
     """
+    past, _, time, text = batch
     context, step = past.shape[1], adapter.layout.patch_len
     scale = adapter.scale(past)
-    tokens = adapter(Context.fold(scale.apply(past), time[:, :context], about))
+    tokens = adapter(Context.fold(scale.apply(past), time[:, :context], text))
     hidden, state = backbone.start(tokens)
     scale, series = scale.last, past
     for start in range(context, context + horizon, step):

@@ -1,7 +1,6 @@
 """The whole method: scale, adapter, backbone, decoder, and a distribution in the window's units."""
 
 from collections.abc import Iterable, Sequence
-from copy import copy
 from typing import Literal, get_args
 
 import torch
@@ -63,7 +62,6 @@ class ForecastModel(Network):
         self.rollout, self.step = rollout, decoder.step
         self.patch_len = adapter.layout.patch_len
         self.distribution_horizon = 0 if isinstance(decoder.family, PointFamily) else decoder.step
-        self.about: Sequence[str] | None = None
         if adapter.layout.grows and self.n_tokens > 2:
             shown = -(-2 * self.n_tokens // 3)  # published: two of three tokens
             self.example_length = shown * self.patch_len
@@ -74,18 +72,24 @@ class ForecastModel(Network):
         return self.adapter.layout.n_tokens
 
     def forward(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"], *, last: bool = False
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        text: Sequence[str] | None = None,
+        *,
+        last: bool = False,
     ) -> Prediction:
         """Forecast the steps after each context in one pass.
 
         Args:
             past: contexts, in their own units; NaN where missing.
             time: time of each step of the contexts.
+            text: words about each series, for adapters that read text.
             last: whether to give the ``step`` values after the context only, which is all a
                 forecast needs, in place of all M values that the decoder gives.
         """
         scale = self.adapter.scale(past)
-        tokens = self.adapter(Context.fold(scale.apply(past), time, self.about))
+        tokens = self.adapter(Context.fold(scale.apply(past), time, text))
         hidden = self.backbone(tokens)[:, tokens.n_prompt :]
         normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=last)
@@ -144,56 +148,42 @@ class ForecastModel(Network):
         scale: Scale,
         past: Float[Tensor, "B L C"],
         time: Int[Tensor, "B T"],
-        shares: Float[Tensor, "B P C"] | None,
+        levels: Float[Tensor, "B P C"] | None,
     ) -> Float[Tensor, "B P C"]:
         """Decode the segment that follows the last token, see ``cached_rollout``."""
         normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=True)
-        if shares is None:
+        if levels is None:
             return distribution.point
-        return self.shrunk(distribution, level).at(shares)
+        return self.shrunk(distribution, level).at(levels)
 
     def ahead(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B L"],
-        shares: Float[Tensor, "B P C"] | None = None,
+        self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None
     ) -> Float[Tensor, "B P C"]:
-        prediction = self(past, time, last=True)
-        if shares is None:
+        prediction = self(batch.past, batch.time, batch.text, last=True)
+        if levels is None:
             return prediction.values
         assert prediction.distribution is not None, "points have no quantiles"
-        return self.shrunk(prediction.distribution, prediction.level).at(shares)
+        return self.shrunk(prediction.distribution, prediction.level).at(levels)
 
     def roll(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        horizon: int,
-        shares: Float[Tensor, "B H2 C"] | None = None,
+        self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None
     ) -> Float[Tensor, "B H2 C"]:
+        steps = batch.past.shape[1] + horizon
+        self.prepare(batch.time[:, : steps : self.patch_len].flatten())
         if self.rollout == "cached" and self.adapter.layout.grows:
             parts = (self.adapter, self.backbone, self.next_segment)
-            return cached_rollout(*parts, past, time, horizon, shares, self.about)
-        return super().roll(past, time, horizon, shares)
+            return cached_rollout(*parts, batch, horizon, levels)
+        return super().roll(batch, horizon, levels)
 
     @torch.no_grad()
-    def distribution(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Distribution:
+    def distribution(self, batch: Batch, horizon: int) -> Distribution:
         assert horizon <= self.distribution_horizon
-        home, here = past.device, next(self.decoder.parameters()).device
-        prediction = self(past.to(here), time[:, : past.shape[1]].to(here), last=True)
+        past, _, time, text = self.here(batch)
+        prediction = self(past, time[:, : past.shape[1]], text, last=True)
         assert prediction.distribution is not None, "points have no distribution"
         found = self.shrunk(prediction.distribution, prediction.level)
-        return found.each(lambda part: part[:, :horizon].to(home))
-
-    def told(self, about: Sequence[str] | None) -> "ForecastModel":
-        if about is None or not self.adapter.reads_text:
-            return self
-        told = copy(self)  # with the same parts
-        told.about = about
-        return told
+        return found.each(lambda part: part[:, :horizon].to(batch.past.device))
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
         self.adapter.prepare(time)

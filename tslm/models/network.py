@@ -1,7 +1,7 @@
 """The interface of a forecaster with weights: one pass, its loss, and how it rolls on."""
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import chain
 
 import torch
@@ -30,8 +30,19 @@ class Network(Forecaster):
     patch_len: int = 1
 
     @abstractmethod
-    def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
-        """One pass: M values, the last of them ``step`` steps after the context."""
+    def forward(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        text: Sequence[str] | None = None,
+    ) -> Prediction:
+        """Forecast M values in one pass, the last of them ``step`` steps after the context.
+
+        Args:
+            past: contexts, as in ``Batch``.
+            time: of each step of the contexts.
+            text: of each series, as in ``Batch``.
+        """
 
     def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
         """Mean error over the M predicted steps whose truth is observed.
@@ -43,8 +54,8 @@ class Network(Forecaster):
                 beyond.
         """
         context = batch.past.shape[1]
-        told = self.told(batch.about)
-        values, covered, aux_loss, distribution, _ = told(batch.past, batch.time[:, :context])
+        prediction = self(batch.past, batch.time[:, :context], batch.text)
+        values, covered, aux_loss, distribution, _ = prediction
         stop = context + self.step
         truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)
@@ -57,57 +68,43 @@ class Network(Forecaster):
         return loss if aux_loss is None else loss + aux_loss
 
     @torch.no_grad()
-    def forecast(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Float[Tensor, "B H C"]:
+    def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
         """Continue each window; computed where the model is, returned where ``past`` is."""
-        home, here = past.device, next(chain(self.parameters(), self.buffers())).device
-        return self.roll(past.to(here), time.to(here), horizon)[:, :horizon].to(home)
+        return self.roll(self.here(batch), horizon)[:, :horizon].to(batch.past.device)
 
     @torch.no_grad()
-    def paths(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        shares: Float[Tensor, "B H2 C"],
-    ) -> Float[Tensor, "B H2 C"]:
-        """What may come, one path a window: each step is drawn in the light of those before it.
+    def paths(self, batch: Batch, levels: Float[Tensor, "B H2 C"]) -> Float[Tensor, "B H2 C"]:
+        here = self.here(batch)
+        drawn = self.roll(here, levels.shape[1], levels.to(here.past.device))
+        return drawn.to(batch.past.device)
 
-        Args:
-            past: contexts, as in ``forecast``.
-            time: of the context and of what follows.
-            shares: where each value lies in its law, within (0, 1), for whole steps of the network.
-        """
-        home, here = past.device, next(chain(self.parameters(), self.buffers())).device
-        parts = (past.to(here), time.to(here), shares.shape[1], shares.to(here))
-        return self.roll(*parts).to(home)
+    def here(self, batch: Batch) -> Batch:
+        """Return the windows on the device of the model."""
+        device = next(chain(self.parameters(), self.buffers())).device
+        return batch._replace(past=batch.past.to(device), time=batch.time.to(device))
 
     def roll(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        horizon: int,
-        shares: Float[Tensor, "B H2 C"] | None = None,
+        self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None
     ) -> Float[Tensor, "B H2 C"]:
-        """Forecast a step, move the window by it, look at it afresh, until ``horizon`` is full.
+        """Forecast a step, move the window by it, read it again, until ``horizon`` is full.
 
-        With ``shares`` values are read from their laws at these, and otherwise they are points.
+        Args:
+            batch: contexts, on the device of the model.
+            horizon: steps to forecast.
+            levels: quantile level of each value; None gives point forecasts.
         """
-        context = past.shape[1]
-        series = past
+        context, series = batch.past.shape[1], batch.past
         for start in range(0, horizon, self.step):
-            window = series[:, start:]
-            part = None if shares is None else shares[:, start : start + self.step]
-            ahead = self.ahead(window, time[:, start : start + context], part)
+            time = batch.time[:, start : start + context]
+            window = batch._replace(past=series[:, start:], time=time)
+            part = None if levels is None else levels[:, start : start + self.step]
+            ahead = self.ahead(window, part)
             series = torch.cat([series, ahead], 1)
         return series[:, context:]
 
     def ahead(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B L"],
-        shares: Float[Tensor, "B P C"] | None = None,
+        self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None
     ) -> Float[Tensor, "B P C"]:
-        """The ``step`` values that follow the context, see ``roll``."""
-        assert shares is None, "a network without a law draws nothing"
-        return self(past, time).values[:, -self.step :]
+        """Return the ``step`` values that follow each context, see ``roll``."""
+        assert levels is None, "a network without a distribution draws no paths"
+        return self(batch.past, batch.time, batch.text).values[:, -self.step :]

@@ -56,16 +56,12 @@ class ResidualModel(ForecastModel):
         return distribution.moved(torch.ones_like(shift), shift)
 
     def roll(
-        self,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-        horizon: int,
-        shares: Float[Tensor, "B H2 C"] | None = None,
+        self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None
     ) -> Float[Tensor, "B H2 C"]:
-        ahead = super().roll(past, time, horizon, shares)
-        if shares is not None:  # quantiles are read from shrunk distributions
+        ahead = super().roll(batch, horizon, levels)
+        if levels is not None:  # quantiles are read from shrunk distributions
             return ahead
-        base = self.base.forecast(past, time, ahead.shape[1])
+        base = self.base.forecast(batch, ahead.shape[1])
         return base + self.gate * (ahead - base)
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
@@ -85,9 +81,9 @@ class ResidualModel(ForecastModel):
         shrinkage = Shrinkage()
         for batch in val:
             horizon = batch.future.shape[1]
-            base = self.base.forecast(batch.past, batch.time, horizon)
+            base = self.base.forecast(batch, horizon)
             rest = (batch.future - base).double()
-            ahead = self.told(batch.about).forecast(batch.past, batch.time, horizon)
+            ahead = self.forecast(batch, horizon)
             shrinkage.add(rest, (ahead - base).double())
         self.gate.fill_(shrinkage.factor(self.decoder.caution))
         if not self.gate:

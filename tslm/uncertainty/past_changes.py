@@ -81,7 +81,7 @@ def stretch_of(
     ratios = [torch.ones(0, 1)]
     for batch in windows:
         h = batch.future.shape[1]
-        point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
+        point = forecaster.forecast(batch, h)
         scale, _ = spread_of_changes(batch.past, season_length, h)
         ratio = torch.where(scale > _STILL, (batch.future - point) / scale, torch.nan)
         ratios.append(rearrange(ratio, "B H C -> (B C) H"))

@@ -193,7 +193,7 @@ def test_early_stopping_judges_a_law_by_its_own_score() -> None:
             scores.append(float(trainer.callback_metrics["val_loss"]))
             errors = []
             for batch in trainer.datamodule.val_dataloader():
-                distribution = module.model.distribution(batch.past, batch.time, 8)
+                distribution = module.model.distribution(batch, 8)
                 share = torch.special.ndtr(distribution.scores)
                 gap = batch.future[..., None] - distribution.values
                 errors.append(2 * torch.where(gap > 0, share * gap, (share - 1) * gap).mean(-1))

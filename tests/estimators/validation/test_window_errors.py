@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from torch import Tensor
 
 from tslm.core.forecaster import Forecaster
-from tslm.core.types import Task
+from tslm.core.types import Batch, Task
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.samplers import evenly_spaced
@@ -30,9 +30,9 @@ class Counting(Forecaster):
         self.asked: list[tuple[int, int]] = []
         self.rule = rule_of("last", 1)
 
-    def forecast(self, past: Tensor, time: Tensor, horizon: int) -> Tensor:
-        self.asked.append((len(past), horizon))
-        return self.rule.forecast(past, time, horizon)
+    def forecast(self, batch: Batch, horizon: int) -> Tensor:
+        self.asked.append((len(batch.past), horizon))
+        return self.rule.forecast(batch, horizon)
 
 
 def panel(*lengths: int) -> Panel:

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
 from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 from tslm.evaluation.ablation.arms import CLAIMS, ITSELF, Arm, Budget
 from tslm.evaluation.ablation.page import page
 from tslm.evaluation.ablation.probes import Probed, probe_of
@@ -372,11 +373,11 @@ class TestProbes:
 
     def test_a_disturbed_forecaster_forecasts_from_what_it_sees(self) -> None:
         class Last(Forecaster):
-            def forecast(self, past: Tensor, time: Tensor, horizon: int) -> Tensor:
-                return past[:, -1:].expand(-1, horizon, -1)
+            def forecast(self, batch: Batch, horizon: int) -> Tensor:
+                return batch.past[:, -1:].expand(-1, horizon, -1)
 
         past = self.rows.reshape(2, 24, 1)
-        ahead = Probed(Last(), "reverse").forecast(past, torch.zeros(2, 30).long(), 3)
+        ahead = Probed(Last(), "reverse").forecast(Batch.of(past, torch.zeros(2, 30).long()), 3)
         assert torch.equal(ahead, past[:, :1].expand(-1, 3, -1))
 
 

@@ -65,7 +65,7 @@ def test_channels_share_the_timestamps(autotimes: Make, walks: Walks, cache: obj
     model, batch = autotimes(timestamps="text"), walks(channels=3)
     model.prepare(batch.time.flatten())
     order = [2, 0, 1]
-    ahead = model.forecast(batch.past, batch.time, 2 * S)
+    ahead = model.forecast(batch, 2 * S)
     moved = model.forecast(batch.past[:, :, order], batch.time, 2 * S)
     torch.testing.assert_close(moved, ahead[:, :, order], rtol=1e-4, atol=1e-4)
 
@@ -141,9 +141,9 @@ def test_each_kind_of_timestamp_tells_times_apart(
 ) -> None:
     model, batch = autotimes(timestamps=kind), walks()
     model.prepare(batch.time.flatten())
-    ahead = model.forecast(batch.past, batch.time, S)
+    ahead = model.forecast(batch, S)
     later = batch.time.flip(0)
-    assert not torch.equal(model.forecast(batch.past, later, S), ahead)
+    assert not torch.equal(model.forecast(Batch.of(batch.past, later), S), ahead)
     assert model.adapter.mix.requires_grad
     with pytest.raises(ConfigError, match=f"timestamps={kind} needs dates"):
         adapter(timestamps=kind, dated=False)

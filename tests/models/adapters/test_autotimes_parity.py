@@ -134,7 +134,7 @@ def test_rolling_out_equals_the_published_program_step_by_step(name: str) -> Non
     model.adapter.register_forward_hook(lambda _m, _a, out: tokens.append(out.embeds))
     model.backbone.register_forward_hook(lambda _m, _a, out: hidden.append(out))
     model.decoder.register_forward_hook(lambda _m, _a, out: values.append(patch(out, size)))
-    same(model.forecast(batch.past, batch.time, horizon), case.tensor("output/forecast"))
+    same(model.forecast(batch, horizon), case.tensor("output/forecast"))
     assert len(tokens) == -(-horizon // size) == 3
     for step in range(3):
         same(tokens[step], case.tensor(f"output/step{step}/llm_tokens"))

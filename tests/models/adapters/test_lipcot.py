@@ -94,7 +94,7 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
     ahead = decoded(model, hidden, forecasts._replace(evidence=alone))
     ahead = rearrange(ahead, "(B C) H -> B H C", B=len(batch.past))
     scaled = model.adapter.scale(batch.past).apply(batch.past)
-    classical = rule.forecast(scaled, batch.time, H)
+    classical = rule.forecast(batch._replace(past=scaled), H)
     torch.testing.assert_close(ahead, classical, rtol=1e-5, atol=1e-5)
 
 
@@ -108,8 +108,7 @@ def test_untrained_it_is_the_classical_forecast_of_etth1_within_a_thousandth() -
     rule = ProfileAR(task=Task(512, 96, season_length=24), order=24)
     windows = etth1("test", 23)
     mixture, classical = (
-        sum(float((f.forecast(w.past, w.time, 96) - w.future).square().mean()) for w in windows)
-        / len(windows)
+        sum(float((f.forecast(w, 96) - w.future).square().mean()) for w in windows) / len(windows)
         for f in (model, rule)
     )
     assert mixture == pytest.approx(classical, abs=1e-3)
@@ -132,8 +131,8 @@ def test_with_a_base_training_begins_at_the_base(batch: Batch) -> None:
     model = built(base=None)  # that of its yaml
     assert isinstance(model.base, ProfileAR)
     model.learn([batch], [batch])
-    expected = model.base.forecast(batch.past, batch.time, H)
-    found = model.forecast(batch.past, batch.time, H)
+    expected = model.base.forecast(batch, H)
+    found = model.forecast(batch, H)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -237,7 +236,7 @@ def test_codebooks_are_learnt_once_kept_and_stable(batch: Batch) -> None:
     assert not torch.equal(after["book.filters"], before)
     other = built()
     other.adapter.load_state_dict(after)
-    same = (model.forecast(batch.past, batch.time, H), other.forecast(batch.past, batch.time, H))
+    same = (model.forecast(batch, H), other.forecast(batch, H))
     assert torch.equal(*same)
     impulse = torch.zeros(len(before), ORDER, dtype=torch.float64)
     impulse[:, -1] = 1
@@ -381,7 +380,7 @@ def test_odd_windows_give_finite_forecasts(kind: str, batch: Batch) -> None:
         past[:, ::2] = torch.nan
     model = built()
     model.learn([Batch(past, batch.future, batch.time)], [])
-    assert torch.isfinite(model.forecast(past, batch.time, 3 * H)).all()
+    assert torch.isfinite(model.forecast(batch._replace(past=past), 3 * H)).all()
 
 
 @pytest.mark.parametrize("length", [2, 5, 20])
@@ -389,7 +388,7 @@ def test_contexts_too_short_for_the_order_are_forecast(length: int, walks: Walks
     short = walks(context=length, future=H, windows=3)
     model = built(context_length=length, frame_length=min(length, 4))
     model.learn([short], [])
-    assert torch.isfinite(model.forecast(short.past, short.time, 2 * H)).all()
+    assert torch.isfinite(model.forecast(short, 2 * H)).all()
 
 
 def test_a_body_that_reads_in_both_directions_forecasts_too(
@@ -397,7 +396,7 @@ def test_a_body_that_reads_in_both_directions_forecasts_too(
 ) -> None:
     model = built(backbone=checkpoint("bert"))
     model.learn([batch], [])
-    assert torch.isfinite(model.forecast(batch.past, batch.time, 2 * H)).all()
+    assert torch.isfinite(model.forecast(batch, 2 * H)).all()
 
 
 def test_what_makes_no_sense_is_refused() -> None:
@@ -424,9 +423,9 @@ def test_a_gain_in_one_stretch_of_validation_alone_is_doubted(batch: Batch) -> N
     model.learn([batch], [])
     torch.nn.init.constant_(model.decoder.project.bias[-1:], 0.5)
     assert model.base is not None
-    base = model.base.forecast(batch.past, batch.time, H)
+    base = model.base.forecast(batch, H)
     model.calibrate([])
-    correction = model.forecast(batch.past, batch.time, H) - base
+    correction = model.forecast(batch, H) - base
     agreed = Batch(batch.past, base + 0.5 * correction, batch.time)
     model.calibrate([agreed])
     everywhere = float(model.gate)

@@ -70,7 +70,7 @@ def test_bodies_of_every_kind_are_spoken_to(
         model.adapter.prompts.wording = lambda facts, _: Wording("Next 8.", [[] for _ in facts[0]])
     else:
         model = built(adapter, checkpoint(architecture))
-    ahead = model.forecast(batch.past, batch.time, H + 3)
+    ahead = model.forecast(batch, H + 3)
     assert ahead.shape == (4, H + 3, 2)
     assert torch.isfinite(ahead).all()
     model.loss(batch).backward()
@@ -82,7 +82,7 @@ def test_bodies_of_every_kind_are_spoken_to(
 def test_prototypes_of_every_kind_forecast(adapter: str, kind: str, batch: Batch) -> None:
     option = {"time_llm": "prototypes", "s2ip": "anchors"}[adapter]
     model = built(adapter, **{option: kind})
-    assert torch.isfinite(model.forecast(batch.past, batch.time, H)).all()
+    assert torch.isfinite(model.forecast(batch, H)).all()
     part = {"time_llm": "adapter.reprogram.prototypes.", "s2ip": "adapter.anchors."}[adapter]
     model.loss(batch).backward()
     trained = [n for n, w in model.named_parameters() if n.startswith(part) and w.grad is not None]
@@ -97,9 +97,9 @@ def test_every_control_of_language_runs_and_changes_the_forecast(
     options = dict(configure({"adapter": adapter}, {}).adapter)
     arms = kind.language(options)
     assert len(arms) >= 3
-    plain = built(adapter).forecast(batch.past, batch.time, H)
+    plain = built(adapter).forecast(batch, H)
     for changed in arms.values():
-        ahead = built(adapter, **changed).forecast(batch.past, batch.time, H)
+        ahead = built(adapter, **changed).forecast(batch, H)
         assert torch.isfinite(ahead).all()
         assert not torch.equal(ahead, plain), changed
         assert set(kind.language({**options, **changed})) < set(arms) | {"none"}
@@ -107,10 +107,10 @@ def test_every_control_of_language_runs_and_changes_the_forecast(
 
 def test_a_statistic_changes_the_forecast_only_through_the_prompt(batch: Batch) -> None:
     model = built("time_llm")
-    plain = model.forecast(batch.past, batch.time, H)
+    plain = model.forecast(batch, H)
     writer = model.adapter.prompts
     model.adapter.prompts = lambda values, *rest: writer(values.flip(1), *rest)
-    assert not torch.allclose(model.forecast(batch.past, batch.time, H), plain)
+    assert not torch.allclose(model.forecast(batch, H), plain)
 
 
 def test_time_llm_is_smaller_than_published_where_it_counts() -> None:
@@ -149,7 +149,7 @@ def test_the_decoder_may_read_the_anchors(batch: Batch) -> None:
     sizes = [built("s2ip", read_anchors=flag).adapter.layout.n_tokens for flag in (False, True)]
     assert sizes[1] == sizes[0] + 4
     model = built("s2ip", read_anchors=True)
-    assert torch.isfinite(model.forecast(batch.past, batch.time, H)).all()
+    assert torch.isfinite(model.forecast(batch, H)).all()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError
-from tslm.core.types import Task
+from tslm.core.types import Batch, Task
 from tslm.data.batches import final_contexts
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
@@ -128,7 +128,7 @@ def test_a_forecast_segment_has_the_time_it_will_have(cache: Path, rollout: str)
     time = at(first + torch.arange(L + 3 * S))[None]
     model.prepare(time.flatten())
     found = heard(model)
-    model.forecast(torch.ones(1, L, 1), time, 3 * S - 1)
+    model.forecast(Batch.of(torch.ones(1, L, 1), time), 3 * S - 1)
     starts = [call[0, :, 0].tolist() for call in found]
     context = [first + i * S for i in range(N)]
     if rollout == "cached":  # step j appends the row s + L + (j - 1) S
@@ -157,7 +157,7 @@ def test_padding_before_a_short_series_can_be_looked_up(cache: Path) -> None:
     assert torch.equal(found[0][..., 0].long(), expected)
     last = final_contexts(panel, frame.calendar, context_length=L, horizon=2 * S)
     model.prepare(last.time[:, ::S].flatten())
-    assert torch.isfinite(model.forecast(last.past, last.time, 2 * S)).all()
+    assert torch.isfinite(model.forecast(last, 2 * S)).all()
 
 
 def test_what_has_been_read_is_not_read_again(cache: Path) -> None:

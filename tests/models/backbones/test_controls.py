@@ -98,9 +98,9 @@ def test_nothing_outside_the_body_changes(kind: str, adapter: str, batch: Batch)
 @pytest.mark.parametrize("kind", CONTROLS)
 def test_the_body_is_used(kind: str, batch: Batch) -> None:
     model = built(f"{kind}:tiny")
-    ahead = model.forecast(batch.past, batch.time, H)
+    ahead = model.forecast(batch, H)
     model.backbone.register_forward_hook(lambda _m, _a, out: torch.zeros_like(out))
-    assert not torch.allclose(model.forecast(batch.past, batch.time, H), ahead)
+    assert not torch.allclose(model.forecast(batch, H), ahead)
 
 
 def test_no_body_is_the_decoder_on_the_tokens(batch: Batch) -> None:

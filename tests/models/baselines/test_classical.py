@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
-from tslm.core.types import Task
+from tslm.core.types import Batch, Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.assembly import rule
 from tslm.models.baselines.classical import Drift, ProfileAR
@@ -31,7 +31,7 @@ def profile_ar(season_length: int, order: int | None = None) -> ProfileAR:
 
 def forecast(model: Forecaster, past: Tensor, horizon: int) -> Tensor:
     batch, length, _ = past.shape
-    return model.forecast(past, torch.arange(length + horizon).repeat(batch, 1), horizon)
+    return model.forecast(Batch.of(past, torch.arange(length + horizon).repeat(batch, 1)), horizon)
 
 
 def row(*values: float) -> Tensor:
@@ -159,7 +159,9 @@ def test_nothing_but_the_past_is_read(name: str) -> None:
     past = series[:, :60].clone()
     torch.testing.assert_close(forecast(model, series[:, :60], 20), before, rtol=0, atol=0)
     other_time = torch.zeros(3, 80, dtype=torch.long)
-    torch.testing.assert_close(model.forecast(past, other_time, 20), before, rtol=0, atol=0)
+    torch.testing.assert_close(
+        model.forecast(Batch.of(past, other_time), 20), before, rtol=0, atol=0
+    )
     torch.testing.assert_close(series[:, :60], past, rtol=0, atol=0)  # and it is left alone
 
 
@@ -239,8 +241,8 @@ def test_a_gap_at_the_end_is_as_far_as_a_longer_horizon(seed: int, order: int, g
     model = profile_ar(1, order)
     ahead = forecast(model, shorter, gap + 9)[:, gap:]
     torch.testing.assert_close(forecast(model, past, 9), ahead)
-    distribution = model.distribution(past, time, 9)
-    further = model.distribution(shorter, time, gap + 9).each(lambda part: part[:, gap:])
+    distribution = model.distribution(Batch.of(past, time), 9)
+    further = model.distribution(Batch.of(shorter, time), gap + 9).each(lambda part: part[:, gap:])
     torch.testing.assert_close(distribution.point, ahead)
     torch.testing.assert_close(distribution.deviations, further.deviations)
 

@@ -200,7 +200,7 @@ def test_a_step_on_some_channels_trains_on_those_alone() -> None:
     model.loss(batch._replace(past=past)).backward()
     touched = (past.grad.abs().sum((0, 1)) > 0).sum()
     assert int(touched) == 2
-    assert model.forecast(batch.past, batch.time, 8).shape == (2, 8, 6)
+    assert model.forecast(batch, 8).shape == (2, 8, 6)
 
 
 def test_it_overfits_one_batch() -> None:
@@ -233,7 +233,7 @@ def test_it_learns_what_one_channel_tells_of_another() -> None:
             model.loss(Batch(part[:, :24], part[:, 24:], torch.zeros(64, 32).long())).backward()
             optimizer.step()
         part = test if name == "together" else test[:, :, 1:]
-        ahead = model.eval().forecast(part[:, :24], torch.zeros(len(part), 32).long(), 8)
+        ahead = model.eval().forecast(Batch.of(part[:, :24], torch.zeros(len(part), 32).long()), 8)
         errors[name] = float((ahead - part[:, 24:])[:, :, -1].square().mean())
     assert errors["together"] < 0.7 * errors["alone"]
 

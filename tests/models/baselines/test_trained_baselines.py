@@ -89,7 +89,7 @@ def test_ridge_equals_a_least_squares_reference() -> None:
         np.concatenate([x, penalty]), np.concatenate([y, np.zeros((20, 4))]), rcond=None
     )
     np.testing.assert_allclose(model.weight.numpy(), expected, atol=1e-4)
-    ahead = model.forecast(rows[:5, :20, None], torch.arange(24).repeat(5, 1), 4)[:, :, 0]
+    ahead = model.forecast(Batch.of(rows[:5, :20, None], torch.arange(24).repeat(5, 1)), 4)[:, :, 0]
     np.testing.assert_allclose(ahead, x[:5] @ expected + rows[:5, 19:20].numpy(), atol=1e-3)
 
 
@@ -111,14 +111,14 @@ def test_ridge_without_data_or_with_gaps_and_constants_is_its_level() -> None:
     model = RidgeProfile(task=Task(20, 4, season_length=5))
     rows = problem()
     time = torch.arange(24).repeat(5, 1)
-    level = model.forecast(rows[:5, :20, None], time, 4)[:, :, 0]
+    level = model.forecast(Batch.of(rows[:5, :20, None], time), 4)[:, :, 0]
     torch.testing.assert_close(level, rows[:5, :20].reshape(5, 4, 5).mean(1)[:, :4])
     rows[3, 21] = torch.nan
     rows[4] = torch.nan
     rows[5] = 2.0
     model.learn([batch(rows, 20)], [])
     assert torch.isfinite(model.weight).all()
-    flat = model.forecast(torch.full((1, 20, 1), 3.0), time[:1], 4)
+    flat = model.forecast(Batch.of(torch.full((1, 20, 1), 3.0), time[:1]), 4)
     torch.testing.assert_close(flat, torch.full((1, 4, 1), 3.0))
 
 

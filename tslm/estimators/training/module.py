@@ -60,12 +60,11 @@ class Training(LightningModule):
 
     def _error(self, batch: Batch) -> Tensor:
         """Return the error of each forecast value; see ``watched``."""
-        told = self.model.told(batch.about)
-        if told.distribution_horizon:
-            steps = min(told.distribution_horizon, self.horizon)
-            distribution = told.distribution(batch.past, batch.time, steps)
+        if self.model.distribution_horizon:
+            steps = min(self.model.distribution_horizon, self.horizon)
+            distribution = self.model.distribution(batch, steps)
             return distribution.loss(batch.future[:, :steps])
-        ahead = told.forecast(batch.past, batch.time, self.horizon)
+        ahead = self.model.forecast(batch, self.horizon)
         return exactly(ahead - batch.future[:, : self.horizon]).square()
 
     def on_validation_epoch_end(self) -> None:

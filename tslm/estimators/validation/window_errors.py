@@ -152,7 +152,7 @@ def _errors(
 ) -> dict[int, WindowErrors]:
     index = torch.arange(len(windows))
     batch = windows.cut(index)
-    ahead = forecaster.told(batch.about).forecast(batch.past, batch.time, horizon)
+    ahead = forecaster.forecast(batch, horizon)
     gap = torch.nan_to_num((ahead - batch.future).double(), nan=torch.inf)
     gap = torch.where(batch.future.isnan(), torch.nan, gap)
     where = windows.members(index)

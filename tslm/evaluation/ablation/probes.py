@@ -4,7 +4,7 @@ Each probe changes every series separately and keeps its mean where possible; ma
 the mean of the window.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from einops import rearrange
@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 
 Rows = Float[Tensor, "S L"]
 
@@ -36,16 +37,11 @@ class Probed(Forecaster):
         self.probe = probe
         self.disturb = probe_of(probe)
 
-    def told(self, about: Sequence[str] | None) -> "Probed":
-        return Probed(self.forecaster.told(about), self.probe, self.seed)
-
-    def forecast(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Float[Tensor, "B H C"]:
-        rows = rearrange(past, "B L C -> (B C) L")
+    def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
+        rows = rearrange(batch.past, "B L C -> (B C) L")
         dice = Generator().manual_seed(self.seed)
-        disturbed = rearrange(self.disturb(rows, dice), "(B C) L -> B L C", B=len(past))
-        return self.forecaster.forecast(disturbed, time, horizon)
+        disturbed = rearrange(self.disturb(rows, dice), "(B C) L -> B L C", B=len(batch.past))
+        return self.forecaster.forecast(batch._replace(past=disturbed), horizon)
 
 
 def probe_of(name: str) -> Callable[[Rows, Generator], Rows]:

@@ -116,7 +116,7 @@ class TimeLLM(Adapter):
         mask = from_first_observed(
             overlapping(context.observed.float(), self.layout.patch_len, self.stride)
         )
-        prompt = self.prompts(context.values, context.observed, context.about)
+        prompt = self.prompts(context.values, context.observed, context.text)
         return Tokens(embeds, mask, prompt=prompt)
 
     @torch.no_grad()

@@ -104,9 +104,19 @@ class Timestamps(nn.Module):
     def forward(self, time: Int[Tensor, "S N"]) -> Float[Tensor, "S N D"]:
         """Look up the embeddings of segments that start at these times, on their device."""
         wanted = time.cpu().contiguous()
-        row = torch.searchsorted(self.time, wanted).clamp(max=len(self.time) - 1)
-        assert bool((self.time[row] == wanted).all()), "prepare() was not given all times"
+        row = self._rows(wanted)
+        if row is None:
+            self.prepare(wanted.flatten())
+            row = self._rows(wanted)
+        assert row is not None, "prepare() has not read all times"
         return self.table[row].to(time.device)
+
+    def _rows(self, time: Int[Tensor, "S N"]) -> Int[Tensor, "S N"] | None:
+        """Return the row of the table of each time, or None if one is missing."""
+        if not len(self.time):
+            return None
+        row = torch.searchsorted(self.time, time).clamp(max=len(self.time) - 1)
+        return row if bool((self.time[row] == time).all()) else None
 
     def _shuffle(self, time: Ints) -> Ints:
         """Replace each time by another one, which a hash of it chooses (as in SplitMix64)."""

@@ -61,9 +61,8 @@ class Classical(Forecaster):
         super().__init__()
         self.season_length = whole_number("season_length", task.season_length)
 
-    def forecast(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Float[Tensor, "B H C"]:
+    def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
+        past = batch.past
         chunks = _chunks(past, horizon)
         values = torch.cat([self.extend(exactly(chunk), horizon).to(past) for chunk in chunks])
         return rearrange(torch.nan_to_num(values), "(B C) H -> B H C", B=len(past))
@@ -178,21 +177,19 @@ class ProfileAR(Classical):
         rule = ProfileAR(task=Task(1, 1, self.season_length), order=order)
         total = 0.0
         for batch in windows:
-            ahead = rule.forecast(batch.past, batch.time, batch.future.shape[1])
+            ahead = rule.forecast(batch, batch.future.shape[1])
             total += float(exactly(ahead - batch.future).square().nansum())
         return total
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         return decompose_seasonal(rows, self.season_length, int(self.order)).extend(horizon)
 
-    def distribution(
-        self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], horizon: int
-    ) -> Mixture:
+    def distribution(self, batch: Batch, horizon: int) -> Mixture:
         """Return the normal distribution of the autoregression: [B, H, C].
 
         Its variance is the power of the noise times the summed squares of the impulse response.
         """
-        found = []
+        past, found = batch.past, []
         for chunk in _chunks(past, horizon):
             taken = decompose_seasonal(exactly(chunk), self.season_length, int(self.order))
             found.append(torch.stack([taken.extend(horizon), taken.deviation(horizon)]))

@@ -1,7 +1,7 @@
 """The interface of networks that forecast all H steps in one pass."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +45,11 @@ class DirectNetwork(Network):
             time: times of the context.
         """
 
-    def forward(self, past: Float[Tensor, "B L C"], time: Int[Tensor, "B L"]) -> Prediction:
+    def forward(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B L"],
+        text: Sequence[str] | None = None,
+    ) -> Prediction:
         values = self.extend(past, time)
         return Prediction(values, torch.ones_like(values, dtype=torch.bool), None)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 
 
 @torch.no_grad()
@@ -32,5 +33,5 @@ def anchors(
     groups, context = steps // step, past.shape[1]
     longer = pad(past, (0, 0, (groups - 1) * step, 0), value=torch.nan)
     windows = rearrange(longer.unfold(1, context, step), "B G C L -> (B G) L C")
-    ahead = base.forecast(windows, time.repeat_interleave(groups, 0), step)
+    ahead = base.forecast(Batch.of(windows, time.repeat_interleave(groups, 0)), step)
     return rearrange(ahead, "(B G) P C -> B (G P) C", G=groups)

@@ -152,7 +152,7 @@ class Conformal(ABC):
         """Return quantiles about the point forecast by the past changes of each series."""
         step = torch.arange(forecast.horizon).clamp(max=len(self.stretch) - 1)
         return quantiles_of_changes(
-            forecast.past, self.season_length, forecast.point, self.stretch[step], grid()
+            forecast.batch.past, self.season_length, forecast.point, self.stretch[step], grid()
         )
 
     def corrections_for(self, horizon: int) -> Float[Tensor, "G H2"]:

@@ -49,7 +49,7 @@ class Residual(Conformal):
         if not self.learnt:
             return from_quantiles(self.changes(forecast))
         horizon = forecast.horizon
-        unit = difficulty(forecast.past, self.season_length, horizon, self.difficulty)
+        unit = difficulty(forecast.batch.past, self.season_length, horizon, self.difficulty)
         errors = self.corrections_for(horizon)[:, None, :, None] * unit
         return from_quantiles(self.widened(forecast.point + errors))
 

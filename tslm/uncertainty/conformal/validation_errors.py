@@ -66,7 +66,7 @@ class ValidationErrors:
         points, errors = [], []
         measured: dict[Difficulty, list[Tensor]] = {kind: [] for kind in DIFFICULTIES}
         for batch in val:
-            point = forecaster.told(batch.about).forecast(batch.past, batch.time, h)
+            point = forecaster.forecast(batch, h)
             points.append(point)
             errors.append(_rows(batch.future - point))
             for kind, parts in measured.items():
@@ -111,8 +111,7 @@ def _quantile_errors(
 ) -> Float[Tensor, "G S H"]:
     """Return the truth less each quantile of the forecaster's own distribution."""
     keys = list(range(len(batch.past) * batch.past.shape[2]))
-    model = forecaster.told(batch.about)
-    forecast = WindowForecast(model, batch.past, batch.time, point, keys)
+    forecast = WindowForecast(forecaster, batch, point, keys)
     quantiles = forecast.own_distribution(template).quantile(grid())
     return rearrange(batch.future - quantiles, "G B H C -> G (B C) H")
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from tslm.core.distribution import Distribution
 from tslm.core.forecaster import Forecaster
+from tslm.core.types import Batch
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
 from tslm.uncertainty.distributions.quantile import at_levels
 from tslm.uncertainty.sample_paths import Template
@@ -25,15 +26,13 @@ class WindowForecast:
 
     Args:
         forecaster: the model that made it.
-        past: contexts; NaN where missing.
-        time: time of the contexts and of the steps after them.
+        batch: the windows, with the times of the steps after them.
         point: the point forecast.
         keys: an identifier of each series, window by window and channel by channel.
     """
 
     forecaster: Forecaster
-    past: Float[Tensor, "B L C"]
-    time: Int[Tensor, "B T"]
+    batch: Batch
     point: Float[Tensor, "B H C"]
     keys: Sequence[Any]
 
@@ -52,7 +51,7 @@ class WindowForecast:
             template: ranks that make sample paths coherent.
         """
         if self.horizon <= self.forecaster.distribution_horizon:
-            return self.forecaster.distribution(self.past, self.time, self.horizon)
+            return self.forecaster.distribution(self.batch, self.horizon)
         paths = self.rolled_paths(template, PATHS, 0)
         values = torch.quantile(paths, grid().to(paths), 0)
         return at_levels(rearrange(values, "G B H C -> B H C G"), GRID)
@@ -67,16 +66,18 @@ class WindowForecast:
             count: paths of each series.
             seed: seed of the draws.
         """
-        windows, step = len(self.past), self.forecaster.step
+        past, _, time, text = self.batch
+        windows, step = len(past), self.forecaster.step
         whole = -(-self.horizon // step) * step
+        time = _longer(time, past.shape[1] + whole)
         levels = self.path_levels(template, count, seed, whole, step)
         parts = []
-        for some in levels.to(self.past).split(max(1, WINDOWS // windows)):
+        for some in levels.to(past).split(max(1, WINDOWS // windows)):
             flat = rearrange(some, "n B H C -> (n B) H C")
-            past, time = (
-                repeat(part, "B ... -> (n B) ...", n=len(some)) for part in (self.past, self.time)
+            contexts, times = (
+                repeat(part, "B ... -> (n B) ...", n=len(some)) for part in (past, time)
             )
-            ahead = self.forecaster.paths(past, _longer(time, past.shape[1] + whole), flat)
+            ahead = self.forecaster.paths(Batch.of(contexts, times, text), flat)
             ahead = ahead[:, : self.horizon]
             parts.append(rearrange(ahead, "(n B) H C -> n B H C", B=windows))
         return torch.cat(parts)
@@ -94,7 +95,7 @@ class WindowForecast:
             block: steps that are drawn together; all steps of the template if None.
         """
         drawn = torch.from_numpy(template.levels(seed, self.keys, count, steps, block))
-        return rearrange(drawn, "n (B C) H -> n B H C", C=self.past.shape[2])
+        return rearrange(drawn, "n (B C) H -> n B H C", C=self.batch.past.shape[2])
 
 
 def _longer(time: Int[Tensor, "B T"], length: int) -> Int[Tensor, "B T2"]:
