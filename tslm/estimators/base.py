@@ -9,21 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from einops import rearrange
-from jaxtyping import Float
 from pandas.api.types import is_numeric_dtype
 from sklearn.base import BaseEstimator, clone
-from torch import Tensor
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import did_you_mean, naming, whole_number
 from tslm.core.plain_values import LONGEST, plain
-from tslm.core.types import Batch
 from tslm.data.align import align_series
-from tslm.data.batches import final_batches
 from tslm.data.covariates.effects import Effects
 from tslm.data.covariates.future import (
     check_future,
@@ -43,14 +37,9 @@ from tslm.data.panel import Floats, Panel
 from tslm.data.roles import columns_of, find_columns
 from tslm.data.series_text import PromptTemplate
 from tslm.data.time_writing import Writing
+from tslm.estimators.inference import PanelForecaster
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
-from tslm.uncertainty.conformal.error_quantiles import GRID
-from tslm.uncertainty.conformal.window_forecast import WindowForecast
 from tslm.uncertainty.requested_columns import RequestedColumns, forecasts
-
-CHUNK = 512  # series forecast at once
-VALUES = 2**22  # numbers of them at once, where many quantiles or samples are asked for
-POINTS = RequestedColumns()
 
 
 class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn is untyped
@@ -154,12 +143,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         history = history if ids is None else self._some(history, ids)
         panel = self._with_ahead(history, horizon, futr_df)
         shown = None if examples is None else self._examples(examples, df, panel, asked)
-        times, values = self._forecasts(panel, horizon, asked, shown)
+        found = self.panel_forecaster.forecast(panel, horizon, asked, shown)
         index = {
             "unique_id": np.repeat(np.asarray(panel.ids), horizon),
-            "ds": self.calendar_.from_int(times),
+            "ds": self.calendar_.from_int(found.time.ravel()),
         }
-        return self.renamed(pd.DataFrame({**index, **_named(self.name, values, asked)}))
+        return self.renamed(pd.DataFrame({**index, **found.named(self.name, asked)}))
 
     @same_kind
     def cross_validation(
@@ -228,8 +217,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                     panel, shown = model._known(known, horizon, truth), None
                     if examples is not None and name == own:
                         shown = model._examples(examples, known, panel, asked)
-                    values = model._forecasts(panel, horizon, asked, shown)[1]
-                    columns |= _named(name, values, asked)
+                    found = model.panel_forecaster.forecast(panel, horizon, asked, shown)
+                    columns |= found.named(name, asked)
             truth = truth[["unique_id", "ds", "y"]].merge(cutoffs, on="unique_id")
             truth = truth[["unique_id", "ds", "cutoff", "y"]]
             folds.append(maker.renamed(truth).assign(**columns))
@@ -279,7 +268,8 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             frame, horizon, step, self.context_length_
         ):
             panel = self._known(self.renamed(known), horizon, truth)
-            values = _named(self.name, self._forecasts(panel, horizon, asked)[1], asked)
+            found = self.panel_forecaster.forecast(panel, horizon, asked)
+            values = found.named(self.name, asked)
             truth = truth[["unique_id", "ds", "y"]].merge(cutoffs, on="unique_id")
             truth = truth[["unique_id", "ds", "cutoff", "y"]]
             folds.append(self.renamed(truth).assign(**values))
@@ -315,12 +305,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             truth = frame.table
             futr_df = self.renamed(truth) if self._chosen().future else None
             panel = self._with_ahead(self._some(self.contexts_, frame.ids), steps, futr_df)
-        times, (values,) = self._forecasts(panel, steps)
+        found = self.panel_forecaster.forecast(panel, steps)
         ahead = pd.DataFrame(
             {
                 "unique_id": np.repeat(np.asarray(panel.ids), steps),
-                "ds": self.calendar_.from_int(times),
-                "ahead": values,
+                "ds": self.calendar_.from_int(found.time.ravel()),
+                "ahead": found.point,
                 "spread": np.repeat(panel.spread, steps),
             }
         )
@@ -637,53 +627,13 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         names = {"unique_id": columns.id, "ds": columns.time, "y": columns.target}
         return split_ids(table.rename(columns=names), columns)
 
-    def _forecasts(
-        self,
-        panel: Panel,
-        horizon: int,
-        asked: RequestedColumns = POINTS,
-        examples: Examples | None = None,
-    ) -> tuple[Ints, list[Floats]]:
-        """Times of the next steps of each series, end to end, and the values of each column."""
-        times, columns = [], []
-        for series, batch in final_batches(
-            panel,
-            self.calendar_,
-            context_length=self.context_length_,
-            horizon=horizon,
-            batch_size=_chunk(horizon, asked),
-            multivariate=self.forecaster_.multivariate,
-        ):
-            batch = batch if examples is None else examples.before(batch, series)
-            ahead = self.forecaster_.forecast(batch, horizon)
-            channels = ahead.shape[2]
-            times.append(batch.time[:, -horizon:].repeat_interleave(channels, 0).numpy())
-            ids = panel.ids[series.numpy()].tolist()
-            found = torch.cat([ahead[None], self._outcomes(batch, ahead, ids, asked)])
-            rows = rearrange(found, "n B H C -> (B C) n H")
-            values = panel.restore(rows, series).clip(-np.inf if self.floor is None else self.floor)
-            columns.append(rearrange(values, "S n H -> n (S H)"))
-        return np.concatenate(times).ravel(), list(np.concatenate(columns, 1))
-
-    def _outcomes(
-        self, batch: Batch, ahead: Float[Tensor, "B H C"], ids: list[Any], asked: RequestedColumns
-    ) -> Float[Tensor, "n B H C"]:
-        """The quantiles and then the samples asked for."""
-        found = [ahead.new_empty(0, *ahead.shape)]
-        forecast = WindowForecast(self.forecaster_, batch, ahead, ids)
-        if asked.quantile_levels:
-            distribution = self.calibration_.distribution(forecast)
-            levels = torch.tensor(list(asked.quantile_levels.values()), dtype=torch.float64)
-            found.append(distribution.quantile(levels))
-        if asked.samples:
-            found.append(self.calibration_.paths(forecast, asked.samples, self._seed()))
-        return torch.cat(found)
-
-    def _seed(self) -> int:
-        """Of samples."""
-        if self.random_state is not None:
-            return int(self.random_state)
-        return int(np.random.SeedSequence().generate_state(1)[0])
+    @property
+    def panel_forecaster(self) -> PanelForecaster:
+        """Return what forecasts panels as this fitted estimator does, without its settings."""
+        self._check_fitted()
+        seed = None if self.random_state is None else int(self.random_state)
+        parts = (self.forecaster_, self.calibration_, self.calendar_, self.context_length_)
+        return PanelForecaster(*parts, floor=self.floor, random_state=seed)
 
     def _say_source(self) -> None:
         """Say where widths come from, if no errors on validation windows were learnt."""
@@ -706,18 +656,6 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "forecaster_")
-
-
-def _named(name: str, columns: Sequence[Floats], asked: RequestedColumns) -> dict[str, Floats]:
-    """The columns of ``_forecasts`` by their names."""
-    names = [name, *(f"{name}-{ending}" for ending in asked.endings)]
-    return dict(zip(names, columns, strict=True))
-
-
-def _chunk(horizon: int, asked: RequestedColumns) -> int:
-    """How many series are forecast at once."""
-    numbers = horizon * (1 + asked.samples + len(GRID) * bool(asked))
-    return max(1, min(CHUNK, VALUES // numbers))
 
 
 def positive(name: str, value: Any) -> int:
