@@ -38,12 +38,12 @@ def model() -> TSLMForecaster:
 def test_a_fresh_process_forecasts_the_same_bits_from_a_pickle(
     model: TSLMForecaster, tmp_path: Path
 ) -> None:
-    request = RequestedColumns.of(level=80, num_samples=3)
+    request = RequestedColumns.of(level=[80], num_samples=3)
     given, out = tmp_path / "given", tmp_path / "out"
     given.write_bytes(pickle.dumps((model.panel_forecaster, model.contexts_, request)))
     subprocess.run([sys.executable, "-c", SCRIPT, given, out], check=True)
     found = pickle.loads(out.read_bytes())
-    expected = model.predict(h=9, level=80, num_samples=3)
+    expected = model.predict(h=9, level=[80], num_samples=3)
     assert found.time.shape == (2, 9)
     for name, values in found.named(model.name, request).items():
         np.testing.assert_array_equal(values, expected[name], err_msg=name)

@@ -22,6 +22,7 @@ class Forecaster(nn.Module, ABC):
         distribution_horizon: steps for which it gives a distribution itself; 0 for points only.
         step: steps of one pass, by which it is trained and rolls on; 0 for a rule that gives any
             number at once.
+        reads_time: True if the forecast depends on the times of a window.
         patch_len: steps between the times that ``prepare`` reads; 0 if it needs no times.
         calibration_windows: most validation windows that are forecast to calibrate intervals.
         example_length: first rows of a context that may hold an example of another series; 0 if
@@ -32,6 +33,7 @@ class Forecaster(nn.Module, ABC):
     any_horizon: bool = False
     distribution_horizon: int = 0
     step: int = 0
+    reads_time: bool = False
     patch_len: int = 0
     calibration_windows: int = 1024
     example_length: int = 0

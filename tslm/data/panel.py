@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.core.calendar import Ints
+from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
 from tslm.data.covariates.lagged import LaggedEffect
 from tslm.data.covariates.panel_effects import PanelEffects
@@ -97,21 +97,48 @@ class Panel:
             DataError: if values standardised by ``stats`` overflow in ``dtype``.
         """
         y = frame.table["y"].to_numpy()
-        offsets = frame.offsets
+        time = frame.calendar.to_int(frame.table["ds"])
+        parts = (frame.offsets, frame.ids, frame.calendar)
+        return cls.from_rows(y, time, *parts, until=until, stats=stats, dtype=dtype)
+
+    @classmethod
+    def from_rows(
+        cls,
+        y: Floats,
+        time: Ints,
+        offsets: Ints,
+        ids: pd.Index,
+        calendar: Calendar,
+        *,
+        until: Ints | None = None,
+        stats: Mapping[Any, tuple[float, float]] | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> "Panel":
+        """Standardise series that lie end to end, see ``from_frame``.
+
+        Args:
+            y: their values; NaN where missing.
+            time: of each row: Unix seconds (UTC), or integers.
+            offsets: first row of each series, and the number of rows.
+            ids: the id of each series.
+            calendar: the frequency of the rows.
+            until: see ``from_frame``.
+            stats: see ``from_frame``.
+            dtype: see ``from_frame``.
+        """
         loc, spread = series_statistics(y, offsets, until)
         if stats is not None:
-            known = [(i, stats[name]) for i, name in enumerate(frame.ids.tolist()) if name in stats]
+            known = [(i, stats[name]) for i, name in enumerate(ids.tolist()) if name in stats]
             for i, pair in known:
                 loc[i], spread[i] = pair
-        time = frame.calendar.to_int(frame.table["ds"])
         return cls(
-            values=standardise(y, offsets, loc, spread, frame.ids, dtype),
+            values=standardise(y, offsets, loc, spread, ids, dtype),
             time=torch.from_numpy(time.copy()),
             offsets=offsets,
-            ids=frame.ids,
+            ids=ids,
             loc=loc,
             spread=spread,
-            step=_steps(time, offsets, frame),
+            step=_steps(time, offsets, calendar),
         )
 
     def __len__(self) -> int:
@@ -274,12 +301,12 @@ class Panel:
         )
 
 
-def _steps(time: Ints, offsets: Ints, frame: Frame) -> Ints:
+def _steps(time: Ints, offsets: Ints, calendar: Calendar) -> Ints:
     """Return the distance of the first two rows of each series, or one step for a single row."""
     first = offsets[:-1]
     second = np.minimum(first + 1, len(time) - 1)
     steps = time[second] - time[first]
     if (single := np.diff(offsets) == 1).any():
         alone = time[first[single]]
-        steps[single] = frame.calendar.future(alone, 1)[:, 0] - alone
+        steps[single] = calendar.future(alone, 1)[:, 0] - alone
     return steps

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from sklearn.base import BaseEstimator, clone
+from torch import Tensor
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError, DataError, NotFittedError, warn
@@ -38,6 +39,7 @@ from tslm.data.roles import columns_of, find_columns
 from tslm.data.series_text import PromptTemplate
 from tslm.data.time_writing import Writing
 from tslm.estimators.inference import PanelForecaster
+from tslm.estimators.tensor_forecast import forecast_tensor
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
 from tslm.uncertainty.requested_columns import RequestedColumns, forecasts
 
@@ -149,6 +151,50 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             "ds": self.calendar_.from_int(found.time.ravel()),
         }
         return self.renamed(pd.DataFrame({**index, **found.named(self.name, asked)}))
+
+    def forecast(
+        self,
+        past: Tensor,
+        h: int | None = None,
+        *,
+        time: Tensor | None = None,
+        quantiles: Sequence[float | int] | None = None,
+        num_samples: int | None = None,
+    ) -> Tensor:
+        """Forecast windows given as a tensor, such as those of a research loop.
+
+        Every channel is standardised by its own values, as ``predict`` does with series that
+        ``fit`` has not seen. No covariates take part.
+
+        Args:
+            past: windows, steps and channels ``[B, L, C]``, oldest step first; NaN where missing.
+                Steps before the last ``context_length_`` only help to standardise.
+            h: steps to forecast, the estimator's ``h`` by default.
+            time: of each step of ``past``, ``[B, L]``: Unix seconds (UTC), or the integers of the
+                time column. Needed only by models that read times.
+            quantiles: levels in (0, 1), such as [0.1, 0.5, 0.9].
+            num_samples: number of sample paths; in place of ``quantiles``.
+
+        Returns:
+            Point forecasts ``[B, H, C]`` in the units of ``past``, on its device; or the quantiles,
+            or the sample paths, of each, ``[B, H, C, n]``.
+
+        Raises:
+            ConfigError: if the model was fitted with covariates, or reads times and none are given.
+            DataError: if a shape is wrong.
+            NotFittedError: before ``fit``.
+        """
+        self._check_fitted()
+        if self.effects_ is not None:
+            raise ConfigError(
+                "This model was fitted with covariates, which a tensor of windows lacks. Use "
+                "predict(df, futr_df=...)."
+            )
+        if quantiles is not None and num_samples is not None:
+            raise ConfigError("quantiles and num_samples are both given. Give one of them.")
+        horizon = positive("h", self.h if h is None else h)
+        request = RequestedColumns.of(None, quantiles, num_samples)
+        return forecast_tensor(self.panel_forecaster, past, horizon, time, request)
 
     @same_kind
     def cross_validation(

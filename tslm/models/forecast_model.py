@@ -60,6 +60,7 @@ class ForecastModel(Network):
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
         self.base: Forecaster | None = None
         self.rollout, self.step = rollout, decoder.step
+        self.reads_time = adapter.reads_time
         self.patch_len = adapter.layout.patch_len
         self.distribution_horizon = 0 if isinstance(decoder.family, PointFamily) else decoder.step
         if adapter.layout.grows and self.n_tokens > 2:

@@ -100,6 +100,7 @@ class AutoTimes(Adapter):
         elif timestamps != "none":
             shuffled = timestamps == "shuffled"
             self.timestamps = Timestamps(lexicon, task, patch_len, template, pool, shuffled)
+        self.reads_time = self.timestamps is not None
         if self.timestamps is not None:
             self.mix = nn.Parameter(torch.tensor(float(mix)))
 

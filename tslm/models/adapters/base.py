@@ -26,6 +26,7 @@ class Adapter(nn.Module, ABC):
 
     layout: Layout
     needs_causal: bool = False
+    reads_time: bool = False  # times of the steps reach the backbone
     reads_text: bool = False  # what is said of the data reaches the body
     any_horizon: bool = False  # one model serves every horizon; else one is best made for each
     portable: tuple[str, ...] = ("",)  # beginnings of the names of what other data can begin with

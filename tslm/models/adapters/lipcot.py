@@ -145,6 +145,7 @@ class LiPCoT(Adapter):
         dated = calendar and task.dated and self.embed.calendar
         coarse = task if band is None else _hourly(task)
         self.calendar = NumericTimestamps(lexicon.width, coarse) if dated else None
+        self.reads_time = dated
         n_tokens = (self.n_frames + 1) * self.embed.n_tokens
         self.layout = CodedLayout(n_tokens, frame_length, n_codes=n_codes)
         self.portable = ("embed.", "calendar.") + (() if codes == "random" else ("frame_book.",))

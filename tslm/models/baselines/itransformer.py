@@ -73,7 +73,7 @@ class ITransformer(DirectNetwork):
         if width % heads:
             raise ConfigError(f"width={width} must be a multiple of heads={heads}.")
         self.use_norm, self.marks, self.floor = use_norm, marks, floor
-        self.channels_per_batch = channels_per_batch
+        self.channels_per_batch, self.reads_time = channels_per_batch, marks != "none"
         self.calendar = Calendar(freq=task.freq, tz=task.tz, dated=task.dated)
         self.embed = nn.Linear(task.context_length, width)
         self.embed_marks = nn.Linear(task.context_length, width) if marks == "separate" else None

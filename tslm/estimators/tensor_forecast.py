@@ -1,0 +1,100 @@
+"""Forecasts of windows given as tensors, for code that has no data frames."""
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from tslm.core.calendar import Ints
+from tslm.core.errors import ConfigError, DataError
+from tslm.data.panel import Floats, Panel
+from tslm.estimators.inference import PanelForecaster
+from tslm.uncertainty.requested_columns import RequestedColumns
+
+
+def forecast_tensor(
+    forecaster: PanelForecaster,
+    past: Tensor,
+    horizon: int,
+    time: Tensor | None = None,
+    request: RequestedColumns | None = None,
+) -> Tensor:
+    """Forecast the steps after each window, in its own units.
+
+    Every channel is standardised by its own mean and standard deviation, as ``predict`` does with
+    series that ``fit`` has not seen.
+
+    Args:
+        forecaster: of a fitted estimator.
+        past: windows ``[B, L, C]``, oldest step first; NaN where missing. Steps before the last
+            ``context_length`` only help to standardise.
+        horizon: steps to forecast, H.
+        time: of each step, ``[B, L]``: Unix seconds (UTC), or the integers of the time column.
+        request: quantiles or sample paths in place of the point forecast.
+
+    Returns:
+        Point forecasts ``[B, H, C]``; or the requested quantiles, or sample paths, of each,
+        ``[B, H, C, n]``.
+
+    Raises:
+        DataError: if a shape is wrong.
+        ConfigError: if the model needs times and none are given.
+    """
+    if past.ndim != 3 or not past.numel():
+        raise DataError(
+            f"past has the shape {tuple(past.shape)}. Pass windows, steps and channels: [B, L, C]."
+        )
+    times = _times(forecaster, past, time)
+    values = past.detach().double().cpu().numpy()
+    request = request or RequestedColumns()
+    if forecaster.forecaster.multivariate:  # a panel is then one window of all its series
+        parts = [
+            _forecast(forecaster, values[i : i + 1], times[i : i + 1], horizon, request)
+            for i in range(len(values))
+        ]
+        found = np.concatenate(parts, 1)
+    else:
+        found = _forecast(forecaster, values, times, horizon, request)
+    ahead = torch.from_numpy(found).to(past)
+    return ahead[0] if not request else ahead[1:].movedim(0, -1)
+
+
+def _forecast(
+    forecaster: PanelForecaster,
+    values: Floats,
+    times: Ints,
+    horizon: int,
+    request: RequestedColumns,
+) -> Floats:
+    """Return the point forecast and the requested columns, ``[columns, B, H, C]``."""
+    windows, length, channels = values.shape
+    count = windows * channels
+    panel = Panel.from_rows(
+        values.transpose(0, 2, 1).ravel(),
+        times.repeat(channels, 0).ravel(),
+        np.arange(count + 1, dtype=np.int64) * length,
+        pd.RangeIndex(count),
+        forecaster.calendar,
+    )
+    found = forecaster.forecast(panel, horizon, request).values
+    return found.reshape(-1, windows, channels, horizon).swapaxes(2, 3)
+
+
+def _times(forecaster: PanelForecaster, past: Tensor, time: Tensor | None) -> Ints:
+    """Return the time of each step; where no model reads it, that of any window."""
+    windows, length, _ = past.shape
+    if time is None:
+        if forecaster.forecaster.reads_time:
+            raise ConfigError(
+                "This model reads the times of a window. Pass time=, a tensor of integers of the "
+                f"shape {(windows, length)}: Unix seconds, or the integers of the time column."
+            )
+        first = np.zeros(1, np.int64)
+        rest = forecaster.calendar.future(first, length - 1)[0] if length > 1 else first[:0]
+        return np.tile(np.concatenate([first, rest]), (windows, 1))
+    if tuple(time.shape) != (windows, length):
+        raise DataError(
+            f"time has the shape {tuple(time.shape)}, and past has {windows} windows of {length} "
+            f"steps. Pass one integer a step, {(windows, length)}."
+        )
+    return time.cpu().numpy().astype(np.int64)
