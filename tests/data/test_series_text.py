@@ -88,7 +88,7 @@ def test_a_series_with_two_values_is_named() -> None:
 
 @pytest.mark.parametrize("value", [[1.0], {1}, {"a": 1}, np.zeros(2), 1 + 1j])
 def test_a_value_that_is_no_word_is_refused(value: object) -> None:
-    with pytest.raises(DataError, match=r"'city' holds .* in series 'b', which is no number, word"):
+    with pytest.raises(DataError, match=r"'city' holds .* in series 'b', which is no number, text"):
         PromptTemplate.parse("{city}").fill(frame(city=[value, value, "Ulm", "Ulm"]), COLUMNS)
     with pytest.raises(DataError, match=r"'city' holds .* in series 'a', 'b'"):
         PromptTemplate.parse("{city}").fill(frame(city=[value] * 4), COLUMNS)
