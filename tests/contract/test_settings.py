@@ -15,6 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from tslm.core.config import schema
+from tslm.core.config.command_schema import CommandConfig
 from tslm.core.config.schema import LANGUAGE, LIVE, PART, RunConfig, tagged
 from tslm.core.paths import conf_folder
 from tslm.interfaces.cli import main as cli
@@ -212,3 +213,12 @@ def test_every_field_has_a_default_and_a_phrase() -> None:
         for text in (field.metadata["help"], field.metadata["null"] or "-"):
             assert text.strip() == text != ""
             assert not text.endswith(".")
+
+
+def test_every_setting_of_a_command_has_a_type() -> None:
+    typed = {*FIELDS, *(option.name for option in fields(CommandConfig))}
+    groups = {path.name for path in conf_folder().iterdir() if path.is_dir()}
+    own = {"device", "sentences", "space"}  # read by one command, which checks them
+    for path in [*(conf_folder() / "verb").glob("*.yaml"), conf_folder() / "files.yaml"]:
+        keys = {str(key) for key in OmegaConf.load(path)} - {"defaults"}
+        assert keys <= typed | groups | own, path.name

@@ -90,7 +90,7 @@ WRONG = {
     f"{FIT} verbose=-1": "verbose=-1 must be at least 0",
     f"{FIT} calendar=maybe": "calendar='maybe' must be true or false",
     f"{FIT} precision=fp8": "precision=fp8 is unknown",
-    f"{FIT} overwrite=maybe": "overwrite=maybe must be true or false",
+    f"{FIT} overwrite=maybe": "overwrite='maybe' must be true or false",
     # machines
     f"{FIT} accelerator=gpuu": "gpuu",
     f"{FIT} accelerator=5": "accelerator=5 must be text",
@@ -192,7 +192,7 @@ WRONG = {
     f"{LAST} baselines=5": "model=5 is unknown",
     f"{LAST} baselines=a,b": "baselines=[a,b]",
     f"{LAST} n_windows=0": "n_windows=0 must be",
-    f"{LAST} step_size=x": "step_size=x must be",
+    f"{LAST} step_size=x": "step_size='x' must be",
     f"{LAST} refit=x": "refit",
     f"{LAST} level=0": "level=[0] must be",
     f"{LAST} level=x": "level",
@@ -200,7 +200,7 @@ WRONG = {
     f"{PREDICT} h=0": "m is not a saved tslm model",
     f"{PREDICT} num_samples=0": "num_samples=0 must be",
     f"{PREDICT} lr=3": "lr is not a setting: known: sep",
-    f"{PREDICT} download=x": "download=x must be",
+    f"{PREDICT} download=x": "download='x' must be",
 }
 
 

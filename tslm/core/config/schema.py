@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from tslm.core.config.command_schema import TEXT
 from tslm.core.plain_values import LONGEST
 from tslm.core.spec import Spec
 
@@ -23,7 +24,6 @@ UNCERTAINTY, HARDWARE, OUTPUT = "uncertainty", "hardware", "output"
 PART = "part"  # names a config group
 LIVE = "live"  # Python objects: neither in yaml nor in saved models
 LANGUAGE = "language"  # a baseline does not have it
-TEXT = "text"  # a word of the command line is read as it was typed
 COVARIATE = "covariate"  # columns and calendars beside the target
 OWN = "own"  # each model has its own: a baseline beside another model does not take it over
 

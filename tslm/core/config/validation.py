@@ -3,49 +3,20 @@
 import os
 from itertools import combinations
 from math import isfinite
-from typing import Any, get_type_hints
+from typing import get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 
 from tslm.core.config.build import part_class, plain_options
 from tslm.core.config.choices import GROUPS, choices
+from tslm.core.config.command_schema import COUNT, FILE, command_fields
 from tslm.core.config.schema import listed, value_fields
 from tslm.core.errors import ConfigError
 from tslm.core.messages import unknown_choice, whole_number
 from tslm.core.plain_values import LONGEST, describe_type, fits
 
 ROLES = ("id_col", "time_col", "target_col")
-COUNTS = {
-    "n_windows",
-    "n_trials",
-    "num_samples",
-    "step_size",
-    "stride",
-    "rounds",
-    "rollout_steps",
-    "top",
-}  # whole numbers of at least 1 that only some commands have
-TYPES: dict[str, Any] = {  # of further settings that only some commands have
-    "refit": bool | int,
-    "recalibrate": bool,
-    "level": float | list[float] | None,
-    "quantiles": float | list[float] | None,
-    "horizons": int | list[int] | None,
-    "seeds": int | list[int],
-}
-FILES = {  # settings that name files to read
-    "data",
-    "forecasts",
-    "val_data",
-    "static",
-    "futr",
-    "examples",
-    "model",
-    "results",
-    "ablation",
-}
 EXAMPLES = {"data": "sales.csv", "model": "runs/a", "repo": "me/sales"}  # of required settings
-FLAGS = {"overwrite", "download", "private", "history"}
 
 
 def complete(cfg: DictConfig) -> DictConfig:
@@ -117,23 +88,21 @@ def _check_ranges(cfg: DictConfig) -> None:
 def _check_own(cfg: DictConfig) -> None:
     """Check the settings that only some commands have."""
     _check_steps(cfg)
-    for name in COUNTS & set(cfg):
-        if cfg[name] is not None:
-            whole_number(name, cfg[name])
-    for name in [name for name in TYPES if name in cfg]:
-        value = list(cfg[name]) if OmegaConf.is_list(cfg[name]) else cfg[name]
-        if not fits(value, TYPES[name]):
-            raise ConfigError(f"{name}={value!r} must be {describe_type(TYPES[name])}.")
-    for name in FLAGS & set(cfg):
-        if not isinstance(cfg[name], bool):
-            raise ConfigError(f"{name}={cfg[name]} must be true or false.")
+    for option in command_fields(COUNT):
+        if cfg.get(option.name) is not None:
+            whole_number(option.name, cfg[option.name])
+    for option in (option for option in command_fields() if option.name in cfg):
+        value = cfg[option.name]
+        value = list(value) if OmegaConf.is_list(value) else value
+        if not fits(value, option.type):
+            raise ConfigError(f"{option.name}={value!r} must be {describe_type(option.type)}.")
     _refuse_overwriting_input(cfg)
 
 
 def _refuse_overwriting_input(cfg: DictConfig) -> None:
     """Refuse an output path that is also a file the command reads."""
-    for name in sorted(FILES & set(cfg)) if cfg.get("out") else []:
-        for path in listed(cfg[name]) or []:
+    for name in [f.name for f in command_fields(FILE)] if cfg.get("out") else []:
+        for path in listed(cfg.get(name)) or []:
             if isinstance(path, str) and os.path.realpath(path) == os.path.realpath(cfg.out):
                 raise ConfigError(
                     f"out={cfg.out} is what {name} reads, and would be overwritten. Give another "

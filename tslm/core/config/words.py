@@ -9,34 +9,15 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tslm.core.config.schema import TEXT, tagged, value_fields
+from tslm.core.config.command_schema import TEXT, command_fields
+from tslm.core.config.schema import value_fields
 from tslm.core.errors import ConfigError
 from tslm.core.plain_values import fits
 
+_FIELDS = [*value_fields(), *command_fields(TEXT)]
+LISTS = {field.name for field in _FIELDS if fits(["text"], field.type)}  # lists of texts
 TEXTS = {  # texts, read as typed: outer quotes are removed, ~/ is the home folder, null is None
-    "ablation",
-    "data",
-    "decimal",
-    "encoding",
-    "examples",
-    "fit_on",
-    "forecasts",
-    "futr",
-    "model",
-    "out",
-    "repo",
-    "revision",
-    "sep",
-    "series",
-    "static",
-    "val_data",
-    *tagged(TEXT),
-}
-LISTS = {  # lists of such texts
-    "baselines",
-    "ids",
-    "results",
-    *(field.name for field in value_fields() if fits(["text"], field.type)),
+    field.name for field in _FIELDS if TEXT in field.metadata["tags"] and field.name not in LISTS
 }
 SHOWN = 80  # letters of a word in a message
 KEY = re.compile(r"[A-Za-z_][\w.+-]*")
