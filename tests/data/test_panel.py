@@ -67,8 +67,8 @@ def test_values_out_of_reach_of_their_statistics_are_named() -> None:
 @pytest.mark.parametrize("names", [["a", "b"], [1, 2], [0.5, 1.5]])
 def test_a_panel_survives_storage_and_keeps_its_tail(names: list[object]) -> None:
     panel = Panel.from_frame(frame(dict(zip(names, [[1, 2, 4, 7], [5]], strict=True)))).tail(2)
-    arrays, ids = panel.to_arrays()
-    again = Panel.from_arrays(arrays, json.loads(json.dumps(ids)))
+    state = panel.state()
+    again = Panel.from_state(state | {"ids": json.loads(json.dumps(state["ids"]))})
     pd.testing.assert_index_equal(again.ids, panel.ids)
     assert again.ids.tolist() == names
     assert again.offsets.tolist() == [0, 2, 3]
@@ -100,8 +100,7 @@ def test_a_series_that_has_never_moved_is_restored_to_its_level(level: float) ->
     restored = panel.restore(np.full((2, 2), 0.5), np.arange(2))
     assert restored[0].tolist() == [level, level]
     assert (restored[1] > panel.loc[1]).all()
-    stored = panel.to_arrays()
-    again = Panel.from_arrays(stored.arrays, stored.ids).tail(2)
+    again = Panel.from_state(panel.state()).tail(2)
     assert again.still.tolist() == [True, False]
     later = Panel.from_frame(frame({"a": [level] * 6 + [2 * level + 1]}), stats=panel.stats)
     assert not later.still.any()

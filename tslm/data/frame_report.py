@@ -61,19 +61,19 @@ class Report:
         missing = {str(name): int(count) for name, count in counts.items() if count}
         return replace(self, covariates=missing)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return all fields ready for JSON; ``worst`` as pairs, since JSON keys are text."""
+    def state(self) -> dict[str, Any]:
+        """Return plain values for ``from_state``; ``worst`` as pairs, since JSON keys are text."""
         return {**asdict(self), "worst": [[id_, rows] for id_, rows in self.worst.items()]}
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "Report":
-        """Restore a report from ``to_dict``.
+    def from_state(cls, state: Mapping[str, Any]) -> "Report":
+        """Make a report from its ``state``.
 
         Raises:
             DataError: if a count is not a whole number.
         """
-        worst, covariates = dict(stored["worst"]), dict(stored["covariates"])
-        report = cls(**{**stored, "worst": worst, "covariates": covariates})
+        worst, covariates = dict(state["worst"]), dict(state["covariates"])
+        report = cls(**{**state, "worst": worst, "covariates": covariates})
         counts = (report.series, report.rows, report.gaps, report.missing, report.duplicates)
         if not all(type(n) is int for n in (*counts, *worst.values(), *covariates.values())):
             raise DataError("The saved report must hold whole numbers. Save the model again.")

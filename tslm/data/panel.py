@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,18 +34,6 @@ _ID_TYPE = re.compile(  # dtypes that id columns can have
     r"object|str|category|bool|boolean|(u?int|U?Int|[fF]loat)\d+|"
     r"(large_)?string(\[\w+\])?|(u?int\d+|bool|float|double)\[pyarrow\]"
 )
-
-
-class Stored(NamedTuple):
-    """Panel in the form of a file.
-
-    Attributes:
-        arrays: arrays by name.
-        ids: ids and their dtype, ready for JSON.
-    """
-
-    arrays: dict[str, npt.NDArray[Any]]
-    ids: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -236,9 +224,11 @@ class Panel:
             about=None,
         )
 
-    def to_arrays(self) -> Stored:
-        """Return rows and statistics, ready for safetensors and JSON."""
-        arrays = {
+    def state(self) -> dict[str, Any]:
+        """Return plain values and arrays for ``from_state``: ids, rows, statistics and texts."""
+        state: dict[str, Any] = {
+            "ids": {"dtype": str(self.ids.dtype), "values": self.ids.tolist()},
+            "about": self.about,
             "values": self.values.numpy(),
             "time": self.time.numpy(),
             "offsets": self.offsets,
@@ -247,30 +237,32 @@ class Panel:
             "step": self.step,
         }
         if (lagged := self.effects.lagged) is not None:
-            arrays["lead"] = lagged.amplitude.numpy()
-            arrays["lead.horizon"] = np.array([lagged.horizon])
-        return Stored(arrays, {"dtype": str(self.ids.dtype), "values": self.ids.tolist()})
+            state["lead"] = lagged.amplitude.numpy()
+            state["lead.horizon"] = np.array([lagged.horizon])
+        return state
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]], ids: Mapping[str, Any]) -> "Panel":
-        """Restore a panel from `to_arrays`.
+    def from_state(cls, state: Mapping[str, Any]) -> "Panel":
+        """Make a panel from its ``state``.
 
         Raises:
-            DataError: if the arrays do not fit together.
+            DataError: if its values do not fit together.
         """
+        ids = state["ids"]
         if not isinstance(ids["dtype"], str) or not _ID_TYPE.fullmatch(ids["dtype"]):
             raise DataError("The saved ids must have a type that ids can have.")
         lagged = None
-        if "lead" in arrays:
-            lagged = LaggedEffect(torch.tensor(arrays["lead"]), int(arrays["lead.horizon"][0]))
+        if "lead" in state:
+            lagged = LaggedEffect(torch.tensor(state["lead"]), int(state["lead.horizon"][0]))
         panel = cls(
-            values=torch.tensor(arrays["values"]),
-            time=torch.tensor(arrays["time"]),
-            offsets=arrays["offsets"],
+            values=torch.tensor(state["values"]),
+            time=torch.tensor(state["time"]),
+            offsets=state["offsets"],
             ids=pd.Index(ids["values"], dtype=ids["dtype"]),
-            loc=arrays["loc"],
-            spread=arrays["spread"],
-            step=arrays["step"],
+            loc=state["loc"],
+            spread=state["spread"],
+            step=state["step"],
+            about=check_series_texts(state.get("about"), len(ids["values"])),
             effects=PanelEffects(lagged=lagged),
         )
         if not panel._fits():
@@ -310,3 +302,17 @@ def _steps(time: Ints, offsets: Ints, calendar: Calendar) -> Ints:
         alone = time[first[single]]
         steps[single] = calendar.future(alone, 1)[:, 0] - alone
     return steps
+
+
+def check_series_texts(stored: Any, series: int) -> Sequence[str] | None:
+    """Return the saved text of each series; None if nothing was saved.
+
+    Raises:
+        DataError: if there is not exactly one text per series.
+    """
+    if stored is None:
+        return None
+    whole = isinstance(stored, list) and len(stored) == series
+    if not whole or not all(isinstance(text, str) for text in stored):
+        raise DataError(f"The saved model must have one text for each of {series} series.")
+    return list(stored)

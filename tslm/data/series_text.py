@@ -112,20 +112,6 @@ def format_value(value: Any) -> str:
     return str(value)
 
 
-def check_series_texts(stored: Any, series: int) -> Sequence[str] | None:
-    """Return the saved prompts of a model's series; None if there are none.
-
-    Raises:
-        DataError: if there is not one text per series.
-    """
-    if stored is None:
-        return None
-    whole = isinstance(stored, list) and len(stored) == series
-    if not whole or not all(isinstance(text, str) for text in stored):
-        raise DataError(f"The saved model must have one text for each of {series} series.")
-    return list(stored)
-
-
 _HOW = "Write names of columns, as in '{store}, {city}: daily sales', and {{ for a brace."
 
 

@@ -42,7 +42,6 @@ from tslm.data.interchange import Kind, same_kind
 from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
 from tslm.data.samplers import EpochWindows, RandomWindows, evenly_spaced
-from tslm.data.series_text import check_series_texts
 from tslm.data.split import first_rows
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
@@ -67,6 +66,7 @@ from tslm.uncertainty.conformal.residual import FEW
 from tslm.uncertainty.past_changes import stretch_of
 
 LOOK = 1024  # validation windows looked at during training, evenly spread
+EFFECTS = "effects."  # beginning of the names of their arrays, in a saved model
 INTERVALS = "intervals."  # what the names of their tensors begin with, in a saved model
 LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
 
@@ -244,32 +244,29 @@ class TrainedForecaster(LongFrameForecaster):
             report = None
             rows = rows.without_series()
             effects = None if effects is None else effects.without_series()
-        stored = rows.to_arrays()
         self._check_covariates()
         named = {"time_col": self._columns().time, "target_col": self._columns().target}
         params = self.stored_params() | named
         params = {name: saving.plain(value) for name, value in params.items()}
+        series, arrays = saving.parted(rows.state())
+        learnt, more = ({}, {}) if effects is None else saving.parted(effects.state(), EFFECTS)
         facts = {
             "kind": type(self).__name__,
             "params": params,
             "settled": saving.settled(self.config_),
             "season_length": self.task_.season_length,
             "calendar": self.calendar_.state(),
-            "ids": stored.ids,
-            "about": rows.about,
-            "report": None if report is None else report.to_dict(),
+            **series,
+            "report": None if report is None else report.state(),
             "frames": self.kind_ and self.kind_.library.value,
             "verdict": self.verdict_.state(),
             "training": history_state(self.history_),
-            "effects": None if effects is None else effects.to_dict(),
+            "effects": learnt or None,
             **self._identity(),
         }
-        arrays = stored.arrays
-        if effects is not None:
-            arrays = arrays | effects.to_arrays(rows.ids)
-        facts["intervals"], learnt = saving.parted(self.calibration_.state(), INTERVALS)
-        weights = trained_state(self.forecaster_) | learnt
-        saving.save(saving.Saved(facts, weights, arrays), path, overwrite)
+        facts["intervals"], intervals = saving.parted(self.calibration_.state(), INTERVALS)
+        weights = trained_state(self.forecaster_) | intervals
+        saving.save(saving.Saved(facts, weights, arrays | more), path, overwrite)
 
     def _check_covariates(self) -> None:
         """Refuse parameters that name other covariates than ``fit`` has learnt from.
@@ -411,21 +408,21 @@ class TrainedForecaster(LongFrameForecaster):
                 residual = conformal_class("residual")
                 self.calibration_ = residual.of_changes(task.season_length, int(cfg.h))
         with saving.damage(f"{path}: its series"):
-            history = Panel.from_arrays(saved.history, facts["ids"])
-            about = check_series_texts(facts.get("about"), len(history))  # older ones say nothing
-            self.contexts_ = replace(history, about=about)
-            calendar.check(history.time.numpy(), history.offsets)
+            series = {name: facts.get(name) for name in ("ids", "about")}
+            self.contexts_ = Panel.from_state(saving.joined(series, saved.history))
+            calendar.check(self.contexts_.time.numpy(), self.contexts_.offsets)
         with saving.damage(f"{path}: its covariates"):
             effects = facts.get("effects")  # older ones have none
             self.effects_ = None
             if effects is not None:
-                self.effects_ = Effects.from_stored(effects, saved.history, self.contexts_.ids)
+                state = saving.joined(effects, saved.history, EFFECTS)
+                self.effects_ = Effects.from_state(state, self.contexts_.ids)
                 self.effects_.check(self._chosen(), calendar)
         with saving.damage(f"{path}: its report and verdict"):
             self.verdict_ = Verdict.from_state(facts["verdict"])
             self.history_ = history_from_state(facts.get("training"))
             report = facts.get("report")  # older ones have none
-            self.report_ = None if report is None else Report.from_dict(report)
+            self.report_ = None if report is None else Report.from_state(report)
             frames = facts.get("frames")
             self.kind_ = frames and Kind(nw.Implementation(frames))
         self.config_, self.task_ = cfg, task

@@ -133,45 +133,44 @@ class Effects:
 
     def without_series(self) -> "Effects":
         """Return the effects without the levels and static covariates of the series of ``fit``."""
-        return replace(self, statics=self.statics.iloc[:0])
+        encoder = replace(self.encoder, levels={name: {} for name in self.encoder.levels})
+        return replace(self, encoder=encoder, statics=self.statics.iloc[:0])
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return everything but arrays, ready for JSON."""
+    def state(self) -> dict[str, Any]:
+        """Return plain values and arrays for ``from_state``; levels in the order of the ids."""
         statics = {str(n): [_json_value(v) for v in self.statics[n]] for n in self.statics}
-        return {
-            "design": self.encoder.to_dict(),
+        state: dict[str, Any] = {
+            "design": self.encoder.state(),
             "horizon": self.horizon,
             "reach": self.reach,
             "statics": statics,
             "levels": list(self.encoder.numbers),
+            "weight": self.weight,
+            "amplitude": self.amplitude,
         }
-
-    def to_arrays(self, ids: pd.Index) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays by name; levels of the series are in the order of ``ids``."""
-        arrays = {"effects.weight": self.weight, "effects.amplitude": self.amplitude}
         for number, name in enumerate(self.encoder.numbers):
-            pairs = [self.encoder.levels[name][own] for own in ids.tolist()]
-            arrays[f"effects.levels.{number}"] = np.array(pairs)
-        return arrays
+            state[f"levels.{number}"] = np.array(list(self.encoder.levels[name].values()))
+        return state
 
     @classmethod
-    def from_stored(
-        cls, stored: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], ids: pd.Index
-    ) -> "Effects":
-        """Restore effects from ``to_dict`` and ``to_arrays``; ``check`` tests the result."""
+    def from_state(cls, state: Mapping[str, Any], ids: pd.Index) -> "Effects":
+        """Make effects from their ``state``; ``check`` tests the result.
+
+        Args:
+            state: plain values and arrays.
+            ids: ids of the series, in the order of the saved levels.
+        """
         levels = {
-            name: dict(
-                zip(ids.tolist(), map(tuple, arrays[f"effects.levels.{n}"].tolist()), strict=True)
-            )
-            for n, name in enumerate(stored["levels"])
+            name: dict(zip(ids.tolist(), map(tuple, state[f"levels.{n}"].tolist()), strict=True))
+            for n, name in enumerate(state["levels"])
         }
         return cls(
-            replace(CovariateEncoder.from_dict(stored["design"]), levels=levels),
-            arrays["effects.weight"],
-            arrays["effects.amplitude"],
-            int(stored["horizon"]),
-            int(stored["reach"]),
-            pd.DataFrame(stored["statics"], index=ids),
+            replace(CovariateEncoder.from_state(state["design"]), levels=levels),
+            state["weight"],
+            state["amplitude"],
+            int(state["horizon"]),
+            int(state["reach"]),
+            pd.DataFrame(state["statics"], index=ids),
         )
 
     def check(self, chosen: CovariateColumns, calendar: Calendar) -> None:

@@ -271,21 +271,21 @@ class CovariateEncoder:
             factors += [(cycles, None, 1.0), (day, day, INTERACTION)]
         return factors
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return every field but ``levels``, ready for JSON."""
-        stored = asdict(self)
-        del stored["levels"]
-        return stored
+    def state(self) -> dict[str, Any]:
+        """Return every field but ``levels``, as plain values for ``from_state``."""
+        state = asdict(self)
+        del state["levels"]
+        return state
 
     @classmethod
-    def from_dict(cls, stored: Mapping[str, Any]) -> "CovariateEncoder":
-        """Restore an encoder from ``to_dict``, without its ``levels``."""
+    def from_state(cls, state: Mapping[str, Any]) -> "CovariateEncoder":
+        """Make one from its ``state``, without ``levels``."""
         future, past, static = (
-            tuple(_restore_column(column) for column in stored[part])
+            tuple(_restore_column(column) for column in state[part])
             for part in ("future", "past", "static")
         )
-        chosen = CovariateColumns(**_lists_to_tuples(stored["chosen"]))
-        return cls(chosen, future, past, static, stored["season"], stored["several"])
+        chosen = CovariateColumns(**_lists_to_tuples(state["chosen"]))
+        return cls(chosen, future, past, static, state["season"], state["several"])
 
 
 def _restore_column(stored: Mapping[str, Any]) -> Column:
