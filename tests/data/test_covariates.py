@@ -392,7 +392,7 @@ class TestMissing:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model = profile(futr_exog=COLUMNS).fit(known)
-        said = [str(w.message) for w in caught if "Covariates lack" in str(w.message)]
+        said = [str(w.message) for w in caught if "Missing covariate values" in str(w.message)]
         assert len(said) == 1
         assert "'temp' in 3 rows" in said[0]
         assert model.report_.covariates == {"temp": 3}
