@@ -26,6 +26,7 @@ import safetensors.torch
 import torch
 
 from tslm import BaselineForecaster, Spec, TslmError, TSLMForecaster
+from tslm.core import hashing
 from tslm.estimators import saved_folder, saving
 from tslm.estimators.tslm_forecaster import load_estimator
 
@@ -233,8 +234,7 @@ def write(saved: saving.Saved, folder: Path) -> None:
     safetensors.torch.save_file(saved.weights, folder / saved_folder.WEIGHTS)
     safetensors.numpy.save_file(saved.history, folder / saved_folder.HISTORY)
     files = {
-        name: saved_folder.digest(folder / name)
-        for name in (saved_folder.WEIGHTS, saved_folder.HISTORY)
+        name: hashing.sha256(folder / name) for name in (saved_folder.WEIGHTS, saved_folder.HISTORY)
     }
     head = {"format": saving.FORMAT, "tslm": "0", "files": files}
     facts = json.loads(json.dumps(saved.facts))

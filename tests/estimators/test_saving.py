@@ -382,7 +382,7 @@ class TestWriting:
             assert said in capsys.readouterr().err
 
     @pytest.mark.parametrize("there", [False, True])
-    @pytest.mark.parametrize("failing", ["digest", "swap"])
+    @pytest.mark.parametrize("failing", ["sha256", "swap"])
     def test_a_failure_leaves_nothing_or_what_was_there(
         self,
         model: TSLMForecaster,

@@ -9,24 +9,37 @@ from tempfile import NamedTemporaryFile
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_text(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the SHA-256 of a text."""
+    return sha256_bytes([text.encode()])
+
+
+def sha256_bytes(parts: Iterable[bytes | memoryview]) -> str:
+    """Return the SHA-256 of bytes, one part after the other."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def sha256_folder(folder: Path, memo: Path) -> str:
-    """SHA-256 over ``config.json`` and the safetensors files of a folder, in sorted order."""
+    """Return the SHA-256 over ``config.json`` and the safetensors files, sorted by name."""
     files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
     return sha256_text("".join(f"{file.name} {remembered(file, memo)}\n" for file in files))
 
 
 def remembered(path: Path, memo: Path) -> str:
-    """SHA-256 of a file, kept in the folder ``memo`` for as long as size and time stay the same."""
+    """Return the SHA-256 of a file; it is computed once while its size and time stay the same.
+
+    Args:
+        path: the file.
+        memo: folder in which digests are stored.
+    """
     note = _note(path, memo)
     if note.is_file():
         return note.read_text()
@@ -36,9 +49,9 @@ def remembered(path: Path, memo: Path) -> str:
 
 
 def remember(path: Path, memo: Path, digest: str) -> None:
-    """Keep the SHA-256 of a file; where ``memo`` cannot be written, it is computed anew next time.
+    """Store the SHA-256 of a file; if ``memo`` cannot be written, it is computed again next time.
 
-    The note is written beside its place under a name of its own, so that no reader sees a part.
+    The digest is written to a new file that is then renamed, so a reader never sees half of it.
     """
     with suppress(OSError):
         memo.mkdir(parents=True, exist_ok=True)

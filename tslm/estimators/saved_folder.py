@@ -1,12 +1,13 @@
 """Files in the folder of a saved model: their names, their digests, and files of other programs."""
 
-import hashlib
 import json
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tslm.core.hashing import sha256_text
 
 CHECKPOINTS = "checkpoints"  # subfolder for the checkpoints of an unfinished run
 MODEL, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.safetensors"
@@ -18,16 +19,10 @@ def is_unfinished_run(path: Path) -> bool:
     return path.is_dir() and {entry.name for entry in path.iterdir()} <= {CHECKPOINTS}
 
 
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def digest_of(facts: Mapping[str, Any]) -> str:
     """Return the SHA-256 of the facts of a model, without the keys that describe the file."""
     text = json.dumps({key: value for key, value in facts.items() if key not in HEAD})
-    return hashlib.sha256(text.encode()).hexdigest()
+    return sha256_text(text)
 
 
 def keep_other_files(old: Path, new: Path) -> None:

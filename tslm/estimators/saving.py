@@ -29,6 +29,7 @@ from tslm.core.atomic_write import beside, place, swap, sweep
 from tslm.core.config.choices import GROUPS, node
 from tslm.core.errors import ConfigError, DataError, TslmError
 from tslm.core.files import FOLDER, check_writable
+from tslm.core.hashing import sha256
 from tslm.core.spec import Spec
 from tslm.estimators.saved_folder import CHECKPOINTS as CHECKPOINTS
 from tslm.estimators.saved_folder import (
@@ -36,7 +37,6 @@ from tslm.estimators.saved_folder import (
     HISTORY,
     MODEL,
     WEIGHTS,
-    digest,
     digest_of,
     is_unfinished_run,
     keep_other_files,
@@ -87,7 +87,7 @@ def save(saved: Saved, path: str | Path, overwrite: bool = False) -> None:
         weights = {name: tensor.contiguous() for name, tensor in saved.weights.items()}
         safetensors.torch.save_file(weights, draft / WEIGHTS)
         safetensors.numpy.save_file(saved.history, draft / HISTORY)
-        files = {name: digest(draft / name) for name in (WEIGHTS, HISTORY)}
+        files = {name: sha256(draft / name) for name in (WEIGHTS, HISTORY)}
         files[MODEL] = digest_of(saved.facts)
         head = {"format": FORMAT, "tslm": version("tslm"), "files": files}
         (draft / MODEL).write_text(json.dumps({**head, **saved.facts}, indent=1) + "\n", "utf-8")
@@ -144,7 +144,7 @@ def read(path: str | Path) -> Saved:
             f"{version('tslm')}, which reads format {FORMAT}. Upgrade tslm."
         )
     for name in (WEIGHTS, HISTORY):
-        if not (folder / name).is_file() or digest(folder / name) != files.get(name):
+        if not (folder / name).is_file() or sha256(folder / name) != files.get(name):
             raise DataError(
                 f"{folder / name} is missing, damaged or altered. Save the model again."
             )

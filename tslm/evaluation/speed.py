@@ -21,6 +21,7 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
+from tslm.core.seeds import seeded
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.estimators.training.recipe import Recipe
 from tslm.models.assembly import assemble, device_of, settle
@@ -43,8 +44,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     season = cfg.season_length or 1
     cfg = settle(cfg, Facts(cfg.h, season, 1 << 20))
     task = Task(cfg.context_length, cfg.h, season, freq="h", dated=True)
-    with torch.random.fork_rng():
-        torch.manual_seed(cfg.random_state or 0)
+    with seeded(cfg.random_state or 0):
         model = assemble(cfg, task)
         batch = _batch(cfg, model.to(device_of(cfg)))
     result = _training(cfg, model, batch)

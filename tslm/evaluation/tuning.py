@@ -3,7 +3,6 @@
 Install with ``pip install tslm[tune]``. https://optuna.org
 """
 
-import hashlib
 import json
 import math
 import re
@@ -25,6 +24,7 @@ from sklearn.base import clone
 
 from tslm.core.config.choices import unknown_key
 from tslm.core.errors import ConfigError, DataError, TslmError, warn
+from tslm.core.hashing import sha256_bytes
 from tslm.core.spec import refuse_nested
 from tslm.data.frame import Frame
 from tslm.data.interchange import to_pandas
@@ -362,9 +362,9 @@ def _suggest(trial: optuna.Trial, name: str, choices: Any) -> None:
 def fingerprint(model: TrainedForecaster, space: Space, frame: Frame, known: int) -> str:
     """Return a digest of a study: settings, space, and the rows of the data."""
     params = {name: plain(value) for name, value in model.get_params(deep=False).items()}
-    digest = hashlib.sha256(json.dumps([params, space, known], default=str).encode())
-    digest.update(pd.util.hash_pandas_object(frame.table, index=False).to_numpy().tobytes())
-    return digest.hexdigest()[:16]
+    settings = json.dumps([params, space, known], default=str).encode()
+    rows = pd.util.hash_pandas_object(frame.table, index=False).to_numpy().tobytes()
+    return sha256_bytes([settings, rows])[:16]
 
 
 def _claim(study: optuna.Study, fingerprint: str, path: Path) -> None:

@@ -443,3 +443,10 @@ class TestConfigCheck:
         result = tslm("config", "check", "fit", *given, word)
         assert result.code == 2
         assert message in result.err
+
+
+def test_python_m_tslm_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tslm", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"tslm {__version__}\n"

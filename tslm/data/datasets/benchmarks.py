@@ -5,7 +5,6 @@ scaled, cut or repaired here: ``Benchmark`` holds the file, and knows the border
 """
 
 import gzip
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from jaxtyping import Float64, Int64
 from omegaconf import OmegaConf
 
 from tslm.core.errors import ConfigError, DataError
+from tslm.core.hashing import sha256_bytes
 from tslm.core.messages import check_choice, did_you_mean
 from tslm.core.paths import data_folders, find, group_files
 
@@ -240,7 +240,7 @@ def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
-    found = hashlib.sha256(content).hexdigest()
+    found = sha256_bytes([content])
     if sha256 not in (None, found):
         raise DataError(
             f"{path} is not the published {file}: its content has SHA-256 {found}, expected "

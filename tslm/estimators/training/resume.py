@@ -1,6 +1,5 @@
 """A training run that may be killed: its seed and settings, kept beside its checkpoints."""
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from tslm.core.errors import ConfigError, warn
 from tslm.core.files import write_json
 from tslm.core.hardware import is_first
+from tslm.core.hashing import sha256_bytes, sha256_text
 from tslm.data.panel import Panel
 from tslm.estimators.training.checkpoints import LAST, belongs
 
@@ -132,12 +132,10 @@ def _alone(folder: Path) -> Iterator[None]:
 def _name(seed: int, settings: Mapping[str, Any]) -> str:
     bound = {key: value for key, value in settings.items() if key not in FREE}
     text = json.dumps([seed, bound], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return sha256_text(text)[:16]
 
 
 def _digest(panel: Panel) -> str:
-    """Tells data apart: values, times and where series begin."""
-    digest = hashlib.sha256(panel.values.numpy().tobytes())
-    digest.update(panel.time.numpy().tobytes())
-    digest.update(panel.offsets.tobytes())
-    return digest.hexdigest()[:16]
+    """Return a fingerprint of the data: values, times and the first row of each series."""
+    parts = (panel.values.numpy(), panel.time.numpy(), panel.offsets)
+    return sha256_bytes(part.tobytes() for part in parts)[:16]

@@ -4,7 +4,6 @@ Liu et al., "AutoTimes", NeurIPS 2024, section 3.2. The frozen model reads one s
 start. The states are cached on disk under a key made of everything they depend on.
 """
 
-import hashlib
 import json
 import logging
 import tempfile
@@ -19,6 +18,7 @@ from torch import Tensor, nn
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError
+from tslm.core.hashing import sha256_text
 from tslm.core.paths import cache_folder
 from tslm.core.types import Task
 from tslm.models.lexicon import Lexicon
@@ -71,7 +71,7 @@ class Timestamps(nn.Module):
         """File in which the embeddings are cached."""
         parts = [self.lexicon.key, self.template, self.pool, self.patch_len]
         parts += [self.calendar.freq, self.calendar.tz, self.shuffled]
-        key = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:24]
+        key = sha256_text(json.dumps(parts))[:24]
         return cache_folder() / "timestamps" / f"{key}.safetensors"
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:

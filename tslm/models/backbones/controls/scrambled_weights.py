@@ -5,12 +5,12 @@ Those that change the blocks keep the pretrained word embeddings, and those that
 embeddings keep the pretrained blocks.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Generator, Tensor, nn
 
+from tslm.core.hashing import sha256_bytes
 from tslm.models.backbones.base import Identity
 from tslm.models.backbones.build import Body, blocks_of
 from tslm.models.backbones.controls.reference import CPU, Reference
@@ -122,7 +122,5 @@ def _backbone(
 
 def _digest(body: Body) -> str:
     """Compute the SHA-256 of all weights."""
-    digest = hashlib.sha256()
-    for tensor in body.state_dict().values():
-        digest.update(tensor.detach().contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()
+    weights = (tensor.detach().contiguous() for tensor in body.state_dict().values())
+    return sha256_bytes(tensor.view(torch.uint8).numpy().data for tensor in weights)
