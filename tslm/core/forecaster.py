@@ -82,7 +82,7 @@ class Forecaster(nn.Module, ABC):
 
     @property
     def trains(self) -> bool:
-        """Whether it has weights that training changes, by ``loss``."""
+        """Return True if it has weights that training changes, by ``loss``."""
         return any(weight.requires_grad for weight in self.parameters())
 
     def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
