@@ -26,7 +26,7 @@ JOINT = [name for name in HERE if part_class(node("model", name)).multivariate]
 ALONE = [name for name in HERE if name not in JOINT]
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore:On .* validation windows", "ignore:iTransformer reads", "ignore:The frame lacks"
+    "ignore:On .* validation windows", "ignore:iTransformer attends", "ignore:The frame lacks"
 )
 
 

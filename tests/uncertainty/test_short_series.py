@@ -19,7 +19,7 @@ from tslm.uncertainty.conformal.methods import conformal_class
 pytestmark = pytest.mark.filterwarnings(
     "ignore:On .* validation windows",
     "ignore:The validation rows are",
-    "ignore:iTransformer reads",
+    "ignore:iTransformer attends",
     "ignore:The frame lacks",
 )
 H = 3
