@@ -106,7 +106,7 @@ def test_integer_time_has_no_timestamps() -> None:
 def test_an_unknown_norm_is_refused_at_once() -> None:
     make, part = unwrap(Adapter.__init__), AutoTimes.__new__(AutoTimes)
     with pytest.raises(ConfigError, match=r"'batch' is unknown.*window, prefix, first_segment"):
-        make(part, load("tiny").lexicon, Task(S, S), "batch", 0.1)
+        make(part, "batch", 0.1)
 
 
 @pytest.mark.parametrize(
