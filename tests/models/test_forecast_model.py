@@ -87,7 +87,7 @@ def test_an_echo_repeats_its_last_segment(rollout: str) -> None:
     model, batch = echoing(), ramp()
     model.rollout = rollout
     time = torch.arange(L + 3 * S)[None]
-    ahead = model.forecast(batch.past, time, 3 * S)
+    ahead = model.forecast(batch._replace(time=time), 3 * S)
     last = batch.past[:, -S:]
     torch.testing.assert_close(ahead, torch.cat([last] * 3, 1), rtol=1e-4, atol=1e-4)
 
@@ -197,7 +197,7 @@ def test_the_cached_rollout_reads_each_new_segment_once(autotimes: Make, walks: 
 
 def test_a_shorter_context_is_read_by_the_same_weights(autotimes: Make, walks: Walks) -> None:
     model, batch = autotimes(), walks()
-    short = model.forecast(batch.past[:, -2 * S :], batch.time[:, 2 * S :], S)
+    short = model.forecast(Batch.of(batch.past[:, -2 * S :], batch.time[:, 2 * S :]), S)
     assert short.shape == (3, S, 2)
     assert torch.isfinite(short).all()
 

@@ -66,7 +66,7 @@ def test_channels_share_the_timestamps(autotimes: Make, walks: Walks, cache: obj
     model.prepare(batch.time.flatten())
     order = [2, 0, 1]
     ahead = model.forecast(batch, 2 * S)
-    moved = model.forecast(batch.past[:, :, order], batch.time, 2 * S)
+    moved = model.forecast(batch._replace(past=batch.past[:, :, order]), 2 * S)
     torch.testing.assert_close(moved, ahead[:, :, order], rtol=1e-4, atol=1e-4)
 
 

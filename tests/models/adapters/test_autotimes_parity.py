@@ -31,6 +31,9 @@ class Marks(nn.Module):
         super().__init__()
         self.marks, self.patch_len = marks, patch_len
 
+    def prepare(self, time: Tensor) -> None:
+        """Read nothing: all embeddings are recorded."""
+
     def forward(self, time: Tensor) -> Tensor:
         window, row = time // APART, time % APART
         assert (row % self.patch_len == 0).all()
