@@ -678,8 +678,9 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         """Return what forecasts panels as this fitted estimator does, without its settings."""
         self._check_fitted()
         seed = None if self.random_state is None else int(self.random_state)
+        floor = None if self.floor is None else float(self.floor)
         parts = (self.forecaster_, self.calibration_, self.calendar_, self.context_length_)
-        return PanelForecaster(*parts, floor=self.floor, random_state=seed)
+        return PanelForecaster(*parts, floor=floor, random_state=seed)
 
     def _say_source(self) -> None:
         """Say where widths come from, if no errors on validation windows were learnt."""

@@ -127,7 +127,7 @@ class BaselineForecaster(TrainedForecaster):
         scaler: str = "fraction",
         trainer: str | Spec = "one_cycle",
         conformal: str | None = None,
-        floor: float | None = None,
+        floor: float | int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
         strategy: str = "auto",

@@ -178,7 +178,7 @@ class TSLMForecaster(TrainedForecaster):
         scaler: str = "fraction",
         trainer: str | Spec = "one_cycle",
         conformal: str | None = None,
-        floor: float | None = None,
+        floor: float | int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
         strategy: str = "auto",

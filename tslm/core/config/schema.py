@@ -256,7 +256,7 @@ class RunConfig:
         null='is "residual" for points and "none" for distributions',
         more="See ``tslm.uncertainty.conformal``.",
     )
-    floor: float | None = setting(
+    floor: float | int | None = setting(
         UNCERTAINTY, None,
         "least value of forecasts, intervals and samples, in the units of the target; 0 for sales",
     )
