@@ -1,4 +1,4 @@
-"""What every forecaster promises, as checks: for whoever writes a fifth adapter.
+"""Checks of what every forecaster promises, for authors of adapters.
 
     from tslm import TSLMForecaster
     from tslm.testing import check_forecaster
@@ -146,7 +146,7 @@ def check_series_are_forecast_alone(subject: Subject) -> None:
 
 
 def check_forecasts_have_the_units_of_the_series(subject: Subject) -> None:
-    """Of ``a * y + b`` the forecast is ``a`` times that of ``y``, plus ``b``."""
+    """Check that the forecast of ``a * y + b`` is ``a`` times that of ``y``, plus ``b``."""
     scaled = subject.frame.assign(y=40 * subject.frame.y - 7000)
     ahead = subject.values(subject.fit(scaled).predict())
     spread = float(subject.frame.groupby("unique_id").y.std().max())

@@ -427,7 +427,7 @@ def test_missing_targets_do_not_count_in_a_law(unsure: Subject, walks: Walks) ->
     model, batch = unsure.model, unsure.windows(walks)
     batch.past[0, : unsure.context // 2] = torch.nan
     batch.future[1:, ::2] = torch.nan
-    _, covered, aux_loss, distribution = model(batch.past, batch.time[:, : unsure.context])
+    _, covered, aux_loss, distribution, _ = model(batch.past, batch.time[:, : unsure.context])
     series = torch.cat([batch.past, batch.future], 1)
     stop = unsure.context + unsure.step
     truth = series[:, stop - covered.shape[1] : stop]

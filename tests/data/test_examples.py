@@ -231,9 +231,9 @@ def test_a_given_stretch_is_scaled_to_the_context_and_shown(model: TSLMForecaste
 
 def test_given_series_without_a_stretch_are_refused(model: TSLMForecaster) -> None:
     df = frame({"a": 40, "b": 40})
-    with pytest.raises(DataError, match=r"no 8 rows .* before the contexts of series 'a', 'b'"):
+    with pytest.raises(DataError, match=r"no 8 consecutive rows for series 'a', 'b'"):
         model.predict(df, examples=frame({"other": ROOM - 1}))
-    with pytest.raises(DataError, match="contexts of series 'a'; rows of the same id"):
+    with pytest.raises(DataError, match="rows for series 'a'; rows of the same id"):
         model.predict(df, examples=df[(df.unique_id == "a") & (df.ds > 40 - F - ROOM)])
 
 

@@ -374,7 +374,7 @@ class TestNames:
             )
 
     def test_no_column_of_the_frame_is_called_like_that_of_origins(self) -> None:
-        with pytest.raises(ConfigError, match="id_col='cutoff' is called like"):
+        with pytest.raises(ConfigError, match="id_col='cutoff' is also the name of a column"):
             BaselineForecaster("last", h=3, id_col="cutoff").fit(sales(["a"]))
 
     def test_a_covariate_may_be_called_cutoff(self) -> None:

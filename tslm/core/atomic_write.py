@@ -19,7 +19,7 @@ NEW = 60.0  # seconds in which a hidden folder may still get its lock
 
 
 def place(path: str | Path) -> Path:
-    """Where a path leads: ``~`` is the home folder, and a link is followed and stays a link."""
+    """Resolve a path: ``~`` is the home folder, and a link is followed and stays a link."""
     found = Path(path).expanduser()
     return found.resolve() if found.is_symlink() else found
 

@@ -128,7 +128,7 @@ def read_csv(
 
 
 def is_numeral(text: object) -> bool:
-    """Whether this is a text that is a number, with either decimal mark, or says that none is."""
+    """Return whether a text is a number, with either decimal mark, or a mark for a missing one."""
     if not isinstance(text, str):
         return False
     plain = _SPACED.sub("", text)

@@ -130,7 +130,7 @@ def write_text(text: str, path: str | Path) -> None:
 
 
 def is_table(path: str | Path) -> bool:
-    """Whether this is the name of a table, not a word."""
+    """Return whether a text names a table file."""
     return str(path) == PIPE or str(path).lower().endswith(READABLE)
 
 
@@ -173,7 +173,7 @@ def _shown(endings: tuple[str, ...]) -> str:
 
 
 def _beginning(file: Path, title: str) -> Callable[[], Any]:
-    """What opens a file from its first byte, unpacked.
+    """Open a file at its first byte, unpacked.
 
     Raises:
         DataError: if there is no such file.
@@ -221,7 +221,7 @@ def _excel(file: Path, ids: Collection[str]) -> pd.DataFrame:
 
 
 def _packing(name: str) -> Any:
-    """How pandas is to pack a file of this name."""
+    """Return the compression that pandas uses for a file of this name."""
     endings = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
     return endings.get(Path(name).suffix)
 

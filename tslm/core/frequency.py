@@ -75,7 +75,7 @@ class Frequency:
     by_day: bool = True
 
     def count(self, wall: Ints) -> Ints:
-        """How far along it each local time is: rows one step apart differ by ``step``."""
+        """Number local times along the frequency: rows one step apart differ by ``step``."""
         return wall
 
     def uncount(self, counts: Ints) -> Ints:
@@ -83,7 +83,7 @@ class Frequency:
         return counts
 
     def contains(self, wall: Ints) -> Bools:
-        """Whether each local time is one of its own ("MS": the first of a month)."""
+        """Return whether each local time is one of its own ("MS": the first of a month)."""
         return np.ones(wall.shape, dtype=bool)
 
     def place(self, wall: Ints) -> Ints:
@@ -91,12 +91,12 @@ class Frequency:
         return wall // DAY * DAY
 
     def open(self, wall: Ints) -> Bools:
-        """Whether each local time lies in some step, not where all of them are closed."""
+        """Return whether each local time lies in a step, and not where all steps are closed."""
         return np.ones(wall.shape, dtype=bool)
 
     @property
     def ends(self) -> bool:
-        """Whether a step is called by its last day ("ME"), and not by its first."""
+        """Return whether a step is named by its last day ("ME"), and not by its first."""
         return False
 
 

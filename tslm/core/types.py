@@ -1,4 +1,4 @@
-"""What crosses a layer: small values with named fields, and the letters of their shapes.
+"""Values that cross the layers: small tuples with named fields, and the letters of their shapes.
 
 Letters: B windows, C channels, S = B*C series, L context, F steps of truth after it, T steps
 of time, H horizon, P patch, N tokens, D width, M values of one prediction, V vocabulary.
@@ -18,7 +18,7 @@ from tslm.core.distribution import Distribution
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be forecast, as far as every part must know it.
+    """Forecasting task: the facts that every part must know.
 
     Args:
         context_length: steps read, L.
@@ -42,7 +42,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a user's data say about sensible sizes.
+    """Facts of a user's data that suggest sizes.
 
     Args:
         horizon: steps to forecast.
@@ -136,7 +136,7 @@ class Prompt(NamedTuple):
 
 @dataclass(frozen=True)
 class Tokens:
-    """What a backbone reads.
+    """Tokens that a backbone reads.
 
     Args:
         embeds: one vector per token.
@@ -154,7 +154,7 @@ class Tokens:
 
 
 class Attribution(NamedTuple):
-    """What tokens are made of: a few vectors in the space of words, and how much of each.
+    """Attribution of tokens to a few vectors in the space of words, with the weight of each.
 
     Args:
         vectors: prototypes or anchors.
@@ -167,7 +167,7 @@ class Attribution(NamedTuple):
 
 @dataclass(frozen=True)
 class Layout:
-    """How an adapter lays a context out as tokens; all a decoder may know of it.
+    """Layout of a context as tokens: all that a decoder may know of an adapter.
 
     Args:
         n_tokens: tokens of one context, N, without the prompt.

@@ -393,7 +393,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return draw_forecasts(df, forecasts, columns, engine)
 
     def _html_repr(self) -> str:  # the hook scikit-learn has
-        """What a notebook shows: settings, and weights frozen and trained."""
+        """Return what a notebook shows: settings, and numbers of frozen and trained weights."""
         from tslm.estimators.notebook_html import html
 
         params = self.get_params(deep=False)
@@ -533,7 +533,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         return chosen.check((columns.id, columns.time, columns.target))
 
     def _sentence(self) -> PromptTemplate:
-        """What it says of each series, in words; nothing."""
+        """Return the template of the text of each series; none here."""
         return PromptTemplate()
 
     def joined(self, df: pd.DataFrame, static_df: pd.DataFrame | None) -> pd.DataFrame:
@@ -605,7 +605,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         panel: Panel,
         asked: RequestedColumns,
     ) -> Examples:
-        """What to show in front of the contexts of a panel."""
+        """Return the examples to place before the contexts of a panel."""
         if asked:
             raise ConfigError(
                 "How far forecasts with examples are off has not been learnt, so level, quantiles "

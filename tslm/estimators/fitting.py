@@ -354,7 +354,7 @@ class TrainedForecaster(LongFrameForecaster):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What it was made with, ready for JSON: everything settled that concerns it."""
+        """Return the settings it was fitted with, ready for JSON."""
         self._check_fitted()
         plain = OmegaConf.to_container(self.config_)
         assert isinstance(plain, dict)
@@ -431,7 +431,7 @@ class TrainedForecaster(LongFrameForecaster):
 
     @property
     def any_horizon(self) -> bool:
-        """Whether one fit serves every horizon, or each is best fitted for."""
+        """Return whether one fitted model serves every horizon."""
         return bool(self._part(self._configure()).any_horizon)
 
     def check_params(self) -> None:
@@ -444,7 +444,7 @@ class TrainedForecaster(LongFrameForecaster):
 
     @property
     def multivariate(self) -> bool:
-        """Whether it reads all series together, which must then end together."""
+        """Return whether it reads all series together, which must then end together."""
         return self._joint(self._configure())
 
     def _tell(self) -> None:
@@ -458,15 +458,15 @@ class TrainedForecaster(LongFrameForecaster):
         """The class that decides how it forecasts."""
 
     def _joint(self, cfg: DictConfig) -> bool:
-        """Whether the forecaster reads all series together."""
+        """Return whether the forecaster reads all series together."""
         return False
 
     def _trusts_law(self, model: Forecaster) -> bool:
-        """Whether intervals are those of the forecaster's own law, where nobody says."""
+        """Return whether intervals are those of the forecaster's own distribution by default."""
         return False
 
     def _concerns(self, setting: str) -> bool:
-        """Whether a setting has any meaning for this forecaster."""
+        """Return whether a setting has a meaning for this forecaster."""
         return True
 
     def _identity(self) -> dict[str, Any]:
@@ -477,7 +477,7 @@ class TrainedForecaster(LongFrameForecaster):
         """Raise if a model is not made of what ``_identity`` told."""
 
     def rows_given(self, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame) -> Ints:
-        """How many last rows of each series are those of ``val_df``."""
+        """Count the last rows of each series that come from ``val_df``."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # said once, when both were read
             own, later = (self.read(part, frame.calendar) for part in (df, val_df))
@@ -493,7 +493,7 @@ class TrainedForecaster(LongFrameForecaster):
         return np.diff(frame.offsets) - own_rows
 
     def rows_kept(self, frame: Frame) -> Ints:
-        """How many last rows of each series are kept for validation, by ``val_size``.
+        """Count the last rows of each series that are held out for validation, by ``val_size``.
 
         They end with the last row that has a value; those after it are kept aside too.
         """
@@ -566,7 +566,7 @@ class TrainedForecaster(LongFrameForecaster):
     def _calibrated(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, season_length: int
     ) -> Conformal:
-        """What the rows from ``split`` on tell of the errors of a trained forecaster.
+        """Calibrate intervals by a trained forecaster's errors on the rows from ``split`` on.
 
         Where they are too few, the ends of the series tell whether it has been further off than
         past changes: at most half of the rows ahead, and half of that, and so on, so that there are
@@ -628,7 +628,7 @@ class TrainedForecaster(LongFrameForecaster):
         return factor
 
     def _machine(self, cfg: DictConfig) -> Machine:
-        """Where to train, with the loggers and callbacks given."""
+        """Return the hardware to train on, with the user's loggers and callbacks."""
         return Machine.of(
             cfg,
             logger=self.logger,

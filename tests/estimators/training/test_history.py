@@ -86,7 +86,11 @@ def test_lightning_gets_its_logger_callbacks_and_words(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("word", "said"),
-    [("max_steps", "Use max_steps"), ("enable_progress_bar", "Use verbose"), ("stpes", "cannot")],
+    [
+        ("max_steps", "Set max_steps"),
+        ("enable_progress_bar", "Set verbose"),
+        ("stpes", "not accept"),
+    ],
 )
 def test_words_that_are_settings_are_refused(word: str, said: str) -> None:
     with pytest.raises(ConfigError, match=f"'{word}'.*{said}"):

@@ -135,5 +135,5 @@ def test_frames_may_be_of_other_libraries_and_dates_text(table: pd.DataFrame) ->
     pd.testing.assert_frame_equal(evaluate(text, days().astype({"ds": str}), 7), expected)
     with pytest.raises(DataError, match="The backtest has no column 'cutoff'"):
         evaluate(table.drop(columns="cutoff"), days())
-    with pytest.raises(DataError, match="same kind of time"):
+    with pytest.raises(DataError, match="Convert them to the same type"):
         evaluate(table, days().assign(ds=days().ds.dt.tz_localize("UTC")))

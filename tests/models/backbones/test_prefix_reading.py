@@ -108,7 +108,7 @@ def test_a_beginning_token_is_added_where_the_tokenizer_adds_it() -> None:
 
 def test_wrong_pools_and_empty_sentences_are_errors() -> None:
     lexicon = load("tiny").lexicon
-    with pytest.raises(ConfigError, match="'last_text' or 'eos'"):
+    with pytest.raises(ConfigError, match="Choose one of last_text, eos"):
         lexicon.read(["a"], "mean")
     with pytest.raises(BackboneError, match="empty sentence"):
         lexicon.read(["a", ""])

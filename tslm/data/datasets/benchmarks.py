@@ -26,7 +26,7 @@ LONG_HORIZON, M_COMPETITION = KINDS = ("long_horizon", "m_competition")  # proto
 
 
 class Borders(NamedTuple):
-    """Where the parts end, in rows of the file; rows after ``test_end`` are not used."""
+    """Ends of the parts, in rows of the file; rows after ``test_end`` are not used."""
 
     train_end: int
     val_end: int
@@ -81,7 +81,7 @@ class Benchmark:
         return (self.values - train.mean(axis=0)) / self.spread_of(self.columns)
 
     def spread_of(self, ids: Iterable[Any]) -> Float64[np.ndarray, " C"]:
-        """What errors are counted in: the standard deviation (ddof 0) of training rows.
+        """Return the unit of errors: the standard deviation (ddof 0) of training rows.
 
         Args:
             ids: names of the columns asked for; one that is constant in training has 1.

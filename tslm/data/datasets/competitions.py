@@ -41,7 +41,7 @@ class Competition:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """What was known, as a long frame; ``ds`` counts steps."""
+        """Return the known values as a long frame; ``ds`` counts steps."""
         lengths = [len(values) for values in self.known.values()]
         return pd.DataFrame(
             {

@@ -184,8 +184,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
             raise DataError(
-                f"All recordings have the same class, {self.classes_[0]!r}. Give recordings of at "
-                "least two classes."
+                f"All recordings are of one class, {self.classes_.tolist()[0]!r}. Give recordings "
+                "of at least two classes."
             )
         self.n_channels_ = recordings.shape[1]
         self.frame_length_ = self._length(recordings.shape[2])

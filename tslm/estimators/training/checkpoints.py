@@ -89,6 +89,6 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def belongs(path: Path, run: str) -> bool:
-    """Whether a checkpoint is whole and of this run."""
+    """Return whether a checkpoint is whole and of this run."""
     held: Mapping[str, Any] | None = read(path)
     return held is not None and held.get("run") == run

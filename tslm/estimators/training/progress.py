@@ -1,4 +1,4 @@
-"""How far training is: one bar that moves in a terminal and in Jupyter, and floods no file."""
+"""Progress of training: one bar that moves in a terminal and in Jupyter, and floods no file."""
 
 import sys
 from importlib.util import find_spec
@@ -17,7 +17,7 @@ SELDOM = 5.0  # and in a file, such as a notebook that is run without a person
 
 
 def seconds() -> float:
-    """How long the bar rests: where every state of it stays to be read, it moves seldom."""
+    """Return the seconds between updates: many in a log file, where every update stays visible."""
     widgets = "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
     return OFTEN if widgets or sys.stderr.isatty() else SELDOM
 

@@ -52,7 +52,7 @@ class Adapter(nn.Module, ABC):
         return {}
 
     def made(self, context: Context) -> Attribution:
-        """What the tokens of normalised windows are made of.
+        """Attribute the tokens of normalised windows to words.
 
         Raises:
             ConfigError: if they are made of nothing that has to do with words.

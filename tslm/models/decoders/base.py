@@ -51,10 +51,10 @@ class Decoder(nn.Module, ABC):
         """
 
     def distribution(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Distribution:
-        """What its law makes of that: ``[S, M]`` distributions, in normalised units."""
+        """Return ``[S, M]`` distributions of the values, in normalised units."""
         numbers = self(hidden, tokens)
         return self.family(rearrange(numbers, "S (M R) -> S M R", R=self.family.size))
 
     @abstractmethod
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
-        """Which of the M values come from a token that says something; only they are trained."""
+        """Return which of the M values come from an observed token; only they are trained."""

@@ -1,4 +1,4 @@
-"""What may come next, as a mixture of filters driven by noise.
+"""Distribution of the next values: a mixture of filters driven by noise.
 
 Each member continues a series by its filter's zero-input response; what it does not foresee adds
 up through its impulse response: h steps after the last value that was observed the variance is
@@ -47,7 +47,7 @@ class FilterMixture:
 
     @property
     def marginals(self) -> Mixture:
-        """What may come at each step, whatever comes at the others: ``[S, H]`` mixtures."""
+        """Return the marginal distribution of each step: ``[S, H]`` mixtures."""
         return Mixture(
             repeat(self.weights, "S K -> S H K", H=self.means.shape[2]),
             rearrange(self.means, "S K H -> S H K"),
@@ -123,7 +123,7 @@ def calibrated(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float
 
 
 def coverage(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:
-    """How often the truth lies within the middle ``share`` of a mixture; NaN does not count."""
+    """Return how often the truth lies in the middle ``share`` of a mixture; NaN is left out."""
     below = mixture.cdf(truth)
     inside = (below - 0.5).abs() <= share / 2
     return float(inside[~torch.isnan(truth)].cpu().double().mean())
