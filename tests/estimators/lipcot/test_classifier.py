@@ -203,7 +203,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         model.predict(X)
     for recordings, labels, message in (
         (X, y[:3], r"Labels of shape \(3,\) do not fit 40 recordings"),
-        (X, ["same"] * N, "have the same class"),
+        (X, ["same"] * N, "are of one class"),
         (X[0, 0], y, r"shape \(320,\) must be"),
         ([[1.0, 2.0], [1.0]], y[:2], "must be numbers, all of one length"),
         (np.where(X > 2, np.inf, X), y, r"Recordings \[0, 1.* have infinite"),
