@@ -74,12 +74,12 @@ def untrained(data: Benchmark, n_codes: int = 16) -> ForecastModel:
 
 
 def read(model: ForecastModel, data: Benchmark, part: str, stride: int = 1) -> Iterator[Read]:
-    """Outlooks of all windows of a part."""
+    """Yield the contexts of all windows of a part, and the values after them."""
     for batch in batches(data, part, stride):
         scale = model.adapter.scale(batch.past)
         context = Context.fold(scale.apply(batch.past), batch.time[:, :L])
         forecasts = model.adapter(context).forecasts
-        level, spread = scale.level(1)[:, 0], scale.spread[:, -1]
+        level, spread = scale.last.loc[:, 0], scale.last.spread[:, 0]
         truth = (batch.future - level[:, None]) / spread[:, None]
         yield Read(forecasts, truth.movedim(1, 2).flatten(0, 1), spread.flatten())
 
