@@ -146,7 +146,7 @@ def coverage_of_intervals() -> None:
         model = untrained(data)
         seen = list(read(model, data, "val"))
         pairs = [(mixture(model, part.forecasts), part.truth) for part in seen]
-        fields = ("weights", "means", "pulses", "power")
+        fields = ("weights", "means", "pulses", "power", "gap")
         whole = FilterMixture(*(torch.cat([getattr(m, f) for m, _ in pairs]) for f in fields))
         factor = calibrated(whole, torch.cat([truth for _, truth in pairs]))
         totals, count = torch.zeros(2), 0
