@@ -17,6 +17,7 @@ import pytest
 from huggingface_hub import constants, hf_api
 
 from tslm import ConfigError, DataError, TslmError, TSLMForecaster
+from tslm.core.config.compose import compose
 from tslm.interfaces.hub import HubModel, card, pull, push
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -141,6 +142,10 @@ def test_what_is_pushed_is_pulled(
     assert max(map(len, hub.values())) < 100_000  # no language model among them
     again = pull("me/sales", cache_dir=tmp_path / "cache")
     assert again.predict().equals(model.predict())
+
+
+def test_the_command_line_shares_in_private_too() -> None:
+    assert compose("verb/push", ["model=m", "repo=me/sales"]).private is True
 
 
 def test_a_model_is_shared_in_private_unless_the_user_says_otherwise(
