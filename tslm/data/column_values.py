@@ -53,7 +53,13 @@ def as_texts(name: str, values: pd.Series) -> npt.NDArray[np.object_]:
             f"The covariate {name!r} holds {kind} values. Covariates are numbers or categories: "
             "convert it."
         )
-    place, distinct = pd.factorize(values)
+    try:
+        place, distinct = pd.factorize(values)
+    except TypeError as error:  # lists, dicts and other values without a hash
+        raise DataError(
+            f"The covariate {name!r} holds values that are neither numbers nor texts ({error}). "
+            "Convert them to text."
+        ) from error
     if values.dtype == object and kind != "string":  # True and 1 are equal, and other categories
         place, distinct = np.arange(len(values)), pd.Index(values)
     found = np.array([_text(value) for value in distinct] + [None], dtype=object)[place]
