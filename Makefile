@@ -73,9 +73,11 @@ notebooks: .venv/.ready
 
 # with the default LLM, as docs/tutorials shows them; no places on this machine
 tutorials: setup
-	PYTHONWARNINGS='ignore:IProgress' $(BIN)/jupyter nbconvert --to markdown --execute \
-	  --CoalesceStreamsPreprocessor.enabled=True --output-dir docs/tutorials \
-	  $(or $(NOTEBOOK),notebooks/*.ipynb)
+	PYTHONWARNINGS='ignore:IProgress' $(BIN)/jupyter nbconvert --to notebook --execute \
+	  --output-dir build/tutorials $(or $(NOTEBOOK),notebooks/*.ipynb)
+	$(BIN)/jupyter nbconvert --to markdown --CoalesceStreamsPreprocessor.enabled=True \
+	  --output-dir docs/tutorials \
+	  $(addprefix build/tutorials/,$(notdir $(or $(NOTEBOOK),$(wildcard notebooks/*.ipynb))))
 	sed -i -E 's,^( +)/[^ ]*\.py:[0-9]+: ,\1,' docs/tutorials/*.md
 
 wheel: .venv/.ready

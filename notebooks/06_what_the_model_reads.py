@@ -14,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# What the language model reads
+# # What the language model reads
 #
 # Time-LLM and S2IP make tokens from prototypes or anchors close to real words, LiPCoT from codes. You
 # can plot all of them.

@@ -43,7 +43,7 @@ frame.to_parquet(HOME / "oil.parquet")
 
 def tslm(line):
     """Run `tslm LINE` and print its output."""
-    command = [sys.executable, "-m", "tslm.interfaces.cli.main", *line.split()]
+    command = [sys.executable, "-m", "tslm", *line.split()]
     done = subprocess.run(command, cwd=HOME, capture_output=True, text=True)
     print((done.stdout + done.stderr).strip())
 

@@ -48,15 +48,16 @@ known, ahead = df[:-14], df[-14:]
 # %%
 SHARED = {"h": 14, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
 plain = TSLMForecaster(alias="plain", **SHARED).fit(known[["unique_id", "ds", "y"]])
-told = TSLMForecaster(alias="told", futr_exog=["promotion"], **SHARED).fit(known)
+informed = TSLMForecaster(alias="informed", futr_exog=["promotion"], **SHARED).fit(known)
 
 # %%
 plan = ahead[["unique_id", "ds", "promotion"]]
-both = plain.predict().merge(told.predict(futr_df=plan))
-both.merge(ahead).eval("y - plain").abs().mean(), both.merge(ahead).eval("y - told").abs().mean()
+both = plain.predict().merge(informed.predict(futr_df=plan))
+errors = both[["plain", "informed"]].sub(ahead.y.to_numpy(), axis=0)
+errors.abs().mean()
 
 # %%
-told.plot(df, both)
+informed.plot(df, both)
 
 # %% [markdown]
 # ## Rows that must be given
@@ -64,11 +65,11 @@ told.plot(df, both)
 # `make_future_dataframe` returns the rows that are needed; `predict` names missing ones.
 
 # %%
-told.make_future_dataframe(h=3)
+informed.make_future_dataframe(h=3)
 
 # %%
 try:
-    told.predict(futr_df=plan.iloc[:5])
+    informed.predict(futr_df=plan.iloc[:5])
 except DataError as error:
     print(error)
 
