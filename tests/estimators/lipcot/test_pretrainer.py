@@ -270,7 +270,7 @@ def test_what_makes_no_sense_is_refused(encoder: str, tmp_path: Path) -> None:
         ({"objective": "mlm"}, "needs a body that reads in both directions, and tiny does not"),
         ({"backbone": encoder}, "needs a body that reads from left to right"),
         ({"adapter": "autotimes"}, "adapter=autotimes has no codes"),
-        ({"adapter": Spec("lipcot", embedding="words")}, "leave nothing to teach"),
+        ({"adapter": Spec("lipcot", embedding="words")}, "leave nothing to train"),
     ):
         with pytest.raises(ConfigError, match=message):
             LiPCoTPretrainer(**{**FAST, **options}).fit(frame())

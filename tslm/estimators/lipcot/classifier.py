@@ -66,42 +66,43 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
     Arguments are only stored; ``fit`` checks them.
 
     Args:
-        features: ``llm`` (the pooled hidden states of a frozen language model that reads the
-            codes), ``bert`` (a small BERT of the paper's size, which learns to guess hidden codes
-            of the recordings of ``fit`` and then their labels; it reads shapes only), or a
-            control: ``codes`` (how often each is used in each channel), ``pairs``
-            (how often one follows another), ``energy`` (log power of each channel, its mean and
-            its deviation over frames).
-        backbone: the language model of ``llm``, or a control such as ``random:smollm2-135m``.
-        n_layers: its first blocks; None is what its yaml recommends. Of ``bert`` all, 6 by default.
-        layout: what a sentence is: ``time`` (the frames of one channel, in order), ``channel``
-            (the channels of a recording, each of them one frame), ``channel_time`` (all frames of
-            all channels, those of one time together).
-        pooling: ``mean`` of the hidden states of a sentence, or the ``last``; ``bert`` has a first
-            token for it.
-        frame_length: steps of a frame; None is a 16th of the shortest recording, and at least
-            ``4 * order``. Of no account where ``layout`` is ``channel``.
+        features: features of the codes that are classified. ``llm``: pooled hidden states of a
+            frozen language model that reads the codes. ``bert``: a small BERT of the paper's size,
+            pretrained on masked codes of the recordings of ``fit``, then trained on their labels;
+            it reads shapes only. Controls: ``codes`` (frequency of each code in each channel),
+            ``pairs`` (frequency of each pair of adjacent codes), ``energy`` (log power of each
+            channel: its mean and standard deviation over frames).
+        backbone: language model of ``llm``, or a control such as ``random:smollm2-135m``.
+        n_layers: number of first blocks of the backbone to use. None takes the recommendation of
+            the backbone. For ``bert`` it is the number of blocks; None is 6.
+        layout: frames that form a sentence. ``time``: the frames of one channel, in order.
+            ``channel``: the channels of a recording, one frame each. ``channel_time``: all frames
+            of all channels, ordered by time, then by channel.
+        pooling: ``mean`` of the hidden states of a sentence, or the ``last`` one. ``bert`` uses the
+            hidden state of its first token instead.
+        frame_length: steps of a frame. None is a 16th of the shortest recording, and at least
+            ``4 * order``. Unused if ``layout`` is ``channel``.
         order: coefficients of the linear prediction.
-        n_codes: filters of the codebook; fewer where there are fewer frames.
+        n_codes: filters of the codebook; fewer if there are fewer frames.
         method: see ``LiPCoTTokenizer``.
         latent: see ``LiPCoTTokenizer``.
         warp: see ``LiPCoTTokenizer``.
         center: see ``LiPCoTTokenizer``.
-        pretrain_epochs: passes in which ``bert`` guesses hidden codes; 0 is the control without.
-        epochs: passes in which it learns labels.
-        learning_rate: the highest rate of both.
-        batch_size: recordings of a batch.
-        width: of a token of ``bert``.
-        C: inverse strength of the penalty of the regression.
-        random_state: seed of the codebook and of the embedding.
+        pretrain_epochs: passes of ``bert`` over masked codes; 0 is a control without pretraining.
+        epochs: passes of ``bert`` over the labels.
+        learning_rate: highest learning rate of ``bert``, in pretraining and in training.
+        batch_size: recordings per batch of ``bert``.
+        width: size of the hidden states of ``bert``.
+        C: inverse strength of the penalty of the logistic regression.
+        random_state: seed of the codebook, and of the embedding or ``bert``.
 
     Attributes:
         classes_: the labels, sorted.
         n_channels_: channels of a recording.
         n_features_in_: steps of a recording of ``fit``.
-        tokenizer_: makes the codes.
-        regression_: decides; not of ``bert``.
-        bert_: reads and decides, of ``bert`` alone.
+        tokenizer_: tokenizer that turns frames into codes.
+        regression_: logistic regression of the features; absent if ``features`` is ``bert``.
+        bert_: the trained BERT; only if ``features`` is ``bert``.
 
     Examples:
         >>> import numpy as np
@@ -169,8 +170,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         Args:
             X: recordings: an array ``[recordings, channels, steps]`` or ``[recordings, steps]``, or
                 a long frame with ``unique_id``, ``ds`` and one column a channel.
-            y: a label for each recording; of a long frame, in the order in which its ids appear,
-                or a Series indexed by them.
+            y: one label per recording. For a long frame: in the order in which its ids appear, or
+                a Series indexed by them.
 
         Raises:
             DataError: if the recordings are not numbers, are too short, or do not match the labels.

@@ -47,10 +47,10 @@ class CodeBert(nn.Module):
 
     Args:
         n_codes: filters of the codebook.
-        length: tokens of a sentence, the first and the last included.
-        n_classes: labels.
-        width: of the BERT.
-        n_layers: of the BERT.
+        length: tokens of a sentence, including the first and the last one.
+        n_classes: number of labels.
+        width: size of the hidden states.
+        n_layers: number of blocks.
     """
 
     def __init__(
@@ -100,7 +100,8 @@ def ids_of(shapes: Int[ndarray, "*s N"]) -> Int[Tensor, "*s N2"]:
 def disguise(ids: Int[Tensor, "S N"], vocabulary: int) -> tuple[Tensor, Int[Tensor, "S N"]]:
     """Choose the ids to predict, and mask or replace them in the input.
 
-    15 % of those that are codes: 80 % of these masked, 10 % another code, 10 % as they are.
+    15 % of the codes are chosen: 80 % of these are masked, 10 % are replaced by another code, and
+    10 % stay as they are.
     """
     chosen = choose(ids >= WORDS)
     masked, replaced = masked_and_replaced(chosen)

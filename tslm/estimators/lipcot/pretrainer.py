@@ -1,11 +1,12 @@
 """Self-supervised pretraining: a language model predicts masked or next codes of frames.
 
 Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Learning of Time Series
-Data via Language Models", 2024. https://arxiv.org/abs/2408.07292, section 2.5 (masked codes). To
-guess the next code with a causal body is our own. Departures: all three parts of a code are
-guessed; perplexities stand beside those of codes counted without any model. Frames are coded after
-the level, the spread and the profile of their whole sentence, so what the model reads tells a
-little of the frame it guesses, and what is counted does not.
+Data via Language Models", 2024. https://arxiv.org/abs/2408.07292, section 2.5 (masked codes). The
+objective "next_code", for causal language models, is not in the paper. Departures: all three parts
+of a code are predicted, and the scores are compared with those of code frequencies. Frames are
+coded after normalisation by the level, the spread and the profile of their whole sentence. So the
+input of the model contains a little information about the predicted frame, while code frequencies
+do not.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,38 +51,43 @@ Objective = Literal["next_code", "mlm"]
 class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
     """Self-supervised pretraining of LiPCoT's codebook and embedding on several data sets.
 
-    All sets share one codebook of frames; ``adapter=Spec("lipcot", band=12)`` makes it one of
-    cycles per season, for sets of several sampling rates. ``TSLMForecaster(adapter="lipcot",
-    pretrained=FOLDER)`` begins with what was saved. Arguments are only stored; ``fit`` checks them.
+    All data sets share one codebook. If they have different sampling rates, set
+    ``adapter=Spec("lipcot", band=12)``: filters then count cycles per season, here up to 12.
+    ``TSLMForecaster(adapter="lipcot", pretrained=FOLDER)`` starts training from a saved pretrainer.
+
+    Arguments are only stored; ``fit`` checks them.
 
     Args:
-        objective: ``next_code``, on a body that reads from left to right, or ``mlm``, on one that
-            reads both ways: 15 % of the frames are guessed, of which 80 % are masked, 10 % are
-            those of others and 10 % stay.
+        objective: ``next_code`` (predict each next code), for causal language models, or ``mlm``
+            (predict masked codes), for bidirectional ones. ``mlm`` predicts 15 % of the frames:
+            80 % of these are masked, 10 % are replaced by others and 10 % stay as they are.
         adapter: "lipcot", or a ``Spec`` with options.
-        backbone: the body; ``bert-lipcot`` is the paper's size, from scratch with ``freeze=full``.
-        n_layers: its first blocks; None is what its yaml recommends.
-        freeze: what of the body is trained, as in ``TSLMForecaster``.
-        context_length: steps of a sentence.
-        freq: distance of rows; None infers it.
-        season_length: steps of the main season; None takes the frequency's.
-        id_col: column of series ids, or the list of columns that name a series together.
+        backbone: the language model, see ``TSLMForecaster``. ``bert-lipcot`` has the size of the
+            paper; it begins with random weights, so it needs ``freeze="full"``.
+        n_layers: number of first blocks of the backbone to use. None takes the recommendation of
+            the backbone.
+        freeze: weights of the backbone to train, as in ``TSLMForecaster``.
+        context_length: steps of a sentence. None takes a length that suits the data.
+        freq: distance of rows. None infers it.
+        season_length: steps of the main season. None takes that of the frequency.
+        id_col: column of series ids, or a list of columns that identify a series together.
         time_col: column of times.
         target_col: column of values.
-        time_format: the way times are written, as the next two of ``TSLMForecaster``.
-        dayfirst: whether the day comes before the month; None finds out.
-        tz: time zone in which times are read; None keeps that of a frame.
-        resample: steps of a grid that rows of all sets are put on, as of ``TSLMForecaster``.
+        time_format: format of times in text or numbers, as in ``TSLMForecaster``. None infers it.
+        dayfirst: read 01/02 as 1 February (True) or 2 January (False). None infers it.
+        tz: time zone in which times are read. None uses the zone of the data.
+        resample: step of a regular grid to put the rows of all data sets on, as in
+            ``TSLMForecaster``.
         max_steps: training batches.
-        learning_rate: the highest rate; None is the adapter's.
-        batch_size: sentences of a batch; each batch is of one set, all sets in turn.
+        learning_rate: the highest learning rate. None takes that of the adapter.
+        batch_size: sentences per batch. Each batch comes from one data set; the sets take turns.
         trainer: the training recipe.
-        accelerator: as in Lightning.
+        accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         random_state: seed.
         verbose: 0 is silent, 1 shows a progress bar.
 
     Attributes:
-        reader_: the body with the adapter and a head.
+        reader_: the language model with the adapters and a head that predicts codes.
 
     Examples:
         >>> from tslm import LiPCoTPretrainer, Spec
@@ -157,7 +163,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         """Learn one codebook from all data sets, then train the prediction of its codes.
 
         Args:
-            X: a long frame, or several, each with a frequency of its own.
+            X: one long frame, or several; each may have its own frequency.
             y: ignored; scikit-learn passes it.
 
         Raises:
@@ -182,13 +188,14 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         Contexts are adjacent. ``mlm`` masks the same frames in every call.
 
         Args:
-            X: a long frame, best of rows that ``fit`` has not seen.
+            X: a long frame, if possible with rows that ``fit`` has not seen.
             y: ignored.
 
         Returns:
-            A row a predictor: ``model``; ``unigram``, how often a series (or, of a series not
-            seen, any) has used a code; ``bigram``, how often a code followed the one before;
-            ``uniform``. Columns ``perplexity`` of shapes, ``accuracy`` and ``codes``, how many.
+            One row per predictor: ``model``; ``unigram``, the frequency of a code in its series,
+            or in all series if ``fit`` did not see this one; ``bigram``, the frequency of a code
+            after the previous one; ``uniform``. Columns: ``perplexity`` and ``accuracy`` of shapes,
+            and ``codes``, the number of predicted codes.
         """
         self._check_fitted()
         reader = self.reader_
@@ -200,10 +207,10 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
     def save(self, path: str | Path, overwrite: bool = False) -> None:
         """Write a folder of JSON and safetensors; it appears whole or not at all.
 
-        A body that was trained is not in it; ``save_body`` writes that.
+        The folder does not contain a trained language model; ``save_body`` writes that.
 
         Raises:
-            ConfigError: if something is there and ``overwrite`` is not set.
+            ConfigError: if ``path`` exists and ``overwrite`` is False.
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
@@ -213,10 +220,10 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         saving.save(saving.Saved(facts, weights, {}), path, overwrite)
 
     def save_body(self, path: str | Path) -> None:
-        """Write the body as a checkpoint folder, which ``backbone=PATH`` reads.
+        """Write the language model as a checkpoint folder, which ``backbone=PATH`` reads.
 
         Raises:
-            ConfigError: if something is there, or the body is a control.
+            ConfigError: if ``path`` exists, or the backbone is a control.
             NotFittedError: before ``fit``.
         """
         self._check_fitted()
@@ -260,8 +267,8 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
     def _train(self, cfg: DictConfig, reader: "CodeReader", windows: list[Windows]) -> None:
         if not (trained_weights(reader.adapters) or trained_weights(reader.backbone)):
             raise ConfigError(
-                f"adapter.embedding={cfg.adapter.embedding} and a frozen body leave nothing to "
-                "teach. Use embedding=latent or table, or freeze=full."
+                f"adapter.embedding={cfg.adapter.embedding} and a frozen language model leave "
+                "nothing to train. Use embedding=latent or table, or freeze=full."
             )
         recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
         feed = _InTurn(windows, cfg.batch_size, self.random_state)

@@ -44,12 +44,13 @@ class CodeReader(nn.Module):
 
     Args:
         objective: ``next_code`` or ``mlm``.
-        adapters: one for each data set; all speak as the first one does.
-        backbone: reads.
-        head: where there is one already.
+        adapters: one for each data set; they share the codebook and embedding of the first one.
+        backbone: the language model.
+        head: a trained head. None makes a new one.
 
     Raises:
-        ConfigError: if the body reads in the other direction, or codes cannot be shared.
+        ConfigError: if a causal language model is needed and this one is bidirectional, or the
+            other way round; if the adapters cannot share codes.
     """
 
     def __init__(
@@ -94,11 +95,11 @@ class CodeReader(nn.Module):
             first.frame_book.fit(Frames.concatenate(parts))
 
     def loss(self, number: int, batch: Batch) -> Float[Tensor, ""]:
-        """Mean cross-entropy of shape, gain and level, summed, over frames that are guessed.
+        """Return the mean over predicted frames of the cross-entropies of shape, gain and level.
 
         Args:
-            number: of the data set.
-            batch: its contexts.
+            number: number of the data set.
+            batch: contexts of this data set.
         """
         guess = self.guess(number, batch)
         total = sum(
@@ -112,25 +113,25 @@ class CodeReader(nn.Module):
         return self.head(hidden).split(self.sizes, 1)
 
     def guess(self, number: int, batch: Batch, generator: torch.Generator | None = None) -> Guess:
-        """Read contexts; frames without a filter (padding, flat, missing) are never guessed."""
+        """Return the frames to predict: those with a filter, not padded, flat or missing ones."""
         adapter = self.adapters[number]
         assert isinstance(adapter, LiPCoT)
         past = batch.past.to(self.head.weight.device)
         context = Context.fold(adapter.scale(past).apply(past), batch.time.to(past.device))
         coded = adapter.encode(context)
-        said = adapter.frame_tokens(coded, context)
+        tokens = adapter.frame_tokens(coded, context)
         rows = len(context.values)
-        heard = rearrange(said.mask, "S (N T) -> S N T", N=adapter.n_frames)[:, :, -1]
+        attended = rearrange(tokens.mask, "S (N T) -> S N T", N=adapter.n_frames)[:, :, -1]
         shapes = rearrange(coded.codes.shape, "(S N) -> S N", S=rows)
-        counted = heard & (shapes >= SPECIAL)
+        counted = attended & (shapes >= SPECIAL)
         if self.objective == "mlm":
             counted = choose(counted, generator)
-            said = adapter.frame_tokens(hidden_at(coded, counted.flatten(), generator), context)
+            tokens = adapter.frame_tokens(hidden_at(coded, counted.flatten(), generator), context)
         else:
             counted[:, 0] = False
-        states = self.backbone(said)[:, adapter.embed.n_tokens - 1 :: adapter.embed.n_tokens]
+        states = self.backbone(tokens)[:, adapter.embed.n_tokens - 1 :: adapter.embed.n_tokens]
         if self.objective == "next_code":
-            states = torch.roll(states, 1, 1)  # what stands at i has read up to i - 1
+            states = torch.roll(states, 1, 1)  # the state at i has read frames up to i - 1
         parts = tuple(part[counted.flatten()] for part in coded.codes)
         return Guess(states[counted], parts, counted)
 
@@ -138,9 +139,9 @@ class CodeReader(nn.Module):
 def hidden_at(
     coded: CodedFrames, chosen: Bool[Tensor, " R"], generator: torch.Generator | None = None
 ) -> CodedFrames:
-    """Codes of which some are hidden: 80 % masked, 10 % those of other frames, 10 % as they are.
+    """Mask 80 % of the chosen codes, replace 10 % by other frames, and leave 10 % as they are.
 
-    Of a masked frame nothing is told but its place, of its level and power neither.
+    The level and the power of a masked frame are removed, too.
     """
     codes, frames = coded
     masked, replaced = masked_and_replaced(chosen, generator)

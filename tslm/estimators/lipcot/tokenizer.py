@@ -4,9 +4,9 @@ Anjum, "LiPCoT: Linear Predictive Coding based Tokenizer for Self-supervised Lea
 Data via Language Models", 2024. https://arxiv.org/abs/2408.07292
 
 Departures (``latent="lpc_paper", order=16, warp=0.2, center=False`` has the published arithmetic):
-the level and the gain of a frame are coded separately; filters are averaged in a space where
-averages are stable; ``method="selective"`` does not depend on the sampling rate; codes are integers
-and not English words; a warped filter is undone exactly, with its zeros.
+the level and the gain of a frame have codes of their own; filters are averaged in a space in which
+an average of stable filters is stable; ``method="selective"`` does not depend on the sampling rate;
+codes are integers, not English words; synthesis inverts a warped filter exactly, with its zeros.
 """
 
 from collections.abc import Sequence
@@ -45,27 +45,27 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
     Arguments are only stored; ``fit`` checks them.
 
     Args:
-        order: coefficients of the linear prediction, p; frames should have 4 p steps.
+        order: coefficients of the linear prediction, p; frames should have at least 4 p steps.
         n_codes: filters of the codebook.
-        method: ``burg``, ``autocorrelation``, or ``selective``, which looks at a band of
-            frequencies that is the same whatever the sampling rate.
-        latent: how spectra are compared: ``itakura`` (how much worse one predicts the other),
-            ``logspec`` (RMS difference of log-spectra), ``lar`` (log-area ratios), ``lsf`` (line
-            spectral frequencies), or as published ``lpc_paper``, ``cepstrum_paper``.
-        gain_codes: bins of the power that a filter leaves unexplained.
-        level_codes: bins of the mean.
-        warp: in (-1, 1); above 0 low frequencies are seen more finely.
-        band: for ``selective``: highest frequency, in cycles per unit of time; None is half of the
-            lowest sampling rate ``fit`` sees.
-        power_weight: how much the log power counts beside the vector of a shape, in spaces of our
-            own but ``itakura``.
-        center: whether the mean of a frame is taken off.
+        method: estimator of the coefficients: ``burg``, ``autocorrelation``, or ``selective``,
+            which uses frequencies up to ``band``, and so suits frames of several sampling rates.
+        latent: distance between spectra: ``itakura`` (loss of one filter predicting the other's
+            frames), ``logspec`` (RMS difference of log-spectra), ``lar`` (log-area ratios), ``lsf``
+            (line spectral frequencies), or as published ``lpc_paper``, ``cepstrum_paper``.
+        gain_codes: bins of the gain, the power of the prediction error.
+        level_codes: bins of the level, the mean of a frame.
+        warp: frequency warping, in (-1, 1); above 0 low frequencies have a finer resolution.
+        band: for ``selective``: the highest frequency, in cycles per unit of time. None is half of
+            the lowest sampling rate in ``fit``.
+        power_weight: weight of the log power in the distance between shapes. It has no effect for
+            ``itakura``, ``lpc_paper`` and ``cepstrum_paper``.
+        center: True subtracts the mean of a frame before its filter is estimated.
         random_state: seed of the codebook.
 
     Attributes:
         codebook_: filters, gains and levels.
-        estimator_: how frames are measured, with the order and the band that ``fit`` settled on.
-        frame_length_: steps of the longest frame ``fit`` saw.
+        estimator_: estimator of filters, with the order and the band chosen in ``fit``.
+        frame_length_: steps of the longest frame in ``fit``.
 
     Examples:
         >>> import numpy as np
@@ -116,8 +116,8 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             X: frames: an array ``[frames, steps]``, or a list of arrays of any lengths; NaN where
                 missing. ``cut`` makes frames of a series.
             y: ignored; scikit-learn passes it.
-            sampling_rate: steps per unit of time, one for all frames or one for each; only
-                ``selective`` asks.
+            sampling_rate: steps per unit of time, one for all frames or one for each; used by
+                ``selective`` only.
 
         Raises:
             DataError: if the frames are not numbers, are too short, or are fewer than the codes.
