@@ -197,6 +197,14 @@ def test_an_adapter_that_reads_no_text_refuses_words(adapter: str) -> None:
         mute.fit(sales())
 
 
+def test_a_prompt_that_was_changed_after_fit_is_refused(tmp_path: Path) -> None:
+    model = forecaster(prompt="Sales of {unique_id}.").fit(sales())
+    model.set_params(prompt="Rain.")
+    for use in (model.predict, model.explain, lambda: model.save(tmp_path / "m")):
+        with pytest.raises(ConfigError, match=r"prompt was changed .* Fit again, or set it back"):
+            use()
+
+
 def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:
     sales().to_csv(tmp_path / "sales.csv", index=False)
     STATIC.to_csv(tmp_path / "stores.csv", index=False)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from tslm import BaselineForecaster
 from tslm.core.config.compose import compose
@@ -55,18 +56,47 @@ def test_a_missing_target_is_named_beside_the_columns_of_the_user() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:On the last training windows")
-def test_covariates_that_were_changed_after_fit_are_not_saved(tmp_path: Path) -> None:
+def test_covariates_that_were_changed_after_fit_are_refused(tmp_path: Path) -> None:
     df = DAYS.rename(columns={"sales": "y"})
     df = df.assign(price=np.arange(40) % 3, promotion=0)
+    later = pd.DataFrame({"ds": pd.date_range("2024-02-10", periods=2), "price": 1, "promotion": 0})
     model = BaselineForecaster("last", h=2, futr_exog=["price"], verbose=0).fit(df)
+    uses = (
+        lambda: model.save(tmp_path / "m"),
+        lambda: model.predict(futr_df=later),
+        lambda: model.predict(df, futr_df=later),
+        lambda: model.predict_insample(df),
+        lambda: model.score(df),
+        lambda: model.recalibrate(df),
+        lambda: model.make_future_dataframe(),
+        lambda: model.get_missing_future(later),
+        lambda: model.forecast(torch.zeros(1, 9, 1)),
+    )
     for name, value in (("futr_exog", ["promotion"]), ("futr_exog", None), ("calendar", True)):
         before = model.get_params(deep=False)[name]
-        with pytest.raises(ConfigError, match=rf"{name} was changed from .* after fit"):
-            model.set_params(**{name: value}).save(tmp_path / "m")
+        model.set_params(**{name: value})
+        for use in uses:
+            with pytest.raises(ConfigError, match=rf"{name} was changed from .* after fit"):
+                use()
         model.set_params(**{name: before})
     assert not (tmp_path / "m").exists()
     model.save(tmp_path / "m")
     assert BaselineForecaster.load(tmp_path / "m").futr_exog == ["price"]
+    assert len(model.set_params(futr_exog=None).cross_validation(df)) == 2  # this fits again
+
+
+def test_covariates_that_were_added_after_fit_are_refused(tmp_path: Path) -> None:
+    df = DAYS.rename(columns={"sales": "y"}).assign(price=np.arange(40) % 3)
     plain = BaselineForecaster("last", h=2, verbose=0).fit(df)
-    with pytest.raises(ConfigError, match="futr_exog was changed from"):
-        plain.set_params(futr_exog=["price"]).save(tmp_path / "n")
+    plain.set_params(futr_exog=["price"])
+    for use in (lambda: plain.save(tmp_path / "n"), plain.predict, lambda: plain.predict(df)):
+        with pytest.raises(ConfigError, match="futr_exog was changed from"):
+            use()
+    assert plain.set_params(futr_exog=[]).predict().shape == (2, 3)
+
+
+def test_a_saved_model_names_the_columns_of_fit(tmp_path: Path) -> None:
+    df = DAYS.rename(columns={"sales": "y"}).assign(shop="a")
+    model = BaselineForecaster("last", h=2, id_col="shop", verbose=0).fit(df)
+    model.set_params(id_col="store").save(tmp_path / "m")
+    assert BaselineForecaster.load(tmp_path / "m").predict(df).columns[0] == "shop"

@@ -54,6 +54,12 @@ def columns_of(
     return Columns(DEFAULT_COLUMNS.id, time_col, target_col, writing or Writing(), parts)
 
 
+def names_of(columns: Columns) -> dict[str, str | list[str]]:
+    """Return the parameters ``id_col``, ``time_col`` and ``target_col`` that name the columns."""
+    ids = list(columns.parts) or columns.id
+    return {"id_col": ids, "time_col": columns.time, "target_col": columns.target}
+
+
 def find_columns(df: Any, columns: Columns, others: Collection[str] = ()) -> Columns:
     """Find the time and the target column if the frame has no "ds" or "y".
 

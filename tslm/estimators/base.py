@@ -3,7 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from math import ceil
 from typing import Any
 
@@ -133,11 +133,12 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             asked for.
 
         Raises:
-            ConfigError: if what is asked for is impossible.
+            ConfigError: if what is asked for is impossible, or covariates or the prompt were
+                changed after ``fit``.
             DataError: if the frame breaks the contract.
         """
         asked = RequestedColumns.of(level, quantiles, num_samples)
-        self._check_fitted()
+        self._check_as_fitted()
         if asked:
             self._say_source()
         horizon = positive("h", self.h if h is None else h)
@@ -184,7 +185,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             DataError: if a shape is wrong.
             NotFittedError: before ``fit``.
         """
-        self._check_fitted()
+        self._check_as_fitted()
         if self.effects_ is not None:
             raise ConfigError(
                 "This model was fitted with covariates, which a tensor of windows lacks. Use "
@@ -302,7 +303,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             DataError: if no series is longer than ``h``.
         """
         asked = RequestedColumns.of(level, quantiles)
-        self._check_fitted()
+        self._check_as_fitted()
         horizon = positive("h", self.h if h is None else h)
         step = horizon if step_size is None else positive("step_size", step_size)
         frame = self.read(self.joined(df, static_df), self.calendar_)
@@ -340,7 +341,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             DataError: if the frame breaks the contract, or a series has no row before its last
                 ``h``.
         """
-        self._check_fitted()
+        self._check_as_fitted()
         frame = self.read(self.joined(to_pandas(df), static_df), self.calendar_)
         steps = steps_after(frame, self._ends())
         if steps is None:
@@ -491,7 +492,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
             df: series to continue; None continues those of ``fit``.
             h: steps, the estimator's ``h`` by default.
         """
-        self._check_fitted()
+        self._check_as_fitted()
         horizon = positive("h", self.h if h is None else h)
         history = self._history(df, None)
         return self.renamed(future_rows(history, self.calendar_, horizon))
@@ -701,8 +702,37 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
                 "saved one."
             )
 
+    def _check_as_fitted(self) -> None:
+        """Refuse to go on if settings that forecasts depend on were changed after ``fit``.
+
+        Raises:
+            NotFittedError: before ``fit``.
+            ConfigError: if one was changed; names it, with its values then and now.
+        """
+        self._check_fitted()
+        fitted = CovariateColumns() if self.effects_ is None else self.effects_.encoder.chosen
+        now = self._chosen()
+        if not now and not fitted:  # such as an empty list in place of None
+            return
+        settings = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
+        for name, value, before in zip(settings, astuple(now), astuple(fitted), strict=True):
+            check_unchanged(name, before, value)
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "forecaster_")
+
+
+def check_unchanged(name: str, before: Any, now: Any) -> None:
+    """Refuse a setting that was changed after ``fit``.
+
+    Raises:
+        ConfigError: if the two values differ.
+    """
+    if now != before:
+        raise ConfigError(
+            f"{name} was changed from {plain(before)!r} to {plain(now)!r} after fit. Fit again, or "
+            "set it back."
+        )
 
 
 def positive(name: str, value: Any) -> int:

@@ -4,7 +4,7 @@ import warnings
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import astuple, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -35,12 +35,12 @@ from tslm.data.align import align_series
 from tslm.data.batches import Batches
 from tslm.data.covariates.effects import Effects
 from tslm.data.covariates.regression import CAUTION
-from tslm.data.covariates.selection import CovariateColumns
 from tslm.data.frame import Frame
 from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
+from tslm.data.roles import names_of
 from tslm.data.samplers import EpochWindows, RandomWindows, evenly_spaced
 from tslm.data.split import first_rows
 from tslm.data.window_times import start_times
@@ -212,8 +212,9 @@ class TrainedForecaster(LongFrameForecaster):
 
         Raises:
             DataError: if the frame breaks the contract, or no series has rows enough.
+            ConfigError: if covariates or the prompt were changed after ``fit``.
         """
-        self._check_fitted()
+        self._check_as_fitted()
         frame = self.read(self.joined(df, static_df), self.calendar_)
         frame, split = _split(frame, self.rows_kept(frame), self.forecaster_.multivariate)
         parts = (self.config_, self.forecaster_, self.panel_of(frame))
@@ -235,8 +236,11 @@ class TrainedForecaster(LongFrameForecaster):
             history: whether the last rows of each series go with it. Without them, and without
                 ids, levels and sentences of the series, ``predict`` of the loaded model needs
                 ``df``, and series of ``fit`` are standardised by what ``df`` has of them.
+
+        Raises:
+            ConfigError: if covariates or the prompt were changed after ``fit``.
         """
-        self._check_fitted()
+        self._check_as_fitted()
         if not is_first():  # of processes that trained together
             return
         rows, effects, report = self.contexts_, self.effects_, self.report_
@@ -244,9 +248,7 @@ class TrainedForecaster(LongFrameForecaster):
             report = None
             rows = rows.without_series()
             effects = None if effects is None else effects.without_series()
-        self._check_covariates()
-        named = {"time_col": self._columns().time, "target_col": self._columns().target}
-        params = self.stored_params() | named
+        params = self.stored_params() | names_of(self._columns())
         params = {name: saving.plain(value) for name, value in params.items()}
         series, arrays = saving.parted(rows.state())
         learnt, more = ({}, {}) if effects is None else saving.parted(effects.state(), EFFECTS)
@@ -267,24 +269,6 @@ class TrainedForecaster(LongFrameForecaster):
         facts["intervals"], intervals = saving.parted(self.calibration_.state(), INTERVALS)
         weights = trained_state(self.forecaster_) | intervals
         saving.save(saving.Saved(facts, weights, arrays | more), path, overwrite)
-
-    def _check_covariates(self) -> None:
-        """Refuse parameters that name other covariates than ``fit`` has learnt from.
-
-        Raises:
-            ConfigError: naming the first one.
-        """
-        named = self._chosen()
-        learnt = CovariateColumns() if self.effects_ is None else self.effects_.encoder.chosen
-        if not named and not learnt:
-            return
-        settings = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
-        for name, now, then in zip(settings, astuple(named), astuple(learnt), strict=True):
-            if now != then:
-                raise ConfigError(
-                    f"{name} was changed from {plain(then)!r} to {plain(now)!r} after fit. Fit "
-                    "again, or set it back."
-                )
 
     @classmethod
     def load(

@@ -20,7 +20,7 @@ from tslm.core.spec import Spec
 from tslm.core.types import Task
 from tslm.data.interchange import same_kind
 from tslm.data.series_text import PromptTemplate
-from tslm.estimators.base import positive
+from tslm.estimators.base import check_unchanged, positive
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
 from tslm.estimators.fitting import TrainedForecaster
@@ -296,7 +296,7 @@ class TSLMForecaster(TrainedForecaster):
         Raises:
             ConfigError: if the adapter uses no words.
         """
-        self._check_fitted()
+        self._check_as_fitted()
         panel = self.contexts_ if df is None else self._panel(df)
         return explain(
             self.model_, panel, self.calendar_, self.context_length_, positive("top", top)
@@ -393,6 +393,10 @@ class TSLMForecaster(TrainedForecaster):
         if sentence.names and not self.__sklearn_is_fitted__():
             self._configure()  # refuses a prompt that the adapter would not read
         return sentence
+
+    def _check_as_fitted(self) -> None:
+        super()._check_as_fitted()
+        check_unchanged("prompt", self.config_.prompt, self.prompt)
 
     def _trusts_law(self, model: Forecaster) -> bool:
         return model.distribution_horizon > 0
