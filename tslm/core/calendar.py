@@ -1,4 +1,4 @@
-"""Calendar of a frame: its frequency, time zone, and arithmetic along its steps.
+"""Calendar of a frame: its frequency, and arithmetic along its steps.
 
 Times are 64-bit integers: Unix seconds (UTC) for timestamps, the user's own numbers for
 integer time. Steps up to hours are physical time, so they are exact across daylight saving;
@@ -14,9 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.frequency import DAY, Frequency, frequency, grid_of, name_of
-from tslm.core.frequency import Ints as Ints
+from tslm.core.frequency import frequency, grid_of, name_of
 from tslm.core.frequency_inference import Spacing, from_any_day
+from tslm.core.frequency_steps import DAY, Frequency
+from tslm.core.frequency_steps import Ints as Ints
+from tslm.core.local_time import from_wall, seconds, to_wall, zone_name
 
 Freq = str | int | pd.offsets.BaseOffset
 Floats = npt.NDArray[np.float32]
@@ -84,7 +86,7 @@ class Calendar:
         if not pd.api.types.is_datetime64_any_dtype(ds.dtype):
             return cls("1", dated=False)
         stamps = pd.DatetimeIndex(ds)
-        return cls("D", _zone(stamps), True, stamps.unit)
+        return cls("D", zone_name(stamps), True, stamps.unit)
 
     def with_frequency(
         self, times: Ints, codes: Ints, names: pd.Index, freq: Freq | None
@@ -129,7 +131,7 @@ class Calendar:
         grid, day = replace(self, freq=name), np.array([first])
         start = grid.frequency.place(grid._nominal(day))
         if grid._physical:
-            start = grid._from_wall(start)
+            start = from_wall(start, self.tz)
         return replace(grid, phase=int(start[0]) % grid.step)
 
     def snap(self, values: Ints) -> Ints:
@@ -148,10 +150,7 @@ class Calendar:
         """Convert timestamps to Unix seconds (UTC); integers stay as they are."""
         if not self.dated:
             return np.asarray(ds, dtype=np.int64)
-        stamps = pd.DatetimeIndex(ds)
-        if stamps.tz is not None:
-            stamps = stamps.tz_convert("UTC").tz_localize(None)
-        return stamps.to_numpy().astype("datetime64[s]").astype(np.int64)
+        return seconds(pd.DatetimeIndex(ds))
 
     def from_int(self, values: Ints) -> pd.Index:
         """Convert integers to times in the user's zone, in the user's resolution if in range."""
@@ -181,7 +180,7 @@ class Calendar:
 
     def uncount(self, counts: Ints) -> Ints:
         """Return the times of positions: the inverse of `count`."""
-        return counts if self._physical else self._from_wall(self.frequency.uncount(counts))
+        return counts if self._physical else from_wall(self.frequency.uncount(counts), self.tz)
 
     def contains(self, values: Ints) -> npt.NDArray[np.bool_]:
         """Return True for each time on the calendar ("MS": the first of a month)."""
@@ -226,7 +225,7 @@ class Calendar:
         that short; then day of the week, of the month and of the year. Steps of weeks and months
         have the day of the year only.
         """
-        stamps = pd.DatetimeIndex(self._to_wall(values).astype("datetime64[s]"))
+        stamps = pd.DatetimeIndex(self.wall(values).astype("datetime64[s]"))
         cycles = [(stamps.day_of_year - 1, 365)]
         step = self.frequency.length
         if step < 7 * DAY:
@@ -239,7 +238,7 @@ class Calendar:
 
     def wall(self, values: Ints) -> Ints:
         """Return local times, in seconds since 1970 as if they were UTC."""
-        return self._to_wall(values)
+        return to_wall(values, self.tz)
 
     @property
     def finer_than_weeks(self) -> bool:
@@ -284,31 +283,16 @@ class Calendar:
 
     def _nominal(self, values: Ints) -> Ints:
         """Return local times; midnight for days that begin later, as clocks change at midnight."""
-        wall = self._to_wall(values)
+        wall = self.wall(values)
         if self.tz is None or self.step % DAY or not (wall % DAY).any():
             return wall
         midnight = wall // DAY * DAY
-        return np.where(self._from_wall(midnight) == values, midnight, wall)
-
-    def _to_wall(self, values: Ints) -> Ints:
-        if self.tz is None:
-            return values
-        stamps = pd.DatetimeIndex(values.astype("datetime64[s]")).tz_localize("UTC")
-        wall = stamps.tz_convert(self.tz).tz_localize(None).to_numpy()
-        return wall.astype("datetime64[s]").astype(np.int64)
-
-    def _from_wall(self, wall: Ints) -> Ints:
-        if self.tz is None:
-            return wall
-        stamps = pd.DatetimeIndex(wall.astype("datetime64[s]")).tz_localize(
-            self.tz, ambiguous=np.ones(wall.shape, dtype=bool), nonexistent="shift_forward"
-        )
-        return self.to_int(stamps)
+        return np.where(from_wall(midnight, self.tz) == values, midnight, wall)
 
     def _texts(self, values: Ints) -> list[str]:
         if not self.dated:
             return [str(value) for value in values.tolist()]
-        wall = self._to_wall(values).astype("datetime64[s]")
+        wall = self.wall(values).astype("datetime64[s]")
         return [text.replace("T", " ") for text in np.datetime_as_string(wall).tolist()]
 
 
@@ -337,21 +321,3 @@ def _check_frequency(freq: Freq, dated: bool) -> str:
     if number < 1:
         raise ConfigError(f"freq={freq!r} is not a step forward. Pass freq=1 or more.")
     return str(number)
-
-
-def _zone(stamps: pd.DatetimeIndex) -> str | None:
-    """Return the name of the time zone of timestamps, by which it can be restored.
-
-    Raises:
-        DataError: if the zone has no such name.
-    """
-    if stamps.tz is None:
-        return None
-    try:
-        pd.DatetimeTZDtype("ns", str(stamps.tz))
-    except Exception as error:
-        raise DataError(
-            f"The time zone {stamps.tz!r} has no name to store. Use .dt.tz_convert with one such "
-            "as 'Europe/Berlin' or 'UTC'."
-        ) from error
-    return str(stamps.tz)

@@ -7,16 +7,8 @@ import numpy as np
 import pandas as pd
 
 from tslm.core.errors import DataError
-from tslm.core.frequency import (
-    DAY,
-    MONDAY,
-    WEEKDAYS,
-    Ints,
-    day_of_month,
-    days,
-    frequency,
-    opening_name,
-)
+from tslm.core.frequency import frequency, opening_name
+from tslm.core.frequency_steps import DAY, MONDAY, WEEKDAYS, Ints, day_of_month, days
 from tslm.core.messages import naming
 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
-from tslm.core.frequency import DAY
+from tslm.core.frequency_steps import DAY
 from tslm.core.messages import counted, naming
 from tslm.data.rows import Rows
 
