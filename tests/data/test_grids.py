@@ -132,9 +132,9 @@ def test_a_later_frame_and_covariates_ahead_are_put_on_the_same_grid() -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"resample": "h", "freq": "D"}, "freq='D' and resample='h' are two distances"),
-     ({"resample": "h", "freq": 1}, "freq=1 and resample='h' are two distances"),
-     ({"resample": "24h", "freq": "D"}, "freq='D' and resample='24h' are two distances"),
+    [({"resample": "h", "freq": "D"}, "freq='D' and resample='h' are different steps"),
+     ({"resample": "h", "freq": 1}, "freq=1 and resample='h' are different steps"),
+     ({"resample": "24h", "freq": "D"}, "freq='D' and resample='24h' are different steps"),
      ({"resample": "hourly"}, "resample='hourly' is now 'h'"),
      ({"resample": "blah"}, "resample='blah' is no frequency"),
      ({"resample": "1"}, "resample='1' is no frequency of dates")],

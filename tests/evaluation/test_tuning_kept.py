@@ -17,8 +17,8 @@ pytest.importorskip("optuna", reason="optuna is not installed")
 import optuna
 from optuna.trial import TrialState
 
-from tslm.evaluation import tuning
-from tslm.evaluation.tuning import STUDY, tune
+from tslm.evaluation.study_folder import DONE, STUDY
+from tslm.evaluation.tuning import tune
 
 RATES = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -35,7 +35,7 @@ def dlinear(**settings: Any) -> BaselineForecaster:
 
 
 def points(study: Any, *states: TrialState) -> list[Mapping[str, Any]]:
-    return [trial.params for trial in study.get_trials(states=states or tuning.DONE)]
+    return [trial.params for trial in study.get_trials(states=states or DONE)]
 
 
 def killed(df: pd.DataFrame, folder: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,8 @@ for name in ("resource", "fcntl", "pwd", "grp", "termios"):
     sys.modules.pop(name, None)
 warnings.simplefilter("ignore")
 import tslm
-optional = ("tslm.interfaces.", "tslm.evaluation.tuning")
+optuna = ("tuning", "search_space", "study_folder")
+optional = ("tslm.interfaces.", *(f"tslm.evaluation.{name}" for name in optuna))
 for module in pkgutil.walk_packages(tslm.__path__, "tslm."):
     if not module.name.startswith(optional):
         import_module(module.name)
