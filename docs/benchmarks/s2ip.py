@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> None:
         command = [
             sys.executable,
             "-m",
-            "tslm.interfaces.cli.main",
+            "tslm",
             *verb,
             "sentences=0",
             f"out={out}",

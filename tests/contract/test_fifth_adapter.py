@@ -73,10 +73,10 @@ def test_an_installed_adapter_is_a_name_on_the_command_line(site: Path, tmp_path
     command = re.search(r"^tslm (fit .*adapter=spectra.*)$", PAGE, re.M)
     assert command is not None
     words = [*command[1].split(), "backbone=tiny", "max_steps=2", "verbose=0"]
-    run("-m", "tslm.interfaces.cli.main", *words, cwd=tmp_path, PYTHONPATH=where)
+    run("-m", "tslm", *words, cwd=tmp_path, PYTHONPATH=where)
     run(
         "-m",
-        "tslm.interfaces.cli.main",
+        "tslm",
         "predict",
         "model=runs/spectra",
         "out=f.csv",

@@ -27,19 +27,20 @@ class BaselineForecaster(TrainedForecaster):
     Args:
         model: a name of ``conf/model`` ("profile_ar", "dlinear", "itransformer"), or a ``Spec``
             with options.
-        h: steps to train for and to forecast.
-        context_length: past steps that the model reads. None takes a length that suits the data.
-        freq: distance of rows: a pandas alias such as h, D or MS, or a whole number. None infers
+        h: number of steps to forecast; training uses the same horizon.
+        context_length: number of past steps that the model reads. None takes a length that suits
+            the data.
+        freq: time between rows: a pandas alias such as h, D or MS, or a whole number. None infers
             it.
-        season_length: steps of the main season. None takes that of the frequency.
+        season_length: number of steps of the main season. None takes that of the frequency.
         id_col: column of series ids, or a list of columns that identify a series together, such as
             [store, item]; a frame without the column unique_id is one series.
-        time_col: column of times; if there is no column ds, the only column of dates.
-        target_col: column of values; if there is no column y, the only column of numbers.
+        time_col: column of times; without a column ds, the only column of dates.
+        target_col: column of values; without a column y, the only column of numbers.
         futr_exog: columns of covariates that are known ahead, numbers or categories. ``predict``
             needs their values for the steps to forecast.
         hist_exog: columns of covariates that are known up to the last row.
-        static_exog: columns with one value a series. They are columns of ``static_df``, or of the
+        static_exog: columns with one value per series. They are columns of ``static_df``, or of the
             frame itself.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
@@ -47,7 +48,7 @@ class BaselineForecaster(TrainedForecaster):
         time_format: format of times in text or numbers: a strptime format such as %d/%m/%Y, "s",
             "ms", "us" or "ns" since 1970, or "excel". None infers it.
         dayfirst: read 01/02 as 1 February (true) or 2 January (false). None infers it, and raises
-            where it cannot.
+            an error if dates are ambiguous.
         tz: time zone in which times are read, such as Europe/Berlin; times without a zone are local
             there. None uses the zone of the data, and reads text with changing offsets in UTC.
         resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
@@ -55,26 +56,27 @@ class BaselineForecaster(TrainedForecaster):
             leaves rows as they are.
         holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
         calendar: use the time of day, of the week and of the year as covariates.
-        max_steps: training batches.
-        max_epochs: passes over all windows, in place of max_steps.
+        max_steps: number of training batches.
+        max_epochs: number of passes over all training windows, in place of max_steps.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
         batch_size: windows per training batch. None takes that of the adapter or baseline.
-        val_size: last rows of each series used for validation; 0 for none. None takes a tenth of
-            each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
-        early_stopping_patience: checks on validation without progress before training stops with
-            the best weights. None trains to the end and uses the last weights. The best weights
-            have the least squared error of points, or the best score of a distribution.
-        fraction: fraction of each series' training rows to train on, the first ones, above 0 and at
-            most 1. Validation uses all of its rows, and sizes suggested by the data come from all
-            rows.
-        scaler: training rows whose mean and standard deviation standardise a series: those of the
-            "fraction", or all ("train").
-        trainer: the training recipe. A name, or a ``Spec`` with options.
+        val_size: number of last rows of each series used for validation; 0 uses none. None takes a
+            tenth of each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
+        early_stopping_patience: number of validation checks without progress after which training
+            stops, with the best weights. None trains to the end and uses the last weights. The best
+            weights have the least squared error of points, or the best score of a distribution.
+        fraction: fraction of the training rows of each series to train on, counted from the first
+            row; above 0, at most 1. Validation uses all of its rows, and sizes suggested by the
+            data come from all rows.
+        scaler: training rows that give the mean and the standard deviation of a series, for
+            standardising it: those of "fraction", or all ("train").
+        trainer: training recipe: optimizer, learning-rate schedule and loss: "one_cycle", "cosine"
+            or "halving". A name, or a ``Spec`` with options.
         conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
             "none". None is "residual" for points and "none" for distributions. See
             ``tslm.uncertainty.conformal``.
-        floor: least value of forecasts, intervals and samples, in the units of the target; 0 for
-            sales.
+        floor: smallest value of forecasts, intervals and samples, in the units of the target; such
+            as 0 for sales.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         devices: number or list of devices, as in Lightning.
         strategy: strategy for several devices, as in Lightning.

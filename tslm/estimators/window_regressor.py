@@ -60,10 +60,11 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         prompt: description of all windows for adapters that pass text to the language model.
         freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
             "full".
-        max_steps: training batches.
+        max_steps: number of training batches.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
         batch_size: windows per training batch. None takes that of the adapter or baseline.
-        trainer: the training recipe. A name, or a ``Spec`` with options.
+        trainer: training recipe: optimizer, learning-rate schedule and loss: "one_cycle", "cosine"
+            or "halving". A name, or a ``Spec`` with options.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         random_state: seed, or a numpy ``RandomState``.
         verbose: 0 is silent, 1 shows a progress bar.

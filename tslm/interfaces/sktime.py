@@ -35,17 +35,18 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
             decides how much of the correction is used.
         h: steps to train for. None takes the horizon of ``fit`` or ``pretrain``; without a horizon,
             it takes a quarter of the longest series, at most 24. Longer horizons are rolled out.
-        context_length: past steps that the model reads. None takes a length that suits the data.
-        season_length: steps of the main season. None takes that of the frequency.
+        context_length: number of past steps that the model reads. None takes a length that suits
+            the data.
+        season_length: number of steps of the main season. None takes that of the frequency.
         prompt: description of the series for adapters that pass text to the language model. For
             example "Hourly load of a small town.". Names in braces are filled in for each series:
-            "{store}, {city}: daily sales". They name the id column, or columns with one value a
+            "{store}, {city}: daily sales". They name the id column, or columns with one value per
             series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
-        max_steps: training batches.
+        max_steps: number of training batches.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
         batch_size: windows per training batch. None takes that of the adapter or baseline.
-        val_size: last rows of each series used for validation; 0 for none. None takes a tenth of
-            each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
+        val_size: number of last rows of each series used for validation; 0 uses none. None takes a
+            tenth of each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         random_state: seed; the same seed gives the same bits on a CPU. None draws one.
         verbose: 0 is silent, 1 shows a progress bar.

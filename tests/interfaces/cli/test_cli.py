@@ -406,7 +406,7 @@ def test_neither_import_nor_help_loads_anything_heavy(tmp_path: Path) -> None:
 
 
 def test_real_processes_end_with_the_promised_codes(tmp_path: Path) -> None:
-    done = python("-m", "tslm.interfaces.cli.main", "fit", "dta=x", cwd=tmp_path)
+    done = python("-m", "tslm", "fit", "dta=x", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "tslm: dta is not a setting: did you mean data?\n"
     script = (

@@ -156,7 +156,7 @@ def test_a_shell_completes_verbs_settings_and_choices() -> None:
 
 def test_bash_offers_what_it_should(tmp_path: Path) -> None:
     """The script itself, in bash, with a stand-in for the command."""
-    script = SCRIPTS["bash"].replace("<(tslm ", f"<({sys.executable} -m tslm.interfaces.cli.main ")
+    script = SCRIPTS["bash"].replace("<(tslm ", f"<({sys.executable} -m tslm ")
     ask = "COMP_LINE='tslm fit adapter=ti'; COMP_POINT=${#COMP_LINE}; _tslm; echo ${COMPREPLY[@]}"
     done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True)
     assert done.stdout.strip() == "time_llm", done.stderr

@@ -413,7 +413,7 @@ def test_what_makes_no_sense_is_refused() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             built(**options)
-    with pytest.raises(ConfigError, match="decoder=filters mixes the filters of an adapter"):
+    with pytest.raises(ConfigError, match="decoder=filters needs an adapter with filters"):
         FilterDecoder(width=8, layout=Layout(4, 8), task=Task(L, H))
 
 

@@ -80,7 +80,7 @@ def test_the_published_fold_is_a_map_of_the_sum_of_thirds() -> None:
     thirds = hidden.flatten(1).chunk(3, 1)
     expected = sum(thirds) @ decoder.project.weight.T + 3 * decoder.project.bias
     torch.testing.assert_close(decoded(decoder, hidden), expected)
-    with pytest.raises(ConfigError, match="5 tokens of width 8 cannot be folded in three"):
+    with pytest.raises(ConfigError, match="5 tokens of width 8 cannot be split in three"):
         FoldDecoder(width=8, layout=Layout(5, 4), task=Task(1, H))
 
 

@@ -69,7 +69,10 @@ def setting(
 class RunConfig:
     """Settings of a forecaster, in the order of its signature."""
 
-    h: int = setting(TASK, 24, "steps to train for and to forecast", least=1, most=LONGEST)
+    h: int = setting(
+        TASK, 24, "number of steps to forecast; training uses the same horizon", least=1,
+        most=LONGEST,
+    )
 
     adapter: str | Spec = setting(
         MODEL, "autotimes", "method that turns series into tokens", PART, LANGUAGE,
@@ -101,16 +104,16 @@ class RunConfig:
         "correction is used.",
     )
     context_length: int | None = setting(
-        MODEL, None, "past steps that the model reads", OWN, least=1, most=LONGEST,
+        MODEL, None, "number of past steps that the model reads", OWN, least=1, most=LONGEST,
         null="takes a length that suits the data",
     )
 
     freq: int | str | None = setting(
-        DATA, None, "distance of rows: a pandas alias such as h, D or MS, or a whole number",
+        DATA, None, "time between rows: a pandas alias such as h, D or MS, or a whole number",
         null="infers it",
     )
     season_length: int | None = setting(
-        DATA, None, "steps of the main season", least=1, most=LONGEST,
+        DATA, None, "number of steps of the main season", least=1, most=LONGEST,
         null="takes that of the frequency",
     )
     id_col: str | list[str] = setting(
@@ -119,10 +122,10 @@ class RunConfig:
         "[store, item]; a frame without the column unique_id is one series",
     )
     time_col: str = setting(
-        DATA, "ds", "column of times; if there is no column ds, the only column of dates", TEXT
+        DATA, "ds", "column of times; without a column ds, the only column of dates", TEXT
     )
     target_col: str = setting(
-        DATA, "y", "column of values; if there is no column y, the only column of numbers", TEXT
+        DATA, "y", "column of values; without a column y, the only column of numbers", TEXT
     )
     futr_exog: list[str] | None = setting(
         DATA, None, "columns of covariates that are known ahead, numbers or categories", COVARIATE,
@@ -132,7 +135,7 @@ class RunConfig:
         DATA, None, "columns of covariates that are known up to the last row", COVARIATE
     )
     static_exog: list[str] | None = setting(
-        DATA, None, "columns with one value a series", COVARIATE,
+        DATA, None, "columns with one value per series", COVARIATE,
         more="They are columns of ``static_df``, or of the frame itself.",
     )
     prompt: str | None = setting(
@@ -141,7 +144,7 @@ class RunConfig:
         TEXT,
         more='For example "Hourly load of a small town.". Names in braces are filled in for each '
         'series: "{store}, {city}: daily sales". They name the id column, or columns with one '
-        "value a series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
+        "value per series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
         "text.",
     )
     missing: str = setting(
@@ -160,7 +163,7 @@ class RunConfig:
     )
     dayfirst: bool | None = setting(
         DATA, None, "read 01/02 as 1 February (true) or 2 January (false)",
-        null="infers it, and raises where it cannot",
+        null="infers it, and raises an error if dates are ambiguous",
     )
     tz: str | None = setting(
         DATA, None,
@@ -185,8 +188,10 @@ class RunConfig:
     )
 
     distribution: str | Spec | None = setting(
-        DETAIL, None, "distribution of each value, beside a decoder that names another layout",
-        PART, LANGUAGE, null="is a point",
+        DETAIL, None,
+        'distribution of each forecast value: "point", "quantile", "student_t" or "mixture"; use '
+        'it if decoder= names a layout such as "flatten"',
+        PART, LANGUAGE, null="is a point, or the distribution that decoder= names",
     )
     freeze: str | Spec = setting(
         DETAIL, "strict",
@@ -203,14 +208,13 @@ class RunConfig:
     )
     pretrained: str | None = setting(
         DETAIL, None,
-        "folder of a saved model, or of a saved LiPCoTPretrainer, with whose adapter training "
-        "begins",
+        "folder of a saved model, or of a saved LiPCoTPretrainer; training begins with its adapter",
         LANGUAGE, TEXT, null="begins with new weights",
     )
 
-    max_steps: int = setting(TRAINING, 1000, "training batches", least=1)
+    max_steps: int = setting(TRAINING, 1000, "number of training batches", least=1)
     max_epochs: int | None = setting(
-        TRAINING, None, "passes over all windows, in place of max_steps", least=1
+        TRAINING, None, "number of passes over all training windows, in place of max_steps", least=1
     )
     learning_rate: float | None = setting(
         TRAINING, None, "the highest learning rate", OWN,
@@ -221,31 +225,36 @@ class RunConfig:
         null="takes that of the adapter or baseline",
     )
     val_size: int | None = setting(
-        TRAINING, None, "last rows of each series used for validation; 0 for none", least=0,
+        TRAINING, None, "number of last rows of each series used for validation; 0 uses none",
+        least=0,
         null="takes a tenth of each series",
         more="That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.",
     )
     early_stopping_patience: int | None = setting(
         TRAINING, None,
-        "checks on validation without progress before training stops with the best weights",
+        "number of validation checks without progress after which training stops, with the best "
+        "weights",
         least=1, null="trains to the end and uses the last weights",
         more="The best weights have the least squared error of points, or the best score of a "
         "distribution.",
     )
     fraction: float = setting(
         TRAINING, 1.0,
-        "fraction of each series' training rows to train on, the first ones, above 0 and at most "
-        "1",
+        "fraction of the training rows of each series to train on, counted from the first row; "
+        "above 0, at most 1",
         more="Validation uses all of its rows, and sizes suggested by the data come from all rows.",
     )
     scaler: str = setting(
         TRAINING, "fraction",
-        'training rows whose mean and standard deviation standardise a series: those of the '
-        '"fraction", or all ("train")',
+        'training rows that give the mean and the standard deviation of a series, for '
+        'standardising it: those of "fraction", or all ("train")',
         choices=("fraction", "train"),
     )
     trainer: str | Spec = setting(
-        TRAINING, "one_cycle", "the training recipe", PART,
+        TRAINING, "one_cycle",
+        'training recipe: optimizer, learning-rate schedule and loss: "one_cycle", "cosine" or '
+        '"halving"',
+        PART,
         more="A name, or a ``Spec`` with options.",
     )
 
@@ -258,7 +267,8 @@ class RunConfig:
     )
     floor: float | int | None = setting(
         UNCERTAINTY, None,
-        "least value of forecasts, intervals and samples, in the units of the target; 0 for sales",
+        "smallest value of forecasts, intervals and samples, in the units of the target; such as 0 "
+        "for sales",
     )
 
     accelerator: str = setting(
@@ -272,7 +282,7 @@ class RunConfig:
     )
     precision: str | None = setting(
         HARDWARE, None, "precision of the frozen backbone, fp32 or bf16", LANGUAGE,
-        null="takes bf16 where the GPU is made for it",
+        null="takes bf16 on GPUs that support it, else fp32",
     )
 
     alias: str | None = setting(

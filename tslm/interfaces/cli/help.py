@@ -1,9 +1,12 @@
 """Help for one verb: its settings with their comments, as the yaml files have them."""
 
+import re
+
 from tslm.core.config.choices import choices
 from tslm.core.paths import conf_folder
 
-GROUPS = (
+DEFAULTS = re.compile(r"^  - /?(\w+): ", re.M)  # the groups in the defaults of a yaml file
+GROUPS = (  # in the order of the help
     "adapter",
     "decoder",
     "distribution",
@@ -11,7 +14,9 @@ GROUPS = (
     "freeze",
     "model",
     "trainer",
+    "conformal",
     "benchmark",
+    "budget",
     "experiment",
 )
 
@@ -25,10 +30,12 @@ def print_help(verb: str) -> None:
         if f"/{name}" in own or (name == "columns" and "/config" in own):
             print(f"\n{_settings(_read(f'{name}.yaml'))}")
     if "/config" in own:
-        print(f"\nSettings of all verbs that train:\n\n{_settings(_read('config.yaml'))}\n")
-        print("Choices:\n")
+        shared = _read("config.yaml")
+        print(f"\n{_settings(shared)}\n\nChoices:\n")
+        offered = {"conformal", *DEFAULTS.findall(shared), *DEFAULTS.findall(own)}
         for group in GROUPS:
-            print(f"{group}= {', '.join(choices(group)) or '-'}")
+            if group in offered:
+                print(f"{group}= {', '.join(choices(group)) or '-'}")
         print(
             "\nEach choice has settings of its own, such as adapter.patch_len=48. List them with: "
             f"tslm config show {verb} adapter=NAME"

@@ -13,13 +13,17 @@ from tslm.uncertainty.distributions.point import POINT
 
 
 class Decoder(nn.Module, ABC):
-    """Promises M values that end ``step`` steps after the context.
+    """Map from hidden states to M values, the last of them ``step`` steps after the context.
 
-    Every decoder is made with ``width``, ``layout``, ``task`` and ``family``. ``caution`` is
-    the number of standard errors subtracted from the shrinkage of a correction, see ``Shrinkage``.
+    Every decoder is built with ``width``, ``layout``, ``task`` and ``family``.
 
     Args:
-        law: what becomes of the numbers it gives for each value, of which there are ``law.size``.
+        family: turns R = ``family.size`` numbers per value into a distribution.
+
+    Attributes:
+        step: steps from the end of the context to the last value.
+        caution: number of standard errors subtracted from the shrinkage of a correction, see
+            ``Shrinkage``.
     """
 
     step: int
@@ -32,22 +36,22 @@ class Decoder(nn.Module, ABC):
     @property
     @abstractmethod
     def head(self) -> nn.Linear:
-        """Its last map."""
+        """Last linear map of the decoder."""
 
     def start_at_zero(self) -> None:
-        """Give zeros until it has been trained."""
+        """Set the weights of the last map to zero, so that an untrained decoder returns zeros."""
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     @abstractmethod
     def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
-        """Turn the hidden states of a context's tokens into normalised values.
+        """Map hidden states to M values with R numbers each, in normalised units.
 
-        Where the law takes R numbers a value, those of a value lie side by side.
+        The R numbers of a value are adjacent.
 
         Args:
-            hidden: of the tokens.
-            tokens: what the backbone has read; most decoders ignore them.
+            hidden: hidden states of the tokens.
+            tokens: the tokens themselves; most decoders do not use them.
         """
 
     def distribution(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Distribution:
@@ -57,4 +61,4 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
-        """Return which of the M values come from an observed token; only they are trained."""
+        """Return True for values that come from an attended token; only these are trained."""

@@ -1,8 +1,8 @@
-"""Three parts of the hidden states, each with a map of its own to the horizon, added up.
+"""Component decoder: the forecast is a sum of linear maps, one per component of the series.
 
-Pan et al., "S2IP-LLM", ICML 2024, section 3.2 says a forecast is the sum of forecasts of its
-components. Its code folds the sequence of tokens in three instead, and adds up tokens that have
-nothing in common; ``fold`` is kept for comparison.
+Pan et al., "S2IP-LLM", ICML 2024, section 3.2: a forecast is the sum of forecasts of trend, season
+and residual. The published code instead splits the sequence of tokens into three parts, and so adds
+up tokens that are unrelated. ``FoldDecoder`` does the same, for comparison.
 """
 
 import torch
@@ -21,15 +21,16 @@ PARTS = 3
 
 
 class ComponentsDecoder(Decoder):
-    """The sum of the forecasts of three parts of the width.
+    """Sum of three linear maps to the horizon, each of one third of every hidden state.
 
     Args:
-        width: of the hidden states, D; parts have D // 3 dimensions.
+        width: size of the hidden states, D; parts have D // 3 dimensions.
         layout: gives the number of tokens N.
         task: gives the horizon H.
-        law: of each value.
-        dropout: before the maps.
-        scaled: whether the maps learn as one of a single hidden state does, see ``Readout``.
+        family: distribution of each value.
+        dropout: dropout rate before the maps.
+        scaled: True scales the inputs, so that the maps learn at the rate of a map of one hidden
+            state, see ``Readout``.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class ComponentsDecoder(Decoder):
         return self.project(self.dropout(self._flat(hidden)))
 
     def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 MR"]:
-        """The forecast of each part, or the numbers of its law; they add up to the forecast."""
+        """Return what each part adds to the output of ``forward``."""
         flat = rearrange(self._flat(hidden), "S (c k) -> S c k", c=PARTS)
         weight = rearrange(self.project.weight, "H (c k) -> c H k", c=PARTS)
         ahead = torch.einsum("sck,chk->sch", self.project.scale * flat, weight)
@@ -74,16 +75,16 @@ class ComponentsDecoder(Decoder):
 
 
 class FoldDecoder(Decoder):
-    """One map of each third of the flattened sequence, added up, as S2IP-LLM's code has it.
+    """Sum of one linear map applied to each third of the flattened tokens, as in S2IP-LLM's code.
 
     Args:
-        width: of the hidden states, D.
+        width: size of the hidden states, D.
         layout: gives the number of tokens N.
         task: gives the horizon H.
-        law: of each value.
+        family: distribution of each value.
 
     Raises:
-        ConfigError: if the sequence cannot be folded in three.
+        ConfigError: if N D is not a multiple of 3.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class FoldDecoder(Decoder):
         total = width * layout.n_tokens
         if total % PARTS:
             raise ConfigError(
-                f"{layout.n_tokens} tokens of width {width} cannot be folded in three. Use "
+                f"{layout.n_tokens} tokens of width {width} cannot be split in three. Use "
                 "decoder=components."
             )
         self.step = task.horizon

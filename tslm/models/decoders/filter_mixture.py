@@ -1,7 +1,7 @@
-"""Distribution of the next values: a mixture of filters driven by noise.
+"""Distribution of the next values: a mixture of linear filters driven by noise.
 
-Each member continues a series by its filter's zero-input response; what it does not foresee adds
-up through its impulse response: h steps after the last value that was observed the variance is
+The mean of a member is its filter's zero-input response. Its prediction errors add up through the
+impulse response psi: h steps after the last observed value the variance is
 ``power * sum_{j<h} psi_j^2``.
 """
 
@@ -15,21 +15,20 @@ from torch import Tensor
 
 from tslm.uncertainty.distributions.mixture import LEAST, Mixture
 
-_REACH = 5.0  # logarithm of the largest factor of deviations that is looked for
-_ROUNDS = 20  # of looking for it
+_LARGEST = 5.0  # logarithm of the largest factor that ``calibrated`` considers
+_ROUNDS = 20  # steps of its bisection
 
 
 @dataclass(frozen=True)
 class FilterMixture:
-    """A mixture of linear processes, for each of S series.
+    """Mixture of K linear processes, for each of S series.
 
     Args:
-        weights: of its K members; their sum is 1.
-        means: what each member expects.
-        pulses: impulse response of each, from the step of the pulse on; H steps, and as many more
-            as the longest gap has.
-        power: of the noise that drives each.
-        gap: steps before the forecast at which noise drove the series unseen.
+        weights: weight of each member; their sum is 1.
+        means: mean of each member at each of H steps.
+        pulses: impulse response of each member, of H steps plus the longest gap.
+        power: variance of the noise that drives each member.
+        gap: number of missing steps at the end of the context.
     """
 
     weights: Float[Tensor, "S K"]
@@ -66,28 +65,28 @@ class FilterMixture:
         return (self.weights[:, :, None] * spread).sum(1)
 
     def widened(self, factor: float) -> "FilterMixture":
-        """The same mixture, the deviation of each member ``factor`` times as large."""
+        """Multiply the standard deviation of each member by ``factor``."""
         return replace(self, power=self.power * factor**2)
 
     def cdf(self, values: Float[Tensor, "S H"]) -> Float[Tensor, "S H"]:
-        """The share of the mixture below values."""
+        """Return the probability of a value below the given ones."""
         return self.marginals.cdf(values)
 
-    def quantile(self, share: float) -> Float[Tensor, "S H"]:
-        """The value below which a share of the mixture lies, at each step.
+    def quantile(self, level: float) -> Float[Tensor, "S H"]:
+        """Return a quantile of each step.
 
         Args:
-            share: within (0, 1).
+            level: quantile level, within (0, 1).
         """
         marginals = self.marginals
-        return marginals.at(torch.full_like(marginals.point, share))
+        return marginals.at(torch.full_like(marginals.point, level))
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
-        """Paths that move together over all steps: a member is drawn, then its noise.
+        """Draw sample paths: a member for each path, then its noise.
 
         Args:
-            count: paths of each series, n.
-            generator: of the draws.
+            count: number of paths per series, n.
+            generator: source of the random numbers; None is the global one.
 
         Returns:
             Paths ``[n, S, H]``.
@@ -104,26 +103,26 @@ class FilterMixture:
         return self.means[rows, members] + driven[:, :, steps - horizon : steps]
 
 
-def calibrated(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:
-    """The factor of all deviations with which the middle of a mixture holds its share of the truth.
+def calibrated(mixture: FilterMixture, truth: Float[Tensor, "S H"], level: float = 0.8) -> float:
+    """Return the factor of all standard deviations with which a central interval has its coverage.
 
-    One number for all series and steps, by bisection; to be fitted on windows that are not scored.
+    It is one number for all series and steps, found by bisection.
 
     Args:
-        mixture: forecasts.
-        truth: what happened; NaN where unknown.
-        share: that the middle should hold, within (0, 1).
+        mixture: forecasts of windows that are not scored.
+        truth: true values of these windows; NaN where missing.
+        level: nominal coverage of the interval, within (0, 1).
     """
-    low, high = -_REACH, _REACH  # of the logarithm
+    low, high = -_LARGEST, _LARGEST  # logarithms of the factor
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
-        wide = coverage(mixture.widened(exp(middle)), truth, share) >= share
+        wide = coverage(mixture.widened(exp(middle)), truth, level) >= level
         low, high = (low, middle) if wide else (middle, high)
     return exp((low + high) / 2)
 
 
-def coverage(mixture: FilterMixture, truth: Float[Tensor, "S H"], share: float = 0.8) -> float:
-    """Return how often the truth lies in the middle ``share`` of a mixture; NaN is left out."""
+def coverage(mixture: FilterMixture, truth: Float[Tensor, "S H"], level: float = 0.8) -> float:
+    """Return the fraction of true values inside the central interval of a level, without NaN."""
     below = mixture.cdf(truth)
-    inside = (below - 0.5).abs() <= share / 2
+    inside = (below - 0.5).abs() <= level / 2
     return float(inside[~torch.isnan(truth)].cpu().double().mean())

@@ -1,7 +1,8 @@
-"""A mixture of filters: the body says which of them continues a series, and about which level.
+"""Filter decoder: a mixture of linear predictors, weighted by the language model.
 
-Linear prediction as a decoder, after Anjum, "LiPCoT", arXiv 2408.07292, which has no forecasts: a
-code is a filter there and here, and a filter continues a series. Differentiable throughout.
+Anjum, "LiPCoT", arXiv 2408.07292, represents frames by codes, each of which is a linear filter. The
+paper does not forecast. Here each filter continues the series, and the forecast is differentiable
+in the weights and the level that the decoder computes.
 """
 
 import torch
@@ -21,22 +22,24 @@ from tslm.uncertainty.distributions.point import POINT, PointFamily
 
 
 class FilterDecoder(Decoder):
-    """The mean of what filters expect, weighed by evidence and by the last hidden state.
+    """Weighted mean of the forecasts of K filters, and of a filter fitted to the context.
 
-    Weights are ``softmax(evidence + habit + logits)``: where nothing is trained, logits and level
-    are zero, and the context alone decides. With a base it gives what training has changed in that.
+    The weights are ``softmax(evidence + habit + logits)``. The last hidden state gives the logits
+    and the level; both are zero before training, so then the context alone decides. With a base
+    forecast the decoder returns the difference between the trained and the untrained forecast.
 
     Args:
-        width: of the hidden states, D.
+        width: size of the hidden states, D.
         layout: gives the number of filters K.
         task: gives the horizon H.
-        law: a point (the mean), or a mixture, which is that of the filters.
-        dropout: before the map.
-        caution: standard errors subtracted from the shrinkage of a correction, see ``Shrinkage``.
+        family: a point (the weighted mean), or a mixture (of the filters).
+        dropout: dropout rate before the map.
+        caution: number of standard errors subtracted from the shrinkage of a correction, see
+            ``Shrinkage``.
 
     Raises:
-        ConfigError: if the adapter has no filters, the law is another one, or ``caution`` is
-            negative.
+        ConfigError: if the adapter has no filters, the family is neither a point nor a mixture,
+            or ``caution`` is negative.
     """
 
     def __init__(
@@ -55,13 +58,13 @@ class FilterDecoder(Decoder):
         self.caution = caution
         if not isinstance(layout, CodedLayout):
             raise ConfigError(
-                "decoder=filters mixes the filters of an adapter that codes, and this one has "
-                "none. Use adapter=lipcot, or decoder=flatten."
+                "decoder=filters needs an adapter with filters, and this one has none. Use "
+                "adapter=lipcot, or decoder=flatten."
             )
         if not isinstance(family, PointFamily | MixtureFamily):
             raise ConfigError(
-                "decoder=filters is a mixture of filters, or their mean, and can be nothing else. "
-                "Use decoder=mixture, or another layout: decoder=flatten distribution=..."
+                "decoder=filters forecasts a mixture or a point, no other distribution. Use "
+                "decoder=mixture, or another layout: decoder=flatten distribution=..."
             )
         self.step, self.n_codes = task.horizon, layout.n_codes
         self.corrects = False
@@ -93,7 +96,7 @@ class FilterDecoder(Decoder):
         found = self.mixture(hidden, _forecasts(tokens)).marginals
         if not self.corrects:
             return found
-        shift = self(hidden, tokens) - found.point  # what is mixed is the base's business
+        shift = self(hidden, tokens) - found.point  # keeps the forecast equal to forward
         return found.moved(torch.ones_like(shift), shift)
 
     def mixture(self, hidden: Float[Tensor, "S N D"], forecasts: FilterForecasts) -> FilterMixture:
@@ -120,7 +123,7 @@ class FilterDecoder(Decoder):
     def _read(
         self, hidden: Float[Tensor, "S N D"], forecasts: FilterForecasts
     ) -> tuple[Float[Tensor, "S K1"], Float[Tensor, " S"]]:
-        """The weight of each filter, and the level of what comes."""
+        """Return the weight of each filter, and the level of the forecast."""
         raw = self.project(self.dropout(hidden[:, -1]))
         weights = (forecasts.evidence + forecasts.habit + raw[:, :-1]).softmax(1)
         return weights, raw[:, -1]
@@ -128,7 +131,7 @@ class FilterDecoder(Decoder):
     def _mean(
         self, weights: Float[Tensor, "S K1"], level: Float[Tensor, " S"], forecasts: FilterForecasts
     ) -> Float[Tensor, "S H"]:
-        """``level + sum_k w_k (state - level) M_k``, as one product of matrices."""
+        """Return ``level + sum_k w_k (state - level) M_k``, as one product of matrices."""
         moving = forecasts.state - level[:, None]
         weighed = rearrange(weights[:, 1:, None] * moving[:, None], "S K p -> S (K p)")
         codes = weighed @ rearrange(forecasts.responses, "K p H -> (K p) H")

@@ -1,4 +1,4 @@
-"""All hidden states at once, through one linear map, to all of the horizon."""
+"""Flatten decoder: one linear map from all hidden states to the horizon."""
 
 import torch
 from einops import rearrange, repeat
@@ -13,20 +13,20 @@ from tslm.uncertainty.distributions.point import POINT
 
 
 class FlattenDecoder(Decoder):
-    """Flatten what a context's tokens have become, and map it to the horizon.
+    """Linear map from the flattened hidden states of a context to the horizon.
 
     Args:
-        width: of the hidden states, D.
+        width: size of the hidden states, D.
         layout: gives the number of tokens N.
         task: gives the horizon H.
-        law: of each value.
-        keep: read only so many of the first dimensions of each hidden state, as Time-LLM has it;
-            None, or more than there are, is all.
-        dropout: before the map.
-        output_dropout: after it, on the forecast itself, as Time-LLM has it.
+        family: distribution of each value.
+        keep: number of first dimensions of each hidden state to use, as in Time-LLM; None, or more
+            than D, uses all.
+        dropout: dropout rate before the map.
+        output_dropout: dropout rate of the forecast, as in Time-LLM.
 
     Raises:
-        ConfigError: if no dimension is to be read.
+        ConfigError: if ``keep`` is below 1.
     """
 
     def __init__(

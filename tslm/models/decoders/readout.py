@@ -1,4 +1,4 @@
-"""A linear map that learns at the pace of a smaller one.
+"""Linear map that learns as fast as a map of fewer inputs.
 
 Yang et al., "Tensor Programs V: tuning large neural networks via zero-shot hyperparameter
 transfer", NeurIPS 2021, table 8: inputs of an output layer are divided by their number.
@@ -9,15 +9,15 @@ from torch import Tensor, nn
 
 
 class Readout(nn.Linear):
-    """A linear map of n inputs, each multiplied by ``usual / n`` if they are more than usual.
+    """Linear map of n inputs, each multiplied by ``usual / n`` if n is above ``usual``.
 
-    Adam moves every weight by about the learning rate, so what a plain map gives moves by n of
-    these. Here it moves as one of ``usual`` inputs does, and begins as near to zero.
+    Adam changes every weight by about the learning rate, so the output of a plain map changes by
+    about n times that. With the factor, one learning rate suits maps of different sizes.
 
     Args:
-        inputs: how many there are, n.
-        outputs: how many values it gives.
-        usual: inputs of the map whose learning rate is to serve; None is n, a plain map.
+        inputs: number of inputs, n.
+        outputs: number of outputs.
+        usual: number of inputs for which the learning rate was chosen; None is n, a plain map.
     """
 
     def __init__(self, inputs: int, outputs: int, *, usual: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Each token predicts the segment after its own."""
+"""Segment decoder: each token predicts the segment that follows its own."""
 
 from einops import repeat
 from jaxtyping import Bool, Float
@@ -16,14 +16,14 @@ class SegmentDecoder(Decoder):
     """Next-segment decoder: the whole series moved by one segment (AutoTimes, eq. 5).
 
     Args:
-        width: of the hidden states, D.
+        width: size of the hidden states, D.
         layout: gives the segment length P.
-        task: not needed; every decoder is handed it.
-        law: of each value.
-        layers: linear layers, 1 for a linear map.
+        task: not used.
+        family: distribution of each value.
+        layers: linear layers; 1 is a linear map.
         hidden: width between the layers.
-        activation: between the layers.
-        dropout: after each hidden layer.
+        activation: non-linearity between the layers: ``tanh``, ``relu`` or ``gelu``.
+        dropout: dropout rate after each hidden layer.
     """
 
     def __init__(
