@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
-from tslm.data.samplers import evenly_spaced
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 
@@ -60,12 +59,3 @@ def test_no_windows_have_no_times() -> None:
     windows = Windows(panel([4]), context_length=2, future_length=9)
     assert len(windows) == 0
     assert start_times(windows, 2).tolist() == []
-
-
-@given(st.integers(1, 500), st.integers(1, 50))
-def test_spread_numbers_are_few_distinct_and_reach_both_ends(n: int, limit: int) -> None:
-    chosen = evenly_spaced(n, limit)
-    assert len(chosen) == min(n, limit)
-    assert chosen[0] == 0
-    assert len(chosen) == 1 or chosen[-1] == n - 1
-    assert (chosen.diff() > 0).all()

@@ -13,7 +13,7 @@ from tslm.core.paths import cache_folder, further_folders
 from tslm.data.datasets.benchmarks import Benchmark, Borders, load, names
 from tslm.models.backbones.weights.download import is_offline
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ["etth1", "etth2", "ili"]
 OTHERS = ["ettm1", "ettm2", "weather", "exchange"]
 

@@ -1,0 +1,52 @@
+"""Past covariates: only their past is read."""
+
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose
+
+from tests.data.covariates.sales import (
+    parts,
+    profile,
+    pushed,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
+
+
+@pytest.mark.filterwarnings("ignore:On validation windows what past covariates say")
+def test_a_rule_unlike_the_one_they_were_estimated_beside_is_not_harmed() -> None:
+    """The autoregression knows much of it already; all of it makes it worse by 8 percent."""
+    errors = []
+    for names in (None, ["ahead"]):
+        model = profile(hist_exog=names).set_params(model="profile_ar", alias="Profile")
+        table = model.cross_validation(pushed(), n_windows=8, baselines=[])
+        errors.append(float(((table.Profile - table.y) ** 2).mean()))
+    assert errors[1] < 1.02 * errors[0]
+
+
+def test_what_helps_nobody_on_validation_rows_is_left_out_and_it_says_so() -> None:
+    df = pushed()
+    late = df.groupby("unique_id").cumcount() > 1000
+    turned = df.assign(ahead=df.ahead.where(~late, -df.ahead))
+    model = profile(hist_exog=["ahead"], val_size=200).set_params(model="last")
+    with pytest.warns(UserWarning, match=r"past covariates .* did not improve forecasts of Last"):
+        model.fit(turned)
+    assert not model.effects_.amplitude.any()
+    plain = profile(val_size=200).set_params(model="last").fit(turned)
+    assert_allclose(model.predict().Last, plain.predict().Last)
+
+
+def test_what_led_the_series_helps_and_its_future_is_not_read() -> None:
+    df = pushed()
+    known, _ = parts(df)
+    plain, told = (
+        profile(hist_exog=names).set_params(model="last", alias="Profile")
+        for names in (None, ["ahead"])
+    )
+    tables = [model.cross_validation(df, n_windows=8, baselines=[]) for model in (plain, told)]
+    errors = [float((table.Profile - table.y).abs().mean()) for table in tables]
+    assert errors[1] < 0.8 * errors[0]
+    told.fit(known)
+    blind = df.assign(ahead=df.ahead.where(df.ds <= known.ds.max(), 99.0))
+    same = told.predict(parts(blind)[0])
+    pd.testing.assert_frame_equal(same, told.predict(known))
