@@ -179,6 +179,16 @@ def test_hidden_codes_of_a_rule_are_guessed() -> None:
     assert float(cross_entropy(logits, ids[chosen]).detach()) < 0.1
 
 
+def test_bert_may_be_fitted_again_on_longer_recordings() -> None:
+    X, y = tones(channels=1)
+    model = TSLMClassifier(features="bert", **{**FAST, "frame_length": 16, "epochs": 1})
+    model.fit(X[:8], y[:8])
+    longer = np.tile(X, (1, 1, 5))
+    with pytest.raises(DataError, match=r"longer than the maximum of bert"):
+        model.predict(longer)
+    assert model.fit(longer[:8], y[:8]).predict(longer).shape == y.shape
+
+
 def test_what_bert_has_learnt_of_hidden_codes_its_labels_begin_with() -> None:
     X, y = tones()
     taught, fresh = (

@@ -207,7 +207,7 @@ class TestMistakes:
             ([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]], "Frame 1 has 2 steps"),
             ([["a", "b", "c", "d"]], "Frames must be numbers"),
             ([[1.0, 2.0, 3.0, np.inf]], r"Frames \[0\] have infinite"),
-            (np.ones((10, 64)), "from 0 frames that move"),
+            (np.ones((10, 64)), "from 0 frames that vary"),
             (waves(3), "n_codes=4 codes cannot be learnt from 3 frames"),
         ],
     )

@@ -28,6 +28,11 @@ from tslm.core.errors import DataError, NotFittedError
 from tslm.core.messages import check_choice
 from tslm.core.seeds import seeded
 from tslm.estimators.lipcot.code_bert import CodeBert, Study, ids_of
+from tslm.estimators.lipcot.control_features import (
+    code_frequencies,
+    energy_features,
+    pair_frequencies,
+)
 from tslm.estimators.lipcot.hidden_features import hidden_features
 from tslm.estimators.lipcot.recordings import is_table, read_labels, read_recordings
 from tslm.estimators.lipcot.tokenizer import LiPCoTTokenizer
@@ -71,7 +76,6 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             pretrained on masked codes of the recordings of ``fit``, then trained on their labels;
             it reads shapes only. Controls: ``codes`` (frequency of each code in each channel),
             ``pairs`` (frequency of each pair of adjacent codes), ``energy`` (log power of each
-            channel: its mean and standard deviation over frames).
         backbone: language model of ``llm``, or a control such as ``random:smollm2-135m``.
         n_layers: number of first blocks of the backbone to use. None takes the recommendation of
             the backbone. For ``bert`` it is the number of blocks; None is 6.
@@ -80,8 +84,8 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             of all channels, ordered by time, then by channel.
         pooling: ``mean`` of the hidden states of a sentence, or the ``last`` one. ``bert`` uses the
             hidden state of its first token instead.
-        frame_length: steps of a frame. None is a 16th of the shortest recording, and at least
-            ``4 * order``. Unused if ``layout`` is ``channel``.
+        frame_length: steps of a frame. None is a 16th of the shortest recording, and at least ``4 *
+            order``. Unused if ``layout`` is ``channel``.
         order: coefficients of the linear prediction.
         n_codes: filters of the codebook; fewer if there are fewer frames.
         method: see ``LiPCoTTokenizer``.
@@ -214,7 +218,13 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         """Return the probability of each of ``classes_``, one row per recording."""
         frames = self._read(X)
         if self.features == "bert":
-            return self.bert_.shares(self._ids(frames))
+            ids = self._ids(frames)
+            if ids.shape[2] > self.bert_.longest:
+                raise DataError(
+                    f"Sentences of {ids.shape[2]} tokens are longer than the maximum of bert, "
+                    f"{self.bert_.longest}. Give recordings as long as those of fit."
+                )
+            return self.bert_.shares(ids)
         return np.asarray(self.regression_.predict_proba(self._features(frames)))
 
     def predict(self, X: Any) -> ndarray:  # noqa: N803
@@ -279,14 +289,13 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
 
     def _features(self, frames: Float[ndarray, "n C N T"]) -> Float[ndarray, "n F"]:
         if self.features == "energy":
-            power = np.log(_variance(frames) + 1e-12)
-            return np.concatenate([power.mean(2), power.std(2)], 1)
+            return energy_features(frames)
         codes = self.tokenizer_.transform(frames.reshape(-1, frames.shape[-1]))
         codes = codes.reshape(*frames.shape[:3], 3)
         if self.features == "codes":
-            return self._counts(codes[..., 0]).reshape(len(codes), -1)
+            return code_frequencies(codes[..., 0], self.tokenizer_.vocabulary_size)
         if self.features == "pairs":
-            return self._pairs(codes[..., 0])
+            return pair_frequencies(codes[..., 0], self.tokenizer_.vocabulary_size)
         return hidden_features(
             codes,
             self.tokenizer_.codebook_,
@@ -302,13 +311,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         shapes = shapes.reshape(frames.shape[:3])
         if self.layout != "time":
             shapes = shapes.swapaxes(1, 2).reshape(len(shapes), 1, -1)
-        ids = ids_of(shapes)
-        if hasattr(self, "bert_") and ids.shape[2] > self.bert_.longest:
-            raise DataError(
-                f"Sentences of {ids.shape[2]} tokens are longer than the maximum of bert, "
-                f"{self.bert_.longest}. Give recordings as long as those of fit."
-            )
-        return ids
+        return ids_of(shapes)
 
     def _taught(self, ids: Int[Tensor, "n M N2"], labels: Int[ndarray, " n"]) -> CodeBert:
         length = ids.shape[2]
@@ -320,21 +323,6 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
             bert.fit(ids, torch.from_numpy(labels), Study(self.epochs, *plan))
         return bert.eval()
 
-    def _counts(self, shapes: Int[ndarray, "n C N"]) -> Float[ndarray, "n C V"]:
-        """Return the square root of the relative frequency of each code, in each channel.
-
-        The square root makes the variances about equal.
-        """
-        one_of = np.eye(self.tokenizer_.vocabulary_size)
-        return np.sqrt(one_of[shapes].mean(2))
-
-    def _pairs(self, shapes: Int[ndarray, "n C N"]) -> Float[ndarray, "n F"]:
-        """Return the square root of the relative frequency of each pair of adjacent codes."""
-        size = self.tokenizer_.vocabulary_size
-        pairs = (shapes[:, :, :-1] * size + shapes[:, :, 1:]).reshape(len(shapes), -1)
-        counts = np.stack([np.bincount(row, minlength=size**2) for row in pairs])
-        return np.sqrt(counts / max(pairs.shape[1], 1))
-
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "regression_") or hasattr(self, "bert_")
 
@@ -344,10 +332,3 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         tags.input_tags.three_d_array = True
         tags.classifier_tags.poor_score = True  # rows of a table of features are no recordings
         return tags
-
-
-def _variance(frames: Float[ndarray, "n C N T"]) -> Float[ndarray, "n C N"]:
-    """Return the variance of the observed values of each frame; 0 if there are none."""
-    count = np.maximum((~np.isnan(frames)).sum(-1), 1)
-    mean = np.nansum(frames, -1) / count
-    return np.asarray(np.nansum((frames - mean[..., None]) ** 2, -1) / count)

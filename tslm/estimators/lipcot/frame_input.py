@@ -1,6 +1,5 @@
-"""Frames given to the LiPCoT tokenizer: checks of their values, lengths and sampling rates."""
+"""Frames for the LiPCoT tokenizer: cut from a series, or checked as they are given."""
 
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,29 +7,21 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from tslm.core.errors import DataError
-from tslm.core.messages import counted
-
-CHUNK_VALUES = 2**20  # values of the frames that are measured at once, to bound memory
+from tslm.core.messages import at_least, counted
 
 
-def groups_of(
-    frames: Sequence[ndarray], rates: Float[ndarray, " n"]
-) -> Iterator[tuple[ndarray, float]]:
-    """Yield groups of rows with the same length and rate, of limited size.
-
-    Args:
-        frames: frames of any lengths.
-        rates: sampling rate of each frame.
-
-    Yields:
-        Row numbers of a group, and their rate.
-    """
-    keys = np.stack([np.array([len(frame) for frame in frames], dtype=float), rates], 1)
-    kinds, member = np.unique(keys, axis=0, return_inverse=True)
-    for number, (length, rate) in enumerate(kinds):
-        rows = np.flatnonzero(member.ravel() == number)
-        for chunk in np.array_split(rows, -(-len(rows) * int(length) // CHUNK_VALUES)):
-            yield chunk, float(rate)
+def cut_series(series: Any, frame_length: int, hop: int | None) -> Float[ndarray, "n T"]:
+    """Cut a series into frames, see ``LiPCoTTokenizer.cut``."""
+    values = np.asarray(series, dtype=float)
+    hop = frame_length if hop is None else hop
+    at_least(1, frame_length=frame_length, hop=hop)
+    if values.ndim != 1 or len(values) < frame_length:
+        raise DataError(
+            f"A series of shape {values.shape} has no frame of {frame_length} steps. Give one "
+            "series of at least that length."
+        )
+    first = (len(values) - frame_length) % hop
+    return np.lib.stride_tricks.sliding_window_view(values[first:], frame_length)[::hop]
 
 
 def check_frames(frames: Any) -> list[ndarray]:

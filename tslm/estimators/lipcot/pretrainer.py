@@ -54,34 +54,43 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
     All data sets share one codebook. If they have different sampling rates, set
     ``adapter=Spec("lipcot", band=12)``: filters then count cycles per season, here up to 12.
     ``TSLMForecaster(adapter="lipcot", pretrained=FOLDER)`` starts training from a saved pretrainer.
+    The backbone ``bert-lipcot`` has the size of the paper's; it begins with random weights, so it
+    needs ``freeze="full"``.
 
     Arguments are only stored; ``fit`` checks them.
 
     Args:
         objective: ``next_code`` (predict each next code), for causal language models, or ``mlm``
-            (predict masked codes), for bidirectional ones. ``mlm`` predicts 15 % of the frames:
-            80 % of these are masked, 10 % are replaced by others and 10 % stay as they are.
+            (predict masked codes), for bidirectional ones. ``mlm`` predicts 15% of the frames: 80%
+            of these are masked, 10% are replaced by others and 10% stay as they are.
         adapter: "lipcot", or a ``Spec`` with options.
-        backbone: the language model, see ``TSLMForecaster``. ``bert-lipcot`` has the size of the
-            paper; it begins with random weights, so it needs ``freeze="full"``.
-        n_layers: number of first blocks of the backbone to use. None takes the recommendation of
-            the backbone.
-        freeze: weights of the backbone to train, as in ``TSLMForecaster``.
+        backbone: the frozen language model: a name (tslm backbone list), a hub id, a folder or a
+            .gguf file; or a control in its place, such as "none", "block" or "random:smollm2-135m".
+        n_layers: number of first blocks of the backbone to use; "all" uses every block. None takes
+            the recommendation of the backbone.
+        freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
+            "full".
         context_length: steps of a sentence. None takes a length that suits the data.
-        freq: distance of rows. None infers it.
+        freq: distance of rows: a pandas alias such as h, D or MS, or a whole number. None infers
+            it.
         season_length: steps of the main season. None takes that of the frequency.
-        id_col: column of series ids, or a list of columns that identify a series together.
-        time_col: column of times.
-        target_col: column of values.
-        time_format: format of times in text or numbers, as in ``TSLMForecaster``. None infers it.
-        dayfirst: read 01/02 as 1 February (True) or 2 January (False). None infers it.
-        tz: time zone in which times are read. None uses the zone of the data.
-        resample: step of a regular grid to put the rows of all data sets on, as in
-            ``TSLMForecaster``.
+        id_col: column of series ids, or a list of columns that identify a series together, such as
+            [store, item]; a frame without the column unique_id is one series.
+        time_col: column of times; if there is no column ds, the only column of dates.
+        target_col: column of values; if there is no column y, the only column of numbers.
+        time_format: format of times in text or numbers: a strptime format such as %d/%m/%Y, "s",
+            "ms", "us" or "ns" since 1970, or "excel". None infers it.
+        dayfirst: read 01/02 as 1 February (true) or 2 January (false). None infers it, and raises
+            where it cannot.
+        tz: time zone in which times are read, such as Europe/Berlin; times without a zone are local
+            there. None uses the zone of the data, and reads text with changing offsets in UTC.
+        resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
+            are averaged, the last category is taken, and a step without rows is missing. None
+            leaves rows as they are.
         max_steps: training batches.
-        learning_rate: the highest learning rate. None takes that of the adapter.
+        learning_rate: the highest learning rate. None takes that of the adapter or baseline.
         batch_size: sentences per batch. Each batch comes from one data set; the sets take turns.
-        trainer: the training recipe.
+        trainer: the training recipe. A name, or a ``Spec`` with options.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         random_state: seed.
         verbose: 0 is silent, 1 shows a progress bar.

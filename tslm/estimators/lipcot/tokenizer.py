@@ -9,8 +9,6 @@ an average of stable filters is stable; ``method="selective"`` does not depend o
 codes are integers, not English words; synthesis inverts a warped filter exactly, with its zeros.
 """
 
-from collections.abc import Sequence
-from math import pi
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +21,11 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 import tslm.estimators.saving as saving
 from tslm.core.errors import DataError, NotFittedError, warn
-from tslm.core.messages import at_least
-from tslm.estimators.lipcot.frame_input import check_frames, check_rates, groups_of
-from tslm.estimators.lipcot.synthesis import synthesise
-from tslm.models.layers.lpc.burg import Autoregression
+from tslm.estimators.lipcot.frame_input import check_frames, check_rates, cut_series
+from tslm.estimators.lipcot.measuring import measure
+from tslm.estimators.lipcot.synthesis import spectral_density, synthesise
 from tslm.models.layers.lpc.codebook import SPECIAL, Codebook
-from tslm.models.layers.lpc.framing import Estimator, Frames
-from tslm.models.layers.lpc.linear_prediction import log_spectrum
+from tslm.models.layers.lpc.framing import Estimator
 from tslm.plots.codes import plot_codes, plot_spectra, plot_transitions
 
 PARTS = ("shape", "gain", "level")
@@ -40,7 +36,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
 
     The code of a frame is a row ``(shape, gain, level)``. ``shape`` is 2 for a constant frame, 3
     for a frame with more than half of its values missing, and 4 or more for a filter of the
-    codebook; 0 and 1 are reserved for padding and masks. The phase is lost.
+    codebook; 0 and 1 are reserved for padding and masks. Codes do not contain the phase.
 
     Arguments are only stored; ``fit`` checks them.
 
@@ -137,11 +133,11 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             band = float(rates.min()) / 2
         self.estimator_ = Estimator(order, self.method, self.warp, band, self.center)
         self.codebook_ = self._codebook(order)
-        measured = self._measure(frames, rates)
+        measured = measure(self.estimator_, frames, rates)
         moving = int(measured.coded.sum())
         if moving < self.n_codes:
             raise DataError(
-                f"n_codes={self.n_codes} codes cannot be learnt from {moving} frames that move "
+                f"n_codes={self.n_codes} codes cannot be learnt from {moving} frames that vary "
                 f"(of {len(frames)}). Give more frames, or set n_codes to {moving} or less."
             )
         self.codebook_.fit(measured, self.random_state)
@@ -161,7 +157,8 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         self._check_fitted()
         frames = check_frames(X)
-        codes = self.codebook_(self._measure(frames, check_rates(sampling_rate, len(frames))))
+        rates = check_rates(sampling_rate, len(frames))
+        codes = self.codebook_(measure(self.estimator_, frames, rates))
         return torch.stack(list(codes), 1).numpy()
 
     def inverse_transform(
@@ -198,11 +195,8 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         """
         shape, gain, _ = self._valid(codes)
         rate = 1.0 if self.estimator_.band is None else 2 * self.estimator_.band
-        angles = torch.as_tensor(np.asarray(frequencies, dtype=float)) * (2 * pi / rate)
-        filters = self.codebook_.filters[torch.from_numpy(np.maximum(shape - SPECIAL, 0))]
-        log = log_spectrum(filters, angles, self.warp).numpy()
-        density = np.exp(log + self.codebook_.gains.values.numpy()[gain][:, None]) * 2 / rate
-        return np.where(shape[:, None] >= SPECIAL, density, np.nan)
+        found = np.asarray(frequencies, dtype=float)
+        return spectral_density(self.codebook_, shape, gain, found, rate, self.warp)
 
     def plot_spectra(self) -> Figure:
         """Draw the spectrum of each code, one row per code."""
@@ -240,7 +234,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of shapes, with the reserved ones."""
+        """Return the number of shapes, with the reserved ones."""
         return int(self.n_codes) + SPECIAL
 
     def get_feature_names_out(self, input_features: Any = None) -> ndarray:
@@ -305,16 +299,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             ConfigError: if a size is below 1.
             DataError: if the series is shorter than a frame.
         """
-        values = np.asarray(series, dtype=float)
-        hop = frame_length if hop is None else hop
-        at_least(1, frame_length=frame_length, hop=hop)
-        if values.ndim != 1 or len(values) < frame_length:
-            raise DataError(
-                f"A series of shape {values.shape} has no frame of {frame_length} steps. Give one "
-                "series of at least that length."
-            )
-        first = (len(values) - frame_length) % hop
-        return np.lib.stride_tricks.sliding_window_view(values[first:], frame_length)[::hop]
+        return cut_series(series, frame_length, hop)
 
     def _codebook(self, order: int) -> Codebook:
         return Codebook(
@@ -325,18 +310,6 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             self.level_codes,
             self.power_weight,
         )
-
-    def _measure(self, cut: Sequence[ndarray], rates: Float[ndarray, " n"]) -> Frames:
-        """Measure frames, in groups of the same length and rate."""
-        order, parts = [], []
-        for rows, rate in groups_of(cut, rates):
-            values = torch.from_numpy(np.stack([cut[row] for row in rows]))
-            parts.append(self.estimator_.measure(values, rate))
-            order.append(rows)
-        back = torch.from_numpy(np.concatenate(order)).argsort()
-        frames = Frames.concatenate(parts)
-        model = Autoregression(*(part[back] for part in frames.model))
-        return Frames(frames.level[back], model, frames.flat[back], frames.missing[back])
 
     def _valid(self, codes: Any) -> tuple[ndarray, ndarray, ndarray]:
         """Check codes and return their three columns."""

@@ -1,0 +1,23 @@
+"""Files of the package hold one idea, so they are short."""
+
+from pathlib import Path
+
+import tslm
+
+FOLDER = Path(tslm.__file__).parent
+LONGEST = 350  # lines
+LONGER = {  # to be split
+    "estimators/base.py",
+    "estimators/fitting.py",
+    "estimators/saving.py",
+    "estimators/tslm_forecaster.py",
+}
+
+
+def long_files() -> set[str]:
+    lines = {path: len(path.read_text().splitlines()) for path in FOLDER.rglob("*.py")}
+    return {path.relative_to(FOLDER).as_posix() for path, n in lines.items() if n > LONGEST}
+
+
+def test_no_file_is_longer_than_350_lines() -> None:
+    assert long_files() - LONGER == set()
