@@ -71,26 +71,27 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
             "full".
         context_length: steps of a sentence. None takes a length that suits the data.
-        freq: distance of rows: a pandas alias such as h, D or MS, or a whole number. None infers
+        freq: time between rows: a pandas alias such as h, D or MS, or a whole number. None infers
             it.
-        season_length: steps of the main season. None takes that of the frequency.
+        season_length: number of steps of the main season. None takes that of the frequency.
         id_col: column of series ids, or a list of columns that identify a series together, such as
             [store, item]; a frame without the column unique_id is one series.
-        time_col: column of times; if there is no column ds, the only column of dates.
-        target_col: column of values; if there is no column y, the only column of numbers.
+        time_col: column of times; without a column ds, the only column of dates.
+        target_col: column of values; without a column y, the only column of numbers.
         time_format: format of times in text or numbers: a strptime format such as %d/%m/%Y, "s",
             "ms", "us" or "ns" since 1970, or "excel". None infers it.
         dayfirst: read 01/02 as 1 February (true) or 2 January (false). None infers it, and raises
-            where it cannot.
+            an error if dates are ambiguous.
         tz: time zone in which times are read, such as Europe/Berlin; times without a zone are local
             there. None uses the zone of the data, and reads text with changing offsets in UTC.
         resample: step of a regular grid to put rows on, such as h, 15min or MS: numbers in one step
             are averaged, the last category is taken, and a step without rows is missing. None
             leaves rows as they are.
-        max_steps: training batches.
+        max_steps: number of training batches.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
         batch_size: sentences per batch. Each batch comes from one data set; the sets take turns.
-        trainer: the training recipe. A name, or a ``Spec`` with options.
+        trainer: training recipe: optimizer, learning-rate schedule and loss: "one_cycle", "cosine"
+            or "halving". A name, or a ``Spec`` with options.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
         random_state: seed.
         verbose: 0 is silent, 1 shows a progress bar.
