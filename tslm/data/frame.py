@@ -74,7 +74,6 @@ def read_frame(
     missing: str = "mask",
     on_duplicate: str = "raise",
     calendar: Calendar | None = None,
-    min_rows: int = 1,
     extra: Sequence[str] = (),
     words: Sequence[str] = (),
     resample: str | pd.offsets.BaseOffset | None = None,
@@ -93,7 +92,6 @@ def read_frame(
             "mean".
         calendar: calendar of an earlier frame, whose frequency and grid this one must have;
             ``freq`` and ``resample`` are then ignored. The time zone is the frame's own.
-        min_rows: rows each series must have.
         extra: covariates to keep; missing where the frame has no row.
         words: further columns to keep, used in prompts.
         resample: steps of a grid: the numbers of all rows of a step are averaged, and of other
@@ -123,7 +121,6 @@ def read_frame(
     duplicates = len(found.y) - len(rows.y)
     rows = rows.with_frequency(freq, calendar, resample).resample()
     grid = put_on_grid(rows, calendar, freq is not None)
-    grid.check_lengths(min_rows)
     beside, index = _merge_extra(found, grid.calendar, raw[others], on_duplicate, extra)
     report = Report.count(duplicates, rows, grid).with_covariates(beside, extra)
     warn_about_missing(grid, report, missing)

@@ -141,22 +141,6 @@ class Rows:
         rows, codes, time = resample_rows(table, self.codes, self.time, self.calendar, ["y"])
         return replace(self, codes=codes, time=time, y=rows["y"].to_numpy())
 
-    def check_lengths(self, min_rows: int) -> None:
-        """Refuse series of fewer than ``min_rows`` rows.
-
-        Raises:
-            DataError: if there are such; names them.
-        """
-        lengths = np.bincount(self.codes, minlength=len(self.ids))
-        if lengths.min() < min_rows:
-            short = lengths < min_rows
-            sizes = ", ".join(map(str, lengths[short][:5]))
-            raise DataError(
-                f"Series {naming(self.ids[short])} are too short: {sizes} rows, but {min_rows} are "
-                "needed. Drop them, give them more history, or ask for less (a shorter h, "
-                "context_length or val_size)."
-            )
-
     def fill_missing(self, missing: str) -> "Rows":
         """Return rows with missing values filled after the first value of each series.
 

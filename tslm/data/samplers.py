@@ -15,24 +15,17 @@ class RandomWindows:
         windows: windows to draw from.
         batch_size: windows per batch.
         seed: any integer from 0.
-        by_series: True draws the series first, so that long and short series are equally frequent.
     """
 
-    def __init__(
-        self, windows: Windows, batch_size: int, seed: int, *, by_series: bool = False
-    ) -> None:
+    def __init__(self, windows: Windows, batch_size: int, seed: int) -> None:
         self.windows = windows
         self.batch_size = batch_size
         self.seed = seed
-        self.by_series = by_series
 
     def batch(self, step: int) -> Int[Tensor, " B"]:
         """Return the numbers of the windows of one training step."""
         generator = _generator(self.seed, step)
-        if not self.by_series:
-            return torch.randint(len(self.windows), (self.batch_size,), generator=generator)
-        places = torch.rand((2, self.batch_size), generator=generator, dtype=torch.float64)
-        return self.windows.pick(*places)
+        return torch.randint(len(self.windows), (self.batch_size,), generator=generator)
 
 
 class EpochWindows:
@@ -42,25 +35,13 @@ class EpochWindows:
         windows: windows to read.
         batch_size: windows per batch.
         seed: any integer from 0.
-        drop_last: True drops the last batch of an epoch if it is not full.
-        shuffle: False reads the windows in their order.
     """
 
-    def __init__(
-        self,
-        windows: Windows,
-        batch_size: int,
-        seed: int,
-        *,
-        drop_last: bool = False,
-        shuffle: bool = True,
-    ) -> None:
+    def __init__(self, windows: Windows, batch_size: int, seed: int) -> None:
         self.windows = windows
         self.batch_size = batch_size
         self.seed = seed
-        self.shuffle = shuffle
-        whole, rest = divmod(len(windows), batch_size)
-        self.steps_per_epoch = whole + (rest > 0 and not drop_last)
+        self.steps_per_epoch = -(-len(windows) // batch_size)
         self._epoch = -1
         self._order = torch.empty(0, dtype=torch.int64)
 
@@ -68,8 +49,6 @@ class EpochWindows:
         """Return the numbers of the windows of one training step."""
         epoch, part = divmod(step, self.steps_per_epoch)
         begin = part * self.batch_size
-        if not self.shuffle:
-            return torch.arange(begin, min(begin + self.batch_size, len(self.windows)))
         if epoch != self._epoch:
             generator = _generator(self.seed, epoch)
             self._order = torch.randperm(len(self.windows), generator=generator)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from einops import rearrange
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from tslm.core.calendar import Ints
@@ -48,7 +48,6 @@ class Windows:
         start: first row of each series that may be a target; 0 if None.
         stop: end of the rows of each series that may be targets; its length if None.
         stride: rows between neighbouring windows of a series.
-        min_context: rows of context that a window must have, without padding.
         multivariate: True puts all series into one window, each a channel; they must be aligned.
     """
 
@@ -61,13 +60,12 @@ class Windows:
         start: Ints | None = None,
         stop: Ints | None = None,
         stride: int = 1,
-        min_context: int = 1,
         multivariate: bool = False,
     ) -> None:
         first = np.zeros(len(panel), dtype=np.int64) if start is None else start
         end = panel.lengths if stop is None else np.minimum(stop, panel.lengths)
         last = end - future_length
-        lower = np.maximum(first, np.minimum(context_length, last)).clip(min_context)
+        lower = np.maximum(first, np.minimum(context_length, last)).clip(1)
         count = ((last - lower) // stride + 1).clip(0)
         count[1:] *= not multivariate
         self._set(panel, context_length, future_length, stride, multivariate)
@@ -128,12 +126,6 @@ class Windows:
     def runs(self) -> "Runs":
         """Return the runs of neighbouring windows: one per series, or one per window."""
         return Runs(self._series, self._first, self._count)
-
-    def pick(self, run: Float[Tensor, " B"], within: Float[Tensor, " B"]) -> Int[Tensor, " B"]:
-        """Return window numbers by two places in [0, 1): the run, and the window within it."""
-        chosen = (run.numpy() * len(self._ends)).astype(np.int64)
-        into = (within.numpy() * self._count[chosen]).astype(np.int64)
-        return torch.from_numpy(self._ends[chosen] - self._count[chosen] + into)
 
     def series(self, index: Int[Tensor, " B"]) -> Int[Tensor, " B"]:
         """Return the number of the series of each window."""

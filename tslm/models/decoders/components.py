@@ -59,13 +59,6 @@ class ComponentsDecoder(Decoder):
     def forward(self, hidden: Float[Tensor, "S N D"], tokens: Tokens) -> Float[Tensor, "S MR"]:
         return self.project(self.dropout(self._flat(hidden)))
 
-    def components(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S 3 MR"]:
-        """Return what each part adds to the output of ``forward``."""
-        flat = rearrange(self._flat(hidden), "S (c k) -> S c k", c=PARTS)
-        weight = rearrange(self.project.weight, "H (c k) -> c H k", c=PARTS)
-        ahead = torch.einsum("sck,chk->sch", self.project.scale * flat, weight)
-        return ahead + self.project.bias / PARTS
-
     def covered(self, mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S M"]:
         return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
 
