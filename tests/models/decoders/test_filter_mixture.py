@@ -76,12 +76,11 @@ def test_noise_adds_up_from_the_last_observed_value_on(mixture: FilterMixture) -
 def test_quantiles_invert_the_distribution_and_never_cross(mixture: FilterMixture) -> None:
     shares = [0.01, 0.1, 0.5, 0.9, 0.99]
     marginals = mixture.marginals
-    values = torch.stack([marginals.at(torch.full((2, H), share).double()) for share in shares])
+    levels = [torch.full((2, H), share, dtype=torch.float64) for share in shares]
+    values = torch.stack([marginals.at(level) for level in levels])
     assert (values.diff(dim=0) > 0).all()
-    for share, value in zip(shares, values, strict=True):
-        torch.testing.assert_close(
-            marginals.cdf(value), torch.full_like(value, share), rtol=0, atol=1e-9
-        )
+    for level, value in zip(levels, values, strict=True):
+        torch.testing.assert_close(marginals.cdf(value), level, rtol=0, atol=1e-9)
 
 
 def test_an_interval_covers_as_often_as_it_says(mixture: FilterMixture) -> None:
