@@ -28,7 +28,7 @@ from tslm.uncertainty.conformal.methods import (
 )
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
 from tslm.uncertainty.distributions.mixture import Mixture
-from tslm.uncertainty.past_changes import stretch_of
+from tslm.uncertainty.past_changes import fit_changes
 
 L, H, SEASON = 48, 6, 4
 LEVELS = torch.tensor([0.025, 0.1, 0.5, 0.9, 0.975], dtype=torch.float64)
@@ -269,12 +269,13 @@ def test_windows_that_overlap_count_for_the_horizons_they_hold() -> None:
 def test_a_forecaster_further_off_than_past_changes_has_wider_intervals() -> None:
     batch = noise(400)
     walk = batch._replace(past=batch.past.cumsum(1), future=100 + batch.future)
-    found = stretch_of(Zero(), [walk], SEASON)
+    season, found = fit_changes(Zero(), [walk], SEASON)
+    assert season == SEASON
     assert found.shape == (H,)
     assert (found > 5).all()
     assert (found.diff() >= 0).all()
-    assert torch.equal(stretch_of(Zero(), [batch], SEASON), torch.ones(H))
-    assert torch.equal(stretch_of(Zero(), [], SEASON), torch.ones(1))
+    assert torch.equal(fit_changes(Zero(), [batch], SEASON)[1], torch.ones(H))
+    assert torch.equal(fit_changes(Zero(), [], SEASON)[1], torch.ones(1))
 
 
 def test_without_validation_windows_a_distribution_is_no_narrower_than_changes() -> None:

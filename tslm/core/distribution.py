@@ -8,6 +8,8 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
+LEAST = 1e-3  # smallest standard deviation, in units of the standardised series; chosen by hand
+
 
 @dataclass(frozen=True)
 class Distribution(ABC):

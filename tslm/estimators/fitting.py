@@ -63,7 +63,7 @@ from tslm.uncertainty.conformal.methods import (
     validation_windows,
 )
 from tslm.uncertainty.conformal.residual import FEW
-from tslm.uncertainty.past_changes import stretch_of
+from tslm.uncertainty.past_changes import fit_changes
 
 LOOK = 1024  # validation windows looked at during training, evenly spread
 EFFECTS = "effects."  # beginning of the names of their arrays, in a saved model
@@ -568,10 +568,10 @@ class TrainedForecaster(LongFrameForecaster):
         some = [
             self._seen(cfg, model, panel, panel.lengths - 2 * n, n, min(limit, FEW)) for n in steps
         ]
-        stretch = stretch_of(model, chain.from_iterable(some), season_length)
+        season, stretch = fit_changes(model, chain.from_iterable(some), season_length)
         if cfg.conformal is None and self._trusts_law(model):
             name = "cqr"  # no validation rows have shown that its distribution can be trusted
-        return conformal_class(name).of_changes(season_length, h, kept, stretch)
+        return conformal_class(name).of_changes(season, h, kept, stretch)
 
     def _seen(
         self, cfg: DictConfig, model: Forecaster, panel: Panel, split: Ints, steps: int, limit: int

@@ -5,7 +5,7 @@ or that of the past changes from season to season; the smaller one counts. A spr
 n changes is uncertain, so the distribution is Student's t with n degrees of freedom.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from scipy.special import stdtrit
 from torch import Tensor
 from torch.nn.functional import pad
 
+from tslm.core.distribution import LEAST
 from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch
 
@@ -65,26 +66,41 @@ def spread_of_changes(
     return next(found).to(past), next(found)
 
 
-def stretch_of(
+def fit_changes(
     forecaster: Forecaster, windows: Iterable[Batch], season_length: int
-) -> Float[Tensor, " H"]:
-    """Return the factor by which errors of a forecaster exceed past changes, at each step.
+) -> tuple[int, Float[Tensor, " H"]]:
+    """Compare errors of a forecaster with past changes.
 
-    It is at least 1 and never falls from one step to the next. Windows without any change do not
-    count.
+    Windows without any change do not count.
 
     Args:
         forecaster: trained.
         windows: windows with any number of steps that follow them; may be empty.
-        season_length: steps of a season.
+        season_length: steps of a season, m.
+
+    Returns:
+        The season whose changes give the width: m, or 1 (changes from step to step only) if the
+        forecaster misses seasons that repeat exactly. Then the factor by which errors exceed past
+        changes, at each step; it is at least 1 and never falls from one step to the next.
     """
-    ratios = [torch.ones(0, 1)]
+    missed = [torch.ones(0)]
+    ratios = {season: [torch.ones(0, 1)] for season in (season_length, 1)}
     for batch in windows:
         h = batch.future.shape[1]
-        point = forecaster.forecast(batch, h)
-        scale, _ = spread_of_changes(batch.past, season_length, h)
-        ratio = torch.where(scale > _STILL, (batch.future - point) / scale, torch.nan)
-        ratios.append(rearrange(ratio, "B H C -> (B C) H"))
+        error = batch.future - forecaster.forecast(batch, h)
+        scales = {season: spread_of_changes(batch.past, season, h)[0] for season in ratios}
+        exact = (scales[season_length] <= _STILL) & (scales[1] > _STILL) & ~error.isnan()
+        missed.append(error[exact].abs())
+        for season, scale in scales.items():
+            ratio = torch.where(scale > _STILL, error / scale, torch.nan)
+            ratios[season].append(rearrange(ratio, "B H C -> (B C) H"))
+    errors = torch.cat(missed)
+    season = 1 if len(errors) and errors.median() > LEAST else season_length
+    return season, _stretch(ratios[season])
+
+
+def _stretch(ratios: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, " H"]:
+    """Return the root mean square of errors over past changes; at least 1, and never falling."""
     h = max(part.shape[1] for part in ratios)
     found = torch.cat([pad(part, (0, h - part.shape[1]), value=torch.nan) for part in ratios])
     size = (found.double().square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()

@@ -17,6 +17,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tslm.core.distribution import LEAST
 from tslm.core.float64 import exactly, home
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import whole_number
@@ -195,7 +196,7 @@ class ProfileAR(Classical):
             found.append(torch.stack([taken.extend(horizon), taken.deviation(horizon)]))
         values = torch.nan_to_num(torch.cat(found, 1)).to(past)
         ahead, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
-        return Mixture(torch.ones_like(ahead), ahead, deviation.clamp(min=1e-6))
+        return Mixture(torch.ones_like(ahead), ahead, deviation.clamp(min=LEAST))
 
 
 def _chunks(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "S L"], ...]:

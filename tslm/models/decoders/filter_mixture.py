@@ -12,7 +12,8 @@ from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.uncertainty.distributions.mixture import LEAST, Mixture
+from tslm.core.distribution import LEAST
+from tslm.uncertainty.distributions.mixture import Mixture
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy.special import stdtrit
 from torch import Tensor
 
-from tslm.core.distribution import Distribution
+from tslm.core.distribution import LEAST, Distribution
 from tslm.core.errors import DataError
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
@@ -23,6 +23,7 @@ from tslm.uncertainty.past_changes import quantiles_of_changes
 from tslm.uncertainty.sample_paths import Template
 
 ENOUGH = 4  # horizons of validation rows below which nothing is learnt from their errors
+_STILL = 1e-6  # smaller errors are rounding, in units of the standardised series
 
 
 @dataclass(frozen=True)
@@ -120,10 +121,11 @@ class Conformal(ABC):
         """Take widths from past changes, where there are too few validation rows to learn from.
 
         Args:
-            season_length: steps of a season.
+            season_length: steps of a season, whose changes count; 1 if only changes from step to
+                step count.
             h: steps that are forecast.
             independent: number of validation windows that would fit without overlap.
-            stretch: factor on past changes, see ``tslm.uncertainty.past_changes.stretch_of``.
+            stretch: factor on past changes, see ``tslm.uncertainty.past_changes.fit_changes``.
         """
         wide = torch.ones(1) if stretch is None else stretch
         wide = wide[torch.arange(h).clamp(max=len(wide) - 1)]
@@ -237,9 +239,34 @@ def from_quantiles(values: Float[Tensor, "G B H C"]) -> Quantiles:
     """Return the distributions that have these values at the levels of ``GRID``.
 
     Values are sorted first, so that quantiles never cross (Chernozhukov, Fernandez-Val and
-    Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78, 2010).
+    Galichon, "Quantile and Probability Curves Without Crossing", Econometrica 78, 2010). No
+    distribution is a single value: where the quantiles next to the median are equal, the standard
+    deviation is at least ``LEAST``.
     """
-    return at_levels(rearrange(values.sort(0).values, "G B H C -> B H C G"), GRID)
+    ordered = _with_least_spread(values.sort(0).values)
+    return at_levels(rearrange(ordered, "G B H C -> B H C G"), GRID)
+
+
+def _with_least_spread(values: Float[Tensor, "G B H C"]) -> Float[Tensor, "G B H C"]:
+    """Widen distributions whose quantiles next to the median are equal, up to rounding.
+
+    Errors that are all 0, as of a series that repeats exactly, would give intervals of width 0.
+    """
+    middle = GRID.index(0.5)
+    still = values[middle + 1] - values[middle - 1] <= _STILL
+    if not still.any():
+        return values
+    scores = torch.special.ndtri(grid()).to(values)[:, None, None, None]
+    return torch.where(still, wider(values, values[middle] + LEAST * scores), values)
+
+
+def wider(
+    one: Float[Tensor, "G B H C"], other: Float[Tensor, "G B H C"]
+) -> Float[Tensor, "G B H C"]:
+    """Return the quantile further from the middle at each level; the median is that of ``one``."""
+    level = grid()[:, None, None, None]
+    outer = torch.where(level < 0.5, torch.minimum(one, other), torch.maximum(one, other))
+    return torch.where(level == 0.5, one, outer)
 
 
 def error_growth(errors: Float[Tensor, "N H"]) -> float:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tslm.core.distribution import Distribution
-from tslm.uncertainty.conformal.base import Conformal, from_quantiles
+from tslm.uncertainty.conformal.base import Conformal, from_quantiles, wider
 from tslm.uncertainty.conformal.error_quantiles import error_quantiles, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
@@ -37,15 +37,6 @@ class ConformalizedQuantiles(Conformal):
     def distribution(self, forecast: WindowForecast) -> Distribution:
         own = forecast.own_distribution(self.template).quantile(grid())
         if not self.learnt:
-            return from_quantiles(_wider(own, self.changes(forecast)))
+            return from_quantiles(wider(own, self.changes(forecast)))
         corrections = self.corrections_for(forecast.horizon)[:, None, :, None]
         return from_quantiles(self.widened(own + corrections))
-
-
-def _wider(
-    one: Float[Tensor, "G B H C"], other: Float[Tensor, "G B H C"]
-) -> Float[Tensor, "G B H C"]:
-    """Return the quantile further from the middle at each level; the median is that of ``one``."""
-    level = grid()[:, None, None, None]
-    wider = torch.where(level < 0.5, torch.minimum(one, other), torch.maximum(one, other))
-    return torch.where(level == 0.5, one, wider)

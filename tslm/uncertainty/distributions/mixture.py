@@ -11,12 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tslm.core.distribution import Distribution
+from tslm.core.distribution import LEAST, Distribution
 from tslm.core.float64 import exactly
 from tslm.core.messages import at_least
 from tslm.uncertainty.distributions.base import DistributionFamily
 
-LEAST = 1e-3  # smallest standard deviation of a member, in units of the standardised series
 RAREST = 1e-12  # smallest weight in the loss, so that its logarithm is finite
 _STEPS = 60  # bisection steps: the interval shrinks by 2**60
 

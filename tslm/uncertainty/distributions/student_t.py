@@ -10,10 +10,8 @@ from scipy.special import stdtrit
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from tslm.core.distribution import Distribution
+from tslm.core.distribution import LEAST, Distribution
 from tslm.uncertainty.distributions.base import DistributionFamily
-
-LEAST = 1e-3  # smallest scale, in units of the standardised series
 
 
 @dataclass(frozen=True)
