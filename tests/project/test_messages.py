@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from tslm import BaselineForecaster
+from tslm import BaselineForecaster, TSLMForecaster
 from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
 from tslm.core.errors import ConfigError, DataError
@@ -100,3 +100,16 @@ def test_a_saved_model_names_the_columns_of_fit(tmp_path: Path) -> None:
     model = BaselineForecaster("last", h=2, id_col="shop", verbose=0).fit(df)
     model.set_params(id_col="store").save(tmp_path / "m")
     assert BaselineForecaster.load(tmp_path / "m").predict(df).columns[0] == "shop"
+
+
+def test_settings_of_other_names_are_translated() -> None:
+    """Names in earlier versions and in other libraries, on the command line and in Python."""
+    model = TSLMForecaster()
+    for name, ours in (("law", "distribution"), ("horizon", "h"), ("epochs", "max_epochs")):
+        with pytest.raises(ConfigError, match=f"^{name} is not a setting: did you mean {ours}"):
+            compose("verb/fit", [f"{name}=1"])
+        with pytest.raises(ConfigError, match=f"^{name} is not a setting: did you mean {ours}"):
+            model.set_params(**{name: 1})
+    with pytest.raises(ConfigError, match="max_step is not a setting: did you mean max_steps"):
+        model.set_params(max_step=1)
+    assert model.set_params(distribution="student_t").distribution == "student_t"

@@ -1,12 +1,32 @@
 """Messages for users: lists of names, counts, suggestions, and two checks that many parts need."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from difflib import get_close_matches
 from itertools import islice
 
 import numpy as np
 
 from tslm.core.errors import ConfigError
+
+OTHER_NAMES = {  # names of our settings in other libraries, and in earlier versions
+    "context_len": "context_length",
+    "dataset": "benchmark",
+    "epochs": "max_epochs",
+    "futr_exog_list": "futr_exog",
+    "hist_exog_list": "hist_exog",
+    "horizon": "h",
+    "input_size": "context_length",
+    "law": "distribution",
+    "lr": "learning_rate",
+    "n_epochs": "max_epochs",
+    "pred_len": "h",
+    "prediction_length": "h",
+    "season": "season_length",
+    "seed": "random_state",
+    "seq_len": "context_length",
+    "stat_exog_list": "static_exog",
+    "steps": "max_steps",
+}
 
 
 def naming(ids: Iterable[object], limit: int = 5) -> str:
@@ -45,6 +65,26 @@ def did_you_mean(word: object, known: Iterable[str], form: str = "{}") -> str:
     """
     guess = nearest(word, known)
     return "" if guess is None else f" Did you mean {form.format(guess)}?"
+
+
+def unknown_key(key: str, known: Sequence[str]) -> str:
+    """Write the message for a setting that does not exist.
+
+    Args:
+        key: the setting; an option of a part has a dot: ``adapter.patch_len``.
+        known: the settings that exist.
+    """
+    first, dot, option = key.partition(".")
+    renamed = f"{OTHER_NAMES.get(first, first)}{dot}{option}"
+    close = (
+        nearest(key, known, cutoff=0.85)
+        or (renamed if renamed in known else None)
+        or nearest(key, known)
+        or nearest(key.split(".")[-1], [k.split(".")[-1] for k in known])
+    )
+    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    hint = f"did you mean {close}?" if close else f"known: {', '.join(siblings or known)}."
+    return f"{key} is not a setting: {hint}"
 
 
 def unknown_choice(name: str, value: object, choices: Collection[str]) -> str:

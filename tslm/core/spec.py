@@ -5,6 +5,7 @@ from reprlib import repr as brief
 from typing import Any
 
 from tslm.core.errors import ConfigError
+from tslm.core.messages import unknown_key
 
 
 class Spec:
@@ -88,8 +89,12 @@ def nested(estimator: Any, parts: Sequence[str], params: Mapping[str, Any]) -> d
         The parameters for scikit-learn's ``set_params``.
 
     Raises:
-        ConfigError: if an option is set of a part that is None.
+        ConfigError: if an option is set of a part that is None, or there is no such parameter.
     """
+    known = sorted(estimator.get_params(deep=False))
+    for key in params:
+        if (name := key.partition("__")[0]) not in known:
+            raise ConfigError(unknown_key(name, known))
     found = dict(params)
     for part in parts:
         options = [key for key in params if key.startswith(f"{part}__")]

@@ -8,8 +8,8 @@ import numpy as np
 import optuna
 from sklearn.base import clone
 
-from tslm.core.config.choices import unknown_key
 from tslm.core.errors import ConfigError, TslmError
+from tslm.core.messages import unknown_key
 from tslm.core.spec import refuse_nested
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.saving import plain

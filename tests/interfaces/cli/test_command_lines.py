@@ -137,6 +137,8 @@ WRONG = {
     f"{FIT} ~data": "~data is not a setting",
     f"{FIT} ~out=m": "settings are neither added nor taken away",
     f"{FIT} +lr=0.1": "lr is not a setting: did you mean learning_rate?",
+    f"{FIT} law=student_t": "law is not a setting: did you mean distribution?",
+    f"{FIT} law.quantiles=[0.1] distribution=quantile": "did you mean distribution.quantiles?",
     f"{FIT} +learning_rte=0.1": "learning_rte is not a setting: did you mean learning_rate?",
     f"{FIT} ++max_steps=3": "max_steps",
     f"{FIT} +hydra.searchpath=[x]": "hydra.searchpath is not a setting",

@@ -1,7 +1,6 @@
 """Names of parts: the yaml files of each group, found however a name is spelled."""
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -12,15 +11,6 @@ from tslm.core.paths import find, group_files
 
 CHOICES = "choices"  # a key beside the settings: the name of each part that was chosen
 GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "model", "trainer")
-OTHER_NAMES = {  # other libraries' names of our settings
-    "dataset": "benchmark",
-    "horizon": "h",
-    "input_size": "context_length",
-    "lr": "learning_rate",
-    "pred_len": "h",
-    "seed": "random_state",
-    "seq_len": "context_length",
-}
 
 
 def choices(group: str) -> list[str]:
@@ -85,20 +75,6 @@ def two_distributions(decoder: str, distribution: str) -> str:
         f"decoder={decoder} and distribution={distribution} both name a distribution. Leave one "
         "out, or name the layout of the decoder, such as decoder=flatten."
     )
-
-
-def unknown_key(key: str, known: Sequence[str]) -> str:
-    """Return the message for a setting that does not exist."""
-    translated = OTHER_NAMES.get(key)
-    close = (
-        messages.nearest(key, known, cutoff=0.85)
-        or (translated if translated in known else None)
-        or messages.nearest(key, known)
-        or messages.nearest(key.split(".")[-1], [k.split(".")[-1] for k in known])
-    )
-    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
-    hint = f"did you mean {close}?" if close else f"known: {', '.join(siblings or known)}."
-    return f"{key} is not a setting: {hint}"
 
 
 def unknown_choice(group: str, name: str) -> str:

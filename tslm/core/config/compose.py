@@ -11,7 +11,6 @@ from tslm.core.config.choices import (
     distribution_named,
     node,
     two_distributions,
-    unknown_key,
 )
 from tslm.core.config.hydra_grammar import parsed_value
 from tslm.core.config.hydra_loader import composed
@@ -19,6 +18,7 @@ from tslm.core.config.model_defaults import default_choices
 from tslm.core.config.schema import LANGUAGE, tagged
 from tslm.core.config.words import LISTS, MARKED, TEXTS, Word, pieces, split
 from tslm.core.errors import ConfigError
+from tslm.core.messages import unknown_key
 from tslm.core.paths import further_folders
 from tslm.core.spec import refuse_nested
 

@@ -12,13 +12,12 @@ from tslm.core.config.choices import (
     node,
     spelling,
     two_distributions,
-    unknown_key,
 )
 from tslm.core.config.model_defaults import model_defaults
 from tslm.core.config.schema import value_fields
 from tslm.core.config.validation import checked
 from tslm.core.errors import ConfigError
-from tslm.core.messages import did_you_mean
+from tslm.core.messages import did_you_mean, unknown_key
 from tslm.core.plain_values import plain
 from tslm.core.spec import Spec, refuse_nested
 
