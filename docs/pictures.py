@@ -1,27 +1,40 @@
-"""Draw a forecast, and the input that adapters give to the language model: docs/pictures/*.png.
+"""Draw results, a forecast, and the input of the language model: docs/pictures/*.png.
 
 python docs/pictures.py draws all of it in about six minutes on two cores;
-python docs/pictures.py forecast draws the picture of README alone.
+python docs/pictures.py results forecast draws only the pictures of these names.
 """
 
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from tslm import LiPCoTTokenizer, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
+from tslm.evaluation.leaderboard import gather
 
+SURVEY = Path(__file__).parent / "results" / "survey"
+COMPARED = {  # models of the survey in the picture: their names there
+    "AutoTimes": "AutoTimes",
+    "llm+profile_ar": "AutoTimes on profile_ar",
+    "random_matched": "AutoTimes, random weights",
+    "gru": "AutoTimes, GRU for the LLM",
+    "ridge_nlinear": "ridge regression",
+}
 BIKES = Path(__file__).parents[1] / "data" / "bike_sharing_hourly.csv.gz"
 PICTURES = Path(__file__).parent / "pictures"
 
 
 def main() -> None:
-    """Draw a forecast, codes of ETTh1, and its last context in words after a short training."""
+    """Draw results, a forecast, codes of ETTh1, and its last context in words."""
     PICTURES.mkdir(exist_ok=True)
-    draw_forecast()
-    if sys.argv[1:] == ["forecast"]:
+    wanted = sys.argv[1:]
+    for name, draw in {"results": draw_results, "forecast": draw_forecast}.items():
+        if not wanted or name in wanted:
+            draw()
+    if wanted:
         return
     data = load("etth1")
     row = data.frame.groupby("unique_id").cumcount()
@@ -33,6 +46,23 @@ def main() -> None:
         )
         model.fit(known, val_df=None)
         model.explain(top=4).plot("OT").savefig(PICTURES / f"{adapter}.png", dpi=110)
+
+
+def draw_results() -> None:
+    """Draw the squared errors of some models relative to ``profile_ar``, for each data set."""
+    errors = gather([str(SURVEY)]).pivot_table("mse", "data", "model", sort=False)
+    change = 100 * (errors.div(errors["profile_ar"], axis=0) - 1)
+    figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
+    for place, (name, label) in enumerate(COMPARED.items()):
+        rows = np.arange(len(change)) + 0.12 * (place - 2)
+        axes.plot(change[name], rows, "o", label=label)
+    axes.axvline(0, color="0.4", linewidth=1)
+    axes.set_yticks(range(len(change)), change.index)
+    axes.invert_yaxis()
+    axes.set_xlabel("MSE relative to profile_ar, % (left is better)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
+    figure.savefig(PICTURES / "results.png", dpi=110)
 
 
 def draw_forecast() -> None:
