@@ -1,4 +1,4 @@
-"""Drafts: files and folders are made beside their place, and appear there whole or not at all."""
+"""Atomic writes: files and folders are made beside their place, then moved there whole."""
 
 import glob
 import re
@@ -25,23 +25,35 @@ def place(path: str | Path) -> Path:
 
 
 @contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """Give the place of a draft, in a hidden folder beside the file or folder it will become.
+def draft_beside(path: Path) -> Iterator[Path]:
+    """Make a hidden folder beside a file or folder, and yield the path of its draft there.
 
-    The hidden folder is locked while it is in use. Those that killed processes left are swept.
+    The hidden folder is locked while it is in use, and removed at the end. Those that killed
+    processes left are removed first.
 
     Raises:
-        ConfigError: if it cannot be written, as where the disk is full.
+        OSError: if the hidden folder cannot be made.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    hidden = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    try:
+        with FileLock(hidden / LOCK):
+            yield hidden / path.name
+    finally:
+        shutil.rmtree(hidden, ignore_errors=True)
+
+
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """Yield the path of a draft as ``draft_beside`` does, for a path that the user has named.
+
+    Raises:
+        ConfigError: if it cannot be written, for example because the disk is full.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path)
-        hidden = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
-        try:
-            with FileLock(hidden / LOCK):
-                yield hidden / path.name
-        finally:
-            shutil.rmtree(hidden, ignore_errors=True)
+        with draft_beside(path) as draft:
+            yield draft
     except (OSError, SafetensorError) as error:
         raise ConfigError(
             f"{path} cannot be written: {error}. What was there is as it was. Make "
@@ -50,7 +62,7 @@ def beside(path: Path) -> Iterator[Path]:
 
 
 def swap(draft: Path, path: Path) -> None:
-    """Put a finished draft of ``beside`` where an old folder is; ``sweep`` mends half of it."""
+    """Replace an old folder by a finished draft; ``sweep`` repairs what a killed process left."""
     if not path.exists():
         draft.replace(path)
         return
@@ -64,19 +76,19 @@ def swap(draft: Path, path: Path) -> None:
 
 
 def sweep(path: Path, patience: float = 0) -> None:
-    """Remove what killed processes left beside a place, and put back what they had moved away.
+    """Remove the drafts of killed processes beside a path, and put back what they moved away.
 
     Args:
-        path: the place.
+        path: the path of the finished file or folder.
         patience: seconds to wait for a process that is still writing.
     """
     drafts = re.compile(rf"\.{re.escape(path.name)}-\w{{8}}")
     for hidden in path.parent.glob(f".{glob.escape(path.name)}-*"):
         if not drafts.fullmatch(hidden.name):
             continue
-        if not (hidden / LOCK).is_file() and time.time() - hidden.stat().st_mtime < NEW:
-            continue  # another process has just made it
         try:
+            if not (hidden / LOCK).is_file() and time.time() - hidden.stat().st_mtime < NEW:
+                continue  # another process has just made it
             with FileLock(hidden / LOCK, timeout=patience):
                 if (hidden / OLD).exists() and not path.exists():
                     (hidden / OLD).replace(path)

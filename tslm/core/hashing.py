@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+
+from tslm.core.atomic_write import draft_beside
 
 
 def sha256(path: Path) -> str:
@@ -49,15 +50,10 @@ def remembered(path: Path, memo: Path) -> str:
 
 
 def remember(path: Path, memo: Path, digest: str) -> None:
-    """Store the SHA-256 of a file; if ``memo`` cannot be written, it is computed again next time.
-
-    The digest is written to a new file that is then renamed, so a reader never sees half of it.
-    """
-    with suppress(OSError):
-        memo.mkdir(parents=True, exist_ok=True)
-        with NamedTemporaryFile("w", dir=memo, prefix=".", delete=False) as draft:
-            draft.write(digest)
-        Path(draft.name).replace(_note(path, memo))
+    """Store the SHA-256 of a file, or nothing if ``memo`` cannot be written."""
+    with suppress(OSError), draft_beside(note := _note(path, memo)) as draft:
+        draft.write_text(digest)
+        draft.replace(note)
 
 
 def _note(path: Path, memo: Path) -> Path:

