@@ -116,8 +116,8 @@ def test_what_is_remembered_of_the_words_is_what_one_pass_over_all_reads(
 def test_words_are_columns_of_the_frame_or_a_table_beside_it(model: TSLMForecaster) -> None:
     beside = sales().merge(STATIC.drop(columns="city"), on="unique_id")
     again = forecaster().fit(beside, static_df=STATIC.drop(columns="store"))
-    assert again.contexts_.about == model.contexts_.about
-    assert model.contexts_.about[2] == "17, Frankfurt am Main: daily sales"
+    assert again.contexts_.text == model.contexts_.text
+    assert model.contexts_.text[2] == "17, Frankfurt am Main: daily sales"
     pd.testing.assert_frame_equal(again.predict(), model.predict())
     pd.testing.assert_frame_equal(model.predict(sales(), static_df=STATIC), model.predict())
 

@@ -50,7 +50,7 @@ class Panel:
             series its absolute level, or 1 if that is 0.
         step: distance of the first two rows of each series, used to extend time backwards.
         effects: effects of covariates that were removed from the values.
-        about: text of each series for prompts; None if there is none.
+        text: words about each series for prompts; None if there are none.
     """
 
     values: Float[Tensor, " T"]
@@ -61,7 +61,7 @@ class Panel:
     spread: Floats
     step: Ints
     effects: PanelEffects = field(default_factory=PanelEffects)
-    about: Sequence[str] | None = None
+    text: Sequence[str] | None = None
 
     @classmethod
     def from_frame(
@@ -193,7 +193,7 @@ class Panel:
             spread=self.spread[series],
             step=self.step[series],
             effects=self.effects.take(rows, series),
-            about=self.about and [self.about[number] for number in series.tolist()],
+            text=self.text and [self.text[number] for number in series.tolist()],
         )
 
     def tail(self, n: int) -> "Panel":
@@ -221,14 +221,14 @@ class Panel:
             spread=none.spread[:0],
             step=none.step[:0],
             effects=PanelEffects(lagged=none.effects.lagged),
-            about=None,
+            text=None,
         )
 
     def state(self) -> dict[str, Any]:
         """Return plain values and arrays for ``from_state``: ids, rows, statistics and texts."""
         state: dict[str, Any] = {
             "ids": {"dtype": str(self.ids.dtype), "values": self.ids.tolist()},
-            "about": self.about,
+            "about": self.text,
             "values": self.values.numpy(),
             "time": self.time.numpy(),
             "offsets": self.offsets,
@@ -262,7 +262,7 @@ class Panel:
             loc=state["loc"],
             spread=state["spread"],
             step=state["step"],
-            about=check_series_texts(state.get("about"), len(ids["values"])),
+            text=check_series_texts(state.get("about"), len(ids["values"])),
             effects=PanelEffects(lagged=lagged),
         )
         if not panel._fits():

@@ -155,7 +155,7 @@ class Windows:
         values = rearrange(values, "(B C) T -> B T C", C=self.channels)
         past, future = np.split(values, [self.context_length], axis=1)
         time = time[:: self.channels]
-        text = self.panel.about and [self.panel.about[number] for number in series.tolist()]
+        text = self.panel.text and [self.panel.text[number] for number in series.tolist()]
         return Batch(torch.from_numpy(past), torch.from_numpy(future), torch.from_numpy(time), text)
 
     def members(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:

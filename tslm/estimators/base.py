@@ -636,7 +636,7 @@ class LongFrameForecaster(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-l
         stats = self.contexts_.stats if until is None else None
         frame = align_series(frame) if self.forecaster_.multivariate else frame
         panel = Panel.from_frame(frame, until=until, stats=stats)
-        panel = replace(panel, about=self._sentence().fill(frame, self._columns()))
+        panel = replace(panel, text=self._sentence().fill(frame, self._columns()))
         return panel if self.effects_ is None else self.effects_.apply(panel, frame)
 
     def _known(self, known: pd.DataFrame, horizon: int, truth: pd.DataFrame) -> Panel:

@@ -164,7 +164,7 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, season, frame.calendar)
         shown = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
         panel = Panel.from_frame(frame, until=shown if cfg.scaler == "fraction" else split)
-        panel = replace(panel, about=self._sentence().fill(frame, self._columns()))
+        panel = replace(panel, text=self._sentence().fill(frame, self._columns()))
         effects = None
         if chosen:
             effects, panel = Effects.learn(chosen, frame, panel, shown, task)
