@@ -114,6 +114,30 @@ def test_one_time_given_twice_is_still_asked_about() -> None:
     assert read(df, "h", on_duplicate="last").table.y.tolist() == [3.0, 5.0]
 
 
+def test_rows_within_one_second_are_averaged_in_the_order_of_time() -> None:
+    seconds = ["59.75", "59.25", "59.5"]
+    ds = [f"2024-01-01 10:05:{second}" for second in seconds] + ["2024-01-01 11:05"]
+    df = rows(pd.to_datetime(ds, format="ISO8601"), [1.0, 3.0, 8.0, 5.0],
+              price=[3.0, 5.0, 1.0, 2.0], word=["last", "first", "middle", "x"])  # fmt: skip
+    frame = read(df, "h", extra=["price", "word"])
+    assert frame.table.y.tolist() == [4.0, 5.0]
+    assert frame.table.price.tolist() == [3.0, 2.0]
+    assert frame.table.word.tolist() == ["last", "x"]
+    assert frame.report.duplicates == 0
+    later = read(df, None, calendar=frame.calendar)
+    assert later.table.y.tolist() == [4.0, 5.0]
+    twice = pd.concat([df, df.iloc[[1]].assign(y=9.0)])
+    with pytest.raises(DataError, match="Several rows of one series have the same time"):
+        read(twice, "h")
+    assert read(twice, "h", on_duplicate="last").table.y.tolist() == [6.0, 5.0]
+    panel, time = Panel.from_frame(frame), frame.calendar.to_int(frame.table.ds)
+    ask = (["price", "word"], panel, time, frame.calendar, Columns())
+    known = look_up_future(df.drop(columns="y"), *ask)
+    assert (known.price.tolist(), known.word.tolist()) == ([3.0, 2.0], ["last", "x"])
+    with pytest.raises(DataError, match="Rows of futr_df occur twice"):
+        look_up_future(twice.drop(columns="y"), *ask)
+
+
 def test_a_later_frame_and_covariates_ahead_are_put_on_the_same_grid() -> None:
     ds = pd.Timestamp("2024-01-01 03:00") + pd.Timedelta("50min") * np.arange(100)
     calendar = read(rows(ds), "7h").calendar

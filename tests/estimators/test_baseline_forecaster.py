@@ -1,5 +1,6 @@
 """Classical rules under the verbs of the estimator."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-from tslm import BaselineForecaster, ConfigError, NotFittedError
+from tslm import BaselineForecaster, ConfigError, DataError, NotFittedError
 from tslm.core.types import Batch, Task
 from tslm.models.assembly import rule as rule_of
 
@@ -118,3 +119,24 @@ def test_an_exactly_seasonal_series_has_finite_intervals_and_is_saved(tmp_path: 
     model.save(tmp_path / "m")
     again = BaselineForecaster.load(tmp_path / "m").predict(level=[80])
     assert np.isfinite(again.drop(columns=["unique_id", "ds"])).all(axis=None)
+
+
+def test_a_horizon_longer_than_a_series_is_named() -> None:
+    ds = pd.date_range("2024-01-01", periods=200, freq="D")
+    df = pd.concat(
+        [
+            pd.DataFrame({"unique_id": name, "ds": ds[:rows], "y": np.arange(rows) % 7.0})
+            for name, rows in (("a", 60), ("b", 5), ("c", 200))
+        ]
+    )
+    model = BaselineForecaster("last", h=70, verbose=0)
+    with pytest.warns(UserWarning, match=r"^h=70 is longer than whole series: 'a' has 60 rows\."):
+        model.fit(df[df.unique_id != "b"])
+    said = r"h=70 .*: 'a', 'b' have 5 to 60 rows.* Set a smaller h, or give"
+    with pytest.warns(UserWarning, match=said):
+        model.fit(df)
+    with pytest.raises(DataError, match="No series is long enough to train on"):
+        BaselineForecaster("nlinear", h=70, max_steps=1, verbose=0).fit(df[df.unique_id == "a"])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="h=")
+        model.fit(df[df.unique_id == "c"])

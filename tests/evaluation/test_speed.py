@@ -54,6 +54,19 @@ def test_all_that_is_promised_is_measured(result: dict[str, Any]) -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_the_matrix_product_is_timed_where_the_model_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a computer with an accelerator, accelerator=cpu compares with the CPU."""
+    places = []
+    monkeypatch.setattr(speed, "product_rate", lambda here: places.append(here.type) or 1.0)
+    words = ["backbone=tiny", "h=8", "batch_size=2", "rounds=1", "sentences=0", "rollout_steps=8"]
+    with pytest.raises(SystemExit) as end:
+        main(["speed", *words, "accelerator=cpu", f"out={tmp_path}/speed.json"])
+    assert end.value.code == 0
+    assert places == ["cpu"] * 3
+
+
 def test_operations_are_counted_as_they_run(autotimes: Any, walks: Any) -> None:
     """A frozen body is passed forward, and back once for its input; trained maps twice."""
     model, batch = autotimes(), walks()  # six series of four tokens

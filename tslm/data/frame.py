@@ -115,7 +115,7 @@ def read_frame(
     ds = parse_times(raw[columns.time], columns.time, writing, codes)
     y = parse_target(raw[columns.target], columns)
     clock = replace(Calendar.clock(ds.values), dayfirst=ds.dayfirst)
-    found = Rows(ids, codes, clock.to_int(ds.values), y, clock, columns.time)
+    found = Rows(ids, codes, clock.to_int(ds.values), y, clock, columns.time, ds.fractions)
     found.check()
     rows = found.sort().merge_duplicates(on_duplicate)
     duplicates = len(found.y) - len(rows.y)
@@ -163,7 +163,11 @@ def _merge_extra(
     """
     codes, time = found.codes, found.time
     if len(extra.columns):
-        again = pd.MultiIndex.from_arrays([codes, time]).duplicated(
+        if found.fractions is not None:  # the last value of a step is the latest one
+            order = np.lexsort(found.keys[::-1])
+            found, extra = found.take(order), extra.iloc[order]
+            codes, time = found.codes, found.time
+        again = pd.MultiIndex.from_arrays(found.keys).duplicated(
             keep="last" if on_duplicate == "last" else "first"
         )
         extra, codes, time = extra[~again].reset_index(drop=True), codes[~again], time[~again]

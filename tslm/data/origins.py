@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tslm.core.errors import DataError
+from tslm.core.errors import DataError, warn
 from tslm.core.messages import counted, naming
 from tslm.data.frame import Frame
 
@@ -97,3 +97,23 @@ def check_lengths(frame: Frame, needed: int) -> None:
             f"least one before them; too short: {naming(frame.ids[short])}. Set a smaller h, "
             "n_windows or step_size, or leave these series out."
         )
+
+
+def warn_of_long_horizon(ids: pd.Index, lengths: Any, h: int) -> None:
+    """Warn if series have fewer rows than the steps to forecast.
+
+    Args:
+        ids: id of each series.
+        lengths: number of rows of each series.
+        h: steps to forecast.
+    """
+    if not (short := lengths < h).any():
+        return
+    rows = "row" if lengths[short].max() == 1 else "rows"
+    few, most = lengths[short].min(), lengths[short].max()
+    have = f"has {few} {rows}" if short.sum() == 1 else f"have {few} to {most} {rows}"
+    warn(
+        f"h={h} is longer than whole series: {naming(ids[short])} {have}. So few rows say little "
+        f"about {h} steps, and the forecasts may be far off. Set a smaller h, or give these series "
+        "more rows."
+    )

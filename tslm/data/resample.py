@@ -39,7 +39,7 @@ def resample_rows(
     """Return one row per series and step.
 
     Args:
-        table: rows in any order, no two of them with the same series and time.
+        table: rows in any order; those of the same series and time, in the order of time.
         codes: series of each row as a number.
         time: time of each row as an integer.
         calendar: calendar with the grid.

@@ -30,6 +30,7 @@ class Rows:
         y: value of each row; NaN where missing.
         calendar: calendar of the times.
         column: name of the time column, for messages.
+        fractions: nanoseconds from ``time`` to the time that was given; None if all are 0.
     """
 
     ids: pd.Index
@@ -38,10 +39,23 @@ class Rows:
     y: Floats
     calendar: Calendar
     column: str = "ds"
+    fractions: Ints | None = None
 
     def take(self, rows: Ints | Bools | slice) -> "Rows":
         """Return some of the rows."""
-        return replace(self, codes=self.codes[rows], time=self.time[rows], y=self.y[rows])
+        fractions = None if self.fractions is None else self.fractions[rows]
+        return replace(
+            self,
+            codes=self.codes[rows],
+            time=self.time[rows],
+            y=self.y[rows],
+            fractions=fractions,
+        )
+
+    @property
+    def keys(self) -> list[Ints]:
+        """Return the arrays that identify a row: its series, its time, and the fraction of it."""
+        return [self.codes, self.time, *([] if self.fractions is None else [self.fractions])]
 
     def name_rows(self, where: Bools, limit: int = 5) -> str:
         """Name series and time of the first rows of a mask: ``'a' at 2024-01-01 00:00:00``."""
@@ -80,10 +94,12 @@ class Rows:
 
     def sort(self) -> "Rows":
         """Return the rows sorted by series, then time; equal ones keep the order of the frame."""
+        if self.fractions is not None:
+            return self.take(np.lexsort(self.keys[::-1]))
         return self.take(chronological(self.codes, self.time))
 
     def merge_duplicates(self, on_duplicate: str) -> "Rows":
-        """Return one row per series and time.
+        """Return one row per series and time, fractions of a second included.
 
         Args:
             on_duplicate: "first", "last" or "mean" of several rows, or "raise".
@@ -91,7 +107,7 @@ class Rows:
         Raises:
             DataError: with "raise", if several rows have the same series and time.
         """
-        same = (np.diff(self.codes) == 0) & (np.diff(self.time) == 0)
+        same = np.all([np.diff(key) == 0 for key in self.keys], axis=0)
         if not same.any():
             return self
         if on_duplicate == "raise":
@@ -139,7 +155,7 @@ class Rows:
             return self
         table = pd.DataFrame({"y": self.y})
         rows, codes, time = resample_rows(table, self.codes, self.time, self.calendar, ["y"])
-        return replace(self, codes=codes, time=time, y=rows["y"].to_numpy())
+        return replace(self, codes=codes, time=time, y=rows["y"].to_numpy(), fractions=None)
 
     def fill_missing(self, missing: str) -> "Rows":
         """Return rows with missing values filled after the first value of each series.

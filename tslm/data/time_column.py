@@ -38,7 +38,8 @@ def parse_times(
     if not pd.api.types.is_datetime64_any_dtype(found.values.dtype):
         return found
     stamps = _to_zone(time, pd.DatetimeIndex(found.values))
-    return Times(_whole_seconds(time, stamps), found.dayfirst)
+    values, fractions = _whole_seconds(time, stamps)
+    return Times(values, found.dayfirst, fractions)
 
 
 def _read(time: TimeColumn, ds: pd.Series) -> Times:
@@ -94,17 +95,20 @@ def _to_zone(time: TimeColumn, stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
     return stamps.tz_localize(tz, ambiguous=~again, nonexistent="shift_forward")
 
 
-def _whole_seconds(time: TimeColumn, stamps: pd.DatetimeIndex) -> pd.Series:
-    """Return timestamps of whole seconds; fractions are dropped if rows are put on a grid.
+def _whole_seconds(time: TimeColumn, stamps: pd.DatetimeIndex) -> tuple[pd.Series, Ints | None]:
+    """Return timestamps of whole seconds, and the fractions that were dropped, in nanoseconds.
+
+    Fractions are dropped if rows are put on a grid.
 
     Raises:
         DataError: if a timestamp has a fraction of a second otherwise.
     """
     rest = stamps.asi8 % PER_SECOND[stamps.unit]
     if not (odd := rest != 0).any():
-        return pd.Series(stamps)
+        return pd.Series(stamps), None
     if time.writing.truncates:
-        return pd.Series(stamps - pd.to_timedelta(rest, unit=stamps.unit))
+        whole = pd.Series(stamps - pd.to_timedelta(rest, unit=stamps.unit))
+        return whole, rest * (PER_SECOND["ns"] // PER_SECOND[stamps.unit])
     row = int(odd.argmax())
     raise time.refusal(
         f"has fractions of a second, such as {stamps[row]} in row {row}. Put rows on a "

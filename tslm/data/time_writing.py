@@ -60,10 +60,13 @@ class Times(NamedTuple):
     Attributes:
         values: timestamps of whole seconds, or integers.
         dayfirst: order of day and month in the text; None if there is none.
+        fractions: the fraction of a second that was dropped from each time, in nanoseconds; None if
+            nothing was dropped.
     """
 
     values: pd.Series
     dayfirst: bool | None = None
+    fractions: Ints | None = None
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ from tslm.data.frame import Frame
 from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.loaders import WindowData
+from tslm.data.origins import warn_of_long_horizon
 from tslm.data.panel import Panel
 from tslm.data.roles import names_of
 from tslm.data.samplers import EpochWindows, RandomWindows, evenly_spaced
@@ -139,7 +140,8 @@ class TrainedForecaster(LongFrameForecaster):
             static_df: what holds for each series, one row each; else ``df`` has it as columns.
             val_df: rows that follow those of ``df``, to validate on; in place of ``val_size``.
             warm_start: whether training begins with the weights of the last ``fit``, and with its
-                sizes: a few steps then bring a model up to date with newer rows.
+                sizes: a few steps then bring a model up to date with newer rows. What is learnt
+                without training, such as a ridge regression, is learnt anew from ``df``.
             folder: where to keep checkpoints; a run that was killed goes on from the last one.
 
         Raises:
@@ -196,6 +198,7 @@ class TrainedForecaster(LongFrameForecaster):
                 "No series has room for validation rows, so nothing tells whether training helps "
                 "here. Give longer series or a smaller h."
             )
+        warn_of_long_horizon(frame.ids, np.diff(frame.offsets), cfg.h)
         self._tell()
         return self
 
@@ -532,9 +535,8 @@ class TrainedForecaster(LongFrameForecaster):
         some = evenly_spaced(len(windows), LEARNT) if len(windows) else None
         model.learn(Batches(windows, some), Batches(val, looked_at))
         history = history_from_state(None)
-        if model.step:
-            _begin_with(model, start)
         if model.trains:
+            _begin_with(model, start)
             sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
                 windows, cfg.batch_size, run.seed
             )

@@ -82,9 +82,8 @@ ON_CPU = {  # operations that PyTorch counts on accelerators only
 }
 
 
-def product_rate() -> float:
-    """Measure the GFLOP/s of a large matrix product."""
-    here = torch.accelerator.current_accelerator() or torch.device("cpu")
+def product_rate(here: torch.device) -> float:
+    """Measure the GFLOP/s of a large matrix product on a device."""
     a, b = torch.randn(SIDE, SIDE).to(here), torch.randn(SIDE, SIDE).to(here)
     return 2 * SIDE**3 / _seconds(lambda: a @ b) / 1e9
 
@@ -105,9 +104,9 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
     step()  # warm-up
     counted = operations(lambda: model.loss(batch).backward())
     for _ in range(cfg.rounds):
-        before = product_rate()
+        before = product_rate(batch.past.device)
         times.append(_seconds(step))
-        rates.append((before + product_rate()) / 2)
+        rates.append((before + product_rate(batch.past.device)) / 2)
         shares.append(counted / times[-1] / 1e9 / rates[-1])
     model.eval()
     return {
@@ -129,7 +128,7 @@ def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str,
     counted = operations(once)
     times, shares = [], []
     for _ in range(cfg.rounds):
-        rate = product_rate()
+        rate = product_rate(batch.past.device)
         times.append(_seconds(once))
         shares.append(counted / times[-1] / 1e9 / rate)
     return {

@@ -122,6 +122,18 @@ def test_a_warm_start_keeps_the_codes_its_weights_were_trained_on() -> None:
         assert torch.equal(tensor, before[name]), name
 
 
+@pytest.mark.parametrize("name", ["ridge_nlinear", "ridge_profile"])
+def test_what_is_solved_in_closed_form_is_solved_again_by_a_warm_start(name: str) -> None:
+    model = BaselineForecaster(name, h=3, context_length=8, season_length=4, verbose=0)
+    before = model.fit(SALES.iloc[:60]).predict(SALES)
+    cold = BaselineForecaster(name, h=3, context_length=8, season_length=4, verbose=0)
+    later = SALES.assign(y=SALES.y.iloc[::-1].to_numpy())
+    pd.testing.assert_frame_equal(
+        model.fit(later, warm_start=True).predict(later), cold.fit(later).predict(later)
+    )
+    assert not before.equals(model.predict(SALES))
+
+
 def test_a_warm_start_needs_a_fit_of_the_same_sizes(fitted: TSLMForecaster) -> None:
     with pytest.raises(NotFittedError):
         tiny().fit(SALES, warm_start=True)

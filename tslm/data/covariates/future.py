@@ -64,11 +64,13 @@ def look_up_future(
     where = np.full(len(time), -1)
     if len(futr_df):
         found = futr_df[list(names)].reset_index(drop=True)
-        codes, ids, steps = _parse_keys(futr_df, calendar, columns)
-        if (twice := pd.MultiIndex.from_arrays([codes, steps]).duplicated()).any():
+        codes, ids, steps, fractions = _parse_keys(futr_df, calendar, columns)
+        if (twice := pd.MultiIndex.from_arrays([codes, steps, fractions]).duplicated()).any():
             rows = futr_df[[columns.id, columns.time]][twice].head(5).itertuples(index=False)
             raise DataError(f"Rows of futr_df occur twice: {_name_rows(rows)}. Drop them.")
         if calendar.phase is not None:
+            order = np.argsort(fractions, kind="stable")
+            found, codes, steps = found.iloc[order], codes[order], steps[order]
             found, codes, steps = resample_rows(found, codes, steps, calendar, names)
         index = pd.MultiIndex.from_arrays([ids.take(codes), steps])
         repeated = panel.ids.repeat(len(time) // len(panel))
@@ -105,18 +107,20 @@ def check_future(found: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 def _parse_keys(
     futr_df: pd.DataFrame, calendar: Calendar, columns: Columns
-) -> tuple[Ints, pd.Index, Ints]:
-    """Return the series code of each row, the ids of the codes, and times as integers."""
+) -> tuple[Ints, pd.Index, Ints, Ints]:
+    """Return the series code of each row, the ids of the codes, times, and their fractions."""
     codes, ids = parse_ids(futr_df[columns.id], columns.id)
     writing = columns.writing.with_context(None, calendar)
-    ds = parse_times(futr_df[columns.time], columns.time, writing, codes).values
+    times = parse_times(futr_df[columns.time], columns.time, writing, codes)
+    ds = times.values
     clock = Calendar.clock(ds)
     if (clock.dated, clock.tz is None) != (calendar.dated, calendar.tz is None):
         raise DataError(
             f"The times of futr_df are {ds.dtype}, which is another kind of time than that of the "
             "series. Convert them: both are timestamps with a time zone, or without, or integers."
         )
-    return codes, ids, clock.to_int(ds)
+    fractions = np.zeros_like(codes) if times.fractions is None else times.fractions
+    return codes, ids, clock.to_int(ds), fractions
 
 
 def _name_rows(rows: Any) -> str:
