@@ -136,7 +136,7 @@ def is_numeral(text: object) -> bool:
 
 
 def _encoding(head: bytes) -> str | None:
-    """The encoding that the first bytes show; None if they are no text."""
+    """Infer the encoding from the first bytes; None if they are no text."""
     for mark, name in _MARKS:
         if head.startswith(mark):
             return name

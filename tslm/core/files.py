@@ -1,4 +1,7 @@
-"""Files in, files out: tables by their ending, written whole or not at all; "-" is a pipe."""
+"""Tables, pictures and texts in files: formats by their ending, written atomically.
+
+The path "-" is the standard input or output.
+"""
 
 import bz2
 import gzip
@@ -50,18 +53,18 @@ _BROKEN = (
 def read_table(
     path: str | Path, dialect: Dialect | None = None, ids: Collection[str] = ()
 ) -> pd.DataFrame:
-    """Read a CSV, Parquet or Excel file, or what a pipe brings ("-" is the standard input).
+    """Read a CSV, Parquet or Excel file, or the standard input ("-").
 
     Args:
-        path: of the file.
-        dialect: how a CSV file is written; None finds out.
+        path: path of the file.
+        dialect: dialect of a CSV file; inferred if None.
         ids: columns of a CSV file that stay text, such as 001 and NA.
 
     Raises:
         DataError: if there is no such file, or it is no table.
     """
     file, title = place(path), "The standard input" if str(path) == PIPE else str(path)
-    begin = _beginning(file, title)
+    begin = _opener(file, title)
     try:
         with begin() as stream:
             parquet = stream.read(4) == _PARQUET
@@ -79,7 +82,13 @@ def read_table(
 
 
 def read(cfg: DictConfig, path: Any, id_col: Any = None) -> Any:
-    """A file of a verb, written as its settings say; ids are text there. None is no file."""
+    """Read the file of a command with the CSV settings of its configuration; ids stay text.
+
+    Args:
+        cfg: configuration with sep, decimal, encoding and id_col.
+        path: path of the file; None returns None.
+        id_col: name or names of the id columns; those of ``cfg`` if None.
+    """
     if path is None:
         return None
     dialect = Dialect.of(cfg.sep, cfg.decimal, cfg.encoding)
@@ -89,7 +98,7 @@ def read(cfg: DictConfig, path: Any, id_col: Any = None) -> Any:
 
 
 def write_picture(figure: Any, path: str | Path) -> None:
-    """Write a figure of matplotlib, or one of plotly as a page of its own."""
+    """Write a figure of matplotlib as a picture, or one of plotly as an HTML page."""
 
     def write(draft: Path) -> None:
         if draft.suffix == ".html":
@@ -135,11 +144,11 @@ def is_table(path: str | Path) -> bool:
 
 
 def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
-    """Find out before the work, not after it, whether ``out`` can be written.
+    """Check before a long computation that its result can be written.
 
     Args:
-        path: of what is to be written.
-        endings: that its name may have.
+        path: path of the file or folder to write.
+        endings: endings its name may have.
 
     Raises:
         ConfigError: if its ending is unknown or its folder cannot be made.
@@ -168,30 +177,30 @@ def _check_ending(file: Path, title: str, endings: tuple[str, ...]) -> None:
 
 
 def _shown(endings: tuple[str, ...]) -> str:
-    """Endings for a message, without those of packed files."""
+    """List endings for a message, without those of packed files."""
     return ", ".join(ending for ending in endings if ending.count(".") < 2)
 
 
-def _beginning(file: Path, title: str) -> Callable[[], Any]:
+def _opener(file: Path, title: str) -> Callable[[], Any]:
     """Open a file at its first byte, unpacked.
 
     Raises:
         DataError: if there is no such file.
     """
     if str(file) == PIPE:
-        return _opened(sys.stdin.buffer.read())
+        return _unpacking_opener(sys.stdin.buffer.read())
     try:
         if file.is_file():
             _check_ending(file, title, READABLE)
-            return _opened(file)
+            return _unpacking_opener(file)
         if file.exists() and not file.is_dir():  # a pipe can be read once
-            return _opened(file.read_bytes())
+            return _unpacking_opener(file.read_bytes())
     except OSError as error:
         raise DataError(f"{title} cannot be read: {error.strerror or error}.") from error
     raise DataError(f"There is no file {title}. data= takes a CSV or Parquet file.")
 
 
-def _opened(source: Path | bytes) -> Callable[[], Any]:
+def _unpacking_opener(source: Path | bytes) -> Callable[[], Any]:
     def begin() -> Any:
         file: Any = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
         start = file.read(8)
@@ -227,9 +236,9 @@ def _packing(name: str) -> Any:
 
 
 def _write(file: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside the place, under the same ending, then move there.
+    """Write to a temporary file with the same ending, then move it to its place.
 
-    Of processes that train together the first one writes.
+    If several processes train together, only the first one writes.
     """
     if not is_first():
         return

@@ -104,7 +104,7 @@ class Forecaster(nn.Module, ABC):
 
     @property
     def shrinkage(self) -> float | None:
-        """The share, in [0, 1], of its correction of a base it has kept; None without a base."""
+        """Return the factor in [0, 1] of the correction of a base forecast; None without base."""
         return None
 
     def calibrate(self, val: Iterable[Batch]) -> None:

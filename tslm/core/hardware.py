@@ -112,7 +112,7 @@ class Machine:
 
     @property
     def device(self) -> torch.device:
-        """The device of this process, where the model is placed.
+        """Return the device of this process, where the model is placed.
 
         Raises:
             ConfigError: if this computer lacks the hardware.

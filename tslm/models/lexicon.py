@@ -14,12 +14,12 @@ class Lexicon(ABC):
     @property
     @abstractmethod
     def width(self) -> int:
-        """Size of one token vector, D."""
+        """Return the size of one token vector, D."""
 
     @property
     @abstractmethod
     def key(self) -> str:
-        """Name of model, depth and precision; equal keys give equal states of a sentence."""
+        """Return model, depth and precision in one text; equal keys give equal states."""
 
     @property
     @abstractmethod

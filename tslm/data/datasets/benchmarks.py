@@ -1,7 +1,7 @@
 """Public benchmark sets: found, verified, and split as in the published results.
 
-What a set is (file, checksum, borders, quirks) is data, in ``conf/benchmark``. A set is not
-scaled, cut or repaired here: ``Benchmark`` holds the file, and knows the borders.
+Each set is described (file, checksum, borders, quirks) by a file of ``conf/benchmark``. Sets are
+not scaled, cut or repaired here: ``Benchmark`` holds the content of the file and the borders.
 """
 
 import gzip
@@ -35,18 +35,18 @@ class Borders(NamedTuple):
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A multivariate set with regular steps, in its original units.
+    """Benchmark set: a multivariate series with regular steps, in its original units.
 
-    Args:
-        name: as in the literature.
+    Attributes:
+        name: name in the literature.
         columns: names of the series, in the order of the file.
         values: one column per series.
         time: Unix seconds, as if the local times of the file were UTC.
-        borders: where training, validation and test part end.
+        borders: ends of the training, validation and test part.
         season_length: steps of the main season.
         freq: pandas offset alias.
-        horizons: the usual ones.
-        description: what it is, in words.
+        horizons: horizons of the published results.
+        description: description of the data in words.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Benchmark:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The whole file as a long frame: unique_id, ds, y."""
+        """Return the whole file as a long frame: unique_id, ds, y."""
         rows, series = self.values.shape
         ds = self.time.astype("datetime64[s]")
         return pd.DataFrame(
@@ -73,9 +73,9 @@ class Benchmark:
         )
 
     def standardise(self) -> Float64[np.ndarray, "rows C"]:
-        """The values with mean 0 and standard deviation 1 (ddof 0) over the training rows.
+        """Return values with mean 0 and standard deviation 1 (ddof 0) over the training rows.
 
-        A column that is constant in training is only centred.
+        Columns that are constant in training are only centred.
         """
         train = self.values[: self.borders.train_end]
         return (self.values - train.mean(axis=0)) / self.spread_of(self.columns)
@@ -92,7 +92,10 @@ class Benchmark:
         return np.array([known[str(name)] for name in ids])
 
     def target_rows(self, split: str) -> tuple[int, int]:
-        """Rows [start, stop) of the targets of "train", "val" or "test"; contexts may look back.
+        """Return the rows [start, stop) of the targets of a split; contexts may begin earlier.
+
+        Args:
+            split: "train", "val" or "test".
 
         Raises:
             ConfigError: if there is no such split.
@@ -105,23 +108,23 @@ class Benchmark:
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """One file of ``conf/benchmark``.
+class BenchmarkFile:
+    """Description of a benchmark set: one file of ``conf/benchmark``.
 
-    Args:
-        name: as in the literature.
-        file: name of the file, without .gz.
-        sha256: of the uncompressed file; None does not verify.
-        source: where the file comes from.
-        licence: what it may be used for.
+    Attributes:
+        name: name in the literature.
+        file: name of the data file, without .gz.
+        sha256: checksum of the uncompressed file; None skips the check.
+        source: address of the file.
+        licence: licence of the data.
         freq: pandas offset alias.
         season_length: steps of the main season.
-        split: rows of train, val and test, one part after the other.
-        horizons: the usual ones.
-        time_column: the column that is not a series.
-        time_format: how its times are written, if not as in ISO 8601.
-        equally_spaced: count the times on from the first one, whatever the file says.
-        description: what it is, in words, for adapters that say it to a language model.
+        split: number of rows of the parts "train", "val" and "test".
+        horizons: horizons of the published results.
+        time_column: name of the time column; all others are series.
+        time_format: format of the times; None for ISO 8601.
+        equally_spaced: True replaces the times of the file by equal steps from the first one.
+        description: description in words, for adapters that put it into a prompt.
         kind: ``long_horizon``.
     """
 
@@ -151,28 +154,26 @@ def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
         ConfigError: if there is no such set, or the content does not describe one.
         DataError: if its file is missing, altered, or shorter than its borders.
     """
-    recipe = _recipe(_named(benchmark) if isinstance(benchmark, str) else benchmark)
-    table = _read(recipe)
-    time = table.pop(recipe.time_column)
+    file = _description(_named(benchmark) if isinstance(benchmark, str) else benchmark)
+    table = _read(file)
+    time = table.pop(file.time_column)
     values = table.to_numpy(dtype=np.float64)
-    borders = Borders(
-        *np.cumsum([recipe.split[part] for part in ("train", "val", "test")]).tolist()
-    )
+    borders = Borders(*np.cumsum([file.split[part] for part in ("train", "val", "test")]).tolist())
     if len(values) < borders.test_end:
         raise DataError(
-            f"{recipe.name}: {recipe.file} has {len(values)} rows, its split needs "
+            f"{file.name}: {file.file} has {len(values)} rows, its split needs "
             f"{borders.test_end}. Lower benchmark.split."
         )
     return Benchmark(
-        name=recipe.name,
+        name=file.name,
         columns=tuple(map(str, table.columns)),
         values=values,
-        time=_seconds(time, recipe),
+        time=_seconds(time, file),
         borders=borders,
-        season_length=recipe.season_length,
-        freq=recipe.freq,
-        horizons=tuple(recipe.horizons),
-        description=recipe.description,
+        season_length=file.season_length,
+        freq=file.freq,
+        horizons=tuple(file.horizons),
+        description=file.description,
     )
 
 
@@ -204,7 +205,7 @@ def _named(name: str) -> Mapping[Any, Any]:
     return OmegaConf.load(path)  # type: ignore[return-value]
 
 
-def _recipe(content: Mapping[Any, Any]) -> Recipe:
+def _description(content: Mapping[Any, Any]) -> BenchmarkFile:
     plain = OmegaConf.to_container(OmegaConf.create(dict(content)), resolve=True)
     assert isinstance(plain, dict)
     plain = plain.get("benchmark", plain)
@@ -214,27 +215,27 @@ def _recipe(content: Mapping[Any, Any]) -> Recipe:
             f"benchmark scores. Here, choose one of {', '.join(names())}, or give your own table."
         )
     try:
-        return Recipe(**plain)
+        return BenchmarkFile(**plain)
     except TypeError as error:
         raise ConfigError(f"This does not describe a benchmark: {error}.") from error
 
 
-def _read(recipe: Recipe) -> pd.DataFrame:
-    content = published(recipe.file, recipe.sha256, recipe.name, recipe.source)
+def _read(file: BenchmarkFile) -> pd.DataFrame:
+    content = read_published(file.file, file.sha256, file.name, file.source)
     return pd.read_csv(BytesIO(content), engine="pyarrow")  # exact and fast
 
 
-def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
-    """The content of a published file, unpacked and verified.
+def read_published(file: str, sha256: str | None, name: str, source: str) -> bytes:
+    """Read a published file, unpack it and verify its checksum.
 
     Args:
-        file: its name, without .gz, below the shipped data or below ``TSLM_DATA``.
-        sha256: of the content; None does not verify.
-        name: of the set, for messages.
-        source: where it can be had, for messages.
+        file: name of the file without .gz, in the folder of the shipped data or in ``TSLM_DATA``.
+        sha256: checksum of the content; None skips the check.
+        name: name of the set, for messages.
+        source: address of the file, for messages.
 
     Raises:
-        DataError: if it is missing or altered.
+        DataError: if the file is missing or altered.
     """
     path = _find(file, name, source)
     content = path.read_bytes()
@@ -244,7 +245,7 @@ def published(file: str, sha256: str | None, name: str, source: str) -> bytes:
     if sha256 not in (None, found):
         raise DataError(
             f"{path} is not the published {file}: its content has SHA-256 {found}, expected "
-            f"{sha256}. Take it again, unchanged, from {source}."
+            f"{sha256}. Download it again, unchanged, from {source}."
         )
     return content
 
@@ -256,13 +257,13 @@ def _find(file: str, name: str, source: str) -> Path:
             if path.is_file():
                 return path
     raise DataError(
-        f"{file} ({name}) is neither there nor as .gz in {' or '.join(map(str, folders))}. Get it "
-        f"from {source}, and set TSLM_DATA to its folder."
+        f"{file} ({name}) is missing, plain and as .gz, in {' or '.join(map(str, folders))}. "
+        f"Download it from {source}, and set TSLM_DATA to its folder."
     )
 
 
-def _seconds(times: "pd.Series[Any]", recipe: Recipe) -> Int64[np.ndarray, " rows"]:
-    parsed = pd.to_datetime(times, format=recipe.time_format)
-    if recipe.equally_spaced:
-        parsed = pd.Series(pd.date_range(parsed.iloc[0], periods=len(times), freq=recipe.freq))
+def _seconds(times: "pd.Series[Any]", file: BenchmarkFile) -> Int64[np.ndarray, " rows"]:
+    parsed = pd.to_datetime(times, format=file.time_format)
+    if file.equally_spaced:
+        parsed = pd.Series(pd.date_range(parsed.iloc[0], periods=len(times), freq=file.freq))
     return parsed.to_numpy().astype("datetime64[s]").astype(np.int64)

@@ -1,7 +1,7 @@
-"""Short series of the M competitions: what was known, and what followed.
+"""Short series of the M competitions: known values, and the values to forecast.
 
-What a set is stands in ``conf/benchmark``, beside the long ones. Times are counted, as the dates
-of these series are placeholders or missing.
+Each set is described by a file of ``conf/benchmark``, like the long ones. Times are counted, since
+the dates of these series are placeholders or missing.
 """
 
 import json
@@ -16,21 +16,21 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.data.datasets.benchmarks import M_COMPETITION, kind_of, published
+from tslm.data.datasets.benchmarks import M_COMPETITION, kind_of, read_published
 
 Series = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Competition:
-    """Many series, each with the steps that are to be forecast.
+    """Competition: many series, each with the steps to forecast.
 
-    Args:
-        name: as in the literature.
-        known: each series before the origin.
-        truth: the steps after it.
-        season_length: by which errors are scaled; 1 where the competition takes no season.
-        horizon: steps forecast.
+    Attributes:
+        name: name in the literature.
+        known: values of each series before the origin.
+        truth: values of the steps after it.
+        season_length: season of the scaled errors; 1 if the competition uses none.
+        horizon: steps to forecast.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Competition:
         )
 
     def longer_than(self, points: int) -> "Competition":
-        """Only the series of more than ``points`` points, with those to be forecast."""
+        """Return only the series of more than ``points`` values, including those to forecast."""
         kept = {n for n in self.known if len(self.known[n]) + len(self.truth[n]) > points}
         parts = ({n: v for n, v in part.items() if n in kept} for part in (self.known, self.truth))
         known, truth = parts
@@ -60,18 +60,18 @@ class Competition:
 
 
 @dataclass(frozen=True)
-class Files:
-    """One file of ``conf/benchmark`` that describes a competition.
+class CompetitionFiles:
+    """Description of a competition: one file of ``conf/benchmark``.
 
-    Args:
-        name: as in the literature.
-        files: the published files, "train" and "test", or "both".
-        sha256: of the uncompressed files, by the same words.
-        source: where they come from.
-        licence: what they may be used for.
+    Attributes:
+        name: name in the literature.
+        files: names of the published files, by "train" and "test", or by "both".
+        sha256: checksums of the uncompressed files, by the same keys; None skips the check.
+        source: address of the files.
+        licence: licence of the data.
         horizon: steps to forecast.
-        season_length: by which errors are scaled.
-        period: which series of a file with several kinds.
+        season_length: season of the scaled errors.
+        period: kind of series to use, in a file of several kinds; None uses all.
         kind: ``m_competition``.
     """
 
@@ -95,7 +95,7 @@ def load(content: Mapping[Any, Any]) -> Competition:
     """Read a competition.
 
     Args:
-        content: of a file of ``conf/benchmark``.
+        content: content of a file of ``conf/benchmark``.
 
     Raises:
         ConfigError: if it does not describe a competition.
@@ -104,7 +104,7 @@ def load(content: Mapping[Any, Any]) -> Competition:
     plain = OmegaConf.to_container(OmegaConf.create(dict(content)), resolve=True)
     assert isinstance(plain, dict)
     try:
-        files = Files(**{str(key): value for key, value in plain.items()})
+        files = CompetitionFiles(**{str(key): value for key, value in plain.items()})
     except TypeError as error:
         raise ConfigError(f"This does not describe a competition: {error}.") from error
     read = _from_json if "both" in files.files else _from_tables
@@ -114,8 +114,8 @@ def load(content: Mapping[Any, Any]) -> Competition:
     return Competition(files.name, known, truth, files.season_length, files.horizon)
 
 
-def _from_tables(files: Files) -> tuple[Series, Series]:
-    """A row a series, its name first, the end padded with empty cells (M4)."""
+def _from_tables(files: CompetitionFiles) -> tuple[Series, Series]:
+    """Read tables with one row per series: name first, empty cells at the end (M4)."""
     train, test = (_table(_content(files, part)) for part in ("train", "test"))
     return train, {name: values[: files.horizon] for name, values in test.items()}
 
@@ -126,8 +126,8 @@ def _table(content: bytes) -> Series:
     return {str(name): row[~np.isnan(row)] for name, row in zip(table.index, values, strict=True)}
 
 
-def _from_json(files: Files) -> tuple[Series, Series]:
-    """An object a series, with its period, its known and its later values (M3)."""
+def _from_json(files: CompetitionFiles) -> tuple[Series, Series]:
+    """Read one JSON object per series, with its period, known and later values (M3)."""
     known: Series = {}
     truth: Series = {}
     for name, series in _chosen(json.loads(_content(files, "both")), files.period):
@@ -140,5 +140,5 @@ def _chosen(every: Mapping[str, Any], period: str | None) -> Iterator[tuple[str,
     return ((name, one) for name, one in every.items() if period in (None, one["period"][0]))
 
 
-def _content(files: Files, part: str) -> bytes:
-    return published(files.files[part], files.sha256[part], files.name, files.source)
+def _content(files: CompetitionFiles, part: str) -> bytes:
+    return read_published(files.files[part], files.sha256[part], files.name, files.source)

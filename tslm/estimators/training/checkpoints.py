@@ -77,7 +77,7 @@ class Keep(Callback):
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A checkpoint, on the CPU; None if it is damaged, or another program's."""
+    """Read a checkpoint to the CPU; None if it is damaged or of another program."""
     try:
         content = path.read_bytes()
         if hashlib.sha256(content[_SIZE:]).digest() != content[:_SIZE]:

@@ -37,7 +37,7 @@ class History(Callback):
 
     @property
     def frame(self) -> pd.DataFrame:
-        """One row a step; where validation was not looked at, its measure is missing."""
+        """Return one row per step; the validation error is missing for steps without validation."""
         frame = pd.DataFrame(self._plain(), columns=COLUMNS)
         if not self.looks:
             return frame

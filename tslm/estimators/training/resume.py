@@ -73,7 +73,7 @@ class Run:
 
 
 def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
-    """The run that a folder holds, if it has begun and can go on."""
+    """Return the run of a folder, or None if there is none that can be continued."""
     checkpoint = folder / LAST
     if not checkpoint.is_file():
         return None

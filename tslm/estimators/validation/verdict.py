@@ -55,7 +55,7 @@ class Verdict:
 
     @property
     def best(self) -> Entry | None:
-        """The baseline with the least squared error; None without validation rows."""
+        """Return the baseline with the least squared error; None without validation rows."""
         return min(self.entries[1:], key=lambda entry: entry.mse, default=None)
 
     def to_frame(self) -> pd.DataFrame:

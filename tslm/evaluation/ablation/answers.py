@@ -40,7 +40,7 @@ class Answer:
 
     @property
     def sentence(self) -> str:
-        """The verdict as a sentence."""
+        """Write the verdict as a sentence."""
         others = f", the strongest of {self.competitors}" if self.competitors > 1 else ""
         return (
             f"Horizon {self.horizon}. {CLAIMS[self.claim]} {WORDING[self.verdict]}: "

@@ -50,12 +50,12 @@ class Errors:
 
     @property
     def means(self) -> Float[ndarray, " n"]:
-        """The error of each window, averaged over runs."""
+        """Return the error of each window, averaged over runs."""
         return np.asarray(self.runs.mean(0))
 
     @property
     def mean(self) -> float:
-        """The error over all windows and runs."""
+        """Return the error over all windows and runs."""
         return float(np.nanmean(self.runs))
 
     @property

@@ -110,7 +110,7 @@ class Ablation:
 
     @property
     def seeds(self) -> int:
-        """Number of training runs of the model."""
+        """Return the number of training runs of the model."""
         return int(self.frame[self.frame.arm == ITSELF].runs.iloc[0])
 
     def save(self, out: str | Path) -> list[Path]:
@@ -159,7 +159,7 @@ class Ablation:
 
     @property
     def note(self) -> str:
-        """The budget, the number of seeds and windows, and the meaning of a verdict."""
+        """Write the budget, the number of seeds and windows, and the meaning of a verdict."""
         windows = int(self.frame.windows.max())
         runs = (
             f"{self.seeds} seeds" if self.seeds > 1 else "one seed, so the verdicts are indicative"
@@ -172,7 +172,7 @@ class Ablation:
 
     @property
     def gaps(self) -> list[str]:
-        """One sentence for each arm that failed."""
+        """Write one sentence for each arm that failed."""
         return [f"Arm {arm} failed and is left out: {why}" for arm, why in self.failed.items()]
 
     def tables(self) -> Iterator[tuple[int, pd.DataFrame]]:

@@ -57,7 +57,7 @@ class Backbone(nn.Module, ABC):
     @property
     @abstractmethod
     def lexicon(self) -> Lexicon:
-        """The word embeddings and the tokenizer of the language model."""
+        """Return the word embeddings and the tokenizer of the language model."""
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "S N D"]:
         """Read all tokens at once; position ids count the unmasked ones."""

@@ -71,7 +71,7 @@ class _Tree:
 
     @property
     def token_passes(self) -> int:
-        """Number of token passes of reading the tree."""
+        """Count the token passes of reading the tree."""
         depths = zip((0, *self.cuts), self.cuts, strict=False)
         return sum((end - start) * int((self.differs < end).sum()) for start, end in depths)
 

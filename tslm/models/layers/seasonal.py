@@ -37,7 +37,7 @@ class Decomposed(NamedTuple):
 
     @property
     def gap(self) -> Int[Tensor, " S"]:
-        """Number of missing steps at the end."""
+        """Count the missing steps at the end."""
         return steps_since_observed(self.residual)[:, 0]
 
     def extend(self, horizon: int) -> Float[Tensor, "S H"]:

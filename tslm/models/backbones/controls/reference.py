@@ -53,17 +53,17 @@ class Reference:
 
     @property
     def width(self) -> int:
-        """Size of a token vector, D."""
+        """Return the size of a token vector, D."""
         return int(self.config.hidden_size)
 
     @cached_property
     def backbone(self) -> HuggingFaceBackbone:
-        """The pretrained language model, shared and frozen."""
+        """Load the pretrained language model, shared and frozen."""
         return load(self.name, self.n_layers, self.dtype, self.device, download=self.download)
 
     @cached_property
     def lexicon(self) -> Lexicon:
-        """Its lexicon, which adapters use with every control."""
+        """Return its lexicon, which adapters use with every control."""
         return LazyLexicon(self)
 
     @cached_property
