@@ -82,6 +82,13 @@ def test_a_forest_has_a_row_an_arm_and_leaves_the_model_itself_out() -> None:
         plot_ablation(table, 96)
 
 
+def test_a_forest_marks_ends_of_intervals_that_lie_outside() -> None:
+    axes = plot_ablation(ablation()).axes[0]
+    heads = [line.get_marker() for line in axes.get_lines()]
+    assert axes.get_xlim() == (-6.5, 6.5)  # one interval begins at -8, the other ends at 5
+    assert (heads.count("<"), heads.count(">")) == (1, 0)
+
+
 def test_nothing_to_draw_is_an_error() -> None:
     with pytest.raises(DataError, match="nothing to draw"):
         plot_backtest(history(), backtest().iloc[:0])

@@ -146,7 +146,8 @@ def plot_ablation(
     """Draw an ablation as a forest plot: change of the error against each arm, with intervals.
 
     Left of zero the model has a smaller error than the arm. The grey band, one percent on each
-    side, marks differences that do not matter in practice. matplotlib cuts off long intervals.
+    side, marks differences that do not matter in practice. matplotlib cuts off long intervals; an
+    arrowhead marks an end that lies outside.
 
     Args:
         table: output of ``ablate``.
@@ -178,12 +179,15 @@ def plot_ablation(
         colour = COLOURS[str(rows.verdict.iloc[place])]
         axes.plot([low, high], [place, place], color=colour, lw=1.6)
         axes.plot([change], [place], "o", color=colour, ms=5)
+        for outside, edge, head in ((low < -span, -span, "<"), (high > span, span, ">")):
+            if outside:
+                axes.plot([edge], [place], head, color=colour, ms=6, clip_on=False)
     axes.set_xlim(-span, span)
     axes.set_yticks(range(len(rows)), rows.arm)
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(xlabel)
     axes.set_title(title, loc="left", fontsize="medium")
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=7)
     plt.close(figure)
     return figure

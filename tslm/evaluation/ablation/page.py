@@ -22,17 +22,18 @@ PAGE = Template("""\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 62rem; margin: 2rem auto;
+body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 68rem; margin: 2rem auto;
        padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 .note { color: #57606a; }
 ul.answers { list-style: none; padding: 0; }
 ul.answers li { border-left: 4px solid; padding: .3rem .8rem; margin: .5rem 0;
                 background: #f6f8fa; }
-table { border-collapse: collapse; font-size: .85rem; }
+table { border-collapse: collapse; font-size: .8rem; }
 .wide { overflow-x: auto; }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #d1d9e0; text-align: right;
+th, td { padding: .3rem .45rem; border-bottom: 1px solid #d1d9e0; text-align: right;
          white-space: nowrap; }
+th { white-space: normal; vertical-align: bottom; }
 th:first-child, td:first-child, td:nth-child(2) { text-align: left; }
 tr.itself { font-weight: 600; background: #ddf4ff; }
 svg { max-width: 100%; height: auto; }
