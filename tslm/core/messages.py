@@ -124,12 +124,12 @@ def at_least(minimum: int, **settings: int) -> None:
             raise ConfigError(f"{name}={value!r} must be at least {minimum}.")
 
 
-def whole_number(name: str, value: object, minimum: int = 1) -> int:
-    """Return a setting that must be a whole number of at least a minimum.
+def whole_number(name: str, value: object) -> int:
+    """Return a setting that must be a whole number of at least 1.
 
     Raises:
         ConfigError: if it is something else.
     """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum:
-        raise ConfigError(f"{name}={value!r} must be a whole number of at least {minimum}.")
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ConfigError(f"{name}={value!r} must be a whole number of at least 1.")
     return int(value)

@@ -18,17 +18,17 @@ from tslm.core.distribution import Distribution
 
 @dataclass(frozen=True)
 class Task:
-    """Forecasting task: the facts that every part must know.
+    """Forecasting task: lengths, season and times, as every part needs them.
 
     Args:
-        context_length: steps read, L.
-        horizon: steps forecast by default, H.
-        season_length: steps of the main season, 1 if there is none.
-        freq: how far apart two rows are, as a pandas offset alias ("h", "15min", "MS"), or, for a
-            series counted in steps, the count as text ("1").
-        dated: whether ``time`` counts Unix seconds (else it counts steps).
-        tz: time zone in which its dates read, None for naive dates.
-        description: what the series are, in words; empty if nobody says.
+        context_length: number of steps of a context, L.
+        horizon: number of steps to forecast by default, H.
+        season_length: steps of the main season; 1 if there is none.
+        freq: distance of rows, as a pandas alias ("h", "15min", "MS"), or as text of an integer
+            ("1") for integer time.
+        dated: True if times are Unix seconds, False if they are integers of the user.
+        tz: time zone of the dates; None for naive dates and integers.
+        description: description of the series in words; empty if there is none.
     """
 
     context_length: int
@@ -46,8 +46,8 @@ class Facts:
 
     Args:
         horizon: steps to forecast.
-        season_length: steps of the main season, 1 if there is none.
-        longest: rows of the longest series that training may use.
+        season_length: steps of the main season; 1 if there is none.
+        longest: number of training rows of the longest series.
     """
 
     horizon: int
@@ -57,7 +57,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Sizes:
-    """A context length, and sizes of a part by the name of their option."""
+    """Suggested context length, and sizes of a part by the name of their option."""
 
     context_length: int
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -67,11 +67,12 @@ class Batch(NamedTuple):
     """Windows of series: the context, the steps after it, and their times.
 
     Args:
-        past: contexts, oldest step first; NaN where missing, on the left where a series is short.
-        future: F steps after the context; none where they are unknown.
-        time: of each step of the context and after it, T >= L + F: Unix seconds (UTC), or the
+        past: contexts, oldest step first; NaN for missing values and before a short series.
+        future: F steps after the context; F is 0 if they are unknown.
+        time: times of the T >= L + F steps of the context and after it: Unix seconds (UTC), or the
             integers of the frame.
-        text: words about the series of each window and channel (row ``b * C + c``), or None.
+        text: words about the series of each window and channel (row ``b * C + c``); None if there
+            are none.
     """
 
     past: Float[Tensor, "B L C"]
@@ -91,9 +92,13 @@ class Batch(NamedTuple):
 
 
 class Context(NamedTuple):
-    """Normalised windows, channels folded into the batch (row ``b * C + c``).
+    """Normalised contexts, channels folded into the batch (row ``b * C + c``).
 
-    ``text`` has words about the series of each row, or is None.
+    Args:
+        values: normalised values; 0 where missing, which is the mean.
+        observed: True for values that are not missing.
+        time: times of the steps, as in ``Batch``.
+        text: words about the series of each row; None if there are none.
     """
 
     values: Float[Tensor, "S L"]
@@ -110,7 +115,11 @@ class Context(NamedTuple):
     ) -> "Context":
         """Fold channels into rows; missing values become 0, which is the mean.
 
-        Where windows are repeated, as for sample paths, ``text`` may be that of the first ones.
+        Args:
+            past: normalised contexts; NaN where missing.
+            time: times of their steps.
+            text: words about the series. If windows are repeated, as for sample paths, those of the
+                first ones suffice.
         """
         values = rearrange(past, "B L C -> (B C) L")
         time = repeat(time, "B L -> (B C) L", C=past.shape[2])
@@ -121,12 +130,12 @@ class Context(NamedTuple):
 
 
 class Prompt(NamedTuple):
-    """Words in front of the tokens of a series, as ids: nothing in them is trained.
+    """Prompt: ids of the words in front of the tokens of a series; they are not trained.
 
     Args:
-        shared: what is said of every series; read once, and remembered.
-        own: what is said of each, padded on the left.
-        mask: where it says something.
+        shared: words that all series begin with; they are read once and cached.
+        own: words of each series, padded on the left.
+        mask: True for the words of ``own``, False for its padding.
     """
 
     shared: Int[Tensor, " T"]
@@ -140,10 +149,10 @@ class Tokens:
 
     Args:
         embeds: one vector per token.
-        mask: False where a token says nothing (padding); such tokens are inert.
-        n_prompt: how many of the first tokens only set the scene; decoders never see them.
-        aux_loss: what the adapter adds to the training loss.
-        prompt: words read before the first token; they give no hidden state.
+        mask: False for padding, which affects no other token.
+        n_prompt: number of first tokens that are prompts; decoders do not receive their states.
+        aux_loss: term that the adapter adds to the training loss.
+        prompt: words read before the first token; decoders do not receive their states.
     """
 
     embeds: Float[Tensor, "S N D"]
@@ -158,7 +167,7 @@ class Attribution(NamedTuple):
 
     Args:
         vectors: prototypes or anchors.
-        weights: of each in each token of a window; N is 1 where they are those of the whole.
+        weights: weight of each vector in each token; N is 1 if they are weights of whole windows.
     """
 
     vectors: Float[Tensor, "K D"]
@@ -170,9 +179,10 @@ class Layout:
     """Layout of a context as tokens: all that a decoder may know of an adapter.
 
     Args:
-        n_tokens: tokens of one context, N, without the prompt.
-        patch_len: steps one token stands for, P.
-        grows: a forecast segment can be appended as one more token (autoregressive roll-out).
+        n_tokens: number of tokens of one context, N, without the prompt.
+        patch_len: steps of one token, P.
+        grows: True if a forecast segment can be appended as one more token (autoregressive
+            roll-out).
     """
 
     n_tokens: int
@@ -185,10 +195,10 @@ class Prediction(NamedTuple):
 
     Args:
         values: point forecasts.
-        covered: False where a value was forecast from padding alone, before a short series.
-        aux_loss: a term that the adapter adds to the training loss.
-        distribution: of each value; None where the model gives points only.
-        level: what the decoder's output was added to; None where there is no decoder.
+        covered: False for values that were forecast from padding alone, before a short series.
+        aux_loss: term that the adapter adds to the training loss.
+        distribution: distribution of each value; None if the model gives points only.
+        level: values that the decoder's output was added to; None without a decoder.
     """
 
     values: Float[Tensor, "B M C"]

@@ -17,6 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 # seconds from 1970 to the years that nanosecond timestamps of pandas cover in full
 _EARLIEST, _LATEST = (int(np.datetime64(f"{y}-01-01", "s").astype(np.int64)) for y in (1678, 2262))
+_NAMED = 5  # rows that a message names
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,15 @@ class Rows:
         """Return the arrays that identify a row: its series, its time, and the fraction of it."""
         return [self.codes, self.time, *([] if self.fractions is None else [self.fractions])]
 
-    def name_rows(self, where: Bools, limit: int = 5) -> str:
+    def name_rows(self, where: Bools) -> str:
         """Name series and time of the first rows of a mask: ``'a' at 2024-01-01 00:00:00``."""
         rows = np.flatnonzero(where)
-        first = rows[:limit]
+        first = rows[:_NAMED]
         dates = self.calendar.from_int(self.time[first])
         names = [
             f"{naming([self.ids[c]])} at {d}" for c, d in zip(self.codes[first], dates, strict=True)
         ]
-        more = f" and {len(rows) - limit} more" if len(rows) > limit else ""
+        more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         return ", ".join(names) + more
 
     def check(self) -> None:

@@ -19,5 +19,5 @@ def first_rows(split: Ints, context_length: int, horizon: int, fraction: float) 
         fraction: fraction of the rows, in (0, 1].
     """
     context = np.minimum(context_length, split - horizon).clip(0)
-    share = np.floor(np.round((split - context) * fraction, 6)).astype(np.int64)
-    return np.minimum(context + np.maximum(share, horizon), split)
+    rows = np.floor(np.round((split - context) * fraction, 6)).astype(np.int64)
+    return np.minimum(context + np.maximum(rows, horizon), split)

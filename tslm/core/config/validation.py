@@ -143,6 +143,6 @@ def _check_options(cfg: DictConfig) -> None:
                     f"{group}.{key}={value!r} must be one of {', '.join(choices(key))}."
                 )
             if key.endswith(("dropout", "warmup")) and not 0 <= (value or 0) <= 1:
-                raise ConfigError(f"{group}.{key}={value!r} is a share, and must lie in [0, 1].")
+                raise ConfigError(f"{group}.{key}={value!r} must be a fraction in [0, 1].")
             if type(value) is int and not 0 <= value <= LONGEST:
                 raise ConfigError(f"{group}.{key}={value} must be from 0 to {LONGEST:,}.")

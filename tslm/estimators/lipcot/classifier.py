@@ -224,7 +224,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
                     f"Sentences of {ids.shape[2]} tokens are longer than the maximum of bert, "
                     f"{self.bert_.longest}. Give recordings as long as those of fit."
                 )
-            return self.bert_.shares(ids)
+            return self.bert_.probabilities(ids)
         return np.asarray(self.regression_.predict_proba(self._features(frames)))
 
     def predict(self, X: Any) -> ndarray:  # noqa: N803
@@ -324,7 +324,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return bert.eval()
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "regression_") or hasattr(self, "bert_")
+        return not vars(self).keys().isdisjoint({"regression_", "bert_"})
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -82,7 +82,7 @@ class CodeBert(nn.Module):
         learn(self, lambda rows: cross_entropy(self(ids[rows]), labels[rows]), len(ids), study)
 
     @torch.no_grad()
-    def shares(self, ids: Int[Tensor, "S M N"]) -> Float[ndarray, "S k"]:
+    def probabilities(self, ids: Int[Tensor, "S M N"]) -> Float[ndarray, "S k"]:
         """Return the probability of each label."""
         self.eval()
         per_pass = max(_AT_ONCE // ids.shape[1], 1)

@@ -56,11 +56,11 @@ class Counts(NamedTuple):
 
     def unigram(self, names: Sequence[Any]) -> Float[ndarray, "S K"]:
         """Return the relative frequency of each code in each series, plus 1 count each."""
-        return _shares(np.stack([self.own.get(name, self.all) for name in names]))
+        return _frequencies(np.stack([self.own.get(name, self.all) for name in names]))
 
     def bigram(self) -> Float[ndarray, "V K"]:
         """Return the relative frequency of each code after each other code."""
-        return _shares(self.after)
+        return _frequencies(self.after)
 
 
 def scored(reader: CodeReader, part: DataSet, counts: Counts) -> pd.DataFrame:
@@ -82,9 +82,9 @@ def scored(reader: CodeReader, part: DataSet, counts: Counts) -> pd.DataFrame:
         bigram = counts.bigram()[before[counted]]
         first = np.broadcast_to(np.arange(counted.shape[1]) == 0, counted.shape)[counted]
         bigram[first] = unigram[first]  # the first code has none before it
-        for name, shares in (("model", model), ("unigram", unigram), ("bigram", bigram)):
-            logs[name].append(np.log(shares[np.arange(len(truth)), truth]))
-            right[name].append(shares.argmax(1) == truth)
+        for name, likely in (("model", model), ("unigram", unigram), ("bigram", bigram)):
+            logs[name].append(np.log(likely[np.arange(len(truth)), truth]))
+            right[name].append(likely.argmax(1) == truth)
     total = sum(map(len, logs["model"]))
     if not total:
         raise DataError(
@@ -119,7 +119,7 @@ def _shapes(adapter: LiPCoT, batch: Batch) -> Int[ndarray, "S N"]:
     return rearrange(shapes, "(S N) -> S N", S=len(context.values)).numpy()
 
 
-def _shares(counts: Float[ndarray, "R V"]) -> Float[ndarray, "R K"]:
+def _frequencies(counts: Float[ndarray, "R V"]) -> Float[ndarray, "R K"]:
     """Return the relative frequencies of filters, after adding 1 to each count."""
     more = counts[:, SPECIAL:] + 1
     return more / more.sum(1, keepdims=True)

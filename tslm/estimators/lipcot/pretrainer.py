@@ -294,11 +294,11 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         run(trainer, PretrainingModule(reader, recipe), train_dataloaders=lessons)
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "reader_"):
+        if not self.__sklearn_is_fitted__():
             raise NotFittedError("This LiPCoTPretrainer is not fitted yet. Call fit(df).")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "reader_")
+        return "reader_" in vars(self)
 
 
 class Lesson(NamedTuple):

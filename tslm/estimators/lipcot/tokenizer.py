@@ -331,10 +331,10 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return shape, gain, level
 
     def _check_fitted(self) -> None:
-        if not hasattr(self, "codebook_"):
+        if not self.__sklearn_is_fitted__():
             raise NotFittedError(
                 "This LiPCoTTokenizer is not fitted yet. Call fit(X), or load one."
             )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "codebook_")
+        return "codebook_" in vars(self)

@@ -21,6 +21,7 @@ from tslm.models.assembly import rule
 
 BASELINES = ("last", "seasonal_naive", "profile_ar")
 CHOOSING = 256  # windows on which a baseline chooses its variant. Chosen by hand
+JUDGING = 4096  # windows on which the model is compared with baselines
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,7 @@ def _number(stored: Any) -> float:
     return inf if stored is None else float(stored)
 
 
-def judge(
-    name: str, model: Forecaster, panel: Panel, split: Ints, task: Task, limit: int = 4096
-) -> Verdict:
+def judge(name: str, model: Forecaster, panel: Panel, split: Ints, task: Task) -> Verdict:
     """Score the model and the baselines on the same validation windows.
 
     Args:
@@ -113,7 +112,6 @@ def judge(
         panel: series with their validation rows.
         split: first validation row of each series.
         task: lengths, season and frequency of the forecast.
-        limit: maximum number of windows, evenly spaced.
     """
     forecasters = {name: (model, task.context_length)}
     for baseline in BASELINES:
@@ -128,7 +126,7 @@ def judge(
             start=split,
             stop=panel.lengths,
             look_back=reach,
-            limit=limit,
+            limit=JUDGING,
         )[task.horizon].observed()
         if not len(errors):
             return Verdict(0, [], model.shrinkage)
