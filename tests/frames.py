@@ -1,20 +1,54 @@
 """Long frames and panels that several tests read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
 
 from tslm.data.panel import Panel
 
+START = "2024-01-01"
 
-def daily(n: int = 60, ids: Sequence[Any] = ("a", "b")) -> pd.DataFrame:
-    """Return random walks of ``n`` days, one a series, that all begin on 2024-01-01."""
-    y = 30 + np.random.default_rng(0).normal(size=len(ids) * n).cumsum()
-    ds = np.tile(pd.date_range("2024-01-01", periods=n), len(ids))
-    return pd.DataFrame({"unique_id": np.repeat(list(ids), n), "ds": ds, "y": y})
+
+def long_frame(
+    series: Mapping[Any, npt.ArrayLike],
+    *,
+    freq: str | int = "D",
+    start: str = START,
+    tz: str | None = None,
+) -> pd.DataFrame:
+    """Return a long frame of these series, which begin together.
+
+    Args:
+        series: values by id.
+        freq: distance of two rows; 1 counts rows from 0.
+        start: time of the first rows.
+        tz: time zone.
+    """
+    parts = []
+    for name, values in series.items():
+        y = np.asarray(values, dtype=float)
+        ds: Any = np.arange(len(y))
+        if isinstance(freq, str):
+            ds = pd.date_range(start, periods=len(y), freq=freq, tz=tz)
+        parts.append(pd.DataFrame({"unique_id": name, "ds": ds, "y": y}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def random_walks(
+    n: int = 60, ids: Sequence[Any] = ("a", "b"), *, level: float = 30, seed: int = 0, **times: Any
+) -> pd.DataFrame:
+    """Return a random walk for each id, with steps of standard deviation 1 around a level."""
+    y = level + np.random.default_rng(seed).normal(size=(len(ids), n)).cumsum(1)
+    return long_frame(dict(zip(ids, y, strict=True)), **times)
+
+
+def weekly(n: int = 90, ids: Sequence[Any] = ("a",), **times: Any) -> pd.DataFrame:
+    """Return series that repeat 1 to 7 exactly."""
+    return long_frame(dict.fromkeys(ids, np.arange(n) % 7 + 1.0), **times)
 
 
 def numbered_panel(lengths: list[int]) -> Panel:

@@ -25,6 +25,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
+from tests.frames import random_walks
 from tslm import BaselineForecaster, Spec, TslmError, TSLMForecaster
 from tslm.core import hashing
 from tslm.estimators import saved_folder, saving
@@ -79,13 +80,8 @@ ARRAYS: list[Callable[[np.ndarray, Dice], np.ndarray]] = [
 
 
 def table(n: int = 60) -> pd.DataFrame:
-    ds = pd.date_range("2024-03-01", periods=n, freq="D", tz="Europe/Berlin")
     dice = np.random.default_rng(0)
-    parts = [
-        pd.DataFrame({"unique_id": name, "ds": ds, "y": dice.normal(size=n).cumsum()})
-        for name in ("a", "b")
-    ]
-    df = pd.concat(parts, ignore_index=True)
+    df = random_walks(n, level=0, start="2024-03-01", tz="Europe/Berlin")
     return df.assign(price=dice.normal(size=2 * n), kind=dice.choice(["x", "y"], 2 * n))
 
 

@@ -13,6 +13,7 @@ import pytest
 if find_spec("foundationforecast") is None or find_spec("gluonts") is None:
     pytest.skip("foundationforecast is not installed: make conformance", allow_module_level=True)
 
+from tests.frames import long_frame
 from tslm import ConfigError, TSLMForecaster
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -38,15 +39,8 @@ def _without_the_zoo() -> Iterator[None]:
 
 @pytest.fixture
 def df() -> pd.DataFrame:
-    days = pd.date_range("2024-01-01", periods=90, freq="D")
     week = np.sin(np.arange(90) / 7 * 2 * np.pi)
-    return pd.concat(
-        [
-            pd.DataFrame({"unique_id": name, "ds": days, "y": week + level})
-            for name, level in (("b", 20.0), ("a", 5.0))
-        ],
-        ignore_index=True,
-    )
+    return long_frame({"b": week + 20, "a": week + 5})
 
 
 def test_it_forecasts_beside_others(df: pd.DataFrame) -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
+from tests.frames import long_frame
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
 from tslm.core.config.build import part_class
 from tslm.core.config.choices import choices, node
@@ -40,21 +41,12 @@ def forecaster(name: str, **options: Any) -> BaselineForecaster:
 def waves(n: int = 160, ids: tuple[str, ...] = ("a", "b"), seed: int = 0) -> pd.DataFrame:
     """A season of twelve hours, a slow walk and noise, on a level of its own per series."""
     rng = np.random.default_rng(seed)
-    ds = pd.date_range("2024-01-01", periods=n, freq="h")
     season = 4 * np.sin(2 * np.pi * np.arange(n) / 12)
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "unique_id": name,
-                    "ds": ds,
-                    "y": 30 * k + season + rng.normal(0, 0.3, n).cumsum() + rng.normal(0, 0.3, n),
-                }
-            )
-            for k, name in enumerate(ids)
-        ],
-        ignore_index=True,
-    )
+    series = {
+        name: 30 * k + season + rng.normal(0, 0.3, n).cumsum() + rng.normal(0, 0.3, n)
+        for k, name in enumerate(ids)
+    }
+    return long_frame(series, freq="h")
 
 
 @pytest.fixture(scope="module", params=HERE)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.contract.pretended import AWAY, HOME, Pretended, pretended
+from tests.frames import random_walks
 from tslm import (
     BaselineForecaster,
     LiPCoTPretrainer,
@@ -38,12 +39,6 @@ pytestmark = [
 H = 6
 FAST = {"h": H, "backbone": "tiny", "max_steps": 1, "batch_size": 8, "context_length": 24}
 FAST |= {"val_size": 12, "verbose": 0, "random_state": 0}
-
-
-def series() -> pd.DataFrame:
-    y = np.random.default_rng(0).normal(size=240).cumsum()
-    ds = np.tile(pd.date_range("2020", periods=120, freq="D"), 2)
-    return pd.DataFrame({"unique_id": np.repeat(["a", "b"], 120), "ds": ds, "y": y})
 
 
 def forecaster(adapter: str = "autotimes", **options: Any) -> TSLMForecaster:
@@ -94,7 +89,7 @@ FITS: list[dict[str, Any]] = [
 def test_what_was_fitted_elsewhere_forecasts_saves_and_loads(
     options: dict[str, Any], away: Pretended, cache: Path, tmp_path: Path
 ) -> None:
-    model = forecaster(**options).fit(series())
+    model = forecaster(**options).fit(random_walks(120))
     assert place(away, model.model_) == {AWAY}
     ahead = model.predict(h=2 * H, level=[80])
     model.predict(num_samples=2)
@@ -139,7 +134,7 @@ def test_words_come_from_a_body_that_is_elsewhere(kind: str, away: Pretended, wa
 @pytest.fixture(scope="module")
 def fitted(away: Pretended) -> TSLMForecaster:
     """A forecaster that was fitted elsewhere."""
-    return forecaster().fit(series())
+    return forecaster().fit(random_walks(120))
 
 
 PROBES = ["shuffle_all", "shuffle_half", "swap_halves", "reverse", "shuffle_patches:6"]
@@ -160,7 +155,7 @@ def test_every_baseline_is_fitted_and_forecasts_elsewhere(
 ) -> None:
     options = {"h": H, "max_steps": 1, "val_size": 12, "verbose": 0, "random_state": 0}
     try:
-        model = BaselineForecaster(name, **options).fit(series())
+        model = BaselineForecaster(name, **options).fit(random_walks(120))
     except ConfigError as error:
         pytest.skip(str(error))
     model.predict(h=2 * H, level=[80])
@@ -186,16 +181,16 @@ def test_a_classifier_a_regressor_and_a_pretrainer_read_with_the_body_that_is_el
         teacher = LiPCoTPretrainer(
             adapter=codes, backbone="tiny", max_steps=1, verbose=0, freeze=freeze
         )
-        teacher.fit([series()]).score(series())
+        teacher.fit([random_walks(120)]).score(random_walks(120))
         teacher.save(tmp_path / freeze)
     fitted.predict()  # whose body nobody has moved
 
 
 def test_nobody_moves_a_shared_body(away: Pretended, fitted: TSLMForecaster) -> None:
     ahead = fitted.predict()
-    other = forecaster(accelerator="cpu").fit(series())
+    other = forecaster(accelerator="cpu").fit(random_walks(120))
     assert place(away, other.model_) == {HOME}
-    third = forecaster().fit(series())
+    third = forecaster().fit(random_walks(120))
     assert third.model_.backbone is fitted.model_.backbone
     third.model_.to(HOME)
     third.model_.to(torch.float64)
@@ -214,7 +209,7 @@ def test_training_leaves_the_model_there_so_that_what_follows_is_computed_there(
         return plain(self, *words)
 
     monkeypatch.setattr(ForecastModel, "forecast", forecast)
-    forecaster(base="ridge").fit(series())
+    forecaster(base="ridge").fit(random_walks(120))
     assert len(seen) >= 3  # gate, intervals, verdict
     assert all(places == {AWAY} for places in seen)
 
@@ -222,7 +217,7 @@ def test_training_leaves_the_model_there_so_that_what_follows_is_computed_there(
 @pytest.mark.parametrize("copy", [deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 @pytest.mark.parametrize("adapter", ["autotimes", "time_llm"])
 def test_copies_and_pickles_hold_no_body_and_read_the_same_one(adapter: str, copy: Any) -> None:
-    model = forecaster(adapter, accelerator="cpu").fit(series())
+    model = forecaster(adapter, accelerator="cpu").fit(random_walks(120))
     assert b"transformers.models" not in pickle.dumps(model)
     again = copy(model)
     assert again.model_.backbone is model.model_.backbone
@@ -230,7 +225,7 @@ def test_copies_and_pickles_hold_no_body_and_read_the_same_one(adapter: str, cop
 
 
 def test_a_thawed_body_goes_with_its_copy() -> None:
-    model = forecaster(freeze="norms", accelerator="cpu").fit(series())
+    model = forecaster(freeze="norms", accelerator="cpu").fit(random_walks(120))
     again = deepcopy(model)
     assert again.model_.backbone is not model.model_.backbone
     assert again.model_.backbone.lexicon is model.model_.backbone.lexicon

@@ -6,10 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 
+from tests.frames import weekly
 from tslm import ConfigError, TSLMForecaster
 from tslm.core.config.build import build
 from tslm.core.config.choices import choices
@@ -65,10 +65,7 @@ def test_the_test_of_the_page_passes(package: Path, site: Path) -> None:
 
 
 def test_an_installed_adapter_is_a_name_on_the_command_line(site: Path, tmp_path: Path) -> None:
-    days = pd.date_range("2024-01-01", periods=120, freq="D")
-    pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(120.0) % 7}).to_csv(
-        tmp_path / "sales.csv", index=False
-    )
+    weekly(120).to_csv(tmp_path / "sales.csv", index=False)
     where = f"{site}{os.pathsep}{Path(__file__).parents[2]}"
     command = re.search(r"^tslm (fit .*adapter=spectra.*)$", PAGE, re.M)
     assert command is not None

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.frames import long_frame, random_walks
 from tslm import TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
@@ -333,17 +334,6 @@ def test_further_times_do_not_matter(subject: Subject, walks: Walks) -> None:
 @pytest.mark.filterwarnings("ignore:On .* validation windows")
 @pytest.mark.parametrize("name", choices("adapter"))
 def test_a_panel_never_seen_is_forecast_in_its_own_units(name: str) -> None:
-    def panel(ids: str, rows: int, seed: int) -> pd.DataFrame:
-        dice = np.random.default_rng(seed)
-        ds = pd.date_range("2024-01-01", periods=rows, freq="h")
-        return pd.concat(
-            [
-                pd.DataFrame({"unique_id": i, "ds": ds, "y": dice.normal(0, 1, rows).cumsum()})
-                for i in ids
-            ],
-            ignore_index=True,
-        )
-
     model = TSLMForecaster(
         h=HORIZON,
         adapter=name,
@@ -352,8 +342,8 @@ def test_a_panel_never_seen_is_forecast_in_its_own_units(name: str) -> None:
         accelerator="cpu",
         random_state=0,
         verbose=0,
-    ).fit(panel("ab", 160, 0))
-    other = panel("xyz", 90, 1)
+    ).fit(random_walks(160, "ab", level=0, freq="h"))
+    other = random_walks(90, "xyz", level=0, seed=1, freq="h")
     ahead = model.predict(other)
     assert ahead.unique_id.tolist() == [i for i in "xyz" for _ in range(HORIZON)]
     assert ahead.ds.iloc[0] == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=90)
@@ -456,13 +446,8 @@ def hourly_load() -> pd.DataFrame:
 
 
 def series(**values: Any) -> pd.DataFrame:
-    """Hourly series of these values, by their ids."""
-    parts = [
-        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024", periods=len(y), freq="h")})
-        for name, y in values.items()
-    ]
-    y = np.concatenate([np.asarray(y, dtype=float) for y in values.values()])
-    return pd.concat(parts, ignore_index=True).assign(y=y)
+    """Return hourly series of these values, by their ids."""
+    return long_frame(values, freq="h")
 
 
 def ahead_of(model: TSLMForecaster, df: pd.DataFrame) -> np.ndarray:

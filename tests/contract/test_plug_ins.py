@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.frames import daily
+from tests.frames import random_walks
 from tslm import BaselineForecaster, ConfigError, TSLMForecaster
 from tslm.core.config.build import build
 from tslm.core.config.choices import choices, control, node
@@ -128,19 +128,19 @@ class TestPlugIn:
     def test_a_control_stands_in_place_of_the_language_model(self) -> None:
         assert controls()["halved"] == "half of one linear map"
         assert control("halved") is not None
-        model = TSLMForecaster(**{**SMALL, "backbone": "halved:tiny"}).fit(daily())
+        model = TSLMForecaster(**{**SMALL, "backbone": "halved:tiny"}).fit(random_walks())
         assert np.isfinite(model.predict()["AutoTimes"]).all()
         assert type(model.model_.backbone).__name__ == "Halved"
 
     def test_a_named_backbone_is_built(self) -> None:
         assert cards()["thin"].config["hidden_size"] == 16
-        model = TSLMForecaster(**{**SMALL, "backbone": "thin"}).fit(daily())
+        model = TSLMForecaster(**{**SMALL, "backbone": "thin"}).fit(random_walks())
         assert model.model_.backbone.width == 16
 
     def test_a_budget_is_read_in_python_and_on_the_command_line(self) -> None:
         assert [arm.name for arm in Budget.of("cheap").arms] == ["halved", "latest"]
         assert list(compose("verb/ablate", ["budget=cheap"]).budget.arms) == ["halved", "latest"]
-        report = TSLMForecaster(**SMALL).ablate(daily(), budget="cheap")
+        report = TSLMForecaster(**SMALL).ablate(random_walks(), budget="cheap")
         assert {"halved", "latest"} <= set(report["arm"])
 
     def test_benchmarks_of_both_kinds_are_read(
@@ -160,12 +160,12 @@ class TestPlugIn:
     def test_parts_are_used_together(self) -> None:
         parts = {"distribution": "heavy", "base": "latest", "decoder": "pieces"}
         parts |= {"freeze": "frozen", "trainer": "slow", "conformal": "wider"}
-        model = TSLMForecaster(**SMALL, **parts).fit(daily())
+        model = TSLMForecaster(**SMALL, **parts).fit(random_walks())
         assert "AutoTimes-lo-80" in model.predict(level=[80])
         used = [type(part).__name__ for part in (model.model_.decoder, model.model_.base)]
         assert used == ["Pieces", "Latest"]
         assert type(model.calibration_).__name__ == "Wider"
-        assert BaselineForecaster("latest", h=2, verbose=0).fit(daily()).name == "Latest"
+        assert BaselineForecaster("latest", h=2, verbose=0).fit(random_walks()).name == "Latest"
 
     def test_a_decoder_can_be_named_by_the_distribution(self) -> None:
         assert (

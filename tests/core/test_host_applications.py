@@ -22,6 +22,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
 
+from tests.frames import random_walks
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster, TSLMWindowRegressor
 from tslm.core import paths as folders
 from tslm.core.config import compose as composing
@@ -40,12 +41,6 @@ TINY: dict[str, Any] = {
 RULES = ["last", "mean", "drift", "seasonal_naive", "profile", "profile_ar", "ar", "ridge_profile"]
 
 
-def frame(n: int = 60) -> pd.DataFrame:
-    y = 30 + np.random.default_rng(0).normal(size=2 * n).cumsum()
-    ds = np.tile(pd.date_range("2024-01-01", periods=n), 2)
-    return pd.DataFrame({"unique_id": np.repeat(["a", "b"], n), "ds": ds, "y": y})
-
-
 def refuse(*_: object, **__: object) -> None:
     raise AssertionError("settings are composed, or packages looked through")
 
@@ -59,7 +54,7 @@ def clear() -> None:
 def alone() -> dict[str, pd.DataFrame]:
     """Forecasts of two models, each fitted with nobody beside it."""
     makers = {"s2ip": small("s2ip"), "autotimes": small("autotimes")}
-    return {name: make().fit(frame()).predict() for name, make in makers.items()}
+    return {name: make().fit(random_walks()).predict() for name, make in makers.items()}
 
 
 def small(adapter: str) -> Callable[[], TSLMForecaster]:
@@ -70,24 +65,25 @@ def small(adapter: str) -> Callable[[], TSLMForecaster]:
 class TestThreads:
     def test_settings_are_composed_by_eight_at_once(self) -> None:
         clear()
+        df = random_walks()
         with ThreadPoolExecutor(8) as pool:
-            fitted = list(pool.map(lambda rule: BaselineForecaster(rule, h=3).fit(frame()), RULES))
+            fitted = list(pool.map(lambda rule: BaselineForecaster(rule, h=3).fit(df), RULES))
             ahead = list(pool.map(lambda model: model.predict(), fitted))
         assert len({table.columns[2] for table in ahead}) == len(RULES)
 
     def test_a_seed_gives_the_bits_it_gives_alone(self, alone: dict[str, pd.DataFrame]) -> None:
-        names = ["autotimes", "s2ip", "autotimes"]
+        names, df = ["autotimes", "s2ip", "autotimes"], random_walks()
         with warnings.catch_warnings():  # pytest's filters are of the process, as threads are
             warnings.simplefilter("ignore")
             with ThreadPoolExecutor(3) as pool:
-                found = list(pool.map(lambda name: small(name)().fit(frame()).predict(), names))
+                found = list(pool.map(lambda name: small(name)().fit(df).predict(), names))
         for name, ahead in zip(names, found, strict=True):
             pd.testing.assert_frame_equal(ahead, alone[name], check_exact=True)
 
     def test_loading_beside_a_fit_changes_no_bit(
         self, alone: dict[str, pd.DataFrame], tmp_path: Path
     ) -> None:
-        small("s2ip")().fit(frame()).save(tmp_path / "m")
+        small("s2ip")().fit(random_walks()).save(tmp_path / "m")
         ended = threading.Event()
 
         def load() -> None:
@@ -96,7 +92,7 @@ class TestThreads:
 
         other = threading.Thread(target=load)
         other.start()
-        ahead = small("autotimes")().fit(frame()).predict()
+        ahead = small("autotimes")().fit(random_walks()).predict()
         ended.set()
         other.join()
         pd.testing.assert_frame_equal(ahead, alone["autotimes"], check_exact=True)
@@ -132,7 +128,7 @@ class TestHydraApplications:
         clear()
         with initialize_config_dir(str(tmp_path), version_base="1.2"):
             own, base = GlobalHydra.instance().hydra, VersionBase.instance().getbase()
-            ahead = BaselineForecaster("last", h=app_compose("app").h).fit(frame()).predict()
+            ahead = BaselineForecaster("last", h=app_compose("app").h).fit(random_walks()).predict()
             assert GlobalHydra.instance().hydra is own
             assert VersionBase.instance().getbase() == base
             assert app_compose("app").h == 3
@@ -157,12 +153,12 @@ class TestWithoutHydra:
         clear()
         monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", refuse)
         for model in (small("autotimes")(), BaselineForecaster("profile_ar", h=3)):
-            model.fit(frame())
+            model.fit(random_walks())
             model.predict(level=[50])
 
     def test_a_command_composes_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         clear()
-        frame().to_csv(tmp_path / "sales.csv", index=False)
+        random_walks().to_csv(tmp_path / "sales.csv", index=False)
         plain, calls = ConfigLoaderImpl.load_configuration, []
 
         def counted(*args: Any, **kwargs: Any) -> Any:
@@ -178,30 +174,30 @@ class TestWithoutHydra:
 
 class TestPredict:
     def test_it_merges_no_settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        model = small("autotimes")().fit(frame())
-        rule = BaselineForecaster("profile_ar", h=3).fit(frame())
+        model = small("autotimes")().fit(random_walks())
+        rule = BaselineForecaster("profile_ar", h=3).fit(random_walks())
         said = TSLMForecaster(
             **TINY, adapter=Spec("time_llm", patch_len=3, n_prototypes=4), prompt="{unique_id}"
-        ).fit(frame())
+        ).fit(random_walks())
         monkeypatch.setattr(hydra_loader, "_load", refuse)
         monkeypatch.setattr(model_defaults, "_merged", refuse)
         monkeypatch.setattr(folders, "entry_points", refuse)
         for fitted in (model, rule, said):
-            fitted.predict(frame(), level=[50])
+            fitted.predict(random_walks(), level=[50])
             fitted.predict()
         assert (model.name, rule.name, said.name) == ("AutoTimes", "ProfileAR", "TimeLLM")
 
     def test_a_fitted_model_is_called_as_it_was_fitted(self) -> None:
-        rule = BaselineForecaster("last", h=3).fit(frame()).set_params(model="mean")
+        rule = BaselineForecaster("last", h=3).fit(random_walks()).set_params(model="mean")
         assert rule.predict().columns[2] == "Last"
-        assert rule.cross_validation(frame(), baselines="drift").columns[4:].tolist() == [
+        assert rule.cross_validation(random_walks(), baselines="drift").columns[4:].tolist() == [
             "Mean",
             "drift",
         ]
         assert rule.set_params(alias="x").predict().columns[2] == "x"
 
     def test_levels_that_look_like_shares_are_doubted(self) -> None:
-        rule = BaselineForecaster("last", h=3).fit(frame())
+        rule = BaselineForecaster("last", h=3).fit(random_walks())
         with pytest.warns(UserWarning, match=r"write level=\[80\] for 80 percent"):
             rule.predict(level=[0.8])
 
@@ -228,7 +224,7 @@ class TestTypesOfOthers:
         ids=str,
     )
     def test_settings_take_them(self, given: dict[str, Any], tmp_path: Path) -> None:
-        df = frame().assign(x=1.0)
+        df = random_walks().assign(x=1.0)
         model = BaselineForecaster("last", h=3).set_params(**given).fit(df)
         model.save(tmp_path / "m")
         again = BaselineForecaster.load(tmp_path / "m")
@@ -262,7 +258,7 @@ class TestTypesOfOthers:
     )
     def test_what_no_setting_can_be_is_refused(self, name: str, value: Any) -> None:
         with pytest.raises(ConfigError, match=name):
-            TSLMForecaster(**TINY).set_params(**{name: value}).fit(frame())
+            TSLMForecaster(**TINY).set_params(**{name: value}).fit(random_walks())
 
     def test_options_of_parts_are_set_in_every_door(self) -> None:
         model = TSLMWindowRegressor(adapter="time_llm").set_params(adapter__patch_len=6)
@@ -290,7 +286,7 @@ cli.main(sys.argv[1:])
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_command_that_is_ended_says_so(name: str, code: int, tmp_path: Path) -> None:
-    frame().to_csv(tmp_path / "sales.csv", index=False)
+    random_walks().to_csv(tmp_path / "sales.csv", index=False)
     words = "fit data=sales.csv out=m h=3 backbone=tiny max_steps=50 accelerator=cpu verbose=0"
     script = SLOW.replace("{signal}", name)
     done = subprocess.run(

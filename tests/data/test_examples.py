@@ -14,6 +14,7 @@ from numpy.testing import assert_allclose
 from sklearn.base import clone
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from tests.frames import long_frame
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.types import Batch
@@ -34,11 +35,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 def frame(lengths: dict[str, int], seed: int = 0) -> pd.DataFrame:
     dice = np.random.default_rng(seed)
-    parts = [
-        pd.DataFrame({"unique_id": i, "ds": np.arange(n), "y": dice.normal(5, 2, n).cumsum()})
-        for i, n in lengths.items()
-    ]
-    return pd.concat(parts, ignore_index=True)
+    return long_frame({i: dice.normal(5, 2, n).cumsum() for i, n in lengths.items()}, freq=1)
 
 
 def panel(df: pd.DataFrame) -> Panel:

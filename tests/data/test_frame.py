@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from utilsforecast.preprocessing import fill_gaps
 
+from tests.frames import long_frame
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError, DataError
 from tslm.data.frame import Columns, Frame, read_frame
@@ -17,11 +18,7 @@ from tslm.data.panel import Panel
 
 
 def long(n: int = 6, ids: tuple[Any, ...] = ("a", "b"), freq: str = "D") -> pd.DataFrame:
-    ds = pd.date_range("2024-01-01", periods=n, freq=freq)
-    return pd.concat(
-        [pd.DataFrame({"unique_id": i, "ds": ds, "y": k * 10.0 + np.arange(n)})
-         for k, i in enumerate(ids)], ignore_index=True,
-    )  # fmt: skip
+    return long_frame({i: k * 10.0 + np.arange(n) for k, i in enumerate(ids)}, freq=freq)
 
 
 def read(df: Any, **options: Any) -> Frame:

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tests.frames import weekly
 from tslm import BaselineForecaster, TSLMForecaster
 
 pl = pytest.importorskip("polars", reason="polars is not installed")
@@ -14,8 +15,7 @@ pl = pytest.importorskip("polars", reason="polars is not installed")
 
 @pytest.fixture
 def df() -> pd.DataFrame:
-    days = pd.date_range("2024-01-01", periods=60, freq="D")
-    return pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(60) % 7 + 1.0})
+    return weekly(60)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
+from tests.frames import random_walks
 from tslm import BaselineForecaster, ConfigError, TSLMForecaster
 from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
@@ -44,18 +45,6 @@ def test_a_share_is_never_more_than_all_nor_less_than_a_window(
     assert first_rows(every, context, horizon, 1.0).tolist() == split
 
 
-def series(ids: tuple[str, ...] = ("a", "b")) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    ds = pd.date_range("2024-01-01", periods=ROWS, freq="h")
-    return pd.concat(
-        [
-            pd.DataFrame({"unique_id": i, "ds": ds, "y": rng.normal(0, 1, ROWS).cumsum()})
-            for i in ids
-        ],
-        ignore_index=True,
-    )
-
-
 def fitted(df: pd.DataFrame, **options: Any) -> TSLMForecaster:
     fixed = {"backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "verbose": 0}
     model = TSLMForecaster(
@@ -70,7 +59,7 @@ def changed(df: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
 
 
 def test_training_sees_the_first_rows_and_nothing_else() -> None:
-    df = series()
+    df = random_walks(ROWS, level=0, freq="h")
     (shown,) = first_rows(np.array([SPLIT]), CONTEXT, 6, 0.25)
     model = fitted(df, fraction=0.25)
     same = fitted(changed(df, shown, SPLIT - CONTEXT), fraction=0.25)
@@ -82,7 +71,7 @@ def test_training_sees_the_first_rows_and_nothing_else() -> None:
 
 
 def test_series_are_scaled_by_the_fraction_or_by_all_training_rows() -> None:
-    df = series()
+    df = random_walks(ROWS, level=0, freq="h")
     (shown,) = first_rows(np.array([SPLIT]), CONTEXT, 6, 0.25)
     by_id = df.groupby("unique_id").y
     for scaler, rows in (("fraction", shown), ("train", SPLIT)):
@@ -94,7 +83,7 @@ def test_series_are_scaled_by_the_fraction_or_by_all_training_rows() -> None:
 
 
 def test_validation_and_sizes_are_those_of_all_rows() -> None:
-    df = series()
+    df = random_walks(ROWS, level=0, freq="h")
     few, every = fitted(df, fraction=0.1, scaler="train"), fitted(df)
     assert few.verdict_.windows == every.verdict_.windows == 2 * (ROWS - SPLIT - 5)
     assert few.verdict_.entries[1:] == every.verdict_.entries[1:]  # the untrained ones
@@ -122,7 +111,7 @@ def test_an_ablation_counts_errors_of_every_fraction_alike() -> None:
     from tslm.evaluation.ablation.arms import Arm, Budget
     from tslm.evaluation.ablation.trial import held_out
 
-    df = series()
+    df = random_walks(ROWS, level=0, freq="h")
     budget = Budget("last", (0,), (1.0,), (Arm("last", "system", model="last"),))
     model = fitted(df, alias="mine")
     frames = []
@@ -144,4 +133,4 @@ def test_an_ablation_counts_errors_of_every_fraction_alike() -> None:
 )
 def test_impossible_fractions_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        fitted(series(), **options)
+        fitted(random_walks(ROWS, level=0, freq="h"), **options)

@@ -10,6 +10,7 @@ import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
+from tests.frames import random_walks, weekly
 from tslm import BaselineForecaster, ConfigError, DataError, NotFittedError
 from tslm.core.types import Batch, Task
 from tslm.models.assembly import rule as rule_of
@@ -17,15 +18,9 @@ from tslm.models.assembly import rule as rule_of
 RULES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar"]
 
 
-def days(n: int = 60, seed: int = 0) -> pd.DataFrame:
-    y = np.random.default_rng(seed).normal(size=(2, n)).cumsum(1).ravel() + 50
-    ds = pd.date_range("2024-01-01", periods=n)
-    return pd.DataFrame({"unique_id": ["a"] * n + ["b"] * n, "ds": [*ds, *ds], "y": y})
-
-
 @pytest.mark.parametrize("name", RULES)
 def test_a_baseline_is_its_rule_in_the_units_of_y(name: str) -> None:
-    df = days()
+    df = random_walks()
     ahead = BaselineForecaster(name, h=10, val_size=0).fit(df).predict()
     rule = rule_of(name, Task(1, 1, 7))  # a week of days
     past = torch.from_numpy(df.y.to_numpy().reshape(2, -1, 1).copy())
@@ -35,7 +30,7 @@ def test_a_baseline_is_its_rule_in_the_units_of_y(name: str) -> None:
 
 
 def test_the_seasonal_naive_repeats_the_last_week() -> None:
-    df = days()
+    df = random_walks()
     ahead = BaselineForecaster(h=14).fit(df).predict()
     week = df.groupby("unique_id").tail(7).y.to_numpy().reshape(2, 7)
     assert_allclose(ahead.SeasonalNaive, np.tile(week, 2).ravel(), rtol=1e-6)
@@ -43,7 +38,7 @@ def test_the_seasonal_naive_repeats_the_last_week() -> None:
 
 @pytest.mark.parametrize("name", ["last", "seasonal_naive"])
 def test_what_a_rule_repeats_is_what_was_read(name: str) -> None:
-    df = days()
+    df = random_walks()
     df["y"] = df.y.round(2)
     ahead = BaselineForecaster(name, h=7, alias="rule").fit(df).predict()
     last = df.groupby("unique_id").tail(7)
@@ -53,7 +48,7 @@ def test_what_a_rule_repeats_is_what_was_read(name: str) -> None:
 
 
 def test_the_season_and_the_reach_can_be_set() -> None:
-    df = days()
+    df = random_walks()
     ahead = BaselineForecaster(h=3, season_length=2, alias="naive").fit(df).predict()
     pair = df[df.unique_id == "a"].y.to_numpy()[-2:]
     assert_allclose(ahead.naive[:3], [*pair, pair[0]], rtol=1e-6)
@@ -62,8 +57,8 @@ def test_the_season_and_the_reach_can_be_set() -> None:
 
 
 def test_new_series_are_forecast_and_others_do_not_matter() -> None:
-    model = BaselineForecaster("profile_ar", h=5).fit(days())
-    new = days(40, seed=3).replace({"a": "c", "b": "d"})
+    model = BaselineForecaster("profile_ar", h=5).fit(random_walks())
+    new = random_walks(40, seed=3).replace({"a": "c", "b": "d"})
     both = model.predict(new)
     assert both.unique_id.unique().tolist() == ["c", "d"]
     alone = model.predict(new[new.unique_id == "d"])
@@ -72,7 +67,7 @@ def test_new_series_are_forecast_and_others_do_not_matter() -> None:
 
 def test_cross_validation_stands_beside_other_rules() -> None:
     table = BaselineForecaster("last", h=4).cross_validation(
-        days(), n_windows=2, baselines=["SeasonalNaive", "mean"]
+        random_walks(), n_windows=2, baselines=["SeasonalNaive", "mean"]
     )
     names = ["unique_id", "ds", "cutoff", "y", "Last", "SeasonalNaive", "mean"]
     assert list(table.columns) == names
@@ -90,7 +85,7 @@ def test_parameters_are_those_of_scikit_learn() -> None:
 def test_an_unknown_rule_is_refused_by_fit_with_the_nearest() -> None:
     model = BaselineForecaster("seasonalnaif")
     with pytest.raises(ConfigError, match=r"Did you mean seasonal_naive\?"):
-        model.fit(days())
+        model.fit(random_walks())
 
 
 @pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -112,8 +107,7 @@ def test_a_series_that_has_never_moved_goes_on_so_without_width(name: str) -> No
 
 
 def test_an_exactly_seasonal_series_has_finite_intervals_and_is_saved(tmp_path: Path) -> None:
-    ds = pd.date_range("2024-01-01", periods=80, freq="D")
-    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.arange(80.0) % 7})
+    df = weekly(80)
     settings = {"h": 3, "max_steps": 2, "accelerator": "cpu", "random_state": 0, "verbose": 0}
     model = BaselineForecaster("nlinear", **settings).fit(df)
     model.save(tmp_path / "m")

@@ -8,6 +8,7 @@ import pytest
 import torch
 from matplotlib.figure import Figure
 
+from tests.frames import random_walks
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.estimators.explanation import nearest_words
 from tslm.models.backbones.loading import load
@@ -15,13 +16,8 @@ from tslm.models.backbones.loading import load
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 
-def waves(ids: tuple[str, ...] = ("a", "b"), n: int = 120) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    ds = pd.date_range("2024-01-01", periods=n, freq="h")
-    return pd.concat(
-        [pd.DataFrame({"unique_id": i, "ds": ds, "y": rng.normal(size=n).cumsum()}) for i in ids],
-        ignore_index=True,
-    )
+def walks(ids: tuple[str, ...] = ("a", "b"), n: int = 120) -> pd.DataFrame:
+    return random_walks(n, ids, level=0, freq="h")
 
 
 def fitted(adapter: str, **options: Any) -> TSLMForecaster:
@@ -35,7 +31,7 @@ def fitted(adapter: str, **options: Any) -> TSLMForecaster:
         accelerator="cpu",
         random_state=0,
         verbose=0,
-    ).fit(waves())
+    ).fit(walks())
 
 
 @pytest.mark.parametrize(
@@ -50,10 +46,10 @@ def test_prototypes_are_named_and_found_in_patches(adapter: str, count: str, pat
     reading = found.reading
     assert reading.groupby(["unique_id", "patch"]).size().tolist() == [3] * (2 * patches)
     first = reading[(reading.unique_id == "a") & (reading.patch == 0)]
-    assert (first.start == waves().ds[120 - 40]).all()
+    assert (first.start == walks().ds[120 - 40]).all()
     if patches > 1:
         second = reading[(reading.unique_id == "a") & (reading.patch == 1)]
-        assert (second.start == waves().ds[120 - 40 + 4]).all()
+        assert (second.start == walks().ds[120 - 40 + 4]).all()
         assert reading.weight.between(0, 1).all()
     named = found.words[found.words.prototype == first.prototype.iloc[0]].word
     assert first.words.iloc[0] == ", ".join(named)
@@ -72,7 +68,7 @@ def test_weights_are_those_the_model_reads_by() -> None:
 
 def test_new_series_are_explained_by_themselves() -> None:
     model = fitted("s2ip", n_anchors=30)
-    new = model.explain(waves(("x",), 60)).reading
+    new = model.explain(walks(("x",), 60)).reading
     assert new.unique_id.unique().tolist() == ["x"]
 
 
@@ -89,7 +85,7 @@ def test_a_word_is_nearest_to_itself() -> None:
 def test_what_speaks_in_no_words_says_so() -> None:
     model = TSLMForecaster(
         h=8, backbone="tiny", max_steps=1, accelerator="cpu", random_state=0, verbose=0
-    ).fit(waves())
+    ).fit(walks())
     with pytest.raises(ConfigError, match="AutoTimes makes its tokens of nothing that words"):
         model.explain()
     with pytest.raises(ConfigError, match="S2IP makes its tokens of nothing"):

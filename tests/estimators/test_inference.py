@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from tests.frames import random_walks
 from tslm import TSLMForecaster
 from tslm.uncertainty.requested_columns import RequestedColumns
 
@@ -27,11 +27,8 @@ assert "tslm.estimators.base" not in sys.modules
 
 @pytest.fixture(scope="module")
 def model() -> TSLMForecaster:
-    n = 90
-    y = np.random.default_rng(0).normal(size=2 * n).cumsum()
-    ds = pd.date_range("2024-03-01", periods=n, freq="h")
-    df = pd.DataFrame({"unique_id": np.repeat(["a", "b"], n), "ds": np.tile(ds, 2), "y": y})
     fast = {"backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "verbose": 0}
+    df = random_walks(90, freq="h")
     return TSLMForecaster(h=6, adapter="autotimes", random_state=0, **fast).fit(df)
 
 

@@ -1,20 +1,18 @@
 """What a notebook shows of a forecaster."""
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from tests.frames import weekly
 from tslm import BaselineForecaster, TSLMForecaster
 
 
 @pytest.mark.filterwarnings("ignore:On .* validation windows")
 def test_a_fitted_model_tells_frozen_from_trained_weights() -> None:
-    df = pd.DataFrame({"unique_id": "a", "ds": np.arange(90), "y": np.arange(90) % 7 + 1.0})
     model = TSLMForecaster(h=7, backbone="tiny", max_steps=1, verbose=0, accelerator="cpu")
     before = model._repr_html_()
     assert "not fitted" in before
     assert "frozen" not in before.partition("</style>")[2]
-    text = model.fit(df)._repr_html_()
+    text = model.fit(weekly())._repr_html_()
     weights = list(model.model_.parameters())
     trained = sum(weight.numel() for weight in weights if weight.requires_grad)
     frozen = sum(weight.numel() for weight in weights if not weight.requires_grad)
@@ -25,6 +23,5 @@ def test_a_fitted_model_tells_frozen_from_trained_weights() -> None:
 def test_settings_are_escaped_and_rules_have_no_weights() -> None:
     model = BaselineForecaster("seasonal_naive", h=3, alias="<b>")
     assert "<code>&#x27;&lt;b&gt;&#x27;</code>" in model._repr_html_()
-    df = pd.DataFrame({"unique_id": "a", "ds": np.arange(90), "y": np.arange(90) % 7 + 1.0})
-    assert "it has no weights to train" in model.fit(df)._repr_html_()
+    assert "it has no weights to train" in model.fit(weekly())._repr_html_()
     assert "text/html" in model._repr_mimebundle_()

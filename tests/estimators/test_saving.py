@@ -18,6 +18,7 @@ import torch
 from filelock import FileLock
 from safetensors import safe_open
 
+from tests.frames import random_walks
 from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
 from tslm.estimators import saved_folder, saving
@@ -32,9 +33,7 @@ def fit(df: pd.DataFrame, **options: Any) -> TSLMForecaster:
 
 
 def series(n: int = 90) -> pd.DataFrame:
-    y = np.random.default_rng(0).normal(size=2 * n).cumsum()
-    ds = pd.date_range("2024-03-01", periods=n, freq="h", tz="Europe/Berlin")
-    return pd.DataFrame({"unique_id": np.repeat([4, 9], n), "ds": np.tile(ds, 2), "y": y})
+    return random_walks(n, (4, 9), level=0, freq="h", start="2024-03-01", tz="Europe/Berlin")
 
 
 @pytest.fixture(scope="module")

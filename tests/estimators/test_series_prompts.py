@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.frames import long_frame
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
 from tslm.core.config.compose import compose
@@ -49,14 +50,8 @@ def forecaster(**options: Any) -> TSLMForecaster:
 
 def sales(ids: str = "abc") -> pd.DataFrame:
     n, dice = 60, np.random.default_rng(0)
-    parts = [
-        pd.DataFrame({"unique_id": name, "ds": pd.date_range("2024", periods=n), "y": wave})
-        for name, wave in zip(
-            "abc", np.sin(np.arange(n) / 3) + dice.normal(size=(3, n)), strict=True
-        )
-    ]
-    whole = pd.concat(parts, ignore_index=True)
-    return whole[whole.unique_id.isin(list(ids))]
+    waves = np.sin(np.arange(n) / 3) + dice.normal(size=(3, n))
+    return long_frame({name: y for name, y in zip("abc", waves, strict=True) if name in ids})
 
 
 def said(static: pd.DataFrame, name: str, **words: Any) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.validation import check_is_fitted
 
+from tests.frames import long_frame
 from tslm import BaselineForecaster, ConfigError, DataError, NotFittedError, Spec, TSLMForecaster
 from tslm.estimators.validation.verdict import Entry, Verdict
 
@@ -40,15 +41,9 @@ def forecaster(**options: Any) -> TSLMForecaster:
 def waves(
     n: int = 80, ids: tuple[Any, ...] = ("a", "b"), freq: str = "h", tz: str | None = None
 ) -> pd.DataFrame:
-    rng = np.random.default_rng(len(ids))
-    ds = pd.date_range("2024-01-01", periods=n, freq=freq, tz=tz)
-    return pd.concat(
-        [
-            pd.DataFrame({"unique_id": name, "ds": ds, "y": 20 * k + 3 * np.sin(np.arange(n) / 4)})
-            for k, name in enumerate(ids)
-        ],
-        ignore_index=True,
-    ).assign(y=lambda df: df.y + rng.normal(0, 0.3, len(df)))
+    noise = np.random.default_rng(len(ids)).normal(0, 0.3, (len(ids), n))
+    y = {name: 20 * k + 3 * np.sin(np.arange(n) / 4) + noise[k] for k, name in enumerate(ids)}
+    return long_frame(y, freq=freq, tz=tz)
 
 
 @pytest.fixture(scope="module")

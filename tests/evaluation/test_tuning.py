@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
+from tests.frames import weekly
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
 from tslm.interfaces.cli.main import main
 
@@ -23,8 +23,7 @@ SPACE: dict[str, Any] = {
 
 @pytest.fixture
 def df() -> pd.DataFrame:
-    days = pd.date_range("2024-01-01", periods=120, freq="D")
-    return pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(120) % 7 + 1.0})
+    return weekly(120)
 
 
 def dlinear(**settings: Any) -> BaselineForecaster:

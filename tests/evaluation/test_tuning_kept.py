@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from tests.frames import weekly
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
 from tslm.interfaces.cli.main import main
 
@@ -25,8 +26,7 @@ RATES = {"learning_rate": {"low": 1e-4, "high": 1e-2, "log": True}}
 
 @pytest.fixture
 def df() -> pd.DataFrame:
-    days = pd.date_range("2024-01-01", periods=90, freq="D")
-    return pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(90) % 7 + 1.0})
+    return weekly()
 
 
 def dlinear(**settings: Any) -> BaselineForecaster:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import huggingface_hub
-import numpy as np
-import pandas as pd
 import pytest
 from huggingface_hub import constants, hf_api
 
+from tests.frames import weekly
 from tslm import ConfigError, DataError, TslmError, TSLMForecaster
 from tslm.core.config.compose import compose
 from tslm.interfaces.hub import HubModel, card, pull, push
@@ -127,10 +126,8 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, b
 
 @pytest.fixture(scope="module")
 def model() -> TSLMForecaster:
-    days = pd.date_range("2024-01-01", periods=90, freq="D")
-    df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(90) % 7 + 1.0})
     model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
-    return model.set_params(accelerator="cpu").fit(df)
+    return model.set_params(accelerator="cpu").fit(weekly())
 
 
 def test_what_is_pushed_is_pulled(
@@ -175,9 +172,7 @@ def test_rows_of_series_stay_at_home_if_asked(
     again = pull("me/sales", cache_dir=tmp_path / "cache")
     with pytest.raises(DataError, match=r"saved without rows of series \(history=False\). Pass df"):
         again.predict()
-    days = pd.date_range("2024-01-01", periods=90, freq="D")
-    df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(90) % 7 + 1.0})
-    assert len(again.predict(df, level=[80])) == 7
+    assert len(again.predict(weekly(), level=[80])) == 7
 
 
 def test_offline_means_offline(

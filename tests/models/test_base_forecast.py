@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from tests.frames import long_frame
 from tslm import ConfigError, Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
@@ -161,8 +162,7 @@ def test_without_validation_all_of_the_correction_is_kept() -> None:
 def waves(n: int = 300) -> pd.DataFrame:
     rng = np.random.default_rng(0)
     season = 4 * np.sin(2 * np.pi * np.arange(n) / 24)
-    ds = pd.date_range("2024-01-01", periods=n, freq="h")
-    return pd.DataFrame({"unique_id": "a", "ds": ds, "y": season + rng.normal(0, 1, n).cumsum()})
+    return long_frame({"a": season + rng.normal(0, 1, n).cumsum()}, freq="h")
 
 
 def forecaster(**options: Any) -> TSLMForecaster:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.frames import weekly
 from tslm import BaselineForecaster, ConfigError, DataError
 from tslm.core.frequency import frequency
 from tslm.data.id_columns import check_single, complete_columns
@@ -87,11 +88,9 @@ def test_likely_slips_are_answered_by_what_was_meant(
 
 
 def test_a_fit_that_nothing_can_judge_says_so() -> None:
-    ds = pd.date_range("2024-01-01", periods=60, freq="D")
-    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": np.arange(60.0) % 7})
     settings = {"h": 25, "max_steps": 1, "accelerator": "cpu", "verbose": 0}
     with pytest.warns(UserWarning, match="No series has room for validation rows"):
-        BaselineForecaster("nlinear", **settings).fit(df)
+        BaselineForecaster("nlinear", **settings).fit(weekly(60))
 
 
 def test_a_saved_model_is_no_choice_of_model(

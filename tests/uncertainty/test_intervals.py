@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
+from tests.frames import long_frame
 from tslm import (
     BaselineForecaster,
     ConfigError,
@@ -57,18 +58,9 @@ def profile_ar(conformal: str, val_size: int) -> BaselineForecaster:
 
 def waves(n: int = 140, ids: tuple[Any, ...] = ("a", "b"), noise: float = 1.0) -> pd.DataFrame:
     dice = np.random.default_rng(0)
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {
-                    "unique_id": name,
-                    "ds": pd.date_range("2024-01-01", periods=n, freq="h"),
-                    "y": 10 * k + 3 * np.sin(np.arange(n) * np.pi / 2) + dice.normal(0, noise, n),
-                }
-            )
-            for k, name in enumerate(ids)
-        ],
-        ignore_index=True,
+    season = 3 * np.sin(np.arange(n) * np.pi / 2)
+    return long_frame(
+        {name: 10 * k + season + dice.normal(0, noise, n) for k, name in enumerate(ids)}, freq="h"
     )
 
 
@@ -337,7 +329,7 @@ def test_profile_ar_has_the_normal_distribution_of_its_autoregression() -> None:
     dice, y = np.random.default_rng(0), np.zeros(3000)
     for t in range(1, len(y)):
         y[t] = 0.8 * y[t - 1] + dice.normal()
-    df = pd.DataFrame({"unique_id": "a", "ds": np.arange(len(y)), "y": y})
+    df = long_frame({"a": y}, freq=1)
     model = BaselineForecaster("profile_ar", h=12, context_length=512, conformal="none").fit(df)
     found = model.predict(level=[80])
     half = (found["ProfileAR-hi-80"] - found["ProfileAR-lo-80"]).to_numpy() / 2

@@ -11,6 +11,7 @@ import torch
 from sklearn.base import clone
 from torch.nn.functional import cross_entropy
 
+from tests.frames import long_frame
 from tslm import ConfigError, DataError, LiPCoTPretrainer, NotFittedError, Spec, TSLMForecaster
 from tslm.core.types import Batch, Context
 from tslm.estimators.lipcot import reader as codereader
@@ -30,10 +31,8 @@ Walks = Callable[..., Batch]
 
 def frame(rows: int = 600, freq: str = "h", series: int = 2, seed: int = 0) -> pd.DataFrame:
     dice = np.random.default_rng(seed)
-    ds = pd.date_range("2024-01-01", periods=rows, freq=freq)
     y = dice.normal(size=(series, rows)).cumsum(1) + 4 * np.sin(np.arange(rows) * np.pi / 12)
-    ids = [f"s{i}" for i in range(series)]
-    return pd.DataFrame({"unique_id": np.repeat(ids, rows), "ds": [*ds] * series, "y": y.ravel()})
+    return long_frame({f"s{i}": walk for i, walk in enumerate(y)}, freq=freq)
 
 
 DAYS = 6

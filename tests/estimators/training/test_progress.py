@@ -4,12 +4,11 @@ import io
 from typing import Any
 
 import nbformat
-import numpy as np
-import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
 import tslm.estimators.training.progress
+from tests.frames import weekly
 from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
 from tslm.estimators.training.progress import OFTEN, SELDOM, seconds
 
@@ -32,11 +31,6 @@ class Screen(io.StringIO):
         return True
 
 
-def frame() -> pd.DataFrame:
-    days = pd.date_range("2024-01-01", periods=300)
-    return pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(300) % 7.0})
-
-
 def looks(text: str) -> list[str]:
     return [look for look in text.split("\r") if look.strip()]
 
@@ -44,7 +38,7 @@ def looks(text: str) -> list[str]:
 def test_a_file_gets_a_few_looks_and_the_last_one_tells_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    TSLMForecaster(h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(frame())
+    TSLMForecaster(h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(weekly(300))
     shown = looks(capsys.readouterr().err)
     assert len(shown) < 10
     assert "training: 100%" in shown[-1]
@@ -57,7 +51,7 @@ def test_a_terminal_gets_many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(tslm.estimators.training.progress, "OFTEN", 0.0)
-    TSLMForecaster(h=7, max_steps=12, **FAST).fit(frame())
+    TSLMForecaster(h=7, max_steps=12, **FAST).fit(weekly(300))
     assert len(looks(screen.getvalue())) >= 12
 
 
@@ -73,10 +67,10 @@ def test_jupyter_with_widgets_gets_many_looks_too(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_verbose_decides(verbose: int, capsys: pytest.CaptureFixture[str]) -> None:
-    TSLMForecaster(h=7, max_steps=2, verbose=verbose, **FAST).fit(frame())
+    TSLMForecaster(h=7, max_steps=2, verbose=verbose, **FAST).fit(weekly(300))
     adapter = Spec("lipcot", order=4, n_codes=4, frame_length=14)
     shared = {key: FAST[key] for key in ("backbone", "accelerator")}
-    LiPCoTPretrainer(adapter=adapter, max_steps=2, verbose=verbose, **shared).fit([frame()])
+    LiPCoTPretrainer(adapter=adapter, max_steps=2, verbose=verbose, **shared).fit([weekly(300)])
     shown = capsys.readouterr()
     assert shown.err.count("2/2") == 2 * verbose
     assert not shown.out

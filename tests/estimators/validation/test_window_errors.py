@@ -1,7 +1,6 @@
 """Every window counts, once, for every horizon it has room for."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from torch import Tensor
 
+from tests.frames import long_frame
 from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch, Task
 from tslm.data.frame import Columns, read_frame
@@ -37,11 +37,8 @@ class Counting(Forecaster):
 
 def panel(*lengths: int) -> Panel:
     rng = np.random.default_rng(0)
-    parts = [
-        pd.DataFrame({"unique_id": k, "ds": np.arange(n), "y": rng.normal(size=n).cumsum()})
-        for k, n in enumerate(lengths)
-    ]
-    return Panel.from_frame(read_frame(pd.concat(parts), Columns()))
+    df = long_frame({k: rng.normal(size=n).cumsum() for k, n in enumerate(lengths)}, freq=1)
+    return Panel.from_frame(read_frame(df, Columns()))
 
 
 def arrays(*values: int) -> np.ndarray:

@@ -12,6 +12,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Generator, Tensor
 
+from tests.frames import long_frame
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
 from tslm.core.forecaster import Forecaster
@@ -49,15 +50,8 @@ def forecaster(**options: Any) -> TSLMForecaster:
 
 def waves(n: int = 240, ids: tuple[str, ...] = ("a", "b")) -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    ds = pd.date_range("2024-01-01", periods=n, freq="h")
     season = 4 * np.sin(2 * np.pi * np.arange(n) / 6)
-    return pd.concat(
-        [
-            pd.DataFrame({"unique_id": i, "ds": ds, "y": season + rng.normal(0, 1, n).cumsum()})
-            for i in ids
-        ],
-        ignore_index=True,
-    )
+    return long_frame({i: season + rng.normal(0, 1, n).cumsum() for i in ids}, freq="h")
 
 
 @pytest.fixture(scope="module")
@@ -271,8 +265,7 @@ def echoes(seed: int, patch: int = 4) -> pd.DataFrame:
     y = dice.normal(size=n)
     for t in range(lag, n):
         y[t] = 0.9 * y[t - lag] + 0.436 * y[t]
-    ds = pd.date_range("2024-01-01", periods=n, freq="h")
-    return pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})
+    return long_frame({"a": y}, freq="h")
 
 
 def planted(seed: int) -> Answer:

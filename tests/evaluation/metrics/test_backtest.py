@@ -7,24 +7,19 @@ import pandas as pd
 import pytest
 from utilsforecast.losses import mae
 
+from tests.frames import random_walks
 from tslm import BaselineForecaster, DataError, evaluate
 from tslm.evaluation.metrics import backtest as evaluation
-
-
-def days(n: int = 60) -> pd.DataFrame:
-    y = 50 + np.random.default_rng(0).normal(size=(2, n)).cumsum(1).ravel()
-    ds = pd.date_range("2024-01-01", periods=n)
-    return pd.DataFrame({"unique_id": ["a"] * n + ["b"] * n, "ds": [*ds, *ds], "y": y})
 
 
 @pytest.fixture(scope="module")
 def table() -> pd.DataFrame:
     model = BaselineForecaster("last", h=4)
-    return model.cross_validation(days(), n_windows=3, baselines=["seasonal_naive"])
+    return model.cross_validation(random_walks(), n_windows=3, baselines=["seasonal_naive"])
 
 
 def test_errors_are_their_definitions(table: pd.DataFrame) -> None:
-    df = days()
+    df = random_walks()
     found = evaluate(table, df, season_length=7).set_index("metric")
     assert list(found.columns) == ["Last", "seasonal_naive"]
     expected: dict[str, list[float]] = {"mae": [], "rmse": [], "mase": [], "smape": []}
@@ -46,7 +41,7 @@ def test_columns_may_have_other_names_and_truth_may_be_missing(table: pd.DataFra
     holes.loc[2, "y"] = np.nan
     found: Any = evaluate(
         holes.rename(columns=names),
-        days().rename(columns=names),
+        random_walks().rename(columns=names),
         7,
         ["Last"],
         id_col="shop",
@@ -58,7 +53,7 @@ def test_columns_may_have_other_names_and_truth_may_be_missing(table: pd.DataFra
 
 
 def test_ids_may_be_categories_in_either_table(table: pd.DataFrame) -> None:
-    df = days()
+    df = random_walks()
     plain = evaluate(table, df)
     for one, other in ((table, df.astype({"unique_id": "category"})),
                        (table.astype({"unique_id": "category"}), df)):  # fmt: skip
@@ -66,14 +61,14 @@ def test_ids_may_be_categories_in_either_table(table: pd.DataFrame) -> None:
 
 
 def test_rows_after_an_origin_do_not_scale_it(table: pd.DataFrame) -> None:
-    df = days()
+    df = random_walks()
     loud = df.assign(y=df.y.where(df.ds <= table.cutoff.max(), 1e6))
     pd.testing.assert_frame_equal(evaluate(table, df, 7), evaluate(table, loud, 7))
 
 
 def test_intervals_are_scored_by_pinball_loss_and_coverage() -> None:
     model = BaselineForecaster("last", h=4)
-    df = days()
+    df = random_walks()
     table = model.cross_validation(df, n_windows=3, level=[50, 80], baselines=["drift"])
     found = evaluate(table, df).set_index("metric")
     assert list(found) == ["Last", "drift"]
@@ -96,7 +91,7 @@ def test_intervals_are_scored_by_pinball_loss_and_coverage() -> None:
 
 
 def test_series_may_end_on_different_days() -> None:
-    df = days(80)
+    df = random_walks(80)
     df = df[(df.unique_id == "a") | (df.ds < "2024-03-01")].reset_index(drop=True)
     table = BaselineForecaster("last", h=4).cross_validation(df, n_windows=2, baselines=[])
     found = evaluate(table, df, 7).set_index("metric").Last
@@ -119,7 +114,7 @@ def test_rows_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many origins there are: each loss is computed in one call."""
     calls = []
     monkeypatch.setattr(evaluation, "mae", lambda *a, **k: calls.append(1) or mae(*a, **k))
-    df = days(80)
+    df = random_walks(80)
     table = BaselineForecaster("last", h=4).cross_validation(df, n_windows=10, baselines=[])
     evaluate(table, df)
     assert calls == [1]
@@ -127,13 +122,13 @@ def test_rows_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_frames_may_be_of_other_libraries_and_dates_text(table: pd.DataFrame) -> None:
     pl = pytest.importorskip("polars", reason="polars is not installed")
-    expected = evaluate(table, days(), 7)
-    found = evaluate(pl.from_pandas(table), pl.from_pandas(days()), 7)
+    expected = evaluate(table, random_walks(), 7)
+    found = evaluate(pl.from_pandas(table), pl.from_pandas(random_walks()), 7)
     assert isinstance(found, pl.DataFrame)
     pd.testing.assert_frame_equal(found.to_pandas(), expected)
     text = table.astype({"ds": str, "cutoff": str})
-    pd.testing.assert_frame_equal(evaluate(text, days().astype({"ds": str}), 7), expected)
+    pd.testing.assert_frame_equal(evaluate(text, random_walks().astype({"ds": str}), 7), expected)
     with pytest.raises(DataError, match="The backtest has no column 'cutoff'"):
-        evaluate(table.drop(columns="cutoff"), days())
+        evaluate(table.drop(columns="cutoff"), random_walks())
     with pytest.raises(DataError, match="Convert them to the same type"):
-        evaluate(table, days().assign(ds=days().ds.dt.tz_localize("UTC")))
+        evaluate(table, random_walks().assign(ds=random_walks().ds.dt.tz_localize("UTC")))

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.frames import random_walks
 from tslm import TSLMForecaster, __version__
 from tslm.core.paths import conf_folder
 from tslm.interfaces.cli.main import main
@@ -55,14 +56,8 @@ def tslm(
 @pytest.fixture
 def sales(tmp_path: Path) -> Path:
     path = tmp_path / "sales.csv"
-    frame().to_csv(path, index=False)
+    random_walks().to_csv(path, index=False)
     return path
-
-
-def frame(n: int = 60) -> pd.DataFrame:
-    y = np.random.default_rng(0).normal(size=2 * n).cumsum() + 30
-    ds = pd.date_range("2024-01-01", periods=n)
-    return pd.DataFrame({"unique_id": np.repeat(["a", "b"], n), "ds": np.tile(ds, 2), "y": y})
 
 
 def files(folder: Path) -> Sequence[str]:
@@ -78,7 +73,8 @@ class TestWork:
         self, tslm: Any, tmp_path: Path, ending: str
     ) -> None:
         data, out = tmp_path / f"sales.{ending}", tmp_path / f"deep/er/forecast.{ending}"
-        frame().to_csv(data, index=False) if ending == "csv" else frame().to_parquet(data)
+        df = random_walks()
+        df.to_csv(data, index=False) if ending == "csv" else df.to_parquet(data)
         done = tslm("fit", f"data={data}", f"out={tmp_path}/runs/a", *FAST)
         assert (done.code, done.out.splitlines()[-1]) == (0, f"saved {tmp_path}/runs/a")
         assert "profile_ar" in done.out
@@ -109,7 +105,7 @@ class TestWork:
 
     def test_examples_come_from_the_series_or_from_a_file(self, tslm: Any, sales: Path) -> None:
         tslm("fit", f"data={sales}", "out=m", *FAST)
-        model, df = TSLMForecaster.load("m"), frame()
+        model, df = TSLMForecaster.load("m"), random_walks()
         for word, examples in (("first", "first"), ("similar", "similar"), (sales, df)):
             words = ["model=m", f"data={sales}", f"examples={word}", "out=f.csv"]
             assert tslm("predict", *words).code == 0
@@ -149,7 +145,7 @@ class TestWork:
     def test_backtest_of_a_classical_rule_with_columns_of_other_names(
         self, tslm: Any, tmp_path: Path
     ) -> None:
-        renamed = frame().rename(columns={"unique_id": "shop", "ds": "day", "y": "sold"})
+        renamed = random_walks().rename(columns={"unique_id": "shop", "ds": "day", "y": "sold"})
         renamed.to_parquet(tmp_path / "d.parquet")
         words = ["id_col=shop", "time_col=day", "target_col=sold", "h=5", "out=cv.parquet"]
         done = tslm("backtest", f"data={tmp_path}/d.parquet", "model=last", *words)
@@ -160,7 +156,7 @@ class TestWork:
     def test_validation_rows_may_come_from_a_file(
         self, tslm: Any, sales: Path, tmp_path: Path
     ) -> None:
-        df = frame()
+        df = random_walks()
         late = df.groupby("unique_id").cumcount() >= 45
         df[~late].to_csv("train.csv", index=False)
         df[late].to_csv("val.csv", index=False)

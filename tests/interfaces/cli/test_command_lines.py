@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import pytest
 
+from tests.frames import random_walks
 from tslm.interfaces.cli.main import _run
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -206,15 +205,9 @@ WRONG = {
 }
 
 
-def frame(n: int = 60) -> pd.DataFrame:
-    y = np.random.default_rng(0).normal(size=2 * n).cumsum() + 30
-    ds = pd.date_range("2024-01-01", periods=n)
-    return pd.DataFrame({"unique_id": np.repeat(["a", "b"], n), "ds": np.tile(ds, 2), "y": y})
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    frame().to_csv(tmp_path / "sales.csv", index=False)
+    random_walks().to_csv(tmp_path / "sales.csv", index=False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

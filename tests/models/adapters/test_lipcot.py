@@ -11,6 +11,7 @@ import torch
 from einops import rearrange
 from torch import Tensor
 
+from tests.frames import long_frame
 from tslm import Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
@@ -442,8 +443,7 @@ def test_a_gain_in_one_stretch_of_validation_alone_is_doubted(batch: Batch) -> N
 def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_path: Path) -> None:
     dice = np.random.default_rng(0)
     y = 4 * np.sin(np.arange(400) * np.pi / 12) + dice.normal(0, 1, 400).cumsum()
-    ds = pd.date_range("2024-01-01", periods=400, freq="h")
-    df = pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})
+    df = long_frame({"a": y}, freq="h")
     options = {"backbone": "tiny", "h": 24, "context_length": 96, "max_steps": 5, "verbose": 0}
     adapter = Spec("lipcot", n_codes=4, order=8)
     model = TSLMForecaster(adapter=adapter, random_state=0, accelerator="cpu", **options).fit(df)

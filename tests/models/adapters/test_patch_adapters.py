@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.frames import long_frame
 from tslm import Spec, TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
@@ -176,7 +177,7 @@ def test_what_makes_no_sense_is_refused(
 def test_a_frame_is_forecast_saved_and_loaded(adapter: str, tmp_path: Path) -> None:
     n = 300
     y = 5 + np.sin(2 * np.pi * np.arange(n) / 12) + 0.1 * np.random.default_rng(0).normal(size=n)
-    df = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024", periods=n, freq="h"), "y": y})
+    df = long_frame({"a": y}, freq="h")
     said = "A sine with noise." if adapter == "time_llm" else None
     model = TSLMForecaster(
         h=12,

@@ -4,10 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+from tests.frames import random_walks
+from tslm import TSLMForecaster
 from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
 from tslm.core.config.estimator_settings import configure
@@ -339,15 +342,7 @@ def test_these_need_no_weights_of_the_reference(
 
 
 def test_a_saved_control_is_itself_again(tmp_path: Path) -> None:
-    import numpy as np
-    import pandas as pd
-
-    from tslm import TSLMForecaster
-
-    y = np.random.default_rng(0).normal(size=120).cumsum()
-    df = pd.DataFrame(
-        {"unique_id": "a", "ds": pd.date_range("2024", periods=120, freq="h"), "y": y}
-    )
+    df = random_walks(120, ("a",), level=0, freq="h")
     for kind, freeze in [("block", "strict"), ("gru", "strict"), ("random", "lora"), ("", "norms")]:
         name = f"{kind}:tiny" if kind else "tiny"
         options: dict[str, Any] = {"h": 4, "max_steps": 3, "accelerator": "cpu", "verbose": 0}
