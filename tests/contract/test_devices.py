@@ -13,6 +13,7 @@ import torch
 
 from tests.contract.pretended import AWAY, HOME, Pretended, pretended
 from tests.frames import random_walks
+from tests.networks import network
 from tslm import (
     BaselineForecaster,
     LiPCoTPretrainer,
@@ -21,13 +22,10 @@ from tslm import (
     TSLMForecaster,
     TSLMWindowRegressor,
 )
-from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
-from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
-from tslm.core.types import Batch, Facts
+from tslm.core.types import Batch
 from tslm.evaluation.ablation.probes import Probed
-from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.backbones.loading import load
 from tslm.models.backbones.weights.catalog import controls
 from tslm.models.forecast_model import ForecastModel
@@ -100,11 +98,7 @@ def test_what_was_fitted_elsewhere_forecasts_saves_and_loads(
 
 
 def assembled(adapter: Any = "autotimes", **values: Any) -> ForecastModel:
-    plain = {"backbone": "tiny", "h": H, **values}
-    cfg = configure({"adapter": adapter, "freeze": plain.pop("freeze", "strict")}, plain)
-    cfg = settle(cfg, Facts(H, 1, 48))
-    with torch.random.fork_rng(devices=[]):
-        return assemble(cfg, task_of(cfg, 1, Calendar("h"))).eval()
+    return network({"adapter": adapter}, rows=48, h=H, **values)
 
 
 @pytest.mark.parametrize("kind", sorted(controls()))

@@ -18,21 +18,18 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.frames import long_frame, random_walks
+from tests.networks import network, optimizer_of, settings_of, train
 from tslm import TSLMForecaster
-from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.spec import Spec
-from tslm.core.types import Batch, Context, Facts
+from tslm.core.types import Batch, Context
 from tslm.data.datasets.benchmarks import load
 from tslm.data.frame import Columns, read_frame
 from tslm.data.panel import Panel
 from tslm.data.windows import Windows
-from tslm.estimators.training.module import Training
-from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.weights import trained_state
-from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
 
@@ -66,12 +63,8 @@ def built(
     name: str, seed: int = 0, decoder: str | None = None, freeze: str | None = None
 ) -> Subject:
     parts = {"adapter": name, "decoder": decoder, "freeze": freeze}
-    cfg = configure(parts, {"backbone": "tiny", "h": HORIZON})
-    cfg = settle(cfg, Facts(HORIZON, 1, 60))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = assemble(cfg, task_of(cfg, 1, Calendar("h")))
-    return Subject(name, model.eval(), cfg.context_length)
+    model = network(parts, rows=60, seed=seed, h=HORIZON)
+    return Subject(name, model, settings_of(parts, rows=60, h=HORIZON).context_length)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,19 +87,6 @@ def fresh(request: pytest.FixtureRequest) -> Subject:
     return built(request.param)
 
 
-def optimizer_of(model: ForecastModel) -> torch.optim.Optimizer:
-    recipe = Recipe(learning_rate=1e-2, steps=10, schedule="constant")
-    return Training(model, recipe, HORIZON).configure_optimizers()["optimizer"]
-
-
-def train(model: ForecastModel, batch: Batch, steps: int = 2) -> None:
-    optimizer = optimizer_of(model)
-    for _ in range(steps):
-        optimizer.zero_grad()
-        model.loss(batch).backward()
-        optimizer.step()
-
-
 def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
     model, batch = fresh.model, fresh.windows(walks)
     before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
@@ -117,7 +97,7 @@ def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
     assert not any(part.training for part in model.backbone.modules())
     started = trained_state(model)
     started = {name: tensor.clone() for name, tensor in started.items()}
-    train(model, batch)
+    train(model, batch, HORIZON)
     assert before
     for name, tensor in model.backbone.state_dict().items():
         assert torch.equal(tensor, before[name]), name
@@ -136,7 +116,7 @@ def test_examples_end_with_a_token_and_only_where_a_segment_can_follow(subject: 
 
 def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
     model = subject.model
-    held = [w for group in optimizer_of(model).param_groups for w in group["params"]]
+    held = [w for group in optimizer_of(model, HORIZON).param_groups for w in group["params"]]
     owned = [*model.adapter.parameters(), *model.decoder.parameters()]
     assert len(held) == len(owned) > 0
     assert set(map(id, held)) == set(map(id, owned))
@@ -145,7 +125,7 @@ def test_only_adapter_and_decoder_are_trained(subject: Subject) -> None:
 
 def test_every_trained_weight_gets_a_gradient(fresh: Subject, walks: Walks) -> None:
     batch = fresh.windows(walks)
-    train(fresh.model, batch)  # decoders that begin at zero have moved
+    train(fresh.model, batch, HORIZON)  # decoders that begin at zero have moved
     fresh.model.zero_grad()
     fresh.model.loss(batch).backward()
     for name, weight in fresh.model.named_parameters():
@@ -157,7 +137,7 @@ def test_every_trained_weight_gets_a_gradient(fresh: Subject, walks: Walks) -> N
 
 def test_what_is_saved_is_small_and_gives_the_same_forecasts(fresh: Subject, walks: Walks) -> None:
     batch = fresh.windows(walks)
-    train(fresh.model, batch)
+    train(fresh.model, batch, HORIZON)
     kept = copy.deepcopy(trained_state(fresh.model))
     own = {f"adapter.{name}" for name in fresh.model.adapter.state_dict()}
     own |= {f"decoder.{name}" for name in fresh.model.decoder.state_dict()}
@@ -257,7 +237,7 @@ def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
 @pytest.mark.parametrize("name", choices("adapter"))
 def test_what_is_thawed_of_the_body_is_trained(name: str, freeze: str, walks: Walks) -> None:
     subject = built(name, freeze=freeze)
-    train(subject.model, subject.windows(walks))  # heads that begin at zero have moved
+    train(subject.model, subject.windows(walks), HORIZON)  # heads that begin at zero have moved
     subject.model.zero_grad()
     subject.model.loss(subject.windows(walks)).backward()
     thawed = {n: w for n, w in subject.model.backbone.named_parameters() if w.requires_grad}
@@ -379,7 +359,7 @@ def unsure(request: pytest.FixtureRequest, fresh: Subject) -> Subject:
 
 def test_a_law_trains_every_weight_and_says_what_may_come(unsure: Subject, walks: Walks) -> None:
     model, batch = unsure.model, unsure.windows(walks)
-    train(model, batch)
+    train(model, batch, HORIZON)
     model.zero_grad()
     loss = model.loss(batch)
     loss.backward()

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.command import command
 from tslm import BaselineForecaster, LiPCoTPretrainer, Spec, TSLMForecaster, evaluate
 from tslm.core.errors import ConfigError, DataError
-from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:The frame lacks")
 HOURS = pd.date_range("2024-03-28", periods=24 * 8, freq="h", tz="Europe/Berlin")  # clocks change
@@ -94,12 +94,6 @@ def test_an_adapter_and_the_pretrainer_read_averages() -> None:
     assert all(torch.equal(tensor, several[name]) for name, tensor in one.items())
 
 
-def code(*words: str) -> Any:
-    with pytest.raises(SystemExit) as stopped:
-        main(list(words))
-    return stopped.value.code
-
-
 def test_the_command_line_puts_rows_on_a_grid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -107,25 +101,25 @@ def test_the_command_line_puts_rows_on_a_grid(
     local = sensors().assign(ds=sensors().ds.dt.tz_convert("UTC"))
     local.to_csv("data.csv", index=False)
     fit = ["data=data.csv", "h=2", "model=seasonal_naive", "verbose=0", "target_col=y"]
-    assert code("fit", *fit, "out=m") == 2
+    assert command("fit", *fit, "out=m") == 2
     assert "resample='" in capsys.readouterr().err
     fit.append("resample=h")
-    assert code("fit", *fit, "tz=Europe/Berlin", "out=m") == 0
-    assert code("predict", "model=m", "data=data.csv", "out=f.csv") == 0
+    assert command("fit", *fit, "tz=Europe/Berlin", "out=m") == 0
+    assert command("predict", "model=m", "data=data.csv", "out=f.csv") == 0
     plain = naive().fit(on_grid()).predict()
     got = pd.read_csv("f.csv")
     assert got.ds.tolist() == plain.ds.astype(str).tolist()
     assert got.iloc[:, -1].tolist() == plain.iloc[:, -1].tolist()
-    assert code("backtest", *fit, "out=cv.csv") == 0
-    assert code("evaluate", "data=data.csv", "forecasts=cv.csv", "resample=h", "target_col=y",
+    assert command("backtest", *fit, "out=cv.csv") == 0
+    assert command("evaluate", "data=data.csv", "forecasts=cv.csv", "resample=h", "target_col=y",
                 "out=errors.csv") == 0  # fmt: skip
     assert pd.read_csv("errors.csv").SeasonalNaive[0] == 0
-    assert code("plot", "data=data.csv", "forecasts=cv.csv", "resample=h", "target_col=y",
+    assert command("plot", "data=data.csv", "forecasts=cv.csv", "resample=h", "target_col=y",
                 "out=p.svg") == 0  # fmt: skip
-    assert code("recalibrate", "model=m", "data=data.csv") == 0
-    assert code("fit", *fit, "freq=D", "out=n") == 2
+    assert command("recalibrate", "model=m", "data=data.csv") == 0
+    assert command("fit", *fit, "freq=D", "out=n") == 2
     assert "freq='D' and resample='h'" in capsys.readouterr().err
-    assert code("benchmark", "benchmark=etth1", "resample=h", "model=last", "out=r.json") == 2
+    assert command("benchmark", "benchmark=etth1", "resample=h", "model=last", "out=r.json") == 2
     assert "resample=h would have no effect here" in capsys.readouterr().err
 
 

@@ -18,11 +18,11 @@ import torch
 from filelock import FileLock
 from safetensors import safe_open
 
+from tests.command import command
 from tests.frames import random_walks
 from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
 from tslm.estimators import saved_folder, saving
-from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -376,8 +376,7 @@ class TestWriting:
         (saved.parent / "photos" / "cat.jpg").touch()
         refusals = {"photos": "is not a saved model", "model": "holds a saved model already"}
         for name, said in refusals.items():
-            with pytest.raises(SystemExit, match="2"):
-                main([*verb.split(), f"out={saved.parent / name}"])
+            assert command(*verb.split(), f"out={saved.parent / name}") == 2
             assert said in capsys.readouterr().err
 
     @pytest.mark.parametrize("there", [False, True])

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
+from tests.command import command
 from tests.frames import long_frame
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
@@ -15,7 +16,6 @@ from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
 from tslm.data.datasets.benchmarks import Benchmark, Borders
 from tslm.evaluation.protocols.long_horizon import run
-from tslm.interfaces.cli.main import main
 from tslm.models.backbones.base import Backbone
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -59,12 +59,6 @@ def said(static: pd.DataFrame, name: str, **words: Any) -> pd.DataFrame:
     return static.assign(
         **{key: static[key].where(static.unique_id != name, value) for key, value in words.items()}
     )
-
-
-def exit_code(words: list[str]) -> object:
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    return end.value.code
 
 
 def values(frame: pd.DataFrame, name: str) -> torch.Tensor:
@@ -207,16 +201,16 @@ def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:
     files = [f"data={tmp_path}/sales.csv", f"static={tmp_path}/stores.csv"]
     settings = [f'prompt="{PROMPT}"', "h=4", "adapter=time_llm", "backbone=tiny", "max_steps=2"]
     settings += ["adapter.patch_len=8", "adapter.stride=4", "adapter.n_prototypes=8", "verbose=0"]
-    assert exit_code(["fit", *files, *settings, f"out={tmp_path}/m"]) == 0
+    assert command("fit", *files, *settings, f"out={tmp_path}/m") == 0
     for static in ("stores", "moved"):
         files[1] = f"static={tmp_path}/{static}.csv"
         asked = ["predict", f"model={tmp_path}/m", *files, f"out={tmp_path}/{static}-f.csv"]
-        assert exit_code(asked) == 0
+        assert command(*asked) == 0
     plain, moved = (pd.read_csv(tmp_path / f"{name}-f.csv") for name in ("stores", "moved"))
     assert not np.allclose(plain.TimeLLM[:4], moved.TimeLLM[:4], **CLOSE)
     np.testing.assert_allclose(plain.TimeLLM[4:], moved.TimeLLM[4:], **CLOSE)
-    assert exit_code(["backtest", *files, *settings, f"out={tmp_path}/cv.csv"]) == 0
-    assert exit_code(["fit", files[0], *settings, f"out={tmp_path}/n"]) == 2
+    assert command("backtest", *files, *settings, f"out={tmp_path}/cv.csv") == 0
+    assert command("fit", files[0], *settings, f"out={tmp_path}/n") == 2
 
 
 def test_a_benchmark_speaks_of_each_series(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import BaselineForecaster, evaluate
-from tslm.interfaces.cli.main import main
 from tslm.plots.forecasts import plot_forecasts
 
 HOURS = pd.date_range("2023-03-20", periods=24 * 12, freq="h", tz="Europe/Berlin")
@@ -20,12 +20,6 @@ def frame(ds: Any) -> pd.DataFrame:
 
 def naive(**options: Any) -> BaselineForecaster:
     return BaselineForecaster("last", h=2, **options)
-
-
-def code(*words: str) -> Any:
-    with pytest.raises(SystemExit) as stopped:
-        main(list(words))
-    return stopped.value.code
 
 
 def test_a_saved_model_reads_an_ambiguous_frame_as_fit_read_its_own(tmp_path: Path) -> None:
@@ -72,10 +66,10 @@ def test_the_command_line_says_how_times_are_written(
     days = pd.date_range("2023-01-01", periods=12)
     frame(days.strftime("%m/%d/%Y")).to_csv("x.csv", index=False)
     words = ["fit", "data=x.csv", "h=2", "model=last", "out=m", "verbose=0"]
-    assert code(*words) == 2
+    assert command(*words) == 2
     assert "dayfirst=true" in capsys.readouterr().err
-    assert code(*words, "dayfirst=false", "tz=Asia/Tokyo") == 0
-    assert code("predict", "model=m", "data=x.csv", "out=f.csv") == 0
+    assert command(*words, "dayfirst=false", "tz=Asia/Tokyo") == 0
+    assert command("predict", "model=m", "data=x.csv", "out=f.csv") == 0
     assert pd.read_csv("f.csv").ds.iloc[0] == "2023-01-13 00:00:00+09:00"
 
 
@@ -116,9 +110,9 @@ def test_errors_and_pictures_read_times_as_fit_does(
         f"{name}={str(value).lower() if value is True else value}"
         for name, value in options.items()
     ]
-    assert code("evaluate", *files, *words, f"out={tmp_path / 'errors.csv'}") == 0
+    assert command("evaluate", *files, *words, f"out={tmp_path / 'errors.csv'}") == 0
     assert pd.read_csv(tmp_path / "errors.csv").Last[0] == pytest.approx(truth)
-    assert code("plot", *files, *words, f"out={tmp_path / 'p.svg'}") == 0
+    assert command("plot", *files, *words, f"out={tmp_path / 'p.svg'}") == 0
 
 
 def test_a_model_draws_an_ambiguous_frame_as_fit_read_its_own() -> None:

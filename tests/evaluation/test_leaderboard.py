@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import ConfigError, DataError
 from tslm.evaluation.leaderboard import COLUMNS, gather, to_markdown
-from tslm.interfaces.cli.main import main
 
 
 def record(model: str, mse: float, **more: Any) -> dict[str, Any]:
@@ -108,9 +108,7 @@ def test_what_is_no_result_is_named(tmp_path: Path) -> None:
 def test_the_verb_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = write(tmp_path / "a.json", ablation(llm=True, none=False))
     for name in ("t.md", "t.csv"):
-        with pytest.raises(SystemExit) as end:
-            main(["table", f"results=[{source}]", f"out={tmp_path / name}"])
-        assert end.value.code == 0
+        assert command("table", f"results=[{source}]", f"out={tmp_path / name}") == 0
     assert "**1.000**" in capsys.readouterr().out
     assert "**1.000**" in (tmp_path / "t.md").read_text()
     assert np.array_equal(pd.read_csv(tmp_path / "t.csv").mse, [1.0, 2.0])

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
+from tests.command import command
 from tslm.evaluation import speed
-from tslm.interfaces.cli.main import main
 
 FIELDS = [
     "trainable_parameters",
@@ -35,9 +35,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(speed, "SIDE", 128)
     out = tmp_path / "speed.json"
     words = ["backbone=tiny", "h=24", "batch_size=4", "rounds=2", "rollout_steps=48"]
-    with pytest.raises(SystemExit) as end:
-        main(["speed", *words, "sentences=20", "accelerator=cpu", f"out={out}"])
-    assert end.value.code == 0
+    assert command("speed", *words, "sentences=20", "accelerator=cpu", f"out={out}") == 0
     return dict(json.loads(out.read_text()))
 
 
@@ -87,9 +85,7 @@ def test_what_a_prompt_costs_is_measured(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(speed, "SIDE", 64)
     out = tmp_path / "speed.json"
     words = ["adapter=time_llm", "backbone=tiny", "h=8", "context_length=32", "batch_size=4"]
-    with pytest.raises(SystemExit) as end:
-        main(["speed", *words, "rounds=1", "sentences=0", "rollout_steps=8", f"out={out}"])
-    assert end.value.code == 0
+    assert command("speed", *words, "rounds=1", "sentences=0", "rollout_steps=8", f"out={out}") == 0
     found = json.loads(out.read_text())
     assert found["token_passes_per_window"] > found["token_passes_without_gradients"] > 0
     assert found["words_shared_by_all_windows"] > 20

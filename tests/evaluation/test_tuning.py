@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tests.frames import weekly
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
-from tslm.interfaces.cli.main import main
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
@@ -79,10 +79,9 @@ def test_the_command_line_tunes(
     df.to_csv(tmp_path / "sales.csv", index=False)
     words = ["model=dlinear", "h=7", "max_steps=3", "accelerator=cpu", "verbose=0", "n_trials=2"]
     where = [f"data={tmp_path / 'sales.csv'}", f"out={tmp_path / 'tuned'}", "random_state=0"]
-    with pytest.raises(SystemExit) as end:
-        main(["tune", *words, *where, "space={model.kernel: [3, 7]}"])
+    code = command("tune", *words, *where, "space={model.kernel: [3, 7]}")
     said = capsys.readouterr()
-    assert end.value.code == 0, said.err
+    assert code == 0, said.err
     best = json.loads((tmp_path / "tuned" / "best.json").read_text())
     assert best["params"]["model.kernel"] in (3, 7)
     assert len(pd.read_csv(tmp_path / "tuned" / "trials.csv")) == 2

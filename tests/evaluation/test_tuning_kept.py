@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from filelock import FileLock
 
+from tests.command import command
 from tests.frames import weekly
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
-from tslm.interfaces.cli.main import main
 
 pytest.importorskip("optuna", reason="optuna is not installed")
 
@@ -192,8 +192,7 @@ def test_static_covariates_and_rows_to_validate_on_can_be_given(
     for name, table in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         words.append(f"{name}={tmp_path / name}.csv")
-    with pytest.raises(SystemExit) as end:
-        main(["tune", *words])
+    code = command("tune", *words)
     said = capsys.readouterr()
-    assert end.value.code == 0, said.err
+    assert code == 0, said.err
     assert "best of 1" in said.out

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from tests.frames import long_frame
+from tests.networks import network
 from tslm import ConfigError, Spec, TSLMForecaster
-from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
-from tslm.core.config.estimator_settings import configure
 from tslm.core.forecaster import Forecaster
-from tslm.core.types import Batch, Facts, Task
-from tslm.models.assembly import assemble, rule, settle, task_of
+from tslm.core.types import Batch, Task
+from tslm.models.assembly import rule
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.base_forecast import anchors
 
@@ -32,12 +31,9 @@ CONTEXT = 24
 
 
 def built(adapter: str, base: str | None, rollout: str = "sliding") -> ForecastModel:
-    values = {"backbone": "tiny", "h": H, "season_length": SEASON, "rollout": rollout}
-    cfg = configure({"adapter": adapter, "base": base}, {**values, "context_length": CONTEXT})
-    cfg = settle(cfg, Facts(H, SEASON, 96))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return assemble(cfg, task_of(cfg, SEASON, Calendar("h"))).eval()
+    parts = {"adapter": adapter, "base": base}
+    values = {"h": H, "rollout": rollout, "context_length": CONTEXT}
+    return network(parts, rows=96, season_length=SEASON, **values)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A window is forecast alike alone and in company, whatever it and its neighbours lack."""
 
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -10,15 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.networks import network
 from tslm import BaselineForecaster
-from tslm.core.calendar import Calendar
 from tslm.core.config.build import part_class
 from tslm.core.config.choices import choices, node
-from tslm.core.config.estimator_settings import configure
 from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
-from tslm.core.types import Batch, Facts, Task
-from tslm.models.assembly import assemble, baseline, settle, task_of
+from tslm.core.types import Batch, Task
+from tslm.models.assembly import baseline
 
 L, H, SEASON = 96, 12, 12
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -83,12 +81,8 @@ def learnt(model: Forecaster) -> Forecaster:
 
 def adapted(name: str, base: str | None, **options: Any) -> Forecaster:
     parts = {"adapter": Spec(name, **OPTIONS[name], **options), "base": base or "none"}
-    cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": L})
-    cfg = settle(cfg, Facts(H, SEASON, 4 * L))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        task = replace(task_of(cfg, SEASON, Calendar("h")), dated=False)
-        return learnt(assemble(cfg, task))
+    sizes = {"rows": 4 * L, "season_length": SEASON, "context_length": L}
+    return learnt(network(parts, h=H, dated=False, **sizes))
 
 
 def alone(model: Forecaster, batch: Batch, horizon: int) -> Tensor:
@@ -139,9 +133,8 @@ def test_a_baseline_forecasts_a_window_alike_alone_and_in_company(name: str) -> 
 @pytest.mark.parametrize("name", ["time_llm", "s2ip"])
 def test_a_forecast_of_nothing_is_the_last_level_of_a_prefix(name: str) -> None:
     parts = {"adapter": Spec(name, **OPTIONS[name], norm="prefix"), "base": "none"}
-    cfg = configure(parts, {"backbone": "tiny", "h": H, "context_length": 100})  # no whole patches
-    cfg = settle(cfg, Facts(H, SEASON, 400))
-    model = assemble(cfg, replace(task_of(cfg, SEASON, Calendar("h")), dated=False)).eval()
+    sizes = {"rows": 400, "season_length": SEASON, "context_length": 100}  # no whole patches
+    model = network(parts, h=H, dated=False, **sizes)
     with torch.no_grad():
         for weight in model.decoder.parameters():
             weight.zero_()

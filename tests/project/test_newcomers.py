@@ -6,21 +6,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tests.frames import weekly
 from tslm import BaselineForecaster, ConfigError, DataError
 from tslm.core.frequency import frequency
 from tslm.data.id_columns import check_single, complete_columns
 from tslm.data.roles import columns_of, find_columns
-from tslm.interfaces.cli.main import main
 
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What the command says when it refuses these words."""
-    with pytest.raises(SystemExit) as end:
-        main(list(words))
-    assert end.value.code == 2
+    assert command(*words) == 2
     return capsys.readouterr().err
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
 from tslm.estimators.fitting import TrainedForecaster
 from tslm.estimators.validation.verdict import Entry, Verdict
-from tslm.interfaces.cli.main import main
 from tslm.uncertainty.conformal.methods import conformal_class
 
 pytestmark = pytest.mark.filterwarnings(
@@ -121,18 +121,12 @@ def test_backtests_of_a_few_rows_have_intervals_for_all() -> None:
 def test_the_command_line_gives_them_too(tmp_path: Path) -> None:
     days(8).to_csv(tmp_path / "a.csv", index=False)
     made = f"data={tmp_path}/a.csv", f"out={tmp_path}/m"
-    run(["fit", *made, "model=last", "h=3", "floor=49"])
+    assert command("fit", *made, "model=last", "h=3", "floor=49") == 0
     asked = "level=[80]", "num_samples=2", f"out={tmp_path}/f.csv"
-    run(["predict", f"model={tmp_path}/m", f"data={tmp_path}/a.csv", *asked])
+    assert command("predict", f"model={tmp_path}/m", f"data={tmp_path}/a.csv", *asked) == 0
     found = pd.read_csv(tmp_path / "f.csv")
     assert (found["Last-hi-80"] > found["Last-lo-80"]).all()
     assert found["Last-lo-80"].min() == 49
-
-
-def run(words: list[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 0
 
 
 def test_widths_of_past_changes_grow_and_follow_each_series() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from tests.command import command
 from tests.data.covariates.sales import (
     COLUMNS,
     ROWS,
@@ -21,7 +22,6 @@ from tests.data.covariates.sales import (
 )
 from tslm import BaselineForecaster, ConfigError, TSLMForecaster
 from tslm.core.config.choices import choices
-from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -176,14 +176,13 @@ class TestElsewhere:
         futr.to_csv(tmp_path / "futr.csv", index=False)
         shared = f"data={tmp_path}/known.csv"
         common = ["model=profile", "h=12", "context_length=48", "verbose=0"]
-        run("fit", shared, *common, "futr_exog=[temp,promo]", f"out={tmp_path}/model")
+        assert (
+            command("fit", shared, *common, "futr_exog=[temp,promo]", f"out={tmp_path}/model") == 0
+        )
         out = f"out={tmp_path}/ahead.csv"
-        run("predict", f"model={tmp_path}/model", shared, f"futr={tmp_path}/futr.csv", out)
+        assert (
+            command("predict", f"model={tmp_path}/model", shared, f"futr={tmp_path}/futr.csv", out)
+            == 0
+        )
         assert len(pd.read_csv(tmp_path / "ahead.csv")) == 2 * H
-        run("backtest", shared, *common, "futr_exog=[temp]", "baselines=[]", out)
-
-
-def run(*words: str) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(list(words))
-    assert ended.value.code == 0
+        assert command("backtest", shared, *common, "futr_exog=[temp]", "baselines=[]", out) == 0

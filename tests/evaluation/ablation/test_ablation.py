@@ -12,6 +12,7 @@ import torch
 from numpy.testing import assert_allclose
 from torch import Generator, Tensor
 
+from tests.command import command
 from tests.frames import long_frame
 from tslm import ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
@@ -22,7 +23,6 @@ from tslm.evaluation.ablation.page import page
 from tslm.evaluation.ablation.probes import Probed, probe_of
 from tslm.evaluation.ablation.report import Ablation, Answer
 from tslm.evaluation.ablation.trial import held_out
-from tslm.interfaces.cli.main import main
 
 H = 6
 PROBES = ["shuffle_all", "shuffle_half", "swap_halves", "reverse", "shuffle_patches:4", "mask:0.25"]
@@ -241,9 +241,8 @@ def test_the_command_line_asks_on_a_benchmark_or_a_file(
     arms = ["budget.seeds=[0]", "~budget.arms.dlinear", "~budget.arms.block"]
 
     def tslm(*words: str) -> int:
-        with pytest.raises(SystemExit) as end:
-            main(["ablate", *words, *fixed, *arms])
-        return int(str(end.value.code))
+        code = command("ablate", *words, *fixed, *arms)
+        return int(str(code))
 
     assert tslm("benchmark=ili", "stride=9", "context_length=48", "adapter.patch_len=12") == 0
     stored = json.loads(out.read_text())

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import ConfigError, DataError, Spec, TslmError, TSLMForecaster
 from tslm.evaluation.ablation import run as running
 from tslm.evaluation.ablation.arms import ITSELF, Arm, Budget
 from tslm.evaluation.ablation.trial import held_out
-from tslm.interfaces.cli.main import main
 from tslm.models.backbones.controls.scrambled_weights import random_matched
 
 H = 4
@@ -185,9 +185,8 @@ def test_the_command_line_ablates_with_tables_beside(
     arms = ["budget=base", "budget.seeds=[0]"]
     fixed = ["h=4", "max_steps=1", "accelerator=cpu", "verbose=0"]
     sizes = ["context_length=8", "adapter.patch_len=4", "adapter.stride=4", "n_windows=2"]
-    with pytest.raises(SystemExit) as end:
-        main(["ablate", *words, *fixed, *sizes, *arms])
-    assert end.value.code == 0, capsys.readouterr().err
+    code = command("ablate", *words, *fixed, *sizes, *arms)
+    assert code == 0, capsys.readouterr().err
     stored = json.loads((tmp_path / "a.json").read_text())
     assert [row["arm"] for row in stored["arms"]] == [ITSELF, "profile_ar"]
     assert stored["settings"][ITSELF]["prompt"] == "{city}"
@@ -197,7 +196,5 @@ def test_the_command_line_ablates_with_tables_beside(
 def test_a_competition_is_refused_in_words(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        main([verb, "benchmark=m4_hourly", "backbone=tiny", f"out={tmp_path / 'a.json'}"])
-    assert end.value.code == 2
+    assert command(verb, "benchmark=m4_hourly", "backbone=tiny", f"out={tmp_path / 'a.json'}") == 2
     assert "M4 Hourly is a set of many short series" in capsys.readouterr().err

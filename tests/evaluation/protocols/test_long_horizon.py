@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import ConfigError
 from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
 from tslm.data.datasets.benchmarks import Benchmark, Borders
 from tslm.evaluation.protocols.long_horizon import run
-from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 TINY = ["backbone=tiny", "max_steps=4", "accelerator=cpu", "verbose=0", "batch_size=16"]
@@ -28,9 +28,7 @@ def records(*words: str) -> list[dict[str, Any]]:
 def test_the_last_value_on_etth1_has_the_published_errors(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     words = ["benchmark=etth1", "model=last", "context_length=96", "horizons=[96]"]
-    with pytest.raises(SystemExit) as end:
-        main(["benchmark", *words, f"out={out}"])
-    assert end.value.code == 0
+    assert command("benchmark", *words, f"out={out}") == 0
     (record,) = json.loads(out.read_text())
     assert (round(record["mse"], 4), round(record["mae"], 4)) == (1.2944, 0.7132)
     assert (record["windows"], record["channels"]) == (2785, 7)
@@ -204,9 +202,7 @@ def test_an_unknown_model_is_refused_with_the_nearest() -> None:
 
 def test_the_demo_shows_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
-    with pytest.raises(SystemExit) as end:
-        main(["demo", *TINY, "stride=501", f"out={out}"])
-    assert end.value.code == 0
+    assert command("demo", *TINY, "stride=501", f"out={out}") == 0
     said = capsys.readouterr().out
     for name in ("AutoTimes", "seasonal_naive", "profile_ar"):
         assert name in said

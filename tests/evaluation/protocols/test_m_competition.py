@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from omegaconf import OmegaConf
 
+from tests.command import command
 from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
 from tslm.core.errors import ConfigError, DataError
@@ -18,7 +19,6 @@ from tslm.core.paths import conf_folder
 from tslm.data.datasets.competitions import Competition, is_competition, load
 from tslm.evaluation.metrics import competition as metrics
 from tslm.evaluation.protocols.m_competition import errors, run
-from tslm.interfaces.cli.main import main
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 EVERYWHERE = ["m4_hourly", "m4_weekly"]
@@ -169,9 +169,7 @@ def test_what_follows_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_command_line_prints_what_the_contest_asks(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["benchmark", "benchmark=m4_weekly", "model=last"])
-    assert end.value.code == 0
+    assert command("benchmark", "benchmark=m4_weekly", "model=last") == 0
     assert "SMAPE 9.1613  MASE 2.7773  OWA 1.0000" in capsys.readouterr().out
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tests.frames import random_walks
 from tslm import TSLMForecaster, __version__
 from tslm.core.paths import conf_folder
-from tslm.interfaces.cli.main import main
 from tslm.interfaces.cli.verbs import ALL, VERBS, overview
 
 CONF = conf_folder()
@@ -43,11 +43,7 @@ def tslm(
     monkeypatch.chdir(tmp_path / "elsewhere")
 
     def call(*words: object) -> Result:
-        code: Any = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
+        code = command(*words)
         return Result(code, *capsys.readouterr())
 
     return call

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import BaselineForecaster, ConfigError, DataError
 from tslm.core import files
-from tslm.interfaces.cli.main import main
 
 LAST = ["model=last", "h=3", "verbose=0", "accelerator=cpu"]
 MONTHS = pd.date_range("2010-01-01", periods=60, freq="MS")
@@ -33,11 +33,7 @@ def tslm(
     monkeypatch.chdir(tmp_path)
 
     def call(*words: object) -> Result:
-        code: Any = 0
-        try:
-            main([str(word) for word in words])
-        except SystemExit as end:
-            code = end.code
+        code = command(*words)
         return Result(code, *capsys.readouterr())
 
     return call

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.command import command
 from tslm import BaselineForecaster, evaluate
 from tslm.core.config.choices import choices
 from tslm.interfaces.cli.completion import SCRIPTS, offered
-from tslm.interfaces.cli.main import main
 from tslm.interfaces.cli.verbs import VERBS
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -37,19 +37,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def tslm(here: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     def call(line: str) -> str:
-        with pytest.raises(SystemExit) as end:
-            main(line.split())
+        code = command(*line.split())
         said = capsys.readouterr()
-        assert end.value.code == 0, said.err
+        assert code == 0, said.err
         return said.out
 
     return call
 
 
 def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:
-    with pytest.raises(SystemExit) as end:
-        main(line.split())
-    assert end.value.code == 2
+    assert command(*line.split()) == 2
     return capsys.readouterr().err
 
 

@@ -12,17 +12,15 @@ from einops import rearrange
 from torch import Tensor
 
 from tests.frames import long_frame
+from tests.networks import network
 from tslm import Spec, TSLMForecaster
-from tslm.core.calendar import Calendar
-from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
-from tslm.core.types import Batch, Context, Facts, Layout, Task
+from tslm.core.types import Batch, Context, Layout, Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot import LiPCoT
 from tslm.models.adapters.lipcot_controls import CODES, NGRAMS
 from tslm.models.adapters.lipcot_frames import sample_windows, whole_frames
-from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.baselines.classical import ProfileAR
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
@@ -44,10 +42,7 @@ def built(
     own = {"order": ORDER, "frame_length": 12, "n_codes": 4, **options}
     parts: dict[str, Any] = {"adapter": Spec("lipcot", **own), "base": base}
     values = {"backbone": backbone, "h": horizon, "context_length": context_length}
-    cfg = settle(configure(parts, values), Facts(horizon, season_length, 192))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return assemble(cfg, task_of(cfg, season_length, Calendar("h"))).eval()
+    return network(parts, rows=192, season_length=season_length, **values)
 
 
 @pytest.fixture
@@ -101,10 +96,8 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
 
 def test_untrained_it_is_the_classical_forecast_of_etth1_within_a_thousandth() -> None:
     """The codes have 1 % of the weight, and no one can tell: every 23rd test window."""
-    values = {"backbone": "tiny", "h": 96, "context_length": 512, "season_length": 24}
     parts = {"adapter": Spec("lipcot"), "base": "none"}
-    cfg = settle(configure(parts, values), Facts(96, 24, 8640))
-    model = assemble(cfg, task_of(cfg, 24, Calendar("h"))).eval()
+    model = network(parts, rows=8640, season_length=24, h=96, context_length=512)
     model.learn(etth1("train", 97), [])
     rule = ProfileAR(task=Task(512, 96, season_length=24), order=24)
     windows = etth1("test", 23)

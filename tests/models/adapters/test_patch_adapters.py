@@ -10,15 +10,14 @@ import pytest
 import torch
 
 from tests.frames import long_frame
+from tests.networks import network
 from tslm import Spec, TSLMForecaster
-from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
-from tslm.core.types import Batch, Context, Facts, Task
+from tslm.core.types import Batch, Context, Task
 from tslm.models.adapters.prompts import Wording
 from tslm.models.adapters.s2ip import S2IP
 from tslm.models.adapters.time_llm import TimeLLM
-from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 
@@ -33,11 +32,7 @@ def built(
 ) -> ForecastModel:
     small = {"patch_len": 8, "stride": 4, **options}
     parts = {"adapter": Spec(adapter, **small), "freeze": freeze}
-    values = {"backbone": backbone, "h": H, "context_length": L, "season_length": 6}
-    cfg = settle(configure(parts, values), Facts(H, 6, 96))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return assemble(cfg, task_of(cfg, 6, Calendar("h"))).eval()
+    return network(parts, rows=96, season_length=6, backbone=backbone, h=H, context_length=L)
 
 
 @pytest.fixture

@@ -10,18 +10,15 @@ import torch
 from torch import Tensor
 
 from tests.frames import random_walks
+from tests.networks import network, train
 from tslm import TSLMForecaster
-from tslm.core.calendar import Calendar
 from tslm.core.config.choices import choices
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
 from tslm.core.spec import Spec
-from tslm.core.types import Batch, Context, Facts, Tokens
-from tslm.estimators.training.module import Training
-from tslm.estimators.training.recipe import Recipe
+from tslm.core.types import Batch, Context, Tokens
 from tslm.estimators.training.weights import trained_state
 from tslm.models.adapters.base import Adapter
-from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.build import blocks_of
 from tslm.models.backbones.freezing import norms
@@ -39,13 +36,8 @@ FREEZES = ["strict", "norms", "norms+pos", "lora", "full"]
 
 
 def built(backbone: str, adapter: Any = "autotimes", seed: int = 0, **values: Any) -> ForecastModel:
-    plain = {"backbone": backbone, "h": H, "n_layers": None, **values}
-    freeze = plain.pop("freeze", "strict")
-    cfg = configure({"adapter": adapter, "freeze": freeze}, plain)
-    cfg = settle(cfg, Facts(H, 1, 64))
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return assemble(cfg, task_of(cfg, 1, Calendar("h"))).eval()
+    parts = {"adapter": adapter, "freeze": values.pop("freeze", "strict")}
+    return network(parts, rows=64, seed=seed, backbone=backbone, h=H, **values)
 
 
 def body(backbone: str, freeze: Any = "strict", **values: Any) -> Backbone:
@@ -57,15 +49,6 @@ def tokens(n: int = 5, padded: int = 0, width: int = 48, seed: int = 0) -> Token
     mask = torch.ones(3, n, dtype=torch.bool)
     mask[1, :padded] = False
     return Tokens(torch.randn(3, n, width, generator=dice), mask)
-
-
-def step(model: ForecastModel, batch: Batch) -> None:
-    recipe = Recipe(learning_rate=1e-2, steps=10, schedule="constant")
-    optimizer = Training(model, recipe, H).configure_optimizers()["optimizer"]
-    for _ in range(2):
-        optimizer.zero_grad()
-        model.loss(batch).backward()
-        optimizer.step()
 
 
 @pytest.fixture
@@ -165,7 +148,7 @@ def test_exactly_what_the_freezing_says_is_trained(kind: str, freeze: str, batch
     model = built(f"{kind}:tiny" if kind else "tiny", freeze=freeze, n_layers=2)
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
     held = {n for n, w in model.backbone.named_parameters() if w.requires_grad}
-    step(model, batch)
+    train(model, batch, H)
     moved = {n for n, v in model.backbone.state_dict().items() if not torch.equal(v, before[n])}
     assert moved == held
     expected = {
@@ -298,7 +281,7 @@ def test_a_trained_control_follows_the_seed_of_the_training(kind: str, batch: Ba
     assert not all(torch.equal(weights[2][n], w) for n, w in weights[0].items())
     held = {n for n, w in one.backbone.named_parameters() if w.requires_grad}
     before = {n: w.detach().clone() for n, w in weights[0].items()}
-    step(one, batch)
+    train(one, batch, H)
     moved = {n for n, w in one.backbone.named_parameters() if not torch.equal(w, before[n])}
     assert moved == held
     assert held == {n for n in before if "embed_tokens" not in n}
