@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 
 @pytest.mark.parametrize(("size", "processes"), [(1, 2), (1, 3), (5, 2), (6, 3), (7, 4)])
-def test_every_process_takes_as_many_windows_and_none_is_left_out(
+def test_every_process_takes_equally_many_windows_and_none_is_left_out(
     size: int, processes: int
 ) -> None:
     batch = torch.arange(size) + 10
@@ -37,7 +37,7 @@ def test_every_process_takes_as_many_windows_and_none_is_left_out(
     ],
 )
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="this computer has an accelerator")
-def test_a_machine_that_is_not_here_is_refused(machine: Machine, message: str) -> None:
+def test_an_absent_accelerator_is_refused(machine: Machine, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         _ = machine.device
 
@@ -55,7 +55,7 @@ def test_what_was_fitted_on_another_machine_is_loaded_on_the_cpu(tmp_path: Path)
         TSLMForecaster(adapter=adapter, accelerator="cuda", devices=[3], **options).fit(series())
 
 
-class TestThawed:
+class TestUnfrozen:
     """What is trained of a body is kept in fp32, whatever the body computes in."""
 
     def fit(self, backbone: str, freeze: str, steps: int) -> TSLMForecaster:
@@ -67,7 +67,7 @@ class TestThawed:
         )
         return model.fit(series())
 
-    def test_norms_of_a_body_in_bf16_move(self) -> None:
+    def test_norms_of_a_backbone_in_bf16_are_trained(self) -> None:
         body = self.fit("tiny", "norms", 8).model_.backbone
         before = dict(load("tiny", 1, torch.bfloat16).body.named_parameters())
         trained = {name: w for name, w in body.body.named_parameters() if w.requires_grad}
@@ -107,7 +107,7 @@ print("rank", rank, flush=True)
 
 
 @pytest.mark.slow
-def test_two_processes_get_along_with_little_and_one_of_them_writes(tmp_path: Path) -> None:
+def test_two_processes_train_on_few_windows_and_one_of_them_writes(tmp_path: Path) -> None:
     done = run(TOGETHER, tmp_path)
     if done.returncode and "gloo" in done.stderr.lower():
         pytest.skip(f"gloo cannot start here: {done.stderr[-300:]}")

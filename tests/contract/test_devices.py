@@ -56,7 +56,7 @@ def place(mode: Pretended, model: torch.nn.Module) -> set[torch.device]:
     return {mode.place(x) for x in [*model.parameters(), *model.buffers()]}
 
 
-def test_a_forgotten_tensor_is_found(away: Pretended) -> None:
+def test_a_tensor_on_the_wrong_device_is_found(away: Pretended) -> None:
     there = torch.ones(3, device=AWAY)
     assert (there.device, (2 * there).device) == (AWAY, AWAY)
     assert (there[1:].to("cpu") + torch.ones(2)).device == HOME
@@ -84,7 +84,7 @@ FITS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("options", FITS, ids=str)
-def test_what_was_fitted_elsewhere_forecasts_saves_and_loads(
+def test_a_model_fitted_on_another_device_forecasts_saves_and_loads(
     options: dict[str, Any], away: Pretended, cache: Path, tmp_path: Path
 ) -> None:
     model = forecaster(**options).fit(random_walks(120))
@@ -102,7 +102,9 @@ def assembled(adapter: Any = "autotimes", **values: Any) -> ForecastModel:
 
 
 @pytest.mark.parametrize("kind", sorted(controls()))
-def test_every_control_is_where_the_model_is(kind: str, away: Pretended, walks: Any) -> None:
+def test_every_control_is_on_the_device_of_the_model(
+    kind: str, away: Pretended, walks: Any
+) -> None:
     load("tiny", device=AWAY)  # the shared body is elsewhere already
     batch: Batch = walks(context=24)
     model = assembled(Spec("autotimes", patch_len=H), backbone=f"{kind}:tiny", context_length=24)
@@ -115,7 +117,9 @@ def test_every_control_is_where_the_model_is(kind: str, away: Pretended, walks: 
 
 
 @pytest.mark.parametrize("kind", ["spectral", "vocabulary", "words"])
-def test_words_come_from_a_body_that_is_elsewhere(kind: str, away: Pretended, walks: Any) -> None:
+def test_word_vectors_come_from_a_backbone_on_another_device(
+    kind: str, away: Pretended, walks: Any
+) -> None:
     batch: Batch = walks(context=24)
     spec = Spec("time_llm", prototypes=kind, n_prototypes=8, prompt="none")
     model = assembled(spec, context_length=24)
@@ -136,7 +140,7 @@ PROBES += ["mask:0.5", "noise:0.1"]
 
 
 @pytest.mark.parametrize("probe", PROBES)
-def test_every_probe_disturbs_what_is_read_elsewhere(
+def test_every_probe_works_on_another_device(
     probe: str, fitted: TSLMForecaster, walks: Any
 ) -> None:
     batch = walks(context=24)
@@ -144,7 +148,7 @@ def test_every_probe_disturbs_what_is_read_elsewhere(
 
 
 @pytest.mark.parametrize("name", sorted(choices("model")))
-def test_every_baseline_is_fitted_and_forecasts_elsewhere(
+def test_every_baseline_is_fitted_and_forecasts_on_another_device(
     name: str, away: Pretended, tmp_path: Path
 ) -> None:
     options = {"h": H, "max_steps": 1, "val_size": 12, "verbose": 0, "random_state": 0}
@@ -157,7 +161,7 @@ def test_every_baseline_is_fitted_and_forecasts_elsewhere(
     BaselineForecaster.load(tmp_path / "m").predict(num_samples=2)
 
 
-def test_a_classifier_a_regressor_and_a_pretrainer_read_with_the_body_that_is_elsewhere(
+def test_classifier_regressor_and_pretrainer_use_a_backbone_on_another_device(
     away: Pretended, fitted: TSLMForecaster, tmp_path: Path
 ) -> None:
     noise = np.random.default_rng(0).normal(size=(12, 1, 200))
@@ -180,7 +184,7 @@ def test_a_classifier_a_regressor_and_a_pretrainer_read_with_the_body_that_is_el
     fitted.predict()  # whose body nobody has moved
 
 
-def test_nobody_moves_a_shared_body(away: Pretended, fitted: TSLMForecaster) -> None:
+def test_a_shared_backbone_is_never_moved(away: Pretended, fitted: TSLMForecaster) -> None:
     ahead = fitted.predict()
     other = forecaster(accelerator="cpu").fit(random_walks(120))
     assert place(away, other.model_) == {HOME}
@@ -192,7 +196,7 @@ def test_nobody_moves_a_shared_body(away: Pretended, fitted: TSLMForecaster) -> 
     pd.testing.assert_frame_equal(fitted.predict(), ahead)
 
 
-def test_training_leaves_the_model_there_so_that_what_follows_is_computed_there(
+def test_a_model_stays_on_the_device_where_it_was_trained(
     away: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[set[torch.device]] = []
@@ -210,7 +214,9 @@ def test_training_leaves_the_model_there_so_that_what_follows_is_computed_there(
 
 @pytest.mark.parametrize("copy", [deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
 @pytest.mark.parametrize("adapter", ["autotimes", "time_llm"])
-def test_copies_and_pickles_hold_no_body_and_read_the_same_one(adapter: str, copy: Any) -> None:
+def test_copies_and_pickles_hold_no_backbone_and_share_the_loaded_one(
+    adapter: str, copy: Any
+) -> None:
     model = forecaster(adapter, accelerator="cpu").fit(random_walks(120))
     assert b"transformers.models" not in pickle.dumps(model)
     again = copy(model)
@@ -218,7 +224,7 @@ def test_copies_and_pickles_hold_no_body_and_read_the_same_one(adapter: str, cop
     pd.testing.assert_frame_equal(again.predict(), model.predict())
 
 
-def test_a_thawed_body_goes_with_its_copy() -> None:
+def test_an_unfrozen_backbone_is_copied_with_its_model() -> None:
     model = forecaster(freeze="norms", accelerator="cpu").fit(random_walks(120))
     again = deepcopy(model)
     assert again.model_.backbone is not model.model_.backbone

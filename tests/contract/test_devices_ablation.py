@@ -67,7 +67,7 @@ def ablate(away: Pretended, monkeypatch: pytest.MonkeyPatch) -> Ablate:
     return run
 
 
-def test_every_kind_of_arm_is_fitted_scored_and_probed_elsewhere(ablate: Ablate) -> None:
+def test_every_kind_of_arm_is_fitted_scored_and_probed_on_another_device(ablate: Ablate) -> None:
     arms = ablate(forecaster("s2ip", options={"n_anchors": 8}), KINDS, PROBES)
     words = ["anchors=normal", "anchors=zero", "anchors=none"]
     assert arms == ["llm", *(arm.name for arm in KINDS), *words]
@@ -75,7 +75,7 @@ def test_every_kind_of_arm_is_fitted_scored_and_probed_elsewhere(ablate: Ablate)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("adapter", ["autotimes", "time_llm", "lipcot"])
-def test_every_arm_of_every_budget_is_fitted_and_scored_elsewhere(
+def test_every_arm_of_every_budget_is_fitted_and_scored_on_another_device(
     adapter: str, ablate: Ablate
 ) -> None:
     """Arms that take language away are those of the adapter; all others are asked of one."""
@@ -94,7 +94,7 @@ def covariates() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("adapter", ["time_llm", "s2ip"])
-def test_a_model_that_is_elsewhere_explains_backtests_and_goes_on_learning(
+def test_a_model_on_another_device_explains_backtests_and_trains_further(
     adapter: str, away: Pretended
 ) -> None:
     model = forecaster(adapter).fit(series())
@@ -110,7 +110,7 @@ def test_a_model_that_is_elsewhere_explains_backtests_and_goes_on_learning(
     assert not before.equals(model.predict())
 
 
-def test_covariates_prompts_and_examples_are_read_elsewhere(away: Pretended) -> None:
+def test_covariates_prompts_and_examples_work_on_another_device(away: Pretended) -> None:
     frame = covariates()
     model = forecaster("time_llm", prompt="{city}", futr_exog=["price"], hist_exog=["lead"])
     model.fit(frame)
@@ -119,7 +119,7 @@ def test_covariates_prompts_and_examples_are_read_elsewhere(away: Pretended) -> 
     forecaster().fit(series()).predict(series(), examples="similar")
 
 
-def test_a_run_that_was_cut_off_elsewhere_goes_on_there(
+def test_an_interrupted_run_continues_on_its_device(
     away: Pretended, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plain, last = RandomWindows.batch, [2]
@@ -140,7 +140,9 @@ def test_a_run_that_was_cut_off_elsewhere_goes_on_there(
     pd.testing.assert_frame_equal(again.predict(), whole)
 
 
-def test_a_search_and_a_choice_of_device_work_elsewhere(away: Pretended, tmp_path: Path) -> None:
+def test_tuning_and_a_choice_of_device_work_on_another_device(
+    away: Pretended, tmp_path: Path
+) -> None:
     pytest.importorskip("optuna", reason="optuna is not installed")
     from tslm.evaluation.tuning import tune
 
@@ -155,7 +157,7 @@ def test_a_search_and_a_choice_of_device_work_elsewhere(away: Pretended, tmp_pat
 
 
 @pytest.mark.parametrize("made_for_it", [True, False])
-def test_a_body_is_in_bf16_only_where_hardware_has_it(
+def test_a_backbone_is_in_bf16_only_if_hardware_supports_it(
     made_for_it: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PyTorch says that old devices know bf16, too, where it only imitates it."""
@@ -176,7 +178,7 @@ def test_an_accelerator_takes_more_rows_at_once(away: Pretended) -> None:
     assert len(_chunks(past.to(AWAY), H)) == 1 < len(_chunks(past, H))
 
 
-def test_what_was_pretrained_elsewhere_is_fitted_there(away: Pretended, tmp_path: Path) -> None:
+def test_a_pretrained_model_is_fitted_on_its_device(away: Pretended, tmp_path: Path) -> None:
     codes = Spec("lipcot", order=4, n_codes=8, frame_length=7)
     teacher = LiPCoTPretrainer(adapter=codes, backbone="tiny", max_steps=1, verbose=0)
     teacher.fit([series()]).save(tmp_path / "p")

@@ -83,7 +83,7 @@ def test_an_installed_adapter_is_a_name_on_the_command_line(site: Path, tmp_path
     assert list(pd.read_csv(tmp_path / "f.csv")) == ["unique_id", "ds", "Spectra"]
 
 
-def test_a_folder_of_one_s_own_works_too(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_the_user_works_too(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "spectra" not in choices("adapter")
     with pytest.raises(ConfigError, match="adapter=spectra is unknown"):
         configure({"adapter": "spectra"}, {})

@@ -101,13 +101,13 @@ def test_an_ablation() -> None:
 
 @pytest.mark.usefixtures("tried")
 @pytest.mark.parametrize("kind", sorted(controls()))
-def test_every_control_is_fitted_after_a_fit_on_the_shared_body(kind: str) -> None:
+def test_every_control_is_fitted_after_a_fit_on_the_shared_backbone(kind: str) -> None:
     forecaster().fit(series())
     forecaster(backbone=f"{kind}:tiny").fit(series()).predict()
 
 
 @pytest.mark.usefixtures("tried")
-def test_neighbours_move_no_shared_body() -> None:
+def test_other_models_do_not_move_a_shared_backbone() -> None:
     model = forecaster().fit(series())
     ahead = model.predict()
     forecaster(accelerator="cpu").fit(series())
@@ -120,7 +120,7 @@ def test_neighbours_move_no_shared_body() -> None:
 
 
 @pytest.mark.usefixtures("tried", "repeatable")
-def test_dropout_goes_on_where_a_run_was_cut_off(tmp_path: Path, monkeypatch: Any) -> None:
+def test_dropout_continues_where_a_run_was_interrupted(tmp_path: Path, monkeypatch: Any) -> None:
     plain = RandomWindows.batch
     options = {"max_steps": 10, "precision": "fp32", "options": {"dropout": 0.5}}
     whole = forecaster("time_llm", **deepcopy(options)).fit(series())

@@ -87,7 +87,7 @@ def fresh(request: pytest.FixtureRequest) -> Subject:
     return built(request.param)
 
 
-def test_what_is_frozen_stays_as_it_is(fresh: Subject, walks: Walks) -> None:
+def test_frozen_weights_do_not_change(fresh: Subject, walks: Walks) -> None:
     model, batch = fresh.model, fresh.windows(walks)
     before = {name: tensor.clone() for name, tensor in model.backbone.state_dict().items()}
     words = model.backbone.lexicon.words.clone()
@@ -235,7 +235,7 @@ def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
 
 @pytest.mark.parametrize("freeze", [name for name in choices("freeze") if name != "strict"])
 @pytest.mark.parametrize("name", choices("adapter"))
-def test_what_is_thawed_of_the_body_is_trained(name: str, freeze: str, walks: Walks) -> None:
+def test_unfrozen_weights_of_the_backbone_are_trained(name: str, freeze: str, walks: Walks) -> None:
     subject = built(name, freeze=freeze)
     train(subject.model, subject.windows(walks), HORIZON)  # heads that begin at zero have moved
     subject.model.zero_grad()
@@ -313,7 +313,7 @@ def test_further_times_do_not_matter(subject: Subject, walks: Walks) -> None:
 
 @pytest.mark.filterwarnings("ignore:On .* validation windows")
 @pytest.mark.parametrize("name", choices("adapter"))
-def test_a_panel_never_seen_is_forecast_in_its_own_units(name: str) -> None:
+def test_an_unseen_panel_is_forecast_in_its_own_units(name: str) -> None:
     model = TSLMForecaster(
         h=HORIZON,
         adapter=name,
@@ -357,7 +357,9 @@ def unsure(request: pytest.FixtureRequest, fresh: Subject) -> Subject:
     return built(fresh.name, decoder=request.param)
 
 
-def test_a_law_trains_every_weight_and_says_what_may_come(unsure: Subject, walks: Walks) -> None:
+def test_a_distribution_trains_every_weight_and_has_ordered_quantiles(
+    unsure: Subject, walks: Walks
+) -> None:
     model, batch = unsure.model, unsure.windows(walks)
     train(model, batch, HORIZON)
     model.zero_grad()
@@ -378,7 +380,7 @@ def test_a_law_trains_every_weight_and_says_what_may_come(unsure: Subject, walks
     torch.testing.assert_close(found.point, unsure.forecast(batch, HORIZON), **CLOSE)
 
 
-def test_a_law_is_fed_back_beyond_its_reach(unsure: Subject, walks: Walks) -> None:
+def test_a_distribution_is_rolled_out_beyond_one_pass(unsure: Subject, walks: Walks) -> None:
     model, batch, step = unsure.model, unsure.windows(walks), unsure.step
     low, high = (
         model.paths(batch, torch.full((3, 2 * step, 2), share, dtype=torch.float64))
@@ -393,7 +395,9 @@ def test_a_law_is_fed_back_beyond_its_reach(unsure: Subject, walks: Walks) -> No
     assert not torch.allclose(low[:, step:], high[:, step:])
 
 
-def test_missing_targets_do_not_count_in_a_law(unsure: Subject, walks: Walks) -> None:
+def test_missing_targets_do_not_count_in_the_loss_of_a_distribution(
+    unsure: Subject, walks: Walks
+) -> None:
     model, batch = unsure.model, unsure.windows(walks)
     batch.past[0, : unsure.context // 2] = torch.nan
     batch.future[1:, ::2] = torch.nan
@@ -444,7 +448,7 @@ def trained(request: pytest.FixtureRequest) -> TSLMForecaster:
         return estimator(request.param).fit(hourly_load()[:1600])
 
 
-def test_a_fifth_of_the_context_missing_moves_a_forecast_little(trained: TSLMForecaster) -> None:
+def test_missing_a_fifth_of_the_context_changes_a_forecast_little(trained: TSLMForecaster) -> None:
     """By less than 0.3 of the spread of the series, and its error grows by less than a tenth."""
     y, dice = hourly_load().y.to_numpy(), np.random.default_rng(0)
     known = {f"w{end}": y[end - 14 * DAY : end] for end in CUTS}

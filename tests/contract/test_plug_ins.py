@@ -125,7 +125,7 @@ class TestPlugIn:
         assert own in choices(group)
         assert f"{group}={own}" in offered(["benchmark", f"{group}={own[:3]}"])
 
-    def test_a_control_stands_in_place_of_the_language_model(self) -> None:
+    def test_a_control_takes_the_place_of_the_language_model(self) -> None:
         assert controls()["halved"] == "half of one linear map"
         assert control("halved") is not None
         model = TSLMForecaster(**{**SMALL, "backbone": "halved:tiny"}).fit(random_walks())

@@ -20,7 +20,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("name", ["seasonal_naive", "dlinear", "itransformer"])
-def test_baselines_keep_every_promise(name: str) -> None:
+def test_baselines_pass_every_check(name: str) -> None:
     check_forecaster(BaselineForecaster(name))
 
 
@@ -62,7 +62,7 @@ MOOD = [float(number) for number in range(10_000)]
         (ForecastModel, "roll", absolute, "there_is_a_row_a_step"),
     ],
 )
-def test_a_broken_promise_is_named(
+def test_a_failed_check_is_named(
     owner: type, method: str, replaced: Any, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(owner, method, replaced)

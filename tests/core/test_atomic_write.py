@@ -32,7 +32,7 @@ def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.md", "old")]
 
 
-def test_text_is_written_alike_in_every_locale(tmp_path: Path) -> None:
+def test_text_is_written_as_utf8_in_every_locale(tmp_path: Path) -> None:
     write_text("für Zürich", tmp_path / "a.md")
     assert (tmp_path / "a.md").read_bytes() == "für Zürich".encode()
 

@@ -127,7 +127,7 @@ class TestConfigure:
         assert chosen.decoder.layers == 2
 
     @pytest.mark.parametrize("key", ["adapter._target_", "adapter", "hh", "choices.adapter"])
-    def test_values_reach_no_further_than_the_shared_settings(self, key: str) -> None:
+    def test_values_set_shared_settings_only(self, key: str) -> None:
         with pytest.raises(ConfigError, match=f"{key} is not a setting"):
             configure(PARTS, {key: "tslm.evil"})
 
@@ -144,11 +144,11 @@ class TestConfigure:
                 configure({**PARTS, "adapter": name}, {})
 
 
-class TestLaws:
+class TestDistributions:
     """``decoder=LAW`` on the command line."""
 
     @pytest.mark.parametrize("distribution", choices("distribution"))
-    def test_it_is_the_adapters_own_decoder_with_that_law(self, distribution: str) -> None:
+    def test_the_decoder_of_the_adapter_gets_that_distribution(self, distribution: str) -> None:
         cfg = compose("verb/fit", ["adapter=time_llm", f"decoder={distribution}", "decoder.keep=7"])
         own = compose("verb/fit", ["adapter=time_llm", "decoder.keep=7"])
         assert cfg.decoder == own.decoder
@@ -157,14 +157,14 @@ class TestLaws:
         )
         assert (cfg.choices.distribution, cfg.choices.decoder) == (distribution, "flatten")
 
-    def test_options_of_the_law_may_be_called_those_of_the_decoder(self) -> None:
+    def test_options_of_the_distribution_may_be_written_under_decoder(self) -> None:
         words = ["decoder=quantile", "decoder.quantiles=[0.1,0.5]", "decoder.layers=2"]
         cfg = compose("verb/fit", words)
         assert (cfg.distribution.quantiles, cfg.decoder.layers) == ([0.1, 0.5], 2)
         with pytest.raises(ConfigError, match="quantile is not a setting"):
             compose("verb/fit", ["decoder=quantile", "decoder.quantile=[0.5]"])
 
-    def test_a_layout_leaves_the_law_alone(self) -> None:
+    def test_a_layout_does_not_change_the_distribution(self) -> None:
         cfg = compose(
             "verb/fit", ["decoder=flatten", "distribution=mixture", "distribution.members=5"]
         )
@@ -210,7 +210,7 @@ class TestFiles:
             ):
                 assert cfg[name] == value, name
 
-    def test_an_experiment_sets_what_it_says_and_the_command_line_still_wins(self) -> None:
+    def test_an_experiment_sets_values_and_the_command_line_overrides_them(self) -> None:
         words = ["experiment=autotimes_ett_paper", "batch_size=8"]
         cfg = compose("verb/benchmark", words)
         assert (cfg.rollout, cfg.batch_size, cfg.choices.trainer) == ("sliding", 8, "cosine")
@@ -252,7 +252,7 @@ class TestWords:
         if " " not in name:
             assert compose("verb/fit", ["h=3", f"backbone={name}"]).backbone == name
 
-    def test_a_verb_without_a_backbone_says_so(self) -> None:
+    def test_a_command_without_a_backbone_refuses_that_setting(self) -> None:
         with pytest.raises(ConfigError, match="backbone is not a setting: known: results"):
             compose("verb/table", ["backbone=tiny"])
 
@@ -291,7 +291,7 @@ class TestWords:
         with pytest.raises(ConfigError):
             sweep(["h=[1"])
 
-    def test_a_single_value_stands_for_a_list_of_one(self) -> None:
+    def test_a_single_value_is_a_list_of_one(self) -> None:
         assert listed(None) is None
         assert listed(80) == [80]
         assert listed("last") == ["last"]

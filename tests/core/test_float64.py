@@ -25,7 +25,7 @@ def test_float64_follows_its_module_where_a_device_has_it() -> None:
     assert exact.exactly(torch.ones(2)).dtype == torch.float64
 
 
-def test_one_helper_alone_makes_float64_of_what_lies_on_a_device() -> None:
+def test_one_function_alone_converts_tensors_of_a_device_to_float64() -> None:
     folder = Path(tslm.__file__).parent
     for file in [*(folder / "nn").rglob("*.py"), *(folder / "adapters").rglob("*.py")]:
         text = file.read_text().replace(".cpu().double()", "")

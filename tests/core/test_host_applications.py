@@ -71,7 +71,9 @@ class TestThreads:
             ahead = list(pool.map(lambda model: model.predict(), fitted))
         assert len({table.columns[2] for table in ahead}) == len(RULES)
 
-    def test_a_seed_gives_the_bits_it_gives_alone(self, alone: dict[str, pd.DataFrame]) -> None:
+    def test_fits_in_threads_have_the_bits_of_single_fits(
+        self, alone: dict[str, pd.DataFrame]
+    ) -> None:
         names, df = ["autotimes", "s2ip", "autotimes"], random_walks()
         with warnings.catch_warnings():  # pytest's filters are of the process, as threads are
             warnings.simplefilter("ignore")
@@ -80,7 +82,7 @@ class TestThreads:
         for name, ahead in zip(names, found, strict=True):
             pd.testing.assert_frame_equal(ahead, alone[name], check_exact=True)
 
-    def test_loading_beside_a_fit_changes_no_bit(
+    def test_loading_during_a_fit_changes_no_bit(
         self, alone: dict[str, pd.DataFrame], tmp_path: Path
     ) -> None:
         small("s2ip")().fit(random_walks()).save(tmp_path / "m")
@@ -97,7 +99,7 @@ class TestThreads:
         other.join()
         pd.testing.assert_frame_equal(ahead, alone["autotimes"], check_exact=True)
 
-    def test_bodies_are_loaded_beside_a_fit_without_a_deadlock(self) -> None:
+    def test_backbones_are_loaded_during_a_fit_without_a_deadlock(self) -> None:
         asked = threading.Event()
 
         def load() -> None:
@@ -196,7 +198,7 @@ class TestPredict:
         ]
         assert rule.set_params(alias="x").predict().columns[2] == "x"
 
-    def test_levels_that_look_like_shares_are_doubted(self) -> None:
+    def test_levels_below_one_percent_warn(self) -> None:
         rule = BaselineForecaster("last", h=3).fit(random_walks())
         with pytest.warns(UserWarning, match=r"write level=\[80\] for 80 percent"):
             rule.predict(level=[0.8])
@@ -223,7 +225,9 @@ class TestTypesOfOthers:
         ],
         ids=str,
     )
-    def test_settings_take_them(self, given: dict[str, Any], tmp_path: Path) -> None:
+    def test_settings_accept_values_of_other_libraries(
+        self, given: dict[str, Any], tmp_path: Path
+    ) -> None:
         df = random_walks().assign(x=1.0)
         model = BaselineForecaster("last", h=3).set_params(**given).fit(df)
         model.save(tmp_path / "m")
@@ -260,7 +264,7 @@ class TestTypesOfOthers:
         with pytest.raises(ConfigError, match=name):
             TSLMForecaster(**TINY).set_params(**{name: value}).fit(random_walks())
 
-    def test_options_of_parts_are_set_in_every_door(self) -> None:
+    def test_options_of_parts_are_set_in_every_estimator(self) -> None:
         model = TSLMWindowRegressor(adapter="time_llm").set_params(adapter__patch_len=6)
         assert model.adapter == Spec("time_llm", patch_len=6)
         with pytest.raises(ConfigError, match="decoder is None, so it has no options to set"):
@@ -285,7 +289,7 @@ cli.main(sys.argv[1:])
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_command_that_is_ended_says_so(name: str, code: int, tmp_path: Path) -> None:
+def test_an_interrupted_command_has_its_exit_code(name: str, code: int, tmp_path: Path) -> None:
     random_walks().to_csv(tmp_path / "sales.csv", index=False)
     words = "fit data=sales.csv out=m h=3 backbone=tiny max_steps=50 accelerator=cpu verbose=0"
     script = SLOW.replace("{signal}", name)
@@ -316,7 +320,7 @@ def test_sigterm_clears_drafts(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) is not None
 
 
-def test_a_terminal_without_a_letter_gets_a_sign(tmp_path: Path) -> None:
+def test_characters_a_terminal_cannot_show_are_replaced(tmp_path: Path) -> None:
     script = (
         "from tslm.interfaces.cli import main as cli\n"
         "cli._dispatch = lambda *_: print('±')\n"

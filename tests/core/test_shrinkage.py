@@ -13,7 +13,7 @@ def factor(products: Tensor, squares: Tensor, caution: float = 0.0) -> float:
     return found.factor(caution)
 
 
-def test_it_is_that_of_least_squares_within_0_and_1() -> None:
+def test_shrinkage_is_that_of_least_squares_between_0_and_1() -> None:
     dice = torch.Generator().manual_seed(0)
     correction = torch.randn(100, 7, generator=dice, dtype=torch.float64)
     rest = 0.4 * correction + torch.randn(100, 7, generator=dice, dtype=torch.float64)
@@ -30,7 +30,7 @@ def test_it_is_that_of_least_squares_within_0_and_1() -> None:
     assert factor(-given, given) == 0
 
 
-def test_what_all_groups_of_windows_show_is_kept_and_what_one_shows_is_doubted() -> None:
+def test_shrinkage_is_one_for_a_gain_in_all_groups_and_smaller_for_a_gain_in_one() -> None:
     n = 4 * GROUPS
     given = torch.ones(n, dtype=torch.float64)
     assert factor(0.5 * given, given, caution=1.0) == pytest.approx(0.5)
@@ -49,14 +49,14 @@ def test_the_standard_error_is_that_of_independent_groups() -> None:
     assert 0.13 < sum(some) / len(some) < 0.2
 
 
-def test_a_missing_truth_counts_for_nothing() -> None:
+def test_missing_true_values_are_ignored() -> None:
     residual, correction = torch.tensor([[[1.0], [torch.nan]]]), torch.tensor([[[2.0], [5.0]]])
     found = Shrinkage()
     found.add(residual, correction)
     assert found.factor() == 0.5
 
 
-def test_without_windows_or_correction_all_is_kept() -> None:
+def test_without_windows_or_correction_shrinkage_is_one() -> None:
     nothing = torch.zeros(0, dtype=torch.float64)
     assert factor(nothing, nothing) == 1
     assert factor(torch.zeros(3).double(), torch.zeros(3).double(), caution=1.0) == 1

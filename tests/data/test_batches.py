@@ -13,7 +13,7 @@ from tslm.data.panel import Panel
 
 
 @pytest.mark.parametrize("freq", ["h", "MS"])
-def test_final_contexts_end_at_the_last_row_and_know_what_comes(freq: str) -> None:
+def test_final_contexts_end_at_the_last_row_and_have_the_times_to_forecast(freq: str) -> None:
     dates = pd.date_range("2024-01-01", periods=9, freq=freq)
     lengths = {"a": 6, "b": 1, "c": 3}
     df = pd.concat([pd.DataFrame({"unique_id": k, "ds": dates[:n], "y": np.arange(n) + 1.0})

@@ -75,7 +75,7 @@ def model() -> TSLMForecaster:
         return made.fit(frame({"x": 80, "y": 60}))
 
 
-def test_the_first_two_segments_stand_before_the_last_one(model: TSLMForecaster) -> None:
+def test_the_first_two_segments_are_put_before_the_last_one(model: TSLMForecaster) -> None:
     df = frame({"a": 3 * F + 1, "b": 50})
     shown = model.predict(df, examples="first")
     own = model.panel_of(model.read(df, model.calendar_))
@@ -90,7 +90,7 @@ def test_the_first_two_segments_stand_before_the_last_one(model: TSLMForecaster)
     assert not np.allclose(shown.AutoTimes, model.predict(df).AutoTimes, rtol=1e-3)
 
 
-def test_examples_bring_their_own_times() -> None:
+def test_examples_have_their_own_times() -> None:
     own = panel(frame({"a": 20, "b": 30}))
     batch = final_contexts(own, Calendar("1", dated=False), context_length=CONTEXT, horizon=F)
     shown = Examples.first(own, ROOM, CONTEXT).before(batch, torch.arange(2))
@@ -191,7 +191,9 @@ def walked(query: Panel, library: Panel) -> list[int]:
     return rows
 
 
-def test_a_library_is_searched_as_by_walking_through_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_is_searched_like_a_loop_over_all_stretches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     query = panel(frame({"a": 30, "b": 17, "c": 25}))
     library = panel(frame({"a": 60, "x": 9, "short": 3, "c": 40, "y": 23}, seed=1))
     begun = library.time[torch.tensor(walked(query, library))[:, None] + torch.arange(ROOM)]
@@ -271,7 +273,7 @@ def test_any_horizon_rolls_on(model: TSLMForecaster) -> None:
         ({"examples": "first", "num_samples": 3}, "cannot be given with examples"),
     ],
 )
-def test_what_cannot_be_is_refused(
+def test_impossible_examples_are_refused(
     model: TSLMForecaster, options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
@@ -295,7 +297,7 @@ def test_without_a_frame_there_are_no_first_rows(model: TSLMForecaster) -> None:
     ],
     ids=["baseline", "time_llm", "base", "two segments"],
 )
-def test_who_reads_a_context_as_one_stretch_takes_no_example(maker: Any) -> None:
+def test_adapters_that_read_a_context_as_one_stretch_refuse_examples(maker: Any) -> None:
     fixed = {"h": F, "max_steps": 1, "verbose": 0, "accelerator": "cpu"}
     df = frame({"a": 60})
     with pytest.raises(ConfigError, match="reads a context as one stretch"):

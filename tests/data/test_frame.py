@@ -208,7 +208,7 @@ def test_a_bad_column_is_named(column: str, values: Any, message: str) -> None:
     refuse(df, message)
 
 
-def test_frames_that_are_none_are_refused() -> None:
+def test_values_that_are_no_frame_are_refused() -> None:
     refuse([1, 2], "The data are a list")
     refuse(long().iloc[:0], "The frame is empty")
     refuse(pd.concat([long(), long()[["y"]]], axis=1), "has 2 columns 'y'")
@@ -273,7 +273,7 @@ def test_a_hostile_frame_is_read_or_refused(data: st.DataObject) -> None:
     assert len(frame.table) == frame.report.rows == frame.offsets[-1]
 
 
-def test_jitter_is_named_by_its_first_guilty_row_with_the_line_that_mends_it() -> None:
+def test_jitter_is_refused_with_its_first_row_and_the_line_that_rounds() -> None:
     minutes = pd.date_range("2020-01-01", periods=60, freq="min")
     late = [t + pd.Timedelta(seconds=i % 3) for i, t in enumerate(minutes)]
     df = pd.DataFrame({"unique_id": "a", "ds": late, "y": np.arange(60.0)})
@@ -292,7 +292,7 @@ def test_jitter_is_named_by_its_first_guilty_row_with_the_line_that_mends_it() -
     refuse(both.rename(columns={"ds": "the time"}).rename(columns={"the time": "ds"}), "80 of 120")
 
 
-def test_local_days_kept_in_utc_are_told_their_zone() -> None:
+def test_local_days_stored_in_utc_are_refused_with_their_time_zone() -> None:
     days = pd.date_range("2024-01-01", periods=200, tz="Europe/Berlin").tz_convert("UTC")
     df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(200.0)})
     refuse(df, "91 of 200 rows are off the grid.* name its zone: tz='Europe/Berlin'")

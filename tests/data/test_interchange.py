@@ -28,7 +28,9 @@ def df() -> pd.DataFrame:
     ],
     ids=["polars", "lazy", "arrow", "pandas"],
 )
-def test_what_comes_in_comes_out(df: pd.DataFrame, make: Any, kind: type) -> None:
+def test_frames_come_back_as_the_kind_that_was_given(
+    df: pd.DataFrame, make: Any, kind: type
+) -> None:
     plain = BaselineForecaster("seasonal_naive", h=7).fit(df)
     model = BaselineForecaster("seasonal_naive", h=7).fit(make(df))
     for forecast in (model.predict(), model.predict(make(df)), plain.predict(make(df))):

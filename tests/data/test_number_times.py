@@ -32,7 +32,7 @@ def test_epoch_times_are_dates_and_local_where_a_zone_is_named(unit: str, kind: 
     assert local.table.ds.tolist() == days.tolist()
 
 
-def test_days_of_excel_are_asked_for_and_its_hours_are_certain() -> None:
+def test_days_of_excel_need_time_format_and_its_hours_do_not() -> None:
     serial = np.arange(44562, 44652)
     refuse(serial, r'as Excel counts them \(2022-01-01\)\. Pass time_format="excel".* or freq=1')
     assert read(serial, time_format="excel").table.ds.tolist() == DAYS.tolist()
@@ -51,7 +51,7 @@ def test_counts_and_years_stay_integers(kind: Any) -> None:
     assert read(pd.Series(range(1990, 2020)).astype(kind), "YS").calendar.freq == "YS-JAN"
 
 
-def test_integers_that_may_be_dates_are_never_counted_in_silence() -> None:
+def test_integers_that_may_be_dates_are_refused_or_warned_about() -> None:
     refuse(np.arange(202001, 202053), "weeks of a year. Write them as '2020-W01'.* freq=1")
     with pytest.warns(UserWarning, match=r"from 5000 to 5049.*no season: pass season_length="):
         read(np.arange(5000, 5050))

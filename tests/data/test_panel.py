@@ -47,7 +47,7 @@ def test_any_magnitude_is_standardised(scale: float) -> None:
     torch.testing.assert_close(panel.values, torch.tensor([-(1.5**0.5), 0, 1.5**0.5]))
 
 
-def test_what_lies_beyond_all_numbers_is_the_largest_of_them() -> None:
+def test_values_beyond_fp32_become_its_largest_number() -> None:
     panel = Panel.from_frame(frame({"a": [1e300, 2e300], "b": [1, 2]}))
     found = panel.restore(np.array([[1e15, -1e15, 0.0]] * 2), np.array([0, 1]))
     largest = np.finfo(float).max
@@ -59,7 +59,7 @@ def test_known_series_keep_their_statistics_and_new_ones_take_their_own() -> Non
     assert panel.stats == {1: (10.0, 4.0), 2: (7.0, 2.0)}
 
 
-def test_values_out_of_reach_of_their_statistics_are_named() -> None:
+def test_values_far_beyond_their_statistics_are_named() -> None:
     with pytest.raises(DataError, match="Series 'b' have values too far"):
         Panel.from_frame(frame({"a": [1, 2], "b": [1, 1e200]}), stats={"b": (0.0, 1.0)})
 
@@ -95,7 +95,7 @@ def test_ten_thousand_series_take_twelve_bytes_a_row() -> None:
 
 
 @pytest.mark.parametrize("level", [1000.0, -0.1, 0.0, 1e300])
-def test_a_series_that_has_never_moved_is_restored_to_its_level(level: float) -> None:
+def test_a_constant_series_is_restored_to_its_level(level: float) -> None:
     panel = Panel.from_frame(frame({"a": [level] * 7, "b": [1.0, 2.0, 4.0]}))
     restored = panel.restore(np.full((2, 2), 0.5), np.arange(2))
     assert restored[0].tolist() == [level, level]

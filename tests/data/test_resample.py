@@ -85,7 +85,7 @@ def test_the_order_of_rows_does_not_matter(data: st.DataObject) -> None:
     pd.testing.assert_frame_equal(one.table, other.table)
 
 
-def test_numbers_of_a_step_are_averaged_and_of_words_the_last_is_taken() -> None:
+def test_numbers_of_a_step_are_averaged_and_the_last_text_is_taken() -> None:
     ds = ["2024-01-01 10:05", "2024-01-01 10:55", "2024-01-01 10:20", "2024-01-01 12:00",
           "2024-01-01 13:59:59.5"]  # fmt: skip
     df = rows(
@@ -107,7 +107,7 @@ def test_numbers_of_a_step_are_averaged_and_of_words_the_last_is_taken() -> None
     assert filled.y.tolist() == [2.5, 2.5, 2.5, 7.0]
 
 
-def test_one_time_given_twice_is_still_asked_about() -> None:
+def test_duplicate_times_are_still_refused() -> None:
     df = rows(pd.to_datetime(["2024-01-01 10:05"] * 2 + ["2024-01-01 11:05"]), [1.0, 3.0, 5.0])
     with pytest.raises(DataError, match="Several rows of one series have the same time"):
         read(df, "h")
@@ -163,9 +163,7 @@ def test_a_later_frame_and_covariates_ahead_are_put_on_the_same_grid() -> None:
      ({"resample": "blah"}, "resample='blah' is no frequency"),
      ({"resample": "1"}, "resample='1' is no frequency of dates")],
 )  # fmt: skip
-def test_a_grid_that_is_none_or_is_another_than_freq_is_refused(
-    options: dict[str, Any], words: str
-) -> None:
+def test_a_wrong_grid_or_one_unlike_freq_is_refused(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         read(rows(pd.date_range("2024-01-01", periods=9, freq="h")), **options)
 

@@ -30,7 +30,7 @@ def test_an_epoch_reads_every_window_once() -> None:
 
 
 @given(st.integers(1, 500), st.integers(1, 50))
-def test_spread_numbers_are_few_distinct_and_reach_both_ends(n: int, limit: int) -> None:
+def test_evenly_spaced_numbers_are_distinct_and_include_both_ends(n: int, limit: int) -> None:
     chosen = evenly_spaced(n, limit)
     assert len(chosen) == min(n, limit)
     assert chosen[0] == 0

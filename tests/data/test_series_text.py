@@ -36,7 +36,7 @@ def test_the_id_alone_needs_no_column() -> None:
 
 
 @pytest.mark.parametrize("prompt", [None, "", "Daily sales."])
-def test_a_prompt_without_braces_says_the_same_of_all(prompt: str | None) -> None:
+def test_a_prompt_without_braces_is_the_same_for_all_series(prompt: str | None) -> None:
     assert PromptTemplate.parse(prompt).fill(frame(), COLUMNS) is None
 
 
@@ -63,13 +63,13 @@ def test_values_are_written_as_people_write_them() -> None:
         "city}{",
     ],
 )
-def test_braces_hold_names_and_nothing_that_is_run(prompt: str) -> None:
+def test_braces_hold_names_and_no_code(prompt: str) -> None:
     with pytest.raises(ConfigError, match=r"Write names of columns, as in"):
         PromptTemplate.parse(prompt)
 
 
 @pytest.mark.parametrize("name", ["town", "day", "sales", "y"])
-def test_a_name_without_a_column_is_told_those_that_exist(name: str) -> None:
+def test_a_name_without_a_column_is_refused_with_the_existing_columns(name: str) -> None:
     here = ["shop", "day", "sales", "city", "size"]
     with pytest.raises(ConfigError, match=rf"names {{{name}}}.* There is 'shop', 'city', 'size'"):
         PromptTemplate.parse(f"{{city}} {{{name}}}").check(here, COLUMNS)
@@ -88,7 +88,7 @@ def test_a_series_with_two_values_is_named() -> None:
 
 
 @pytest.mark.parametrize("value", [[1.0], {1}, {"a": 1}, np.zeros(2), 1 + 1j])
-def test_a_value_that_is_no_word_is_refused(value: object) -> None:
+def test_a_value_that_is_no_text_is_refused(value: object) -> None:
     with pytest.raises(DataError, match=r"'city' holds .* in series 'b', which is no number, text"):
         PromptTemplate.parse("{city}").fill(frame(city=[value, value, "Ulm", "Ulm"]), COLUMNS)
     with pytest.raises(DataError, match=r"'city' holds .* in series 'a', 'b'"):

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 
 @pytest.mark.parametrize("percent", [1, 5, 7, 10, 29, 50, 100])
-def test_the_share_is_counted_as_published(percent: int) -> None:
+def test_the_fraction_is_counted_as_published(percent: int) -> None:
     published = (8640 - 512) * percent // 100 + 512
     assert first_rows(np.array([8640]), 512, 24, percent / 100).tolist() == [published]
 
@@ -34,7 +34,7 @@ def test_the_share_is_counted_as_published(percent: int) -> None:
     horizon=st.integers(1, 50),
     fraction=st.floats(0.001, 1.0),
 )
-def test_a_share_is_never_more_than_all_nor_less_than_a_window(
+def test_a_fraction_is_at_least_a_window_and_at_most_all_rows(
     split: list[int], context: int, horizon: int, fraction: float
 ) -> None:
     every = np.array(split)
@@ -107,7 +107,7 @@ def test_errors_of_a_benchmark_stay_on_the_published_scale(scaler: str) -> None:
     assert (record["config"]["fraction"], record["config"]["scaler"]) == (0.01, scaler)
 
 
-def test_an_ablation_counts_errors_of_every_fraction_alike() -> None:
+def test_an_ablation_scales_errors_of_every_fraction_equally() -> None:
     from tslm.evaluation.ablation.arms import Arm, Budget
     from tslm.evaluation.ablation.trial import held_out
 

@@ -35,7 +35,7 @@ def test_months_are_read_as_months(form: str) -> None:
     assert got.table.ds.tolist() == MONTHS.tolist()
 
 
-def test_an_order_nobody_can_tell_is_refused_until_it_is_said() -> None:
+def test_an_ambiguous_order_of_day_and_month_is_refused_until_it_is_set() -> None:
     text = MONTHS[:12].strftime("%d/%m/%Y")
     refuse(text, "'01/02/2020' is 1 February 2020 or 2 January 2020. Pass dayfirst=true or "
                  'dayfirst=false, or the format, for example time_format="%d/%m/%Y"')  # fmt: skip
@@ -48,7 +48,7 @@ def test_an_order_nobody_can_tell_is_refused_until_it_is_said() -> None:
     refuse(["13/01/2024", "01/13/2024", "14/01/2024"], "no order of day and month that fits every")
 
 
-def test_the_order_of_an_earlier_frame_holds_where_a_later_one_leaves_it_open() -> None:
+def test_the_order_of_an_earlier_frame_holds_for_an_ambiguous_later_one() -> None:
     for form, freq in (("%d/%m/%Y", "D"), ("%m/%d/%Y", "D")):
         calendar = read(DAYS.strftime(form)).calendar
         later = pd.DataFrame({"unique_id": "a", "ds": DAYS[:9].strftime(form), "y": 1.0})
@@ -57,7 +57,7 @@ def test_the_order_of_an_earlier_frame_holds_where_a_later_one_leaves_it_open() 
         assert got.table.ds.tolist() == DAYS[:9].tolist()
 
 
-def test_rows_of_iso_text_may_be_written_unlike() -> None:
+def test_rows_of_iso_text_may_have_different_forms() -> None:
     text = ["2024-01-01", "2024-01-01 01:00:00", "2024-01-01T02:00", "2024-01-01 03:00:00.000"]
     assert read(text).calendar.freq == "h"
     refuse(["2024-01-01 00:00", "2024-01-02 00:00+01:00"], "rows with a time zone such as")

@@ -37,7 +37,7 @@ def test_quarters_are_read_as_quarters(write: Any) -> None:
      ([2024.01, 2024.02], "numbers with fractions, such as 2024.01"),
      (pd.to_timedelta([1, 2], unit="D"), "dtype timedelta64")],
 )  # fmt: skip
-def test_what_is_no_date_is_named(ds: Any, message: str) -> None:
+def test_text_that_is_no_date_is_named(ds: Any, message: str) -> None:
     refuse(ds, message)
 
 

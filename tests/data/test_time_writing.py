@@ -29,7 +29,7 @@ def test_naive_times_are_local_in_the_zone_that_is_named(start: str) -> None:
     refuse(DAYS, "tz='Berlin' is no time zone. Did you mean 'Europe/Berlin'", tz="Berlin")
 
 
-def test_a_format_that_is_none_or_does_not_fit_is_named() -> None:
+def test_a_wrong_time_format_is_named() -> None:
     refuse(
         ["2024-01-01"] * 2, "time_format='Ymd' is no format.* or one of s, ms", time_format="Ymd"
     )

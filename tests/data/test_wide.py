@@ -43,7 +43,7 @@ def test_polars_come_back() -> None:
     assert isinstance(to_long(pl.from_pandas(wide())), pl.DataFrame)
 
 
-def test_what_cannot_be_told_is_asked() -> None:
+def test_ambiguous_wide_frames_are_refused() -> None:
     with pytest.raises(DataError, match=r"dates: 'day', 'seen'\. .*time_col='day'"):
         to_long(wide().assign(seen=DAYS))
     with pytest.raises(DataError, match="no column of numbers"):

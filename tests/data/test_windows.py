@@ -27,7 +27,7 @@ def naive(panel: Panel, series: int, t: int, length: int, future: int) -> tuple[
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_every_window_is_the_naive_slice_and_none_is_lost(data: st.DataObject) -> None:
+def test_every_window_is_the_slice_of_its_series_and_none_is_left_out(data: st.DataObject) -> None:
     lengths = data.draw(st.lists(st.integers(1, 14), min_size=1, max_size=5))
     length, future = data.draw(st.integers(1, 8)), data.draw(st.integers(1, 5))
     stride = data.draw(st.integers(1, 3))

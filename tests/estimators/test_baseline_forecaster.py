@@ -37,7 +37,7 @@ def test_the_seasonal_naive_repeats_the_last_week() -> None:
 
 
 @pytest.mark.parametrize("name", ["last", "seasonal_naive"])
-def test_what_a_rule_repeats_is_what_was_read(name: str) -> None:
+def test_the_last_value_is_repeated_exactly(name: str) -> None:
     df = random_walks()
     df["y"] = df.y.round(2)
     ahead = BaselineForecaster(name, h=7, alias="rule").fit(df).predict()
@@ -47,7 +47,7 @@ def test_what_a_rule_repeats_is_what_was_read(name: str) -> None:
     assert ahead.rule.tolist() == last.y.tolist()
 
 
-def test_the_season_and_the_reach_can_be_set() -> None:
+def test_season_and_context_length_can_be_set() -> None:
     df = random_walks()
     ahead = BaselineForecaster(h=3, season_length=2, alias="naive").fit(df).predict()
     pair = df[df.unique_id == "a"].y.to_numpy()[-2:]
@@ -65,7 +65,7 @@ def test_new_series_are_forecast_and_others_do_not_matter() -> None:
     assert_allclose(both.ProfileAR[5:], alone.ProfileAR, rtol=1e-6)
 
 
-def test_cross_validation_stands_beside_other_rules() -> None:
+def test_cross_validation_has_columns_of_other_rules() -> None:
     table = BaselineForecaster("last", h=4).cross_validation(
         random_walks(), n_windows=2, baselines=["SeasonalNaive", "mean"]
     )
@@ -90,7 +90,7 @@ def test_an_unknown_rule_is_refused_by_fit_with_the_nearest() -> None:
 
 @pytest.mark.filterwarnings("ignore:On .* validation windows")
 @pytest.mark.parametrize("name", ["profile_ar", "dlinear"])
-def test_a_series_that_has_never_moved_goes_on_so_without_width(name: str) -> None:
+def test_a_constant_series_is_continued_with_intervals_of_width_zero(name: str) -> None:
     dice = np.random.default_rng(0)
     ds = pd.date_range("2024-01-01", periods=120, freq="D")
     noisy = [

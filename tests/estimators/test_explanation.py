@@ -82,7 +82,7 @@ def test_a_word_is_nearest_to_itself() -> None:
     assert len(nearest_words(torch.randn(300, 48), lexicon, 2)) == 600
 
 
-def test_what_speaks_in_no_words_says_so() -> None:
+def test_an_adapter_without_words_cannot_be_explained() -> None:
     model = TSLMForecaster(
         h=8, backbone="tiny", max_steps=1, accelerator="cpu", random_state=0, verbose=0
     ).fit(walks())

@@ -57,7 +57,7 @@ def test_it_forecasts_in_the_units_of_y(
     assert (gap < 4).all()
 
 
-def test_the_frozen_body_keeps_its_bits(
+def test_the_frozen_backbone_keeps_its_bits(
     fitted: tuple[TSLMForecaster, dict[str, torch.Tensor]],
 ) -> None:
     model, before = fitted

@@ -123,7 +123,7 @@ def test_the_command_line_puts_rows_on_a_grid(
     assert "resample=h would have no effect here" in capsys.readouterr().err
 
 
-def test_a_grid_that_is_none_is_refused_before_rows_are_read() -> None:
+def test_a_wrong_grid_is_refused_before_rows_are_read() -> None:
     with pytest.raises(ConfigError, match="resample='hors' is no frequency"):
         naive(resample="hors").fit(on_grid())
     with pytest.raises(ConfigError, match="resample=60 must be text"):

@@ -96,7 +96,7 @@ def test_a_loaded_model_knows_what_was_found_in_its_frame_and_gives_that_kind_ba
     assert isinstance(twin.predict(), polars.DataFrame)
 
 
-def test_a_body_that_moved_is_found_where_the_user_says(
+def test_a_moved_backbone_is_loaded_from_the_path_of_the_user(
     checkpoint: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
 ) -> None:
     shutil.copytree(checkpoint("llama"), tmp_path / "llm")
@@ -130,7 +130,7 @@ def test_seven_long_series_are_saved_in_less_than_five_megabytes(tmp_path: Path)
     assert sum(file.stat().st_size for file in (tmp_path / "m").iterdir()) < 5e6
 
 
-def test_a_folder_holds_json_and_tensors_without_the_body(saved: Path) -> None:
+def test_a_folder_holds_json_and_tensors_without_the_backbone(saved: Path) -> None:
     assert sorted(file.name for file in saved.iterdir()) == [
         "history.safetensors",
         "model.json",
@@ -273,7 +273,7 @@ def test_weights_of_another_shape_are_refused(saved: Path) -> None:
         TSLMForecaster.load(saved)
 
 
-def test_weights_of_the_frozen_body_are_refused_when_of_another_shape(saved: Path) -> None:
+def test_a_backbone_with_weights_of_another_shape_is_refused(saved: Path) -> None:
     stored = saving.read(saved)
     stored.weights["backbone.sneaked_in"] = torch.zeros(2)
     saving.save(stored, saved, overwrite=True)
@@ -302,7 +302,7 @@ class TestWriting:
         assert (saved / "model.json").read_bytes() == before
         TSLMForecaster.load(saved)
 
-    def test_what_else_the_folder_holds_stays(self, model: TSLMForecaster, saved: Path) -> None:
+    def test_other_files_in_the_folder_are_kept(self, model: TSLMForecaster, saved: Path) -> None:
         (saved / "forecast.csv").write_text("mine")
         (saved / "plots").mkdir()
         (saved / "plots" / "a.png").write_text("drawn")
@@ -333,7 +333,7 @@ class TestWriting:
         assert (tmp_path / "mine" / "model.json").is_file()
         TSLMForecaster.load("~/mine")
 
-    def test_what_killed_processes_left_is_swept(
+    def test_drafts_of_killed_processes_are_removed(
         self, model: TSLMForecaster, tmp_path: Path
     ) -> None:
         for name in (".m-abcdefgh", ".m-01234567", ".m-other-abcdefgh", ".m2-abcdefgh"):
@@ -413,7 +413,7 @@ class TestWriting:
             assert files[name] == hashlib.sha256((saved / name).read_bytes()).hexdigest()
 
 
-def test_others_may_read_a_saved_model_as_the_umask_says(
+def test_a_saved_model_has_the_permissions_of_the_umask(
     model: TSLMForecaster, tmp_path: Path
 ) -> None:
     model.save(tmp_path / "m")

@@ -34,7 +34,7 @@ def test_some_series_are_forecast_as_among_all(sales: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(model.predict(sales, ids=["s2"]), model.predict(ids=["s2"]))
 
 
-def test_covariates_known_ahead_are_those_of_the_chosen_series(sales: pd.DataFrame) -> None:
+def test_future_covariates_are_those_of_the_chosen_series(sales: pd.DataFrame) -> None:
     told = sales.assign(x=sales.y.to_numpy() ** 2, city=sales.unique_id)
     model = naive(futr_exog=["x"], static_exog=["city"]).fit(told)
     ahead = model.make_future_dataframe().assign(x=1.0)
@@ -88,7 +88,7 @@ def test_forecasts_of_the_rows_of_fit_are_those_of_a_backtest_without_training(
     )
 
 
-def test_a_series_without_room_has_no_forecast_in_sample(sales: pd.DataFrame) -> None:
+def test_a_series_that_is_too_short_has_no_forecast_in_sample(sales: pd.DataFrame) -> None:
     model = naive().fit(sales)
     short = sales[sales.unique_id != "s0"]
     short = pd.concat([short, sales[sales.unique_id == "s0"].head(7)])

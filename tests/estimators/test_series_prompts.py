@@ -70,7 +70,7 @@ def model() -> TSLMForecaster:
     return forecaster().fit(sales(), static_df=STATIC)
 
 
-def test_words_of_one_series_change_its_forecast_alone(model: TSLMForecaster) -> None:
+def test_the_text_of_one_series_changes_its_forecast_alone(model: TSLMForecaster) -> None:
     before = model.predict(sales(), static_df=STATIC)
     after = model.predict(sales(), static_df=said(STATIC, "b", city="a place never heard of"))
     assert not torch.allclose(values(after, "b"), values(before, "b"), **CLOSE)
@@ -78,14 +78,14 @@ def test_words_of_one_series_change_its_forecast_alone(model: TSLMForecaster) ->
         torch.testing.assert_close(values(after, name), values(before, name), **CLOSE)
 
 
-def test_a_series_is_forecast_as_if_it_were_alone(model: TSLMForecaster) -> None:
+def test_the_forecast_of_a_series_does_not_depend_on_others(model: TSLMForecaster) -> None:
     together = model.predict(sales(), static_df=STATIC, h=9)
     for name in "abc":
         alone = model.predict(sales(name), static_df=STATIC, h=9)
         torch.testing.assert_close(values(alone, name), values(together, name), **CLOSE)
 
 
-def test_what_is_remembered_of_the_words_is_what_one_pass_over_all_reads(
+def test_cached_text_gives_the_states_of_one_pass(
     model: TSLMForecaster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     remembered = model.predict(h=9)
@@ -102,7 +102,7 @@ def test_what_is_remembered_of_the_words_is_what_one_pass_over_all_reads(
         torch.testing.assert_close(values(naive, name), values(remembered, name), **CLOSE)
 
 
-def test_words_are_columns_of_the_frame_or_a_table_beside_it(model: TSLMForecaster) -> None:
+def test_text_comes_from_columns_of_the_frame_or_of_static_df(model: TSLMForecaster) -> None:
     beside = sales().merge(STATIC.drop(columns="city"), on="unique_id")
     again = forecaster().fit(beside, static_df=STATIC.drop(columns="store"))
     assert again.contexts_.text == model.contexts_.text
@@ -111,20 +111,20 @@ def test_words_are_columns_of_the_frame_or_a_table_beside_it(model: TSLMForecast
     pd.testing.assert_frame_equal(model.predict(sales(), static_df=STATIC), model.predict())
 
 
-def test_words_matter_in_training(model: TSLMForecaster) -> None:
+def test_text_is_used_in_training(model: TSLMForecaster) -> None:
     other = forecaster().fit(sales(), static_df=STATIC.assign(city="elsewhere"))
     same_words = other.predict(sales(), static_df=STATIC)
     assert not torch.allclose(values(same_words, "a"), values(model.predict(), "a"), **CLOSE)
 
 
-def test_series_never_seen_are_spoken_of(model: TSLMForecaster) -> None:
+def test_new_series_have_their_text(model: TSLMForecaster) -> None:
     new = sales("a").assign(unique_id="z", store=99, city="Ulm")
     ahead = model.predict(new)
     other = model.predict(new.assign(city="Trier"))
     assert not torch.allclose(values(ahead, "z"), values(other, "z"), **CLOSE)
 
 
-def test_a_saved_model_knows_its_words(model: TSLMForecaster, tmp_path: Path) -> None:
+def test_a_saved_model_has_its_text(model: TSLMForecaster, tmp_path: Path) -> None:
     model.save(tmp_path / "m")
     again = TSLMForecaster.load(tmp_path / "m")
     pd.testing.assert_frame_equal(again.predict(), model.predict())
@@ -135,7 +135,7 @@ def test_a_saved_model_knows_its_words(model: TSLMForecaster, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("decoder", ["student_t", "point"])
-def test_intervals_and_paths_are_those_of_the_words(decoder: str) -> None:
+def test_intervals_and_paths_depend_on_the_text(decoder: str) -> None:
     unsure = forecaster(decoder=decoder).fit(sales(), static_df=STATIC)
 
     def asked(names: str, static: pd.DataFrame) -> pd.DataFrame:
@@ -153,7 +153,7 @@ def test_intervals_and_paths_are_those_of_the_words(decoder: str) -> None:
         assert not torch.allclose(before, after, **CLOSE)
 
 
-def test_a_backtest_speaks_of_each_series() -> None:
+def test_a_backtest_uses_the_text_of_each_series() -> None:
     table = forecaster().cross_validation(sales(), static_df=STATIC, n_windows=2, refit=True)
     other = forecaster().cross_validation(
         sales(), static_df=STATIC.assign(city="Ulm"), n_windows=2, refit=True
@@ -162,7 +162,7 @@ def test_a_backtest_speaks_of_each_series() -> None:
     assert not np.allclose(table.TimeLLM, other.TimeLLM, **CLOSE)
 
 
-def test_what_is_wrong_with_words_is_named(model: TSLMForecaster) -> None:
+def test_faults_of_the_text_are_named(model: TSLMForecaster) -> None:
     with pytest.raises(ConfigError, match=r"names {store}.*There is 'unique_id'\."):
         forecaster().fit(sales())
     with pytest.raises(ConfigError, match=r"{town}.*There is 'unique_id', 'store', 'city'"):
@@ -176,7 +176,7 @@ def test_what_is_wrong_with_words_is_named(model: TSLMForecaster) -> None:
 
 
 @pytest.mark.parametrize("adapter", [a for a in choices("adapter") if a != "time_llm"])
-def test_an_adapter_that_reads_no_text_refuses_words(adapter: str) -> None:
+def test_an_adapter_that_reads_no_text_refuses_a_template(adapter: str) -> None:
     mute = forecaster(adapter=adapter)
     for ask in (mute.fit, mute.cross_validation, mute.ablate):
         with pytest.raises(ConfigError, match=r"nothing to the language model .* adapter=time_llm"):
@@ -194,7 +194,7 @@ def test_a_prompt_that_was_changed_after_fit_is_refused(tmp_path: Path) -> None:
             use()
 
 
-def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:
+def test_the_command_line_uses_the_text_of_each_series(tmp_path: Path) -> None:
     sales().to_csv(tmp_path / "sales.csv", index=False)
     STATIC.to_csv(tmp_path / "stores.csv", index=False)
     said(STATIC, "a", city="Ulm").to_csv(tmp_path / "moved.csv", index=False)
@@ -213,7 +213,7 @@ def test_the_command_line_speaks_of_each_series(tmp_path: Path) -> None:
     assert command("fit", files[0], *settings, f"out={tmp_path}/n") == 2
 
 
-def test_a_benchmark_speaks_of_each_series(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_benchmark_uses_the_text_of_each_series(monkeypatch: pytest.MonkeyPatch) -> None:
     waves = np.sin(np.arange(120) / 3)[:, None] + np.random.default_rng(0).normal(size=(120, 2))
     time = 1_704_067_200 + 3600 * np.arange(120)
     data = Benchmark("waves", ("a", "b"), waves, time, Borders(80, 100, 120), 6, "h", (4,))

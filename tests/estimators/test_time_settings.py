@@ -51,7 +51,7 @@ def test_times_are_those_of_the_zone_in_fit_predict_backtest_and_load(
     assert backtest.ds.tolist() == HOURS[-4:].tolist()
 
 
-def test_our_own_forecast_across_a_change_of_clocks_is_read_back(tmp_path: Path) -> None:
+def test_a_forecast_across_a_change_of_clocks_is_read_back(tmp_path: Path) -> None:
     known = frame(HOURS[:140])
     ahead = BaselineForecaster("last", h=24).fit(known).predict().rename(columns={"Last": "y"})
     pd.concat([known, ahead]).to_csv(tmp_path / "x.csv", index=False)
@@ -59,7 +59,7 @@ def test_our_own_forecast_across_a_change_of_clocks_is_read_back(tmp_path: Path)
     assert model.predict().ds.tolist() == HOURS[164:166].tolist()
 
 
-def test_the_command_line_says_how_times_are_written(
+def test_the_command_line_takes_settings_of_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -73,7 +73,7 @@ def test_the_command_line_says_how_times_are_written(
     assert pd.read_csv("f.csv").ds.iloc[0] == "2023-01-13 00:00:00+09:00"
 
 
-def test_a_setting_of_times_that_is_none_is_refused_by_name() -> None:
+def test_a_wrong_setting_of_times_is_refused_by_name() -> None:
     df = frame(pd.date_range("2023-01-01", periods=30).strftime("%Y-%m-%d"))
     wrong = [
         ({"tz": "Berlin"}, "Did you mean 'Europe/Berlin'"),

@@ -63,7 +63,7 @@ class TestParameters:
         assert stored.keys() == given.keys()
         assert all(stored[name] is value for name, value in given.items())
 
-    def test_the_signature_is_the_promised_one(self) -> None:
+    def test_the_signature_is_that_of_the_contract(self) -> None:
         promised = [
             "h",
             "adapter",
@@ -99,7 +99,7 @@ class TestParameters:
         assert model.get_params()["adapter__patch_len"] == 4
         assert (model.h, model.adapter.name) == (3, "autotimes")
 
-    def test_options_of_the_adapters_own_decoder_can_be_set(self) -> None:
+    def test_options_of_the_decoder_of_the_adapter_can_be_set(self) -> None:
         model = forecaster().set_params(decoder=Spec("segment")).set_params(decoder__layers=2)
         model.set_params(max_steps=2).fit(waves())
         assert model.config_.decoder.layers == 2
@@ -171,7 +171,7 @@ class TestForecasts:
         assert ahead.unique_id.dtype == df.unique_id.dtype
         assert isinstance(ahead.index, pd.RangeIndex)
 
-    def test_the_users_column_names_and_alias_are_kept(self) -> None:
+    def test_column_names_and_alias_of_the_user_are_used(self) -> None:
         df = waves(ids=(7, 3)).rename(columns={"unique_id": "shop", "ds": "when", "y": "sold"})
         names = {"id_col": "shop", "time_col": "when", "target_col": "sold"}
         model = forecaster(alias="mine", max_steps=2, **names)
@@ -219,7 +219,7 @@ class TestForecasts:
         with pytest.raises(ConfigError, match=r"h=.* must be a whole number"):
             model.predict(h=h)
 
-    def test_series_of_any_lengths_down_to_less_than_a_segment(self) -> None:
+    def test_series_of_any_length_are_fitted_and_forecast(self) -> None:
         df = pd.concat([waves(), waves(5, ("short",)), waves(17, ("middle",)), waves(1, ("one",))])
         ahead = forecaster().fit(df).predict(h=9)
         assert ahead.groupby("unique_id").size().to_dict() == dict.fromkeys(
@@ -230,7 +230,7 @@ class TestForecasts:
         assert first["short"] == pd.Timestamp("2024-01-01 05:00")
         assert first["one"] == pd.Timestamp("2024-01-01 01:00")
 
-    def test_integer_time_goes_on_in_its_own_steps(self) -> None:
+    def test_integer_time_continues_in_its_own_steps(self) -> None:
         df = waves().assign(ds=lambda df: 10 + 5 * df.groupby("unique_id").cumcount())
         ahead = forecaster(max_steps=2).fit(df).predict(h=3)
         assert ahead.ds.tolist() == [410, 415, 420] * 2
@@ -301,7 +301,7 @@ class TestForecasts:
         assert np.isfinite(ahead.AutoTimes).all()
         assert ahead.ds.iloc[0] == df.ds.max() + pd.Timedelta(hours=1)
 
-    def test_missing_values_are_said_once_with_validation_rows_of_their_own(self) -> None:
+    def test_missing_values_warn_once_with_val_df(self) -> None:
         df = waves()
         df.loc[[10, 79], "y"] = np.nan
         late = df.groupby("unique_id").cumcount() >= 60
@@ -311,7 +311,7 @@ class TestForecasts:
         assert sum("lacks" in str(w.message) for w in caught) == 1
 
 
-class TestLaws:
+class TestDistributions:
     @pytest.mark.parametrize(("a", "b"), [(3.0, 0.0), (1e-8, 0.0), (1e12, 5e12), (0.01, 1e4)])
     def test_forecasts_follow_an_affine_change_of_each_series(self, a: float, b: float) -> None:
         df = waves()
@@ -346,7 +346,7 @@ class TestLaws:
         assert not np.allclose(other.AutoTimes, again.AutoTimes)
 
     @pytest.mark.parametrize("seed", [0, None])
-    def test_fit_leaves_the_global_random_numbers_alone(self, seed: int | None) -> None:
+    def test_fit_does_not_change_the_global_random_state(self, seed: int | None) -> None:
         before = torch.get_rng_state()
         state = np.random.get_state()[1]  # type: ignore[index]
         forecaster(
@@ -359,7 +359,7 @@ class TestLaws:
         one, two = (forecaster(random_state=None, max_steps=2).fit(waves()) for _ in range(2))
         assert not np.allclose(one.predict().AutoTimes, two.predict().AutoTimes)
 
-    def test_the_frozen_body_keeps_its_bits(self) -> None:
+    def test_the_frozen_backbone_keeps_its_bits(self) -> None:
         fresh = forecaster(max_steps=1).fit(waves())
         before = {n: t.clone() for n, t in fresh.model_.backbone.state_dict().items()}
         trained = forecaster(max_steps=20).fit(waves()).model_
@@ -370,7 +370,7 @@ class TestLaws:
         assert names
         assert not any(name.startswith("backbone.") for name in names)
 
-    def test_fit_and_predict_leave_the_frame_alone(self, model: TSLMForecaster) -> None:
+    def test_fit_and_predict_do_not_change_the_frame(self, model: TSLMForecaster) -> None:
         df = waves().sample(frac=1, random_state=0)
         before = df.copy(deep=True)
         forecaster(max_steps=1).fit(df)
@@ -379,11 +379,13 @@ class TestLaws:
 
 
 class TestTraining:
-    def test_a_tenth_of_each_series_is_kept_for_validation(self, model: TSLMForecaster) -> None:
+    def test_a_tenth_of_each_series_is_set_aside_for_validation(
+        self, model: TSLMForecaster
+    ) -> None:
         assert model.verdict_.windows == 2 * 1  # 8 rows, h=8
         assert forecaster(max_steps=1).fit(waves(200)).verdict_.windows == 2 * 13
 
-    def test_val_size_zero_keeps_nothing(self) -> None:
+    def test_val_size_zero_sets_no_rows_aside(self) -> None:
         model = forecaster(val_size=0, max_steps=2).fit(waves())
         assert (model.verdict_.windows, model.verdict_.best) == (0, None)
         assert list(model.verdict_.to_frame()) == ["model", "mse", "mae"]
@@ -393,7 +395,7 @@ class TestTraining:
         assert list(table.model) == ["AutoTimes", "last", "seasonal_naive", "profile_ar"]
         assert table.mse.min() == min(entry.mse for entry in model.verdict_.entries)
 
-    def test_val_size_says_how_many_rows(self) -> None:
+    def test_val_size_is_the_number_of_validation_rows(self) -> None:
         assert forecaster(val_size=20, max_steps=1).fit(waves()).verdict_.windows == 2 * 13
 
     def test_val_df_takes_the_place_of_val_size(self) -> None:
@@ -418,7 +420,7 @@ class TestTraining:
         assert all(np.isfinite([e.mse, e.mae]).all() for e in model.verdict_.entries)
 
     @pytest.mark.parametrize(("mse", "loses"), [(0.5, False), (0.7, True), (0.9, True)])
-    def test_a_model_that_does_not_beat_the_best_of_them_says_so(
+    def test_a_model_that_does_not_beat_the_best_baseline_warns(
         self, mse: float, loses: bool
     ) -> None:
         rivals = [Entry("last", 0.9, 0.5), Entry("profile_ar", 0.7, 0.6)]
@@ -431,7 +433,7 @@ class TestTraining:
         assert all("untrained profile_ar 0.7000: the language model does not" in w for w in said)
         assert Verdict.from_state(verdict.state()) == verdict
 
-    def test_fit_says_it(self) -> None:
+    def test_fit_prints_the_verdict(self) -> None:
         with pytest.warns(UserWarning, match=r"On 2 validation windows AutoTimes has MSE"):
             forecaster(max_steps=1).fit(waves())
 
@@ -556,7 +558,7 @@ class TestCrossValidation:
     @pytest.mark.parametrize(
         ("refit", "fits"), [(False, 1), (0, 1), (True, 4), (1, 4), (2, 2), (3, 2)]
     )
-    def test_refit_says_how_often_to_train(
+    def test_refit_sets_how_often_to_train(
         self, monkeypatch: Any, refit: bool | int, fits: int
     ) -> None:
         trained = []

@@ -46,7 +46,7 @@ def test_a_single_step_gives_a_flat_forecast() -> None:
     assert model.fit(X, y).predict(X).shape == (40, 1)
 
 
-def test_a_forecast_does_not_depend_on_company() -> None:
+def test_a_forecast_does_not_depend_on_other_windows() -> None:
     X, y = waves()
     model = TSLMWindowRegressor(max_steps=2, **FAST).fit(X, y)
     together = model.predict(X)
@@ -84,7 +84,7 @@ def test_missing_values_are_left_out() -> None:
         model.fit(X * np.nan, y)
 
 
-def test_the_same_seed_gives_the_same_bits_and_the_body_stays_as_it_is() -> None:
+def test_the_same_seed_gives_the_same_bits_and_the_backbone_does_not_change() -> None:
     X, y = waves(30)
     model = TSLMWindowRegressor(max_steps=3, **FAST)
     first = model.fit(X, y).predict(X)
@@ -107,7 +107,7 @@ def test_a_search_reaches_options_of_parts() -> None:
     assert len(search.cv_results_["params"]) == 2
 
 
-def test_errors_say_what_is_wrong() -> None:
+def test_wrong_arguments_are_named() -> None:
     X, y = waves()
     with pytest.raises(NotFittedError, match="not fitted yet"):
         TSLMWindowRegressor().predict(X)
@@ -120,7 +120,7 @@ def test_errors_say_what_is_wrong() -> None:
         model.predict(X[:, 1:])
 
 
-def test_the_season_counts_where_sizes_are_chosen() -> None:
+def test_suggested_sizes_follow_the_season() -> None:
     model = TSLMWindowRegressor(adapter="autotimes", season_length=5, backbone="tiny")
     model.n_outputs_ = 3
     assert model._settled(30).adapter.patch_len == 5

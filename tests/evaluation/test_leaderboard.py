@@ -74,7 +74,7 @@ def test_bold_is_only_what_is_clearly_the_best(tmp_path: Path) -> None:
     assert "| none | 2.000 ≈ ±0.250 |" in to_markdown(several)
 
 
-def test_a_folder_is_read_whole_and_sets_stand_across(tmp_path: Path) -> None:
+def test_all_files_of_a_folder_are_read_and_sets_are_columns(tmp_path: Path) -> None:
     write(tmp_path / "x" / "b.json", [record("last", 3.0, benchmark="other")])
     write(tmp_path / "x" / "a.json", [record("last", 1.0), record("drift", 2.0)])
     text = to_markdown(gather([tmp_path / "x"]))
@@ -86,7 +86,7 @@ def test_a_folder_is_read_whole_and_sets_stand_across(tmp_path: Path) -> None:
     ]
 
 
-def test_what_was_trained_on_less_or_on_other_data_stands_apart(tmp_path: Path) -> None:
+def test_few_shot_and_transfer_results_have_rows_of_their_own(tmp_path: Path) -> None:
     few = record("last", 3.0)
     few["config"] = {**few["config"], "fraction": 0.05}
     arms = {**ablation(llm=True), "settings": {"llm": {"fraction": 0.1}}}

@@ -39,7 +39,7 @@ def result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return dict(json.loads(out.read_text()))
 
 
-def test_all_that_is_promised_is_measured(result: dict[str, Any]) -> None:
+def test_all_documented_speeds_are_measured(result: dict[str, Any]) -> None:
     before = torch.get_rng_state()
     assert set(FIELDS) <= set(result)
     for name in FIELDS[:-1]:

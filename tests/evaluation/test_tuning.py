@@ -31,7 +31,7 @@ def dlinear(**settings: Any) -> BaselineForecaster:
     return model.set_params(random_state=0, context_length=14, **settings)
 
 
-def test_a_study_goes_on_where_it_was_left(df: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_study_continues_where_it_was_interrupted(df: pd.DataFrame, tmp_path: Path) -> None:
     said: list[str] = []
     first = tune(dlinear(), df, SPACE, n_trials=2, folder=tmp_path, say=said.append)
     assert len(first.trials) == len(said) == 2
@@ -51,7 +51,7 @@ def test_the_value_is_the_validation_error_of_the_fit(df: pd.DataFrame, tmp_path
     assert model.fit(df).verdict_.entries[0].mse == study.best_value
 
 
-def test_another_question_needs_another_folder(df: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_study_with_other_settings_needs_another_folder(df: pd.DataFrame, tmp_path: Path) -> None:
     tune(dlinear(), df, SPACE, n_trials=1, folder=tmp_path)
     for model, data, space in (
         (dlinear(max_epochs=1), df, SPACE),
@@ -88,7 +88,7 @@ def test_the_command_line_tunes(
     assert f"model.kernel={best['params']['model.kernel']}" in said.out
 
 
-def test_what_every_trial_warns_of_is_said_once(df: pd.DataFrame, tmp_path: Path) -> None:
+def test_a_warning_of_every_trial_is_given_once(df: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match="does not help here") as said:
         tune(dlinear(), df, {"learning_rate": [1e-6, 2e-6, 3e-6]}, n_trials=3, folder=tmp_path)
     assert sum("does not help here" in str(one.message) for one in said) == 1

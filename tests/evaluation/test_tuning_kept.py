@@ -62,7 +62,7 @@ def killed(df: pd.DataFrame, folder: Path, after: int, monkeypatch: pytest.Monke
             tune(dlinear(), df, RATES, n_trials=4, folder=folder)
 
 
-def test_a_killed_search_ends_where_an_uninterrupted_one_does(
+def test_a_killed_search_ends_with_the_result_of_an_uninterrupted_one(
     df: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = tune(dlinear(), df, RATES, n_trials=4, folder=tmp_path / "whole")
@@ -109,7 +109,7 @@ def test_a_space_of_impossible_points_is_one_error(df: pd.DataFrame, tmp_path: P
 
 
 @pytest.mark.parametrize("torn", [b'{"op_code": 5, "wor', b"{", b"\0\0\n"])
-def test_a_torn_last_line_is_cut_off(df: pd.DataFrame, tmp_path: Path, torn: bytes) -> None:
+def test_an_incomplete_last_line_is_removed(df: pd.DataFrame, tmp_path: Path, torn: bytes) -> None:
     tune(dlinear(), df, RATES, n_trials=1, folder=tmp_path)
     with (tmp_path / STUDY).open("ab") as log:
         log.write(torn)
@@ -118,7 +118,7 @@ def test_a_torn_last_line_is_cut_off(df: pd.DataFrame, tmp_path: Path, torn: byt
 
 
 @pytest.mark.parametrize("content", [b"dear diary\n", b"dear diary", b"[1]\n[2]\n", b"\0\0\n"])
-def test_a_file_that_is_no_study_is_refused_and_kept(
+def test_a_file_that_is_no_study_is_refused_and_not_changed(
     df: pd.DataFrame, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / STUDY).write_bytes(content)
@@ -178,7 +178,7 @@ def test_an_impossible_space_is_refused_before_any_trial(
     assert not (tmp_path / "t").exists()
 
 
-def test_static_covariates_and_rows_to_validate_on_can_be_given(
+def test_static_df_and_val_df_can_be_given(
     df: pd.DataFrame, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     both = pd.concat([df, df.assign(unique_id="b", y=df.y + 1)])

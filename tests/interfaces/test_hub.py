@@ -130,7 +130,7 @@ def model() -> TSLMForecaster:
     return model.set_params(accelerator="cpu").fit(weekly())
 
 
-def test_what_is_pushed_is_pulled(
+def test_a_pushed_model_is_pulled(
     hub: dict[str, bytes], model: TSLMForecaster, tmp_path: Path
 ) -> None:
     address = push(model, "me/sales")
@@ -141,11 +141,11 @@ def test_what_is_pushed_is_pulled(
     assert again.predict().equals(model.predict())
 
 
-def test_the_command_line_shares_in_private_too() -> None:
+def test_the_command_line_pushes_in_private_too() -> None:
     assert compose("verb/push", ["model=m", "repo=me/sales"]).private is True
 
 
-def test_a_model_is_shared_in_private_unless_the_user_says_otherwise(
+def test_a_model_is_pushed_in_private_unless_the_user_asks_for_public(
     hub: dict[str, bytes], model: TSLMForecaster
 ) -> None:
     push(model, "me/sales")
@@ -159,7 +159,7 @@ def test_a_model_is_shared_in_private_unless_the_user_says_otherwise(
     push(model, "me/sales", private=False)
 
 
-def test_rows_of_series_stay_at_home_if_asked(
+def test_rows_of_series_are_not_pushed_if_asked(
     hub: dict[str, bytes], model: TSLMForecaster, tmp_path: Path
 ) -> None:
     push(model, "me/sales")
@@ -185,7 +185,7 @@ def test_offline_means_offline(
     assert not hub
 
 
-def test_what_was_altered_on_the_way_is_refused(
+def test_an_altered_download_is_refused(
     hub: dict[str, bytes], model: TSLMForecaster, tmp_path: Path
 ) -> None:
     push(model, "me/sales")
@@ -194,7 +194,7 @@ def test_what_was_altered_on_the_way_is_refused(
         pull("me/sales", cache_dir=tmp_path / "cache")
 
 
-def test_a_hub_that_refuses_is_told_of_in_a_line(
+def test_a_refusal_of_the_hub_is_one_line(
     hub: dict[str, bytes],
     model: TSLMForecaster,
     tmp_path: Path,
@@ -271,7 +271,7 @@ def test_an_ablation_of_another_model_or_no_ablation_at_all_is_refused(
         HubModel(model, tmp_path / "elsewhere.json")
 
 
-def test_what_a_file_says_cannot_leave_its_cell(model: TSLMForecaster, tmp_path: Path) -> None:
+def test_text_of_a_file_is_escaped_in_the_card(model: TSLMForecaster, tmp_path: Path) -> None:
     file = tmp_path / "ablation.json"
     arm = {**ABLATION["arms"][0], "arm": "a | b\n<script>"}
     file.write_text(json.dumps({**ABLATION, "arms": [arm]}))

@@ -44,7 +44,7 @@ def batch(walks: Callable[..., Batch], cache: Path) -> Batch:
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("adapter", choices("adapter"))
 @pytest.mark.parametrize("rollout", ["sliding", "cached"])
-def test_an_untrained_model_is_its_base(
+def test_an_untrained_model_forecasts_like_its_base(
     adapter: str, base: str, rollout: str, batch: Batch
 ) -> None:
     model = built(adapter, base, rollout)
@@ -59,7 +59,7 @@ def test_an_untrained_model_is_its_base(
 
 
 @pytest.mark.parametrize("adapter", choices("adapter"))
-def test_training_moves_the_correction_alone(adapter: str, batch: Batch) -> None:
+def test_training_changes_the_correction_alone(adapter: str, batch: Batch) -> None:
     model = built(adapter, "profile_ar")
     model.prepare(batch.time.flatten())
     windows = Batch(
@@ -82,7 +82,7 @@ def test_training_moves_the_correction_alone(adapter: str, batch: Batch) -> None
 @given(
     groups=st.integers(1, 4), step=st.integers(1, 5), context=st.integers(6, 20), seed=st.integers()
 )
-def test_each_group_is_forecast_from_what_precedes_it_alone(
+def test_each_group_is_forecast_from_its_past_alone(
     groups: int, step: int, context: int, seed: int
 ) -> None:
     base = rule("profile_ar", Task(1, step, 3))
@@ -113,7 +113,7 @@ class Steady(Forecaster):
 
 
 @pytest.mark.parametrize(("truth", "gate"), [(1.5, 0.25), (3.0, 1.0), (9.0, 1.0), (-2.0, 0.0)])
-def test_the_gate_is_the_share_that_validation_asks_for(
+def test_shrinkage_is_that_of_the_validation_windows(
     truth: float, gate: float, batch: Batch
 ) -> None:
     """The base says 1, the model 3: of the correction of 2, the truth asks for a share."""
@@ -133,7 +133,7 @@ def test_the_gate_is_the_share_that_validation_asks_for(
     torch.testing.assert_close(ahead, torch.full_like(ahead, 1 + 2 * gate))
 
 
-def test_a_correction_that_is_not_kept_is_told_of(batch: Batch) -> None:
+def test_a_correction_shrunk_to_zero_warns(batch: Batch) -> None:
     model = built("autotimes", "profile")
     torch.nn.init.ones_(model.decoder.head.bias)
     past = batch.past[:, :CONTEXT]
@@ -148,7 +148,7 @@ def test_a_correction_that_is_not_kept_is_told_of(batch: Batch) -> None:
     assert built("autotimes", None).shrinkage is None
 
 
-def test_without_validation_all_of_the_correction_is_kept() -> None:
+def test_without_validation_shrinkage_is_one() -> None:
     model = built("autotimes", "profile")
     model.calibrate([])
     assert float(model.gate) == 1
@@ -167,7 +167,7 @@ def forecaster(**options: Any) -> TSLMForecaster:
 
 
 @pytest.mark.parametrize("base", BASES)
-def test_a_saved_model_keeps_its_base_and_its_gate(base: str, tmp_path: Path) -> None:
+def test_a_saved_model_has_its_base_and_shrinkage(base: str, tmp_path: Path) -> None:
     model = forecaster(base=base).fit(waves())
     assert 0 <= float(model.model_.gate) <= 1
     model.save(tmp_path / "m")

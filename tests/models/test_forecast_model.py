@@ -109,7 +109,7 @@ def causal(n: int) -> Tensor:
     return torch.ones(n, n, dtype=torch.bool).tril()
 
 
-def test_the_body_never_looks_ahead(autotimes: Make, walks: Walks) -> None:
+def test_the_backbone_is_causal(autotimes: Make, walks: Walks) -> None:
     model, batch = autotimes(), walks()
     fixed = Scale.of(walks(seed=1).past)
     model.adapter.scale = lambda past: fixed
@@ -160,7 +160,7 @@ def test_sliding_is_calling_again_with_what_was_forecast(
 
 
 @norms
-def test_the_cached_rollout_is_reading_the_grown_context_whole(
+def test_the_cached_rollout_equals_one_pass_over_the_longer_context(
     autotimes: Make, walks: Walks, norm: str
 ) -> None:
     model, batch = autotimes(norm=norm), walks()
@@ -202,7 +202,7 @@ def test_a_shorter_context_is_read_by_the_same_weights(autotimes: Make, walks: W
     assert torch.isfinite(short).all()
 
 
-def test_the_body_has_no_dropout_when_the_rest_is_trained(walks: Walks) -> None:
+def test_the_backbone_has_no_dropout_in_training(walks: Walks) -> None:
     sizes = {"vocab_size": 11, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32}
     config = AutoConfig.for_model("gpt2", **sizes, resid_pdrop=0.5, embd_pdrop=0.5)
     body = HuggingFaceBackbone(AutoModel.from_config(config), Identity("", "", "", "", 2), str)
@@ -217,7 +217,7 @@ def test_the_body_has_no_dropout_when_the_rest_is_trained(walks: Walks) -> None:
     assert torch.equal(eager, calm)
 
 
-def test_a_body_that_reads_both_ways_is_refused(autotimes: Make) -> None:
+def test_a_bidirectional_backbone_is_refused(autotimes: Make) -> None:
     model = autotimes()
     body = Echo(model.backbone.lexicon, causal=False)
     with pytest.raises(ConfigError, match="AutoTimes reads a series from left to right, and echo"):

@@ -114,14 +114,14 @@ def check(model: Forecaster) -> None:
 
 @pytest.mark.parametrize("base", [None, *BASES])
 @pytest.mark.parametrize("name", choices("adapter"))
-def test_an_adapter_forecasts_a_window_alike_alone_and_in_company(
+def test_the_forecast_of_an_adapter_does_not_depend_on_other_windows(
     name: str, base: str | None
 ) -> None:
     check(adapted(name, base))
 
 
 @pytest.mark.parametrize("name", BASELINES)
-def test_a_baseline_forecasts_a_window_alike_alone_and_in_company(name: str) -> None:
+def test_the_forecast_of_a_baseline_does_not_depend_on_other_windows(name: str) -> None:
     cfg = node("model", name)
     for key, value in SMALL.get(name, {}).items():
         cfg[key] = value
@@ -131,7 +131,7 @@ def test_a_baseline_forecasts_a_window_alike_alone_and_in_company(name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["time_llm", "s2ip"])
-def test_a_forecast_of_nothing_is_the_last_level_of_a_prefix(name: str) -> None:
+def test_a_forecast_of_zeros_is_the_last_level_of_a_prefix(name: str) -> None:
     parts = {"adapter": Spec(name, **OPTIONS[name], norm="prefix"), "base": "none"}
     sizes = {"rows": 400, "season_length": SEASON, "context_length": 100}  # no whole patches
     model = network(parts, h=H, dated=False, **sizes)

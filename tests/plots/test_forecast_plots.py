@@ -49,7 +49,7 @@ def test_either_frame_may_be_left_out() -> None:
     assert line.get_label() == "Model"
 
 
-def test_the_users_column_names_are_known_and_cutoffs_are_no_model() -> None:
+def test_column_names_of_the_user_are_known_and_cutoffs_are_no_model() -> None:
     past = frame(1).rename(columns={"unique_id": "shop", "ds": "day", "y": "sold"})
     ahead = frame(1, 4, 30, "Model").rename(columns={"unique_id": "shop", "ds": "day"})
     ahead = ahead.assign(sold=1.0, cutoff=29)
@@ -71,7 +71,7 @@ def test_rows_are_drawn_in_the_order_of_time() -> None:
 
 
 @pytest.mark.parametrize("df", [None, frame().head(0)])
-def test_nothing_to_draw_is_said(df: pd.DataFrame | None) -> None:
+def test_empty_forecasts_are_refused(df: pd.DataFrame | None) -> None:
     with pytest.raises(DataError, match="nothing to draw"):
         plot_forecasts(df, None)
 

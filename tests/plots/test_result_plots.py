@@ -53,7 +53,7 @@ def test_every_origin_has_its_line_and_its_forecasts() -> None:
     assert len(plot_backtest(history(9), backtest(9)).axes) == MAX_SERIES
 
 
-def test_errors_are_drawn_by_step_and_series_count_alike() -> None:
+def test_errors_are_drawn_by_step_with_equal_weight_of_series() -> None:
     lines = plot_errors(backtest()).axes[0].get_lines()
     by_name = {line.get_label(): np.asarray(line.get_ydata()) for line in lines}
     usual = (2.5 + 2) / 2

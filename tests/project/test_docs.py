@@ -37,7 +37,7 @@ def test_every_notebook_is_in_the_tutorials() -> None:
     assert listed == sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 
 
-def test_what_a_notebook_showed_is_of_the_notebook_as_it_is() -> None:
+def test_stored_outputs_are_of_the_present_notebook() -> None:
     for page in (DOCS / "tutorials").glob("*.md"):
         shown = re.findall(r"^```python\n(.*?)\n^```", page.read_text(), re.S | re.M)
         cells = jupytext.read(ROOT / "notebooks" / f"{page.stem}.py").cells

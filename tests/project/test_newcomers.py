@@ -22,7 +22,7 @@ def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     return capsys.readouterr().err
 
 
-def test_a_model_does_not_stand_beside_itself() -> None:
+def test_a_model_is_not_its_own_baseline() -> None:
     df = pd.DataFrame({"ds": DAYS, "y": np.arange(40) % 7})
     table = BaselineForecaster("seasonal_naive", h=3).cross_validation(df)
     assert list(table)[4:] == ["SeasonalNaive"]
@@ -54,7 +54,7 @@ def test_monthly_is_no_day_of_the_week() -> None:
         frequency("monthly")
 
 
-def test_a_setting_to_type_is_one_word_of_a_shell() -> None:
+def test_a_suggested_setting_is_one_word_of_a_shell() -> None:
     shops = pd.DataFrame({"ds": [*DAYS] * 4, "shop name": np.repeat([*"aabb"], 40)})
     shops = shops.assign(item=np.repeat([*"xyxy"], 40), y=1.0)
     columns = columns_of(None, "ds", "y")
@@ -79,13 +79,13 @@ def test_a_setting_to_type_is_one_word_of_a_shell() -> None:
         (["predict", "model=m", "out=f.csv", "level=80,95"], "'level=[80,95]'"),
     ],
 )
-def test_likely_slips_are_answered_by_what_was_meant(
+def test_likely_mistakes_are_answered_with_the_right_words(
     words: list[str], hint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     assert hint in said(capsys, *words)
 
 
-def test_a_fit_that_nothing_can_judge_says_so() -> None:
+def test_a_fit_without_validation_rows_warns() -> None:
     settings = {"h": 25, "max_steps": 1, "accelerator": "cpu", "verbose": 0}
     with pytest.warns(UserWarning, match="No series has room for validation rows"):
         BaselineForecaster("nlinear", **settings).fit(weekly(60))

@@ -24,7 +24,7 @@ def test_warnings_point_at_the_caller() -> None:
     assert not [warning for warning in said if inside in Path(warning.filename).parents]
 
 
-def test_every_warning_is_given_in_one_way() -> None:
+def test_every_warning_is_given_by_one_function() -> None:
     folder = Path(tslm.__file__).parent
     given = [path.name for path in folder.rglob("*.py") if "warnings.warn(" in path.read_text()]
     assert given == ["errors.py"]

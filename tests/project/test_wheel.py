@@ -117,7 +117,7 @@ def plainly(name: str) -> str:
     return name.lower().replace("_", "-")
 
 
-def test_what_is_imported_is_declared() -> None:
+def test_imported_packages_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [*project["dependencies"]]
     for extra in project["optional-dependencies"].values():

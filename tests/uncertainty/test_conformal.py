@@ -112,7 +112,7 @@ def test_residual_quantiles_are_the_forecast_and_its_errors() -> None:
 
 
 @pytest.mark.parametrize("kind", ["residual", "cqr", "adaptive"])
-def test_intervals_hold_as_often_as_they_say(kind: str) -> None:
+def test_intervals_cover_at_their_level(kind: str) -> None:
     model, new = Narrow(), noise(4000, seed=1)
     ahead = quantiles(fitted(kind, noise(1000), model), new, forecaster=model)
     for level, values in zip(LEVELS, ahead, strict=True):
@@ -121,14 +121,14 @@ def test_intervals_hold_as_often_as_they_say(kind: str) -> None:
         assert below == pytest.approx(float(level), abs=room)
 
 
-def test_an_uncalibrated_distribution_holds_less_often() -> None:
+def test_an_uncalibrated_distribution_covers_less() -> None:
     model, new = Narrow(), noise(1000, seed=1)
     low, high = quantiles(fitted("none", noise(), model), new, forecaster=model)[[1, 3]]
     inside = float(((low <= new.future) & (new.future <= high)).double().mean())
     assert inside == pytest.approx(0.478, abs=0.02)  # of a normal within 1.28 / 2
 
 
-def test_cqr_moves_each_own_quantile_by_the_conformal_rank_of_its_errors() -> None:
+def test_cqr_moves_each_quantile_by_the_conformal_rank_of_its_errors() -> None:
     batch, model = noise(), Narrow()
     distribution = model.distribution(batch, H).quantile(LEVELS)
     expected = torch.stack(
@@ -220,7 +220,7 @@ def test_beyond_the_horizon_errors_of_the_last_season_grow_by_their_power() -> N
     assert fitted("residual", batch).growth < 0.1
 
 
-def test_missing_truths_are_left_out() -> None:
+def test_missing_true_values_are_left_out() -> None:
     batch = noise(300)
     holes = batch.future.clone()
     holes[::3] = torch.nan
@@ -323,7 +323,7 @@ class TestPaths:
         apart = paths(fitted("residual", batch), noise(1, seed=1), 2000)[:, 0, :, 0]
         assert float((torch.corrcoef(apart.T) - torch.eye(H)).abs().max()) < 0.15
 
-    def test_they_depend_on_the_seed_and_the_series_alone(self) -> None:
+    def test_samples_depend_on_the_seed_and_the_series_alone(self) -> None:
         found, new = fitted("residual", noise()), noise(3, seed=1)
         drawn = paths(found, new, 20, keys=["a", "b", "c"])
         assert torch.equal(drawn, paths(found, new, 20, keys=["a", "b", "c"]))
@@ -409,7 +409,7 @@ class MeanError(Conformal):
 """
 
 
-def test_a_method_of_one_s_own_is_named_by_a_yaml_file(
+def test_a_method_of_the_user_is_named_by_a_yaml_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "mean_error.py").write_text(MEAN_ERROR)

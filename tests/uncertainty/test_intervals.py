@@ -77,7 +77,7 @@ def check_ordered(frame: pd.DataFrame, columns: list[str]) -> None:
 
 class TestColumns:
     @pytest.mark.parametrize("h", [1, H, 3 * H + 1])
-    def test_levels_quantiles_and_samples_stand_beside_the_forecast(
+    def test_levels_quantiles_and_samples_are_columns_after_the_forecast(
         self, model: TSLMForecaster, h: int
     ) -> None:
         plain = model.predict(h=h)
@@ -132,7 +132,7 @@ class TestColumns:
 
 
 class TestPromises:
-    def test_the_same_seed_gives_the_same_samples_of_each_series_in_any_company(self) -> None:
+    def test_samples_of_a_series_do_not_depend_on_other_series(self) -> None:
         model = forecaster(val_size=40, max_steps=2).fit(waves(ids=("a", "b", "c")))
         df = waves(ids=("a", "b", "c"))
         together = model.predict(df, num_samples=4)
@@ -170,7 +170,7 @@ class TestPromises:
         assert_allclose(two[columns], 1e6 * one[columns] + 3e6, rtol=1e-4, atol=10)
 
     @pytest.mark.parametrize("conformal", ["residual", "adaptive", "cqr"])
-    def test_they_hold_on_new_data_as_often_as_they_say(self, conformal: str) -> None:
+    def test_intervals_cover_new_data_at_their_level(self, conformal: str) -> None:
         df = waves(3000, ids=("a",))
         model = profile_ar(conformal, val_size=1200)
         table = model.cross_validation(df, n_windows=40, level=[80, 95], baselines=[])
@@ -178,7 +178,7 @@ class TestPromises:
             low, high = table[f"ProfileAR-lo-{level}"], table[f"ProfileAR-hi-{level}"]
             assert 100 * table.y.between(low, high).mean() == pytest.approx(level, abs=3)
 
-    def test_where_widths_come_from_is_said_if_no_errors_tell(self) -> None:
+    def test_predict_warns_if_widths_come_from_past_changes(self) -> None:
         model = BaselineForecaster("last", h=H, val_size=0).fit(waves())
         text = "are 0 times as long as h, .* from past changes of each series. .* val_size=8 or"
         with pytest.warns(UserWarning, match=text):
@@ -195,7 +195,7 @@ class TestPromises:
 
 class TestRecalibration:
     @pytest.mark.parametrize("conformal", ["residual", "adaptive", "cqr"])
-    def test_newer_rows_teach_how_wrong_it_is_now(self, conformal: str) -> None:
+    def test_recalibration_on_newer_rows_corrects_widths(self, conformal: str) -> None:
         """A series three times as rough after ``fit``: intervals hold again, points stay."""
         df = waves(3000, ids=("a",))
         rough = waves(3000, ids=("a",), noise=3.0)
@@ -234,7 +234,7 @@ class TestRecalibration:
         pl = pytest.importorskip("polars")
         check_rows_of_fit_teach_the_same(model, pl.from_pandas(df))
 
-    def test_too_few_rows_are_refused_and_nothing_is_lost(self) -> None:
+    def test_too_few_rows_are_refused_and_intervals_do_not_change(self) -> None:
         model = BaselineForecaster("last", h=H).fit(waves())
         before = model.predict(level=[50])
         with pytest.raises(DataError, match="These rows hold too few horizons"):
@@ -266,7 +266,7 @@ def check_rows_of_fit_teach_the_same(model: Any, df: Any = None) -> None:
 
 class TestSettings:
     @pytest.mark.parametrize("decoder", ["student_t", "StudentT", Spec("student_t")])
-    def test_a_decoder_called_like_a_distribution_is_the_own_one_with_it(
+    def test_a_decoder_named_like_a_distribution_is_the_decoder_of_the_adapter_with_it(
         self, decoder: Any
     ) -> None:
         model = forecaster(decoder=decoder)._configure()
@@ -309,12 +309,12 @@ class TestSettings:
         with pytest.raises(ConfigError, match=message):
             forecaster(**options).fit(waves())
 
-    def test_a_baseline_without_a_distribution_has_none_to_trust(self) -> None:
+    def test_a_baseline_without_a_distribution_refuses_conformal_none(self) -> None:
         model = BaselineForecaster("last", h=H, conformal="none").fit(waves())
         with pytest.raises(ConfigError, match="conformal=none, and Last gives points only"):
             model.predict(level=[80])
 
-    def test_laws_can_be_calibrated(self) -> None:
+    def test_distributions_can_be_calibrated(self) -> None:
         plain = forecaster(decoder="student_t", val_size=60)
         calibrated = clone(plain).set_params(conformal="cqr")
         one, two = (model.fit(waves()).predict(level=[80]) for model in (plain, calibrated))

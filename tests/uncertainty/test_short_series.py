@@ -79,7 +79,7 @@ def check_every_kind(model: TrainedForecaster) -> None:
 
 
 @pytest.mark.parametrize("name", choices("model"))
-def test_every_baseline_has_honest_intervals_from_a_few_rows(name: str) -> None:
+def test_every_baseline_has_ordered_intervals_from_a_few_rows(name: str) -> None:
     pytest.importorskip("statsforecast") if name.startswith("auto") else None
     model = BaselineForecaster(name, **SHARED).fit(days(8))
     check_every_kind(model)
@@ -92,7 +92,7 @@ def test_every_baseline_has_honest_intervals_from_a_few_rows(name: str) -> None:
     + [pytest.param(name, "mixture", marks=pytest.mark.slow) for name in choices("adapter")]
     + [pytest.param(name, "point", marks=pytest.mark.slow) for name in choices("adapter")],
 )
-def test_every_adapter_and_distribution_has_honest_intervals_from_a_few_rows(
+def test_every_adapter_and_distribution_has_ordered_intervals_from_a_few_rows(
     adapter: str, distribution: str
 ) -> None:
     model = TSLMForecaster(adapter=adapter, decoder=distribution, backbone="tiny", **SHARED).fit(
@@ -139,7 +139,7 @@ def test_widths_of_past_changes_grow_and_follow_each_series() -> None:
     np.testing.assert_allclose(width[0] / width[1], 100, rtol=1e-3)
 
 
-def test_intervals_of_short_walks_hold_as_often_as_they_say() -> None:
+def test_intervals_of_short_walks_cover_at_their_level() -> None:
     dice, inside = np.random.default_rng(1), []
     model = BaselineForecaster("last", **{**SHARED, "h": 4})
     for _ in range(30):
@@ -191,7 +191,7 @@ class TestRowsWithoutValue:
         assert np.isfinite(known).all()
         assert known[0] == pytest.approx(whole.verdict_.entries[0].mse, rel=0.5)
 
-    def test_widths_hold_after_the_gap(self) -> None:
+    def test_widths_cover_after_the_gap(self) -> None:
         df = days(*20 * [60])
         df.loc[df.ds > df.ds.max() - pd.Timedelta(days=14), "y"] = np.nan
         model = BaselineForecaster("last", **SHARED, val_size=0)
@@ -206,7 +206,7 @@ class TestRowsWithoutValue:
 
 
 class TestVerdict:
-    def test_a_baseline_whose_training_fails_says_so(self) -> None:
+    def test_a_baseline_that_fails_in_training_is_named(self) -> None:
         wild = BaselineForecaster("dlinear", learning_rate=1e9, **{**SHARED, "max_steps": 3})
         with pytest.warns(UserWarning, match="DLinear has MSE .* training it does not help here"):
             wild.fit(days(60))

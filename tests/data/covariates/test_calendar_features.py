@@ -91,7 +91,7 @@ def test_a_holiday_is_a_local_day() -> None:
     assert free[:, 0].tolist() == ((local.month == 1) & (local.day == 26)).tolist()
 
 
-def test_the_calendar_alone_shapes_a_short_series() -> None:
+def test_the_calendar_alone_gives_a_short_series_its_season() -> None:
     df = sales(("a", "b", "c"))
     df["y"] = 5 * np.sin(2 * np.pi * df.ds.dt.hour / 24)
     model = profile(calendar=True).fit(df)

@@ -44,7 +44,7 @@ class TestMissing:
         pd.testing.assert_frame_equal(fitted.make_future_dataframe(), expected)
         assert len(fitted.make_future_dataframe(sales(("z",)), h=5)) == 5
 
-    def test_none_at_all(self, fitted: TSLMForecaster) -> None:
+    def test_a_missing_future_frame_is_refused(self, fitted: TSLMForecaster) -> None:
         with pytest.raises(DataError, match="futr_df lacks 'temp', 'promo', 'kind' in 24 of 24"):
             fitted.predict()
 
@@ -59,7 +59,7 @@ class TestMissing:
             (lambda t: t.assign(temp="warm"), "'temp' was a number in fit"),
         ],
     )
-    def test_a_wrong_future_says_what_is_wrong(
+    def test_a_wrong_future_frame_is_refused_by_its_fault(
         self, fitted: TSLMForecaster, change: Any, message: str
     ) -> None:
         with pytest.raises(DataError, match=message):
@@ -73,7 +73,7 @@ class TestMissing:
             ({"futr_exog": ["temp"], "hist_exog": ["temp"]}, "'temp' is given twice"),
         ],
     )
-    def test_wrong_settings(self, options: dict[str, Any], message: str) -> None:
+    def test_wrong_settings_are_refused(self, options: dict[str, Any], message: str) -> None:
         with pytest.raises(ConfigError, match=message):
             profile().set_params(**options).fit(sales())
 
@@ -85,7 +85,7 @@ class TestMissing:
         with pytest.raises(ConfigError, match="futr_exog names no covariate"):
             profile().fit(sales()).predict(futr_df=sales())
 
-    def test_missing_values_of_the_past_are_counted_and_said_once(self) -> None:
+    def test_missing_past_values_are_counted_in_one_warning(self) -> None:
         known, futr = parts(sales())
         known.loc[known.index[[3, 50, 51]], "temp"] = np.nan
         known = known.drop(index=known.index[100])

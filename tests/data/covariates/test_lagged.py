@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 
 @pytest.mark.filterwarnings("ignore:On validation windows what past covariates say")
-def test_a_rule_unlike_the_one_they_were_estimated_beside_is_not_harmed() -> None:
+def test_past_covariates_do_not_harm_a_rule_that_knows_their_effect() -> None:
     """The autoregression knows much of it already; all of it makes it worse by 8 percent."""
     errors = []
     for names in (None, ["ahead"]):
@@ -24,7 +24,7 @@ def test_a_rule_unlike_the_one_they_were_estimated_beside_is_not_harmed() -> Non
     assert errors[1] < 1.02 * errors[0]
 
 
-def test_what_helps_nobody_on_validation_rows_is_left_out_and_it_says_so() -> None:
+def test_past_covariates_without_a_gain_on_validation_rows_are_ignored_with_a_warning() -> None:
     df = pushed()
     late = df.groupby("unique_id").cumcount() > 1000
     turned = df.assign(ahead=df.ahead.where(~late, -df.ahead))
@@ -36,7 +36,7 @@ def test_what_helps_nobody_on_validation_rows_is_left_out_and_it_says_so() -> No
     assert_allclose(model.predict().Last, plain.predict().Last)
 
 
-def test_what_led_the_series_helps_and_its_future_is_not_read() -> None:
+def test_a_leading_covariate_helps_and_its_future_is_not_read() -> None:
     df = pushed()
     known, _ = parts(df)
     plain, told = (

@@ -10,7 +10,7 @@ from tslm import DataError
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 
-def test_what_holds_for_a_series_shapes_it() -> None:
+def test_a_static_covariate_changes_the_season_of_its_series() -> None:
     hour = np.arange(ROWS)
     ds = pd.date_range("2024-01-01", periods=ROWS, freq="h")
     waves = {"early": 0.0, "late": np.pi}

@@ -56,7 +56,7 @@ def test_repeating_the_last_value_has_its_known_error(
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_set_is_what_its_file_says(name: str) -> None:
+def test_a_set_has_the_facts_of_its_yaml_file(name: str) -> None:
     data = load(name)
     rows, series = data.values.shape
     step = pd.Timedelta(
@@ -157,7 +157,7 @@ def test_a_set_of_the_user_is_read_from_a_config(
         load(own(file="mine.csv", sha256=None, time_column="when"))
 
 
-def test_a_missing_file_says_where_it_was_sought_and_comes_from(
+def test_a_missing_file_is_refused_with_its_places_and_its_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TSLM_DATA", str(tmp_path))
@@ -188,7 +188,7 @@ def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> No
         load("weather")
 
 
-def test_a_variable_that_leads_nowhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_names_no_folder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TSLM_DATA", "nowhere")
     with pytest.raises(DataError, match="TSLM_DATA=nowhere is not a folder"):
         load("weather")

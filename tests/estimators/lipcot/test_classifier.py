@@ -49,7 +49,7 @@ def tones(channels: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("features", FEATURES)
 @pytest.mark.parametrize("layout", ["time", "channel", "channel_time"])
-def test_recordings_are_told_apart(features: str, layout: str) -> None:
+def test_recordings_are_classified(features: str, layout: str) -> None:
     if (features, layout) == ("pairs", "channel"):
         pytest.skip("one frame has no successor")
     X, y = tones()
@@ -63,7 +63,7 @@ def test_recordings_are_told_apart(features: str, layout: str) -> None:
         assert model.score(X[30:], y[30:]) >= 0.9
 
 
-def test_power_alone_tells_powers_apart_and_not_spectra() -> None:
+def test_power_alone_separates_powers_and_not_spectra() -> None:
     X, y = tones(1)
     loud = X / X.std((1, 2), keepdims=True)
     model = TSLMClassifier(features="energy", **FAST)
@@ -102,7 +102,7 @@ def test_a_long_frame_is_its_array_in_any_order_of_rows() -> None:
     np.testing.assert_allclose(by_id, expected)
 
 
-def test_a_recording_is_read_alone() -> None:
+def test_the_class_of_a_recording_does_not_depend_on_others() -> None:
     X, y = tones()
     model = TSLMClassifier(**FAST).fit(X, y)
     every = model.predict_proba(X)
@@ -121,7 +121,7 @@ def test_missing_and_flat_stretches_are_codes_of_their_own() -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_bonn_is_told_apart_by_a_bag_of_codes() -> None:
+def test_bonn_is_classified_by_a_bag_of_codes() -> None:
     """Five sets of EEG, by folds of whole recordings, beside energy alone."""
     files = zipfile.ZipFile(Path(os.environ["TSLM_DATA"]) / "ts" / "bonn_eeg.zip")
     names = [name for name in sorted(files.namelist()) if name.lower().endswith(".txt")]
@@ -135,7 +135,7 @@ def test_bonn_is_told_apart_by_a_bag_of_codes() -> None:
     assert 0.45 < cross_val_score(energy, X, y, cv=folds).mean() < 0.7
 
 
-def test_the_papers_bert_has_its_size_and_its_words() -> None:
+def test_the_papers_bert_has_its_size_and_vocabulary() -> None:
     with torch.device("meta"):
         bert = Bert(WORDS + 64)
     assert sum(weight.numel() for weight in bert.parameters()) == pytest.approx(11.34e6, rel=0.01)
@@ -148,7 +148,7 @@ def test_the_papers_bert_has_its_size_and_its_words() -> None:
     )
 
 
-def test_only_codes_are_hidden_and_all_hidden_ones_are_codes() -> None:
+def test_only_codes_are_masked() -> None:
     shapes = np.random.default_rng(0).integers(2, 12, (500, 20))
     ids = ids_of(shapes)
     assert (ids[:, 0] == CLS_ID).all()
@@ -166,7 +166,7 @@ def test_only_codes_are_hidden_and_all_hidden_ones_are_codes() -> None:
     assert (disguised[chosen][~masked] >= WORDS).all()
 
 
-def test_hidden_codes_of_a_rule_are_guessed() -> None:
+def test_masked_codes_that_follow_a_rule_are_predicted() -> None:
     shapes = (np.arange(24) + np.arange(64)[:, None]) % 3 + SPECIAL  # one after the other
     ids = ids_of(shapes)
     with torch.random.fork_rng():
@@ -189,7 +189,7 @@ def test_bert_may_be_fitted_again_on_longer_recordings() -> None:
     assert model.fit(longer[:8], y[:8]).predict(longer).shape == y.shape
 
 
-def test_what_bert_has_learnt_of_hidden_codes_its_labels_begin_with() -> None:
+def test_classification_starts_from_the_masked_pretraining() -> None:
     X, y = tones()
     taught, fresh = (
         TSLMClassifier(features="bert", **{**FAST, "epochs": 0, "pretrain_epochs": n}).fit(X, y)
@@ -199,7 +199,7 @@ def test_what_bert_has_learnt_of_hidden_codes_its_labels_begin_with() -> None:
     assert not torch.allclose(one, two)
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_wrong_arguments_are_refused() -> None:
     X, y = tones()
     for options, message in (
         ({"features": "magic"}, r"features='magic' is unknown\. Choose one of llm, bert, codes"),

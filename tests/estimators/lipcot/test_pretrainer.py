@@ -88,7 +88,9 @@ def test_what_is_frozen_stays_and_the_embedding_learns(objective: str, encoder: 
         )
 
 
-def test_only_masked_frames_are_guessed_and_special_ones_never(encoder: str, walks: Walks) -> None:
+def test_only_masked_frames_are_predicted_and_special_ones_never(
+    encoder: str, walks: Walks
+) -> None:
     batch = contexts(walks, 40)
     batch.past[:, 48:72] = 5.0  # does not move, once the season is taken off
     model = reader("mlm", encoder, batch)
@@ -107,7 +109,7 @@ def test_only_masked_frames_are_guessed_and_special_ones_never(encoder: str, wal
     torch.testing.assert_close(loss, byhand)
 
 
-def test_of_a_masked_frame_nothing_is_told(encoder: str, walks: Walks) -> None:
+def test_a_masked_frame_does_not_change_the_hidden_states(encoder: str, walks: Walks) -> None:
     batch = contexts(walks, 50)
     model = reader("mlm", encoder, batch)
     adapter = model.adapters[0]
@@ -128,7 +130,7 @@ def test_of_a_masked_frame_nothing_is_told(encoder: str, walks: Walks) -> None:
     assert (coded.codes.shape != MASK).all()
 
 
-def test_the_next_code_is_guessed_from_earlier_frames_alone(
+def test_the_next_code_is_predicted_from_earlier_frames_alone(
     walks: Walks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch = contexts(walks, 10)
@@ -215,7 +217,7 @@ def test_forecasting_begins_with_what_was_pretrained(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(again.predict(), model.predict())
 
 
-def test_a_forecaster_can_begin_with_another_and_says_what_does_not_fit(tmp_path: Path) -> None:
+def test_a_forecaster_can_start_from_another_and_names_what_does_not_fit(tmp_path: Path) -> None:
     adapter = Spec("autotimes", patch_len=24)
     options = {**FAST, "adapter": adapter, "h": 24, "max_steps": 2, "random_state": 0}
     first = TSLMForecaster(**options).fit(frame())
@@ -232,7 +234,7 @@ def test_a_forecaster_can_begin_with_another_and_says_what_does_not_fit(tmp_path
         TSLMForecaster(**{**options, "pretrained": str(tmp_path / "nothing")}).fit(frame())
 
 
-def test_a_body_from_scratch_is_taught_and_forecasts_from_its_folder(
+def test_a_backbone_from_scratch_is_pretrained_and_forecasts_from_its_folder(
     encoder: str, tmp_path: Path
 ) -> None:
     options = {**FAST, "backbone": encoder, "freeze": "full"}
@@ -263,7 +265,7 @@ def test_codes_count_no_frame_that_does_not_move() -> None:
         model.score(still[still.unique_id == "s0"])
 
 
-def test_what_makes_no_sense_is_refused(encoder: str, tmp_path: Path) -> None:
+def test_wrong_arguments_are_refused(encoder: str, tmp_path: Path) -> None:
     for options, message in (
         ({"objective": "guess"}, "objective='guess' is unknown"),
         ({"objective": "mlm"}, "needs a body that reads in both directions, and tiny does not"),
@@ -277,7 +279,7 @@ def test_what_makes_no_sense_is_refused(encoder: str, tmp_path: Path) -> None:
         LiPCoTPretrainer().save(tmp_path / "x")
 
 
-def test_a_codebook_of_frames_hears_every_series(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_codebook_of_frames_is_learnt_from_every_series(monkeypatch: pytest.MonkeyPatch) -> None:
     heard, measured = set(), LiPCoT.measure
 
     def spy(adapter: LiPCoT, train: Any) -> Any:

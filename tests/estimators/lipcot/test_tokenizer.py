@@ -147,7 +147,7 @@ class TestSaving:
     """A folder of JSON and safetensors."""
 
     @pytest.mark.parametrize("latent", LATENTS)
-    def test_what_is_loaded_codes_alike(self, latent: str, tmp_path: Path) -> None:
+    def test_a_loaded_tokenizer_gives_the_same_codes(self, latent: str, tmp_path: Path) -> None:
         tokenizer = fitted(latent=latent, method="selective")
         tokenizer.save(tmp_path / "book")
         other = LiPCoTTokenizer.load(tmp_path / "book")
@@ -217,7 +217,7 @@ class TestMistakes:
             with pytest.raises(DataError, match=says):
                 LiPCoTTokenizer(8, 4).fit(frames)
 
-    def test_short_frames_are_told_of(self) -> None:
+    def test_short_frames_warn(self) -> None:
         with pytest.warns(UserWarning, match="Order 5 is used"):
             tokenizer = LiPCoTTokenizer(8, 4).fit(waves(steps=20))
         assert tokenizer.codebook_.filters.shape == (4, 5)

@@ -61,7 +61,7 @@ def test_what_is_not_trained_has_no_loss() -> None:
         model.plot_history()
 
 
-def test_lightning_gets_its_logger_callbacks_and_words(tmp_path: Path) -> None:
+def test_lightning_gets_logger_callbacks_and_trainer_kwargs(tmp_path: Path) -> None:
     class Count(Callback):
         steps = 0
 
@@ -92,12 +92,12 @@ def test_lightning_gets_its_logger_callbacks_and_words(tmp_path: Path) -> None:
         ("stpes", "not accept"),
     ],
 )
-def test_words_that_are_settings_are_refused(word: str, said: str) -> None:
+def test_trainer_kwargs_that_are_settings_are_refused(word: str, said: str) -> None:
     with pytest.raises(ConfigError, match=f"'{word}'.*{said}"):
         tiny(trainer_kwargs={word: 1}).fit(SALES)
 
 
-def test_a_warm_start_goes_on_with_the_weights_of_the_last_fit(fitted: TSLMForecaster) -> None:
+def test_a_warm_start_continues_with_the_weights_of_the_last_fit(fitted: TSLMForecaster) -> None:
     model = clone(fitted).set_params(early_stopping_patience=None).fit(SALES.iloc[:300])
     before = {name: t.clone() for name, t in model.model_.adapter.state_dict().items()}
     length = model.context_length_

@@ -35,7 +35,7 @@ def looks(text: str) -> list[str]:
     return [look for look in text.split("\r") if look.strip()]
 
 
-def test_a_file_gets_a_few_looks_and_the_last_one_tells_all(
+def test_a_file_gets_few_lines_and_a_summary_at_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     TSLMForecaster(h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(weekly(300))
@@ -47,7 +47,7 @@ def test_a_file_gets_a_few_looks_and_the_last_one_tells_all(
     assert "val_mse=" in shown[-1]
 
 
-def test_a_terminal_gets_many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(tslm.estimators.training.progress, "OFTEN", 0.0)
@@ -55,7 +55,7 @@ def test_a_terminal_gets_many_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(looks(screen.getvalue())) >= 12
 
 
-def test_jupyter_with_widgets_gets_many_looks_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jupyter_with_widgets_gets_a_progress_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", io.StringIO())
     assert seconds() == SELDOM
     monkeypatch.setitem(tslm.estimators.training.progress.sys.modules, "ipykernel", None)
@@ -76,7 +76,7 @@ def test_verbose_decides(verbose: int, capsys: pytest.CaptureFixture[str]) -> No
     assert not shown.out
 
 
-def test_a_notebook_is_not_flooded(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_gets_few_lines(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     monkeypatch.setenv("JUPYTER_PLATFORM_DIRS", "1")
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])

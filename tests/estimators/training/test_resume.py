@@ -73,7 +73,7 @@ def looked() -> tuple[list[float], dict[str, torch.Tensor]]:
         return scores, state(forecaster(**ROUGH).fit(series()))
 
 
-def test_a_run_with_early_stopping_goes_on_as_if_nobody_had_killed_it(
+def test_a_killed_run_with_early_stopping_ends_with_the_same_bits(
     looked: tuple[list[float], dict[str, torch.Tensor]], dies: Any, tmp_path: Path
 ) -> None:
     scores, whole = looked
@@ -108,7 +108,7 @@ def half(dies: Any, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "torch", "run.json", "foreign"])
-def test_what_cannot_be_read_is_left_behind_with_a_warning(
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(
     half: Path, harm: str, ten: dict[str, torch.Tensor]
 ) -> None:
     file = half / (harm if harm == "run.json" else LAST)
@@ -132,7 +132,7 @@ def test_what_cannot_be_read_is_left_behind_with_a_warning(
     assert same(ten, state(again))
 
 
-def test_nobody_else_trains_in_a_folder_meanwhile(tmp_path: Path) -> None:
+def test_a_folder_is_locked_during_a_run(tmp_path: Path) -> None:
     with (
         FileLock(tmp_path / LOCK),
         pytest.raises(ConfigError, match=r"Another process trains in .* now\. Wait"),
@@ -141,7 +141,7 @@ def test_nobody_else_trains_in_a_folder_meanwhile(tmp_path: Path) -> None:
     forecaster(max_steps=1).fit(series(), folder=tmp_path)
 
 
-def test_a_full_disk_is_one_message_and_with_room_the_run_goes_on(
+def test_a_full_disk_is_one_message_and_the_run_continues_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ten: dict[str, torch.Tensor]
 ) -> None:
     plain, full = Path.replace, [False]
@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_message_and_with_room_the_run_goes_on(
     assert same(ten, state(again))
 
 
-def test_ctrl_c_is_a_keyboard_interrupt_and_works_again_afterwards(
+def test_ctrl_c_raises_keyboard_interrupt_and_its_handler_is_restored(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plain = RandomWindows.batch
@@ -209,7 +209,7 @@ def test_a_validation_row_without_a_value_counts_for_nothing() -> None:
     assert np.isfinite(looks).all()
 
 
-def test_a_model_that_forecasts_no_numbers_takes_no_place_from_good_weights(
+def test_a_forecast_that_is_not_finite_does_not_replace_the_best_weights(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from tslm.estimators.training.module import Training
@@ -230,7 +230,7 @@ def test_a_model_that_forecasts_no_numbers_takes_no_place_from_good_weights(
     assert same(looks[0], state(model))
 
 
-def test_a_fit_and_its_draws_leave_no_trace_in_the_mode_and_the_generators_of_the_caller() -> None:
+def test_a_fit_and_its_samples_leave_mode_and_generators_of_the_caller_unchanged() -> None:
     before = torch.get_rng_state()
     expected = state(forecaster(max_steps=2).fit(series()))
     with warnings.catch_warnings(), torch.inference_mode():

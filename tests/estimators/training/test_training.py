@@ -131,7 +131,7 @@ def test_gradients_are_clipped_to_the_norm_of_the_recipe(monkeypatch: Any) -> No
         assert (max(norms) <= 0.0101) == (clip is not None)
 
 
-def test_without_patience_the_last_weights_are_kept(monkeypatch: Any) -> None:
+def test_without_patience_the_last_weights_are_used(monkeypatch: Any) -> None:
     def look(*_: Any) -> None:
         raise AssertionError("validation was looked at")
 
@@ -150,14 +150,14 @@ def test_without_patience_the_last_weights_are_kept(monkeypatch: Any) -> None:
     assert all(torch.equal(a, b) for a, b in zip(last[0], trained, strict=True))
 
 
-def test_a_run_that_diverges_says_so_and_keeps_no_checkpoint_of_it(tmp_path: Path) -> None:
+def test_a_diverging_run_is_refused_and_leaves_no_checkpoint(tmp_path: Path) -> None:
     model = forecaster(learning_rate=1e30, trainer=Spec("cosine", loss="mse"))
     with pytest.raises(ConfigError, match=r"Training diverged.*learning_rate below 1e\+30"):
         model.fit(series(), folder=tmp_path)
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
-def test_the_best_look_at_validation_is_kept() -> None:
+def test_the_weights_of_the_best_validation_are_used() -> None:
     scores: list[float] = []
     kept: list[dict[str, torch.Tensor]] = []
 
@@ -183,7 +183,7 @@ def test_the_best_look_at_validation_is_kept() -> None:
     assert model.verdict_.entries[0].mse == pytest.approx(scores[best], rel=1e-4)
 
 
-def test_early_stopping_judges_a_law_by_its_own_score() -> None:
+def test_early_stopping_uses_the_score_of_the_distribution() -> None:
     scores: list[float] = []
     expected: list[float] = []
 
@@ -258,7 +258,7 @@ def test_without_the_type_checks_of_the_tests_messages_are_as_clear(
     assert killed[1] == "as clear\n"
 
 
-def test_a_run_that_is_told_to_end_does_not_claim_success(tmp_path: Path) -> None:
+def test_a_terminated_run_ends_with_its_exit_code(tmp_path: Path) -> None:
     script = "die_at(5, signal.SIGTERM); forecaster().fit(series()); print('trained')"
     done = run(script, tmp_path)
     assert done.returncode == 143
@@ -272,7 +272,7 @@ class TestKilled:
             (target / file.name).write_bytes(file.read_bytes())
         return target
 
-    def test_a_killed_run_goes_on_and_ends_with_the_same_bits(
+    def test_a_killed_run_continues_and_ends_with_the_same_bits(
         self, folder: Path, tmp_path: Path, monkeypatch: Any
     ) -> None:
         whole = forecaster().fit(series())
@@ -288,7 +288,9 @@ class TestKilled:
         pd.testing.assert_frame_equal(again.predict(), whole.predict(), check_exact=True)
         assert again.verdict_ == whole.verdict_
 
-    def test_checkpoints_hold_what_is_trained_and_nothing_of_the_body(self, folder: Path) -> None:
+    def test_checkpoints_hold_trained_weights_and_nothing_of_the_backbone(
+        self, folder: Path
+    ) -> None:
         held = read(folder / "last.ckpt")
         assert held is not None
         model = forecaster(max_steps=1).fit(series()).model_
@@ -318,12 +320,12 @@ class TestKilled:
         with pytest.raises(ConfigError, match="holds an unfinished run with data="):
             forecaster().fit(frame, folder=copy)
 
-    def test_how_it_is_shown_and_called_may_change(self, folder: Path, tmp_path: Path) -> None:
+    def test_the_alias_of_a_continued_run_may_change(self, folder: Path, tmp_path: Path) -> None:
         copy = self.copy(folder, tmp_path / "run")
         ahead = forecaster(alias="mine").fit(series(), folder=copy).predict()
         assert "mine" in ahead
 
-    def test_a_run_that_never_began_binds_nobody(self, tmp_path: Path) -> None:
+    def test_a_run_without_a_checkpoint_does_not_fix_settings(self, tmp_path: Path) -> None:
         note = {"seed": 1, "settings": {"backbone": "tinny"}}
         (tmp_path / "run.json").write_text(json.dumps(note))
         model = forecaster(max_steps=2).fit(series(), folder=tmp_path)
@@ -331,7 +333,7 @@ class TestKilled:
             model.predict(), forecaster(max_steps=2).fit(series()).predict()
         )
 
-    def test_a_drawn_seed_is_kept_with_the_run(self, tmp_path: Path) -> None:
+    def test_a_drawn_seed_is_stored_with_the_run(self, tmp_path: Path) -> None:
         forecaster(random_state=None, max_steps=2).fit(series(), folder=tmp_path)
         seed = json.loads((tmp_path / "run.json").read_text())["seed"]
         first = forecaster(random_state=None, max_steps=2).fit(series(), folder=tmp_path)

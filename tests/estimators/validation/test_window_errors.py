@@ -76,14 +76,14 @@ def test_every_window_is_scored_once_as_by_hand(data: st.DataObject) -> None:
             assert_allclose((mse, mae), expected[place], rtol=1e-4, atol=1e-6)
 
 
-def test_one_roll_out_serves_all_horizons() -> None:
+def test_one_rollout_serves_all_horizons() -> None:
     series, who = panel(50), Counting()
     score(who, series, context_length=5, horizons=[2, 8], start=arrays(20), stop=arrays(50))
     windows = {h: 50 - 20 - h + 1 for h in (2, 8)}
     assert who.asked == [(windows[8], 8), (windows[2] - windows[8], 2)]
 
 
-def test_several_horizons_score_as_each_alone() -> None:
+def test_several_horizons_have_the_scores_of_single_ones() -> None:
     series, options = panel(60, 45), {"context_length": 6, "start": arrays(30, 30)}
     rule, stop = rule_of("seasonal_naive", 5), arrays(60, 45)
     both = score(rule, series, horizons=[4, 9], stop=stop, **options)
@@ -94,7 +94,7 @@ def test_several_horizons_score_as_each_alone() -> None:
         assert both[h].means() == pytest.approx(alone.means(), rel=1e-6)
 
 
-def test_how_far_a_rule_looks_back_does_not_choose_the_windows() -> None:
+def test_the_context_of_a_rule_does_not_choose_the_windows() -> None:
     series, rule = panel(60), rule_of("last", 1)
     options = {"context_length": 20, "horizons": [3], "start": arrays(0), "stop": arrays(60)}
     near, far = (score(rule, series, look_back=n, **options)[3] for n in (1, 500))
@@ -138,7 +138,7 @@ def test_missing_truth_is_left_out_and_an_unobserved_window_has_no_error() -> No
     assert np.isfinite(errors.means()).all()
 
 
-def test_numbers_beyond_those_of_fp32_are_spread_evenly() -> None:
+def test_window_numbers_beyond_fp32_are_evenly_spaced() -> None:
     for n in (10, 2**24 + 3, 2**31 + 7):
         some = evenly_spaced(n, 4096)
         assert (int(some[0]), int(some[-1])) == (0, n - 1)

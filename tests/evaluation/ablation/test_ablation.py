@@ -132,7 +132,7 @@ def test_each_claim_asked_has_an_answer_at_each_horizon(ablation: Ablation) -> N
     assert system.strongest in ("profile_ar", "itransformer")
 
 
-def test_probes_tell_what_the_order_is_worth(ablation: Ablation) -> None:
+def test_probes_are_measured_for_every_trained_arm(ablation: Ablation) -> None:
     trained = [arm for arm in [ITSELF, *(a.name for a in CHEAP.arms)] if arm != "profile_ar"]
     expected = [(arm, probe) for arm in trained for probe in CHEAP.probes]
     assert list(zip(ablation.probes.arm, ablation.probes.probe, strict=True)) == expected
@@ -158,7 +158,7 @@ def test_the_report_is_json_markdown_a_page_and_every_window(
     assert "improve" not in (text + html).lower()
 
 
-def test_a_page_escapes_what_it_is_told(ablation: Ablation) -> None:
+def test_a_page_escapes_its_text(ablation: Ablation) -> None:
     from dataclasses import replace
 
     html = page(replace(ablation, data="<script>alert(1)</script>"))
@@ -181,7 +181,7 @@ def test_equal_seeds_give_equal_reports() -> None:
     assert "indicative" in report.to_markdown()
 
 
-def test_ablate_gives_the_frame_and_keeps_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ablate_returns_the_frame_and_stores_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Budget("quick", (0,), (1.0,), (Arm("none", "body", backbone="none"),))
     monkeypatch.setattr(Budget, "of", lambda name, content=None: small)
     model = forecaster(max_steps=2)
@@ -213,13 +213,13 @@ def test_budgets_can_be_read_and_name_things_that_exist(name: str) -> None:
         probe_of(probe)
 
 
-def test_a_budget_may_leave_the_language_alone() -> None:
+def test_a_budget_may_leave_out_language_arms() -> None:
     model = TSLMForecaster(h=6, adapter="lipcot", backbone="tiny", max_steps=1, verbose=0)
     found = model.ablate(waves(), n_windows=4, budget="base")
     assert set(found.arm) == {"llm", "profile_ar"}
 
 
-def test_budgets_that_cannot_be_read_say_why() -> None:
+def test_wrong_budgets_are_refused_with_the_reason() -> None:
     from omegaconf import OmegaConf
 
     with pytest.raises(ConfigError, match=r"budget=quik is unknown\. Did you mean quick"):
@@ -289,7 +289,7 @@ def planted(seed: int) -> Answer:
     return report.answers[0]
 
 
-def test_what_needs_the_body_is_called_helpful() -> None:
+def test_a_task_that_needs_the_backbone_is_called_helpful() -> None:
     """By far: rounding, which differs between processors, cannot turn the verdict."""
     answer = planted(0)
     assert answer.verdict == "helps", answer.sentence
@@ -299,7 +299,7 @@ def test_what_needs_the_body_is_called_helpful() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 20))
-def test_what_needs_the_body_is_called_helpful_for_any_seed(seed: int) -> None:
+def test_a_task_that_needs_the_backbone_is_called_helpful_for_any_seed(seed: int) -> None:
     answer = planted(seed)
     assert answer.verdict == "helps", answer.sentence
     assert answer.effect.percent < -20
@@ -309,7 +309,7 @@ class TestProbes:
     rows = torch.arange(48.0).reshape(2, 24) ** 1.5
 
     @pytest.mark.parametrize("name", PROBES)
-    def test_equal_seeds_disturb_alike(self, name: str) -> None:
+    def test_equal_seeds_disturb_equally(self, name: str) -> None:
         once, twice = (probe_of(name)(self.rows, Generator().manual_seed(3)) for _ in range(2))
         assert torch.equal(once, twice)
         assert once.shape == self.rows.shape
@@ -344,7 +344,7 @@ class TestProbes:
         assert {tuple(part.tolist()) for part in moved[0, 4:].split(5)} == patches
 
     @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
-    def test_a_mask_has_its_exact_share_and_the_mean_of_the_window(self, share: float) -> None:
+    def test_a_mask_has_its_exact_fraction_and_the_mean_of_the_window(self, share: float) -> None:
         masked = probe_of(f"mask:{share}")(self.rows, Generator().manual_seed(0))
         assert ((masked != self.rows).sum(1) == round(24 * share)).all()
         hidden = masked != self.rows
@@ -357,7 +357,7 @@ class TestProbes:
         assert float(noise.std()) == pytest.approx(3.5, rel=0.05)
 
     @pytest.mark.parametrize("name", ["shuffle", "mask", "mask:2", "shuffle_patches:0", "mask:a"])
-    def test_what_is_no_probe_is_refused(self, name: str) -> None:
+    def test_an_unknown_probe_is_refused(self, name: str) -> None:
         with pytest.raises(
             ConfigError, match=f"probe='{name}' is unknown.*Choose one of shuffle_all"
         ):

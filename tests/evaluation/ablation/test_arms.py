@@ -58,7 +58,7 @@ def test_a_model_of_all_series_is_scored_on_the_windows_of_the_others() -> None:
     assert ablation.windows.squared.notna().all()
 
 
-def test_the_joint_arm_forecasts_what_it_forecasts_alone() -> None:
+def test_the_multivariate_arm_forecasts_like_its_own_fit() -> None:
     df = frame({"a": 60, "b": 40})
     model = forecaster()
     trial = held_out(model, df, H)
@@ -98,7 +98,7 @@ def test_an_impossible_arm_is_refused_before_the_first_fit(monkeypatch: pytest.M
         forecaster().ablate(frame({"a": 60}), budget=budget(NONE, wrong))
 
 
-def test_what_is_trained_is_kept_if_a_later_arm_fails(
+def test_trained_arms_are_reported_if_a_later_arm_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fit = running._fit
@@ -130,7 +130,9 @@ def test_a_failure_of_the_model_itself_is_raised(monkeypatch: pytest.MonkeyPatch
         forecaster().ablate(frame({"a": 60}), budget=budget(NONE))
 
 
-def test_random_bodies_are_drawn_with_the_seed_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_backbones_are_drawn_with_the_seed_of_the_run(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     drawn = []
 
     def watched(**given: Any) -> Any:
@@ -155,7 +157,7 @@ def test_a_model_of_static_covariates_can_be_ablated() -> None:
         model.ablate(df, budget=budget(NONE))
 
 
-def test_rows_given_to_validate_on_end_in_those_that_are_scored() -> None:
+def test_val_df_ends_before_the_scored_rows() -> None:
     df = frame({"a": 60, "b": 50})
     old = df.groupby("unique_id").head(40)
     new = df.drop(old.index)
@@ -193,7 +195,7 @@ def test_the_command_line_ablates_with_tables_beside(
 
 
 @pytest.mark.parametrize("verb", ["ablate", "demo"])
-def test_a_competition_is_refused_in_words(
+def test_a_competition_is_refused_with_the_sets_to_use(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(verb, "benchmark=m4_hourly", "backbone=tiny", f"out={tmp_path / 'a.json'}") == 2

@@ -101,7 +101,7 @@ def test_a_real_difference_is_found(level: float, expected: str) -> None:
     assert found >= 19
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_covers_the_truth_at_its_level() -> None:
     covered = 0
     for repeat in range(200):
         dice = np.random.default_rng(5000 + repeat)
@@ -113,7 +113,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert covered >= 186
 
 
-def test_a_difference_within_the_margin_is_of_no_account() -> None:
+def test_a_difference_within_the_margin_is_no_clear_difference() -> None:
     dice = np.random.default_rng(0)
     common = overlapping(dice, 5000)
     one, two = (Errors(f * common[None], *places(5000), trained=False) for f in (0.995, 1.0))
@@ -146,7 +146,7 @@ def test_few_windows_are_underpowered() -> None:
         (Effect(-3.0, -7.0, 1.0, 0.2), "no clear difference"),
     ],
 )
-def test_an_effect_in_words(effect: Effect, expected: str) -> None:
+def test_an_effect_is_printed_with_interval_and_verdict(effect: Effect, expected: str) -> None:
     assert effect.verdict(effect.p) == expected
 
 
@@ -208,7 +208,7 @@ def test_the_deviation_between_seeds_is_pooled() -> None:
 
 
 @pytest.mark.parametrize("windows", [73, 240])
-def test_equal_arms_are_told_apart_in_one_report_of_twenty(windows: int) -> None:
+def test_equal_arms_are_called_different_in_at_most_one_report_of_twenty(windows: int) -> None:
     """The whole table: python -m tests.evaluation.ablation.error_rates."""
     rates = error_rates.simulate(windows, memory=0.0, repeats=60)
     assert max(rates.false) <= 100 * 7 / 60
@@ -218,14 +218,14 @@ def test_equal_arms_are_told_apart_in_one_report_of_twenty(windows: int) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("memory", error_rates.MEMORY)
 @pytest.mark.parametrize("windows", error_rates.WINDOWS)
-def test_error_rates_are_those_promised_from_three_blocks_on(windows: int, memory: float) -> None:
+def test_error_rates_are_those_stated_from_three_blocks_on(windows: int, memory: float) -> None:
     rates = error_rates.simulate(windows, memory, repeats=200)
     assert max(rates.false) <= 100 * 17 / 200  # 5 %, and what chance adds once in a hundred times
     assert 93 <= rates.covered <= 97
 
 
 @pytest.mark.parametrize("windows", [73, 240])
-def test_bursts_that_all_arms_feel_make_no_false_verdict(windows: int) -> None:
+def test_bursts_common_to_all_arms_make_no_false_verdict(windows: int) -> None:
     dice, false = np.random.default_rng(0), 0
     for _ in range(60):
         burst = np.exp(1.5 * dice.standard_normal(windows + BLOCK - 1))

@@ -63,7 +63,7 @@ def ili() -> list[dict[str, Any]]:
     return records("benchmark=ili", "horizons=[24,36]", "seeds=[0,1]", *TINY)
 
 
-def test_records_of_every_seed_and_horizon_stand_beside_the_baselines(
+def test_records_have_every_seed_and_horizon_and_the_baselines(
     ili: list[dict[str, Any]],
 ) -> None:
     rows = [(r["model"], r["seed"], r["horizon"]) for r in ili]
@@ -95,7 +95,7 @@ def test_records_have_the_promised_fields(ili: list[dict[str, Any]]) -> None:
     ]
 
 
-def test_one_roll_out_scores_every_horizon_as_its_own_run(ili: list[dict[str, Any]]) -> None:
+def test_one_rollout_scores_every_horizon_like_its_own_run(ili: list[dict[str, Any]]) -> None:
     from tslm.data.datasets.benchmarks import load
     from tslm.evaluation.protocols.long_horizon import fit_and_score, forecaster
 
@@ -146,7 +146,7 @@ def sets(monkeypatch: pytest.MonkeyPatch) -> dict[str, Benchmark]:
     return made
 
 
-def test_a_model_fitted_elsewhere_is_scored_on_the_windows_of_its_target(
+def test_a_transferred_model_is_scored_on_the_windows_of_its_target(
     sets: dict[str, Benchmark],
 ) -> None:
     found = records(*ELSEWHERE, "baselines=[last,profile_ar]", *TINY)
@@ -158,7 +158,7 @@ def test_a_model_fitted_elsewhere_is_scored_on_the_windows_of_its_target(
     assert there["mse"] == here["mse"]  # on the scale of the target
 
 
-def test_the_target_tells_a_model_fitted_elsewhere_nothing_but_its_scale(
+def test_a_transferred_model_learns_only_the_scale_of_its_target(
     sets: dict[str, Benchmark],
 ) -> None:
     target = sets["target"]

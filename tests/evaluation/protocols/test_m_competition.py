@@ -111,7 +111,7 @@ def records(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[dict[str, Any]
     return list(run(complete(compose("verb/benchmark", [*base, *words]))))
 
 
-def test_models_and_baselines_are_scored_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_and_baselines_are_scored_equally(monkeypatch: pytest.MonkeyPatch) -> None:
     found = records(monkeypatch, "seeds=[0,1]")
     names = [(r["model"], r["seed"]) for r in found]
     rules = [("last", None), ("seasonal_naive", None), ("profile_ar", None)]

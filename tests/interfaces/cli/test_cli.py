@@ -160,7 +160,7 @@ class TestWork:
         assert done.code == 0, done.err
         assert TSLMForecaster.load("m").verdict_.windows == 20
 
-    def test_a_killed_fit_goes_on_from_out(
+    def test_a_killed_fit_continues_from_out(
         self, tslm: Any, sales: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from tslm.data.samplers import RandomWindows
@@ -217,7 +217,7 @@ class TestWork:
         assert [TSLMForecaster.load(f"runs/{k}").h for k in (0, 1)] == [3, 5]
         assert files(Path()) == [f"runs/{k}/{name}" for k in (0, 1) for name in MODEL]
 
-    def test_one_value_stands_for_a_list(self, tslm: Any) -> None:
+    def test_one_value_is_a_list_of_one(self, tslm: Any) -> None:
         words = ["benchmark=ili", "model=last", "horizons=24", "context_length=36", "out=r.json"]
         done = tslm("benchmark", *words)
         assert done.code == 0, done.err
@@ -270,7 +270,7 @@ class TestHelp:
         assert "choices" not in shown
 
     @pytest.mark.parametrize("words", [[], ["show"], ["show", "fitt"], ["print", "fit"]])
-    def test_config_says_how_it_is_used(self, tslm: Any, words: list[str]) -> None:
+    def test_config_has_a_help_text(self, tslm: Any, words: list[str]) -> None:
         done = tslm("config", *words)
         assert (done.code, "Type tslm config show VERB" in done.err) == (2, True)
 
@@ -352,7 +352,7 @@ class TestWrong:
             ),
         ],
     )
-    def test_data_that_cannot_be_used_end_with_two_and_say_why(
+    def test_unusable_data_end_with_two_and_the_reason(
         self, tslm: Any, tmp_path: Path, content: str, message: str
     ) -> None:
         (tmp_path / "bad.csv").write_text(content)
@@ -397,7 +397,7 @@ def test_neither_import_nor_help_loads_anything_heavy(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_real_processes_end_with_the_promised_codes(tmp_path: Path) -> None:
+def test_killed_processes_end_with_the_documented_exit_codes(tmp_path: Path) -> None:
     done = python("-m", "tslm", "fit", "dta=x", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "tslm: dta is not a setting: did you mean data?\n"
@@ -413,7 +413,7 @@ def test_real_processes_end_with_the_promised_codes(tmp_path: Path) -> None:
 
 
 class TestConfigCheck:
-    def test_what_fits_together_is_said_without_data_or_weights(self, tslm: Any) -> None:
+    def test_settings_are_checked_without_data_or_weights(self, tslm: Any) -> None:
         result = tslm("config", "check", "fit", "data=no.csv", "out=a", "backbone=no/such/model")
         assert result.code == 0
         assert result.out == "fit: these settings fit together\n"

@@ -238,14 +238,14 @@ def everything(folder: Path) -> list[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("line", RIGHT)
-def test_right_lines_end_with_zero(line: str, folder: Path, capsys: Any) -> None:
+def test_right_command_lines_end_with_zero(line: str, folder: Path, capsys: Any) -> None:
     verb, *words = words_of(line)
     assert _run(verb, words) == 0, capsys.readouterr().err
     assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("line", WRONG, ids=lambda line: line[-60:])
-def test_wrong_lines_end_with_two_and_one_line_and_leave_nothing(
+def test_wrong_command_lines_end_with_two_and_one_line_and_leave_no_file(
     line: str, folder: Path, capsys: Any
 ) -> None:
     before = everything(folder)

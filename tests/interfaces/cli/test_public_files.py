@@ -81,7 +81,7 @@ class TestOneSeries:
         frame = pd.read_csv(io.StringIO(monthly()))
         assert list(forecast(frame.to_csv())) == ["unique_id", "Month", "Last"]
 
-    def test_usual_names_need_an_id_as_little(self, forecast: Any) -> None:
+    def test_usual_column_names_need_no_id(self, forecast: Any) -> None:
         assert forecast(monthly("ds,y")).unique_id.tolist() == ["y"] * 3
 
     def test_the_other_commands_find_the_columns_too(self, tslm: Any) -> None:
@@ -91,7 +91,7 @@ class TestOneSeries:
         assert list(pd.read_csv("cv.csv"))[:4] == ["unique_id", "Month", "cutoff", "Sales"]
         assert "mase" in done.out
 
-    def test_two_columns_of_numbers_are_a_question(self, tslm: Any) -> None:
+    def test_two_columns_of_numbers_are_refused(self, tslm: Any) -> None:
         frame = pd.read_csv(io.StringIO(monthly())).assign(Price=1.0)
         frame.to_csv("d.csv", index=False)
         done = tslm("fit", "data=d.csv", "out=m", *LAST)
@@ -101,7 +101,7 @@ class TestOneSeries:
         done = tslm("fit", "data=d.csv", "out=m", "time_col=Month", "target_col=Price", *LAST)
         assert done.code == 0
 
-    def test_years_are_named_as_the_time_to_choose(self, tslm: Any) -> None:
+    def test_a_column_of_years_is_suggested_as_the_time(self, tslm: Any) -> None:
         rows = "\n".join(f"{1900 + i},{i}" for i in range(60))
         Path("d.csv").write_text(f"Year,Births\n{rows}\n")
         done = tslm("fit", "data=d.csv", "out=m", *LAST)
@@ -133,7 +133,7 @@ class TestOneSeries:
         got = BaselineForecaster("last", h=2, season_length=1).fit(pd.Series(range(60))).predict()
         assert got.ds.tolist() == [60, 61]
 
-    def test_what_was_found_is_saved(self, tmp_path: Path) -> None:
+    def test_columns_that_were_found_are_saved(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"Month": MONTHS, "Sales": np.arange(60.0)})
         BaselineForecaster("last", h=2).fit(frame).save(tmp_path / "m")
         loaded = BaselineForecaster.load(tmp_path / "m")
@@ -233,12 +233,12 @@ class TestWriting:
             np.repeat(last.to_numpy(), 3), rel=1e-6
         )
 
-    def test_thousands_are_cut_off_as_they_are(self, forecast: Any) -> None:
+    def test_separators_of_thousands_are_read(self, forecast: Any) -> None:
         written = self.FRAME.assign(y=self.FRAME.y.map("{:,.2f}".format))
         got = forecast(written.to_csv(index=False))
         assert float(got.Last.max()) > 1000
 
-    def test_what_is_no_utf8_is_read_and_said(self, tslm: Any) -> None:
+    def test_a_file_in_another_encoding_is_read_with_a_warning(self, tslm: Any) -> None:
         self.FRAME.to_csv("d.csv", index=False, encoding="latin-1")
         done = tslm("fit", "data=d.csv", "out=m", *LAST)
         assert done.code == 0
@@ -248,7 +248,7 @@ class TestWriting:
         assert tslm("predict", "model=n", "out=f.csv").code == 0
         assert set(pd.read_csv("f.csv").unique_id) == {"Zürich", "Bern"}
 
-    def test_a_mark_with_two_meanings_is_a_question(self, tslm: Any) -> None:
+    def test_an_ambiguous_mark_is_refused(self, tslm: Any) -> None:
         rows = "".join(f"{day:%Y-%m-%d};1,{100 + i}\n" for i, day in enumerate(DAYS))
         Path("d.csv").write_text(f"ds;y\n{rows}")
         done = tslm("fit", "data=d.csv", "out=m", *LAST)
@@ -260,7 +260,7 @@ class TestWriting:
             assert tslm("predict", "model=m", "out=f.csv").code == 0
             assert pd.read_csv("f.csv").Last[0] == pytest.approx(last, rel=1e-6)
 
-    def test_a_file_that_can_be_cut_in_two_ways_is_a_question(self, tslm: Any) -> None:
+    def test_a_file_with_two_possible_separators_is_refused(self, tslm: Any) -> None:
         Path("d.csv").write_text("ds;y, EUR\n" + "2024-01-01;1,5\n" * 3)
         done = tslm("fit", "data=d.csv", "out=m", *LAST)
         assert "Pass sep=comma or sep=semicolon" in done.err
@@ -297,7 +297,7 @@ class TestWriting:
 
 
 class TestPipes:
-    def test_data_come_and_forecasts_go_through_pipes(
+    def test_data_and_forecasts_go_through_pipes(
         self, tslm: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         raw = gzip.compress(sales(["a"]).to_csv(index=False).encode())
@@ -332,7 +332,7 @@ class TestPipes:
         ("x.xlsx", b"PK\x03\x04", "x.xlsx "),  # whether openpyxl is here or not
     ],
 )
-def test_a_broken_file_is_refused_in_a_line(
+def test_a_broken_file_is_refused_in_one_line(
     tslm: Any, name: str, content: bytes, message: str
 ) -> None:
     Path(name).write_bytes(content)
@@ -341,7 +341,7 @@ def test_a_broken_file_is_refused_in_a_line(
     assert len(done.err) < 500
 
 
-def test_a_plain_file_may_be_called_packed(forecast: Any) -> None:
+def test_an_uncompressed_file_may_have_the_name_of_a_compressed_one(forecast: Any) -> None:
     assert len(forecast(monthly(), name="plain.csv.gz")) == 3
 
 
@@ -379,7 +379,7 @@ class TestNames:
         backtest = model.cross_validation(frame, baselines=[])
         assert backtest.cutoff.tolist() == [DAYS[56]] * 3
 
-    def test_ids_of_another_type_are_said_to_be_new(self) -> None:
+    def test_ids_of_another_type_warn_that_they_are_new(self) -> None:
         model = BaselineForecaster("last", h=3).fit(sales([1, 2]))
         with pytest.warns(UserWarning, match="No series of df was seen in fit: its ids are"):
             model.predict(sales(["1"]))

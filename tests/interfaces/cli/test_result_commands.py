@@ -64,7 +64,7 @@ def test_a_backtest_and_a_forecast_are_evaluated_from_files(tslm: Any, here: Pat
     assert found["mae"] == pytest.approx((both.y - both.SeasonalNaive).abs().mean())
 
 
-def test_forecasts_of_which_nothing_is_known_are_refused(
+def test_forecasts_without_true_values_are_refused(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tslm("fit data=sales.csv h=7 model=last out=m")
@@ -74,7 +74,7 @@ def test_forecasts_of_which_nothing_is_known_are_refused(
     )
 
 
-def test_python_evaluates_a_forecast_whose_rows_came_in(here: Path) -> None:
+def test_python_evaluates_a_forecast_after_its_rows_arrive(here: Path) -> None:
     sales, newer = (pd.read_csv(f"{name}.csv", parse_dates=["ds"]) for name in ("sales", "newer"))
     ahead = BaselineForecaster("last", h=5).fit(sales).predict(level=[80])
     assert evaluate(ahead, newer).metric.tolist()[:2] == ["mae", "rmse"]
@@ -100,7 +100,7 @@ def test_nothing_to_draw_is_refused(here: Path, capsys: pytest.CaptureFixture[st
     assert not (here / "a.png").exists()
 
 
-def test_what_a_model_is_told_is_written_and_drawn(
+def test_an_explanation_is_written_and_drawn(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small = "backbone=tiny max_steps=1 h=6 verbose=0 accelerator=cpu random_state=0"
@@ -135,7 +135,7 @@ def test_choices_are_listed_with_what_they_are(tslm: Any, group: str) -> None:
     assert all(len(line.split()) > 1 for line in lines)
 
 
-def test_quiet_says_nothing(tslm: Any) -> None:
+def test_quiet_prints_nothing(tslm: Any) -> None:
     assert tslm("fit data=sales.csv model=last h=2 out=m -q") == ""
     assert tslm("predict model=m out=f.csv -q") == ""
     assert tslm("-V") == tslm("--version")

@@ -61,7 +61,7 @@ def test_with_weight_zero_timestamps_leave_only_the_direction_of_a_segment(
     torch.testing.assert_close(net(context).embeds, expected + 0.5 * when)
 
 
-def test_channels_share_the_timestamps(autotimes: Make, walks: Walks, cache: object) -> None:
+def test_channels_have_the_same_timestamps(autotimes: Make, walks: Walks, cache: object) -> None:
     model, batch = autotimes(timestamps="text"), walks(channels=3)
     model.prepare(batch.time.flatten())
     order = [2, 0, 1]
@@ -70,7 +70,7 @@ def test_channels_share_the_timestamps(autotimes: Make, walks: Walks, cache: obj
     torch.testing.assert_close(moved, ahead[:, :, order], rtol=1e-4, atol=1e-4)
 
 
-def test_padding_says_nothing_and_a_gap_is_a_flat_segment(walks: Walks) -> None:
+def test_padding_is_masked_and_a_gap_is_a_flat_segment(walks: Walks) -> None:
     past = walks(windows=4, channels=1).past
     past[0, : S + 1] = torch.nan
     past[1, S : 2 * S] = torch.nan
@@ -136,7 +136,7 @@ def test_sizes_the_user_has_set_stay() -> None:
 
 
 @pytest.mark.parametrize("kind", ["text", "shuffled", "numeric"])
-def test_each_kind_of_timestamp_tells_times_apart(
+def test_each_kind_of_timestamp_separates_times(
     kind: str, autotimes: Make, walks: Walks, cache: object
 ) -> None:
     model, batch = autotimes(timestamps=kind), walks()

@@ -163,7 +163,7 @@ def test_timestamps_equal_the_published_program() -> None:
 
 
 @pytest.mark.parametrize("primary", ["config", "verb/fit", "verb/benchmark"])
-def test_the_published_settings_are_one_word(primary: str) -> None:
+def test_the_published_settings_are_one_experiment(primary: str) -> None:
     cfg = compose(primary, ["experiment=autotimes_ett_paper"])
     cfg.backbone = "tiny"
     cfg = settle(checked(cfg), Facts(cfg.h, 24, 8640))

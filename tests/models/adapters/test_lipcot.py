@@ -142,7 +142,7 @@ def test_a_code_continues_a_state_as_its_recursion_does(batch: Batch) -> None:
         torch.testing.assert_close(ahead, step_by_step, rtol=1e-5, atol=1e-5)
 
 
-def test_a_forecast_moves_to_the_level_it_is_told(batch: Batch) -> None:
+def test_a_forecast_moves_to_the_predicted_level(batch: Batch) -> None:
     model = built()
     model.learn([batch], [])
     hidden, forecasts = read(model, batch)
@@ -184,7 +184,7 @@ def test_a_residual_of_nothing_stays_at_the_level_and_others_tend_to_it(batch: B
     assert (tending[:, -1].abs() < 0.05 * tending[:, 0].abs().clamp(min=0.5)).all()
 
 
-def test_intervals_of_an_autoregression_cover_as_often_as_they_say() -> None:
+def test_intervals_of_an_autoregression_cover_at_their_level() -> None:
     dice = torch.Generator().manual_seed(0)
     noise = torch.randn(400, 300 + L * 4 + H, generator=dice).double()
     x = torch.zeros_like(noise)
@@ -222,7 +222,7 @@ def test_the_mixture_has_the_mean_that_is_forecast(batch: Batch) -> None:
     torch.testing.assert_close(mixture.weights.sum(1), torch.ones(len(hidden)))
 
 
-def test_codebooks_are_learnt_once_kept_and_stable(batch: Batch) -> None:
+def test_codebooks_are_learnt_once_saved_and_stable(batch: Batch) -> None:
     model = built()
     before = model.adapter.state_dict()["book.filters"].clone()
     model.learn([batch], [])
@@ -246,7 +246,7 @@ def test_nothing_but_training_windows_makes_a_code(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
-def test_every_embedding_has_the_size_of_words_and_tells_codes_apart(
+def test_every_embedding_has_the_size_of_words_and_separates_codes(
     embedding: str, batch: Batch
 ) -> None:
     model = built(embedding=embedding)
@@ -385,7 +385,7 @@ def test_contexts_too_short_for_the_order_are_forecast(length: int, walks: Walks
     assert torch.isfinite(model.forecast(short, 2 * H)).all()
 
 
-def test_a_body_that_reads_in_both_directions_forecasts_too(
+def test_a_bidirectional_backbone_forecasts_too(
     checkpoint: Callable[[str], str], batch: Batch
 ) -> None:
     model = built(backbone=checkpoint("bert"))
@@ -393,7 +393,7 @@ def test_a_body_that_reads_in_both_directions_forecasts_too(
     assert torch.isfinite(model.forecast(batch, 2 * H)).all()
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_wrong_arguments_are_refused() -> None:
     for options, message in (
         ({"embedding": "speech"}, r"embedding='speech' is unknown\. Choose one of latent"),
         ({"codes": "secret"}, r"codes='secret' is unknown\. Choose one of learnt"),
@@ -411,7 +411,7 @@ def test_what_makes_no_sense_is_refused() -> None:
         FilterDecoder(width=8, layout=Layout(4, 8), task=Task(L, H))
 
 
-def test_a_gain_in_one_stretch_of_validation_alone_is_doubted(batch: Batch) -> None:
+def test_a_gain_in_one_stretch_of_validation_is_shrunk(batch: Batch) -> None:
     model = built(base="profile_ar")
     assert isinstance(model.decoder, FilterDecoder)
     model.learn([batch], [])
@@ -450,7 +450,7 @@ def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_p
         pd.testing.assert_frame_equal(again.predict(h=h), ahead)
 
 
-def test_codebooks_are_learnt_from_windows_all_over(walks: Walks) -> None:
+def test_codebooks_are_learnt_from_evenly_spaced_windows(walks: Walks) -> None:
     whole = walks(context=L, future=H, windows=64, channels=1)
     batches = [Batch(*(part[i : i + 8] for part in whole[:3])) for i in range(0, 64, 8)]
     sample = torch.cat([some.past for some in sample_windows(batches, 20)])

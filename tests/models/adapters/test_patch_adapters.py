@@ -58,7 +58,7 @@ def test_there_are_as_many_tokens_as_patches(
 
 @pytest.mark.parametrize("architecture", ["gpt2", "gemma3_text", "bert", "opt", "llama"])
 @pytest.mark.parametrize("adapter", ADAPTERS)
-def test_bodies_of_every_kind_are_spoken_to(
+def test_backbones_of_every_kind_are_supported(
     adapter: str, architecture: str, checkpoint: Any, batch: Batch
 ) -> None:
     if adapter == "time_llm" and architecture in ("gpt2", "bert", "opt"):
@@ -117,7 +117,7 @@ def test_time_llm_is_smaller_than_published_where_it_counts() -> None:
     assert sizes["vocabulary"] - sizes["spectral"] == 1000 * (259 + 1 - 48)
 
 
-def test_anchors_stand_in_front_and_the_alignment_is_bounded(batch: Batch) -> None:
+def test_anchors_are_prepended_and_the_alignment_is_bounded(batch: Batch) -> None:
     model = built("s2ip", n_retrieved=3, align=0.5)
     values = model.adapter.scale(batch.past).apply(batch.past)
     context = Context.fold(values, batch.time[:, :L])
@@ -161,9 +161,7 @@ def test_the_decoder_may_read_the_anchors(batch: Batch) -> None:
         ("time_llm", {"patch_len": 99}, "patch_len 99 does not fit"),
     ],
 )
-def test_what_makes_no_sense_is_refused(
-    adapter: str, options: dict[str, Any], message: str
-) -> None:
+def test_wrong_arguments_are_refused(adapter: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         built(adapter, **options)
 

@@ -37,7 +37,7 @@ def said(found: Prompt | None) -> Prompt:
     return found
 
 
-def test_a_prompt_says_what_how_far_and_how_it_was() -> None:
+def test_a_prompt_has_dataset_task_and_statistics() -> None:
     t = torch.arange(float(L))
     values = torch.sin(2 * torch.pi * t / 12)[None] + 0.001 * t
     prompt = said(prompts()(values, torch.ones_like(values, dtype=torch.bool)))
@@ -58,7 +58,7 @@ def test_all_prompts_are_equally_long() -> None:
 
 
 @pytest.mark.parametrize("style", ["fixed", "published"])
-def test_what_is_said_of_each_series_follows_what_is_said_of_all(style: str) -> None:
+def test_text_of_each_series_follows_text_of_all(style: str) -> None:
     writer, (values, known) = prompts(style=style), windows(2)
     plain = [text(said(writer(values, known)), row) for row in range(2)]
     prompt = said(writer(values, known, ["Bonn: sales.", "A place far away: sales"]))
@@ -78,18 +78,18 @@ def test_what_is_said_of_each_series_follows_what_is_said_of_all(style: str) -> 
         assert facts in text(prompt, row)
 
 
-def test_words_said_of_other_data_are_the_same_for_all_series() -> None:
+def test_the_control_of_other_text_is_the_same_for_all_series() -> None:
     writer, (values, known) = prompts("other"), windows(2)
     plain, told = said(writer(values, known)), said(writer(values, known, ["Bonn", "Ulm"]))
     assert torch.equal(plain.own, told.own)
     assert torch.equal(plain.shared, told.shared)
 
 
-def test_without_a_description_it_says_that_it_is_a_series() -> None:
+def test_without_a_description_the_prompt_names_a_series() -> None:
     assert text(said(prompts(about="")(*windows()))).startswith("A time series. Forecast the next")
 
 
-def test_a_window_is_described_alone_as_in_company() -> None:
+def test_the_description_of_a_window_does_not_depend_on_others() -> None:
     values, known = windows(5)
     together = said(prompts()(values, known))
     for row in range(5):
@@ -119,7 +119,7 @@ def test_longer_numbers_than_others_are_padded_on_the_left() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_controls_say_other_things_at_the_same_length(kind: str) -> None:
+def test_controls_have_other_text_of_the_same_length(kind: str) -> None:
     values, known = windows()
     plain, found = said(prompts()(values, known)), prompts(kind)(values, known)
     if kind == "none":
@@ -146,7 +146,7 @@ def test_controls_say_other_things_at_the_same_length(kind: str) -> None:
         assert torch.equal(again.own, found.own)
 
 
-def test_numbers_are_cut_into_words_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_are_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
     writer, (values, known) = prompts(), windows()
     asked: list[str] = []
     plain = writer._ids
@@ -162,7 +162,7 @@ def test_lags_are_never_zero_nor_beyond_half_the_window() -> None:
     assert (summary(values, known, circular=True).lags == 0).any()
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"prompt='loud' is unknown\. Choose one of as_is, none"):
         prompts("loud")
     with pytest.raises(ConfigError, match=r"style='odd' is unknown\. Choose one of fixed"):

@@ -143,7 +143,7 @@ def test_retrieval_equals_the_published_one(pool: str, query: str) -> None:
     same(torch.cat([found.vectors[0], tokens[0]]), arrays["prompted_first"])
 
 
-def test_the_published_settings_are_one_word() -> None:
+def test_the_published_settings_are_one_experiment() -> None:
     cfg = compose("verb/benchmark", ["experiment=s2ip_ett_paper"])
     cfg.backbone = "tiny"
     cfg = settle(checked(cfg), Facts(cfg.h, 24, 8640))

@@ -168,7 +168,7 @@ def test_statistics_equal_the_published_ones(kind: str) -> None:
         assert set(facts.lags[row].tolist()) == set(arrays["lags"][row].tolist())
 
 
-def test_the_published_settings_are_one_word() -> None:
+def test_the_published_settings_are_one_experiment() -> None:
     cfg = compose("verb/benchmark", ["experiment=time_llm_ett_paper"])
     cfg.backbone = "tiny"
     cfg = settle(checked(cfg), Facts(cfg.h, 24, 8640))

@@ -222,7 +222,7 @@ def test_files_differ_where_anything_does(cache: Path) -> None:
     assert timestamps().path == timestamps().path
 
 
-def test_two_depths_of_a_body_read_differently() -> None:
+def test_two_depths_of_a_backbone_have_different_keys() -> None:
     assert load("tiny", 1).lexicon.key != load("tiny", 2).lexicon.key
 
 
@@ -232,7 +232,7 @@ def test_a_sentence_has_local_time(cache: Path) -> None:
     assert lexicon.seen == ["From 2024-01-01 01:00:00 to 2024-01-01 04:00:00"]
 
 
-def test_without_timestamps_nothing_is_read_or_kept(cache: Path) -> None:
+def test_without_timestamps_no_sentence_is_read_or_cached(cache: Path) -> None:
     lexicon = Diary()
     adapter = AutoTimes(lexicon=lexicon, task=Task(L, S, freq="h", dated=True), patch_len=S)
     adapter.prepare(at(range(10)))
@@ -258,7 +258,7 @@ def test_a_template_must_name_a_time() -> None:
     timestamps(template="{start:>30}")
 
 
-def test_shuffled_times_have_the_sentences_of_others(cache: Path) -> None:
+def test_shuffled_timestamps_have_the_sentences_of_other_times(cache: Path) -> None:
     rows = torch.arange(200)
     plain, shuffled = Diary(), Diary()
     timestamps(plain).read(at(rows))

@@ -61,7 +61,7 @@ def check_reading(body: HuggingFaceBackbone) -> None:
 
 
 @pytest.mark.parametrize("kind", [*EAGER, *RECURRENT, *PARALLEL])
-def test_a_body_reads_with_the_attention_it_has(kind: str, cache: Path, tmp_path: Path) -> None:
+def test_a_backbone_uses_the_attention_it_supports(kind: str, cache: Path, tmp_path: Path) -> None:
     config = AutoConfig.for_model(kind, **(EAGER | RECURRENT | PARALLEL)[kind])
     body = load(saved(AutoModel.from_config(config), tmp_path / kind), 2)
     assert (body.body.config._attn_implementation == "sdpa") == (kind in PARALLEL)
@@ -70,7 +70,7 @@ def test_a_body_reads_with_the_attention_it_has(kind: str, cache: Path, tmp_path
 
 
 @pytest.mark.parametrize("kind", MULTIMODAL)
-def test_of_a_model_of_several_kinds_the_text_body_is_used(
+def test_the_text_model_of_a_multimodal_model_is_used(
     kind: str, cache: Path, tmp_path: Path
 ) -> None:
     config = AutoConfig.for_model(kind, text_config=MULTIMODAL[kind], vision_config=SEES)
@@ -88,7 +88,7 @@ def test_of_a_model_of_several_kinds_the_text_body_is_used(
     ("kind", "options"),
     [("vit", {"num_hidden_layers": 1, "hidden_size": 16, "intermediate_size": 16}), ("t5", {})],
 )
-def test_what_has_no_text_body_is_refused_in_one_sentence(
+def test_a_model_without_a_text_model_is_refused_in_one_sentence(
     kind: str, options: dict[str, Any], cache: Path, tmp_path: Path
 ) -> None:
     AutoConfig.for_model(kind, **options).save_pretrained(tmp_path)

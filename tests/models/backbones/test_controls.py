@@ -62,7 +62,7 @@ def outside(model: ForecastModel) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("adapter", choices("adapter"))
 @pytest.mark.parametrize("kind", CONTROLS)
-def test_nothing_outside_the_body_changes(kind: str, adapter: str, batch: Batch) -> None:
+def test_nothing_outside_the_backbone_changes(kind: str, adapter: str, batch: Batch) -> None:
     plain, swapped = built("tiny", adapter), built(f"{kind}:tiny", adapter)
     assert outside(plain).keys() == outside(swapped).keys()
     for name, value in outside(plain).items():
@@ -82,14 +82,14 @@ def test_nothing_outside_the_body_changes(kind: str, adapter: str, batch: Batch)
 
 
 @pytest.mark.parametrize("kind", CONTROLS)
-def test_the_body_is_used(kind: str, batch: Batch) -> None:
+def test_the_backbone_is_used(kind: str, batch: Batch) -> None:
     model = built(f"{kind}:tiny")
     ahead = model.forecast(batch, H)
     model.backbone.register_forward_hook(lambda _m, _a, out: torch.zeros_like(out))
     assert not torch.allclose(model.forecast(batch, H), ahead)
 
 
-def test_no_body_is_the_decoder_on_the_tokens(batch: Batch) -> None:
+def test_without_a_backbone_the_decoder_reads_the_tokens(batch: Batch) -> None:
     model = built("none:tiny")
     scale = model.adapter.scale(batch.past)
     read = model.adapter(Context.fold(scale.apply(batch.past), batch.time[:, :32]))
@@ -102,7 +102,7 @@ def test_no_body_is_the_decoder_on_the_tokens(batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("kind", CONTROLS)
-def test_no_token_hears_a_later_one_of_a_causal_model(kind: str) -> None:
+def test_no_token_attends_to_a_later_one_in_a_causal_model(kind: str) -> None:
     control = body(f"{kind}:tiny")
     plain, changed = tokens(), tokens()
     changed.embeds[:, 3:] += 1
@@ -113,7 +113,7 @@ def test_no_token_hears_a_later_one_of_a_causal_model(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["attention", "block", "random", "scrambled"])
-def test_a_control_of_an_encoder_looks_both_ways(kind: str, checkpoint: Any) -> None:
+def test_a_control_of_an_encoder_is_bidirectional(kind: str, checkpoint: Any) -> None:
     from tslm.models.assembly import body_of
 
     cfg = configure({"adapter": "autotimes"}, {"backbone": f"{kind}:{checkpoint('bert')}"})
@@ -144,7 +144,7 @@ def test_padding_is_inert_and_reading_on_equals_reading_at_once(kind: str) -> No
 
 @pytest.mark.parametrize("freeze", FREEZES)
 @pytest.mark.parametrize("kind", ["", *WEIGHTS])
-def test_exactly_what_the_freezing_says_is_trained(kind: str, freeze: str, batch: Batch) -> None:
+def test_exactly_the_unfrozen_weights_are_trained(kind: str, freeze: str, batch: Batch) -> None:
     model = built(f"{kind}:tiny" if kind else "tiny", freeze=freeze, n_layers=2)
     before = {name: value.clone() for name, value in model.backbone.state_dict().items()}
     held = {n for n, w in model.backbone.named_parameters() if w.requires_grad}
@@ -173,7 +173,9 @@ def test_positions_are_trained_where_there_are_learnt_ones(checkpoint: Any) -> N
 
 
 @pytest.mark.parametrize("architecture", ["llama", "gpt2", "opt", "gemma3_text", "bert"])
-def test_low_rank_updates_begin_at_the_pretrained_body(architecture: str, checkpoint: Any) -> None:
+def test_low_rank_updates_start_at_the_pretrained_backbone(
+    architecture: str, checkpoint: Any
+) -> None:
     from tslm.models.assembly import body_of
 
     name = checkpoint(architecture)
@@ -192,7 +194,7 @@ def test_low_rank_updates_that_cannot_be_placed_are_refused() -> None:
         body("tiny", freeze=Spec("lora", dropout=0.1))
 
 
-def test_a_body_that_is_trained_is_nobody_elses() -> None:
+def test_a_trained_backbone_is_not_shared() -> None:
     shared, own = load("tiny"), body("tiny", freeze="full")
     assert body("tiny") is shared
     assert own is not shared
@@ -216,14 +218,14 @@ def test_matched_weights_have_the_mean_and_deviation_of_their_tensors() -> None:
         assert not torch.equal(other, weight)
 
 
-def test_scrambled_weights_are_the_same_values_elsewhere() -> None:
+def test_scrambled_weights_are_the_same_values_in_another_order() -> None:
     scrambled = inner(body("scrambled:tiny"))
     for name, weight in inner(load("tiny")).items():
         assert not torch.equal(scrambled[name], weight), name
         assert torch.equal(scrambled[name].flatten().sort().values, weight.flatten().sort().values)
 
 
-def test_norms_are_kept(checkpoint: Any) -> None:
+def test_controls_do_not_change_norms(checkpoint: Any) -> None:
     name = checkpoint("gpt2")
     for kind in ("random_matched", "scrambled"):
         changed = body(f"{kind}:{name}")
@@ -245,7 +247,7 @@ def test_shuffled_layers_are_all_there_in_another_order(checkpoint: Any) -> None
     assert order != list(range(4))
 
 
-def test_words_change_only_where_they_are_the_question() -> None:
+def test_word_vectors_change_only_in_controls_of_the_embedding() -> None:
     words = load("tiny").lexicon.words
     scrambled = body("vocab_scrambled:tiny").lexicon.words
     assert not torch.equal(scrambled, words)
@@ -324,7 +326,7 @@ def test_these_need_no_weights_of_the_reference(
     assert body(kind, n_layers=1).width == 576  # of the default
 
 
-def test_a_saved_control_is_itself_again(tmp_path: Path) -> None:
+def test_a_saved_control_is_loaded_unchanged(tmp_path: Path) -> None:
     df = random_walks(120, ("a",), level=0, freq="h")
     for kind, freeze in [("block", "strict"), ("gru", "strict"), ("random", "lora"), ("", "norms")]:
         name = f"{kind}:tiny" if kind else "tiny"
@@ -339,7 +341,7 @@ def test_a_saved_control_is_itself_again(tmp_path: Path) -> None:
     assert '"random:tiny:3"' in stored
 
 
-def test_an_adapter_speaks_to_every_body_alike() -> None:
+def test_no_adapter_imports_a_backbone() -> None:
     """No adapter asks which body it has: it is handed a lexicon and a task."""
     source = Path(__file__).parents[3] / "tslm" / "models" / "adapters"
     for file in source.glob("*.py"):

@@ -52,7 +52,7 @@ def test_more_blocks_than_there_are_is_an_error(n_layers: int, checkpoint: Check
         load(checkpoint("llama"), n_layers=n_layers)
 
 
-def test_a_depth_in_words_is_an_error(checkpoint: Checkpoint) -> None:
+def test_a_depth_as_text_is_an_error(checkpoint: Checkpoint) -> None:
     with pytest.raises(ConfigError, match="None or 'all'"):
         load(checkpoint("llama"), n_layers="most")
 
@@ -105,7 +105,7 @@ def test_a_cached_roll_equals_one_pass(
     torch.testing.assert_close(torch.cat(hidden, 1), whole, **CLOSE)
 
 
-def test_a_frozen_body_passes_gradients_on_but_keeps_none(checkpoint: Checkpoint) -> None:
+def test_a_frozen_backbone_passes_gradients_and_has_none(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("gpt2"))
     before = {name: weight.clone() for name, weight in backbone.state_dict().items()}
     tokens = random_tokens(2, 4, backbone.width)
@@ -118,7 +118,7 @@ def test_a_frozen_body_passes_gradients_on_but_keeps_none(checkpoint: Checkpoint
     assert all(torch.equal(before[name], weight) for name, weight in backbone.state_dict().items())
 
 
-def test_a_body_stays_in_evaluation_mode(checkpoint: Checkpoint) -> None:
+def test_a_backbone_stays_in_evaluation_mode(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("gpt2"))
     torch.nn.Sequential(backbone).train()
     assert not any(module.training for module in backbone.modules())
@@ -126,7 +126,7 @@ def test_a_body_stays_in_evaluation_mode(checkpoint: Checkpoint) -> None:
     assert torch.equal(backbone(tokens), backbone(tokens))
 
 
-def test_a_body_is_loaded_once_and_shared(checkpoint: Checkpoint) -> None:
+def test_a_backbone_is_loaded_once_and_shared(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"), n_layers=2)
     assert load(checkpoint("llama"), n_layers=2) is backbone
     assert load(checkpoint("llama"), n_layers=1) is not backbone
@@ -156,7 +156,7 @@ def test_learnt_positions_run_out_with_an_error(architecture: str, checkpoint: C
             backbone.extend(state, random_tokens(1, 1, backbone.width))
 
 
-def test_precision_changes_at_the_door_alone(checkpoint: Checkpoint) -> None:
+def test_precision_changes_only_around_the_backbone(checkpoint: Checkpoint) -> None:
     exact, rough = load(checkpoint("llama")), load(checkpoint("llama"), dtype=torch.bfloat16)
     tokens = random_tokens(2, 6, exact.width)
     assert rough.dtype == torch.bfloat16
@@ -165,7 +165,7 @@ def test_precision_changes_at_the_door_alone(checkpoint: Checkpoint) -> None:
     assert rough.lexicon.key != exact.lexicon.key
 
 
-def test_tiny_is_the_same_every_time_and_leaves_the_random_state_alone() -> None:
+def test_tiny_is_the_same_every_time_and_does_not_change_the_random_state() -> None:
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -186,7 +186,7 @@ def test_missing_weights_are_never_made_up(checkpoint: Checkpoint, tmp_path: Pat
         load(str(tmp_path))
 
 
-def test_the_interface_is_whole(checkpoint: Checkpoint) -> None:
+def test_the_interface_is_complete(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"))
     assert isinstance(backbone, HuggingFaceBackbone)
     assert backbone.width == backbone.lexicon.width == backbone.lexicon.words.shape[1]

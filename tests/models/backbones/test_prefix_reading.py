@@ -70,13 +70,13 @@ def test_timestamps_take_two_thirds_of_the_token_passes() -> None:
     assert reads.plain >= 1.6 * reads.token_passes
 
 
-def test_an_encoder_shares_no_beginnings(checkpoint: Checkpoint) -> None:
+def test_an_encoder_has_no_shared_prefixes(checkpoint: Checkpoint) -> None:
     lexicon = load(checkpoint("bert")).lexicon
     reads = lexicon.plan(lexicon.tokenize(timestamps(10)))
     assert reads.token_passes == reads.plain
 
 
-def test_reading_leaves_the_shared_body_as_it_was(checkpoint: Checkpoint) -> None:
+def test_reading_does_not_change_the_shared_backbone(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"))
     backbone.lexicon.read(timestamps(5))
     assert not any(module._forward_pre_hooks for module in backbone.body.modules())
@@ -114,7 +114,7 @@ def test_wrong_pools_and_empty_sentences_are_errors() -> None:
         lexicon.read(["a", ""])
 
 
-def test_words_are_what_enters_the_body(checkpoint: Checkpoint) -> None:
+def test_word_vectors_are_the_input_of_the_backbone(checkpoint: Checkpoint) -> None:
     for architecture in ("llama", "gemma3_text"):
         backbone = load(checkpoint(architecture))
         ids = torch.tensor([[3, 1, 4]])

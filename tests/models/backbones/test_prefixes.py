@@ -48,7 +48,7 @@ def naive(backbone: Backbone, read: Tokens) -> Tensor:
 @pytest.mark.parametrize("padded", [0, 2])
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_remembering_gives_the_states_and_gradients_of_one_pass(
+def test_caching_gives_the_states_and_gradients_of_one_pass(
     architecture: str, ragged: bool, padded: int, checkpoint: Checkpoint
 ) -> None:
     backbone = load(checkpoint(architecture))
@@ -65,7 +65,9 @@ def test_remembering_gives_the_states_and_gradients_of_one_pass(
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_a_series_is_read_alone_as_in_company(architecture: str, checkpoint: Checkpoint) -> None:
+def test_hidden_states_of_a_series_do_not_depend_on_others(
+    architecture: str, checkpoint: Checkpoint
+) -> None:
     backbone = load(checkpoint(architecture))
     words = prompt()
     together = backbone(tokens(words))
@@ -79,7 +81,7 @@ def test_a_series_is_read_alone_as_in_company(architecture: str, checkpoint: Che
         torch.testing.assert_close(hidden[0], together[row], rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_shared_is_read_once(
+def test_a_shared_prefix_is_read_once(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = load(checkpoint("llama"))
@@ -102,7 +104,7 @@ def test_what_is_shared_is_read_once(
     assert read == [6, *[3 * 4, 3 * 5] * 3]
 
 
-def test_the_last_block_is_not_finished_for_words(checkpoint: Checkpoint) -> None:
+def test_the_last_block_is_not_computed_in_full_for_a_prefix(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"))
     words = prompt(ragged=False)
     backbone(tokens(words))  # what is shared is read here
@@ -117,7 +119,7 @@ def test_the_last_block_is_not_finished_for_words(checkpoint: Checkpoint) -> Non
     assert seen == [0, 1, 2, 0, 1, 2, 3]
 
 
-def test_no_graph_is_kept_for_words(checkpoint: Checkpoint) -> None:
+def test_no_graph_is_stored_for_a_prefix(checkpoint: Checkpoint) -> None:
     backbone = load(checkpoint("llama"))
     saved: dict[str, int] = {}
     for name, read_all in (("ours", backbone), ("naive", lambda t: naive(backbone, t))):
@@ -137,7 +139,7 @@ def test_either_part_may_be_empty(shared: int, own: int, checkpoint: Checkpoint)
     torch.testing.assert_close(backbone(read), naive(backbone, read), rtol=1e-5, atol=1e-5)
 
 
-def test_words_change_what_is_shared_prompt_and_later_tokens_do_not_change_them() -> None:
+def test_text_changes_the_shared_prefix_and_later_tokens_do_not() -> None:
     backbone = load("tiny")
     read = tokens(prompt(), width=48)
     hidden = backbone(read)
@@ -150,7 +152,7 @@ def test_words_change_what_is_shared_prompt_and_later_tokens_do_not_change_them(
 
 
 @pytest.mark.parametrize("freeze", ["norms", "lora", "full"])
-def test_a_body_in_training_remembers_nothing(freeze: str) -> None:
+def test_a_backbone_in_training_caches_nothing(freeze: str) -> None:
     parts: dict[str, Any] = {"adapter": "autotimes", "freeze": freeze}
     backbone = body_of(configure(parts, {"backbone": "tiny"}))
     read = tokens(prompt(), width=48)
@@ -164,7 +166,7 @@ def test_a_body_in_training_remembers_nothing(freeze: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["none", "linear", "mlp", "attention", "gru", "block", "random"])
-def test_controls_hear_words_too_but_nothing_hears_none(kind: str) -> None:
+def test_controls_with_attention_read_the_prompt_and_others_do_not(kind: str) -> None:
     backbone = body_of(configure({"adapter": "autotimes"}, {"backbone": f"{kind}:tiny"})).eval()
     read = tokens(prompt(), width=48)
     hidden = backbone(read)

@@ -37,7 +37,7 @@ def test_the_listing_needs_no_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_the_listing_says_where_each_backbone_is(wheeled: tuple[Card, Path]) -> None:
+def test_the_listing_has_the_place_of_each_backbone(wheeled: tuple[Card, Path]) -> None:
     assert [(one.name, one.place) for one in resolve.named()] == [("small", "wheel installed")]
     resolve.pull("small")
     assert resolve.named()[0].place == "cached"
@@ -51,7 +51,7 @@ def test_every_card_is_complete() -> None:
 
 
 @pytest.mark.parametrize("name", ["smollm2-135", "Tiny", "gemma3-270M-it"])
-def test_a_slip_in_a_name_is_named(name: str) -> None:
+def test_a_misspelt_name_is_refused_with_the_nearest(name: str) -> None:
     with pytest.raises(
         BackboneError, match=r"Did you mean .*Named backbones: bert-lipcot, gemma3-270m, smollm2"
     ):
@@ -65,7 +65,7 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
         resolve.resolve("nobody/nothing")
 
 
-def test_offline_and_nowhere_names_every_source() -> None:
+def test_a_backbone_that_is_not_found_offline_names_every_source() -> None:
     with pytest.raises(BackboneError, match=r"not installed.*Downloads are off.*source=hub"):
         resolve.resolve("smollm2-135m")
 
@@ -124,7 +124,7 @@ def test_an_altered_wheel_is_refused(wheeled: tuple[Card, Path]) -> None:
     assert not exists("small")
 
 
-def test_another_version_of_a_wheel_is_passed_over_aloud(
+def test_another_version_of_a_wheel_is_skipped_with_a_warning(
     wheeled: tuple[Card, Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     info = wheeled[1].parents[1] / "tiny_llm-1.0.dist-info"
@@ -176,7 +176,7 @@ def test_pull_finds_an_altered_byte(
     assert weights.read_bytes() == good
 
 
-def test_a_named_backbone_has_one_source_whatever_is_within_reach(
+def test_a_named_backbone_has_one_source_whatever_is_installed(
     wheeled: tuple[Card, Path],
     checkpoint: Checkpoint,
     monkeypatch: pytest.MonkeyPatch,
@@ -258,7 +258,7 @@ class TestCache:
         with pytest.raises(ConfigError, match=r"cache .*file is not a folder. Set TSLM_CACHE"):
             resolve.named()
 
-    def test_a_user_without_a_home_is_told_what_to_set(
+    def test_without_a_home_the_variable_to_set_is_named(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def homeless(_: Path) -> Path:
@@ -326,7 +326,7 @@ class TestPip:
             download._pip_download(self.WHEEL, tmp_path / "work")
         assert seen == [(tmp_path / "work", 0, "")]
 
-    def test_an_environment_without_pip_is_told_of_another_way(
+    def test_without_pip_the_uv_command_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         gone = subprocess.CompletedProcess([], 1, "", "python: No module named pip\n")

@@ -215,7 +215,7 @@ def test_it_overfits_one_batch() -> None:
     assert loss.item() < 1e-3
 
 
-def test_it_learns_what_one_channel_tells_of_another() -> None:
+def test_it_learns_how_one_channel_depends_on_another() -> None:
     """The second channel repeats the first one ten steps later; alone it is a random walk."""
     dice = torch.Generator().manual_seed(0)
     steps = torch.randn(4000, generator=dice)

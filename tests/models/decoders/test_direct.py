@@ -62,7 +62,7 @@ def test_flatten_drops_forecasts_only_where_it_is_asked() -> None:
     assert torch.equal(*(values != 0 for values in plain))
 
 
-def test_components_add_up_and_read_their_own_part() -> None:
+def test_components_add_up_and_use_their_own_part() -> None:
     decoder = ComponentsDecoder(width=D + 1, layout=Layout(N, 4), task=Task(1, H)).eval()
     hidden = torch.randn(3, N, D + 1)
     bias = decoded(decoder, torch.zeros_like(hidden))

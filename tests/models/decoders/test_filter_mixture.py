@@ -83,7 +83,7 @@ def test_quantiles_invert_the_distribution_and_never_cross(mixture: FilterMixtur
         torch.testing.assert_close(marginals.cdf(value), level, rtol=0, atol=1e-9)
 
 
-def test_an_interval_covers_as_often_as_it_says(mixture: FilterMixture) -> None:
+def test_an_interval_covers_at_its_level(mixture: FilterMixture) -> None:
     low, high = (mixture.marginals.at(torch.full((2, H), share)) for share in (0.1, 0.9))
     paths = simulated(mixture, 20_000, 1)
     inside = ((paths >= low) & (paths <= high)).double().mean(0)

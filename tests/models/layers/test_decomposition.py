@@ -67,7 +67,7 @@ def test_constants_have_neither_season_nor_rest(edge: str) -> None:
     assert float(parts.season.abs().max() + parts.rest.abs().max()) < 1e-5
 
 
-def test_a_causal_trend_looks_back_only_and_the_default_moves_at_the_end() -> None:
+def test_a_causal_trend_uses_the_past_only_and_the_default_changes_at_the_end() -> None:
     values = torch.randn(1, 40).cumsum(1)
     later = values.clone()
     later[:, 30:] += 5

@@ -65,7 +65,7 @@ def test_no_word_table_is_saved() -> None:
             assert sum(sizes) == sum(w.numel() for w in made(kind).parameters()) + basis
 
 
-def test_words_are_words() -> None:
+def test_prototypes_of_words_are_embeddings_of_words() -> None:
     chosen = made("words", words=["up", "down"])
     assert chosen().shape == (2, LEXICON.width)
     ids = LEXICON.tokenizer([" up"], add_special_tokens=False)["input_ids"][0]
@@ -73,13 +73,13 @@ def test_words_are_words() -> None:
     assert len(made("words")()) == len(WORDS.split()) == len(set(WORDS.split()))
 
 
-def test_random_ones_know_no_word() -> None:
+def test_random_prototypes_are_no_embeddings_of_words() -> None:
     assert made("uniform", 500)().abs().max() <= 5
     assert float(made("normal", 500)().std()) == pytest.approx(5, rel=0.05)
     assert not made("zero")().any()
 
 
-def test_what_makes_no_sense_is_refused() -> None:
+def test_wrong_arguments_are_refused() -> None:
     with pytest.raises(
         ConfigError, match=r"prototypes='letters' is unknown\. Choose one of spectral"
     ):
@@ -114,7 +114,7 @@ def test_reprogramming_is_attention_to_prototypes() -> None:
     torch.testing.assert_close(part(patches[1:2]), expected[1:2])
 
 
-def test_keys_and_values_are_remembered_until_a_weight_changes() -> None:
+def test_keys_and_values_are_cached_until_a_weight_changes() -> None:
     part, patches = reprogramming().eval(), torch.randn(2, 4, 6)
     made_again: list[int] = []
     plain = part.prototypes.forward
@@ -145,7 +145,7 @@ def test_a_patch_is_seen_with_its_neighbours_in_a_circle() -> None:
     torch.testing.assert_close(part(patches), conv(patches.transpose(1, 2)).transpose(1, 2))
 
 
-def test_a_basis_is_saved_with_the_weights_that_stand_on_it() -> None:
+def test_a_basis_is_saved_with_its_weights() -> None:
     ours, other = made("spectral"), made("spectral")
     other.basis.neg_()  # another machine may find directions that point the other way
     other.load_state_dict(ours.state_dict())

@@ -72,7 +72,7 @@ class TestItakura:
 
     @settings(max_examples=30)
     @given(st.integers(0, 10_000))
-    def test_it_is_zero_for_the_own_filter_and_never_below(self, seed: int) -> None:
+    def test_distortion_is_zero_for_the_own_filter_and_never_negative(self, seed: int) -> None:
         model = measured(mixed(10, seed=seed)).model
         distance = itakura(per_power(model), model.coefficients)
         assert (distance >= 0).all()
@@ -140,7 +140,9 @@ class TestLBG:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.integers(1, 9))
-def test_bins_hold_equal_shares_and_say_their_means(numbers: list[float], count: int) -> None:
+def test_bins_hold_equally_many_values_and_decode_to_their_means(
+    numbers: list[float], count: int
+) -> None:
     bins, x = Bins(count), torch.tensor(numbers, dtype=torch.float64)
     bins.fit(x)
     member = bins(x)
@@ -192,7 +194,7 @@ class TestEveryLatent:
         shifted = book(measured(frames.roll(100, 1)))
         assert (shifted.shape == book(measured(frames)).shape).float().mean() > 0.9
 
-    def test_it_is_kept_with_its_buffers(self, latent: str) -> None:
+    def test_a_codebook_is_saved_in_its_buffers(self, latent: str) -> None:
         book, other = Codebook(6, 8, latent), Codebook(6, 8, latent)
         frames = measured(mixed())
         book.fit(frames)

@@ -94,7 +94,7 @@ def test_means_of_vectors_are_stable_filters(name: str) -> None:
     assert (step_down(space.decode(means, 10)).abs() < 1).all()
 
 
-def test_poles_outside_the_circle_are_mirrored_and_others_left_alone() -> None:
+def test_poles_outside_the_circle_are_mirrored_and_others_do_not_change() -> None:
     a = torch.tensor([[-2.5, 1.0], [0.3, 0.1]], dtype=torch.float64)  # poles 2 and 1/2
     found = stabilised(a)
     torch.testing.assert_close(found[0], torch.tensor([-1.0, 0.25], dtype=torch.float64))
