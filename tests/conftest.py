@@ -1,4 +1,4 @@
-"""What every test may ask for: random walks, models on two random blocks, a cache of one's own."""
+"""Fixtures of all tests: random walks, models on two random blocks, an empty cache."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Frames as they should not be: each gives a valid forecast, or an error that says where it is bad.
+"""Broken frames: each gives a valid forecast, or an error that names its fault.
 
 A few hundred in the ordinary run; ``python -m tests.campaigns.test_hostile_frames 20000``
 (``make hostile``) runs as many as one likes, and counts the outcomes.
@@ -223,7 +223,7 @@ def ahead_of(backtest: pd.DataFrame) -> pd.DataFrame:
 
 
 def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
-    """What a frame leads to: "forecast", or the name of the error; anything else is raised."""
+    """Return "forecast" or the name of the error of a frame; raise anything else."""
     if not isinstance(df, pd.DataFrame):  # where tests check types, fit would not come to say so
         with pytest.raises(DataError, match="not a pandas DataFrame"):
             select(df, Columns())
@@ -240,7 +240,7 @@ def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
 
 
 def check(df: pd.DataFrame, ahead: pd.DataFrame, past: bool = False) -> None:
-    """Finite, the right ids, the right number of rows, times that go on (or are known ones)."""
+    """Assert finite values, the right ids and rows, and times that continue or are known."""
     df, ahead = (part.rename(columns={"Date": "ds"}) for part in (df, ahead))  # found by its role
     if "unique_id" not in df:  # one series, called like its values
         df = df.assign(unique_id="y")

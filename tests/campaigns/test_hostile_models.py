@@ -249,7 +249,7 @@ def forecast(folder: Path) -> pd.DataFrame:
 
 
 def outcome(folder: Path, same: pd.DataFrame, *allowed: Path) -> str:
-    """What a folder leads to; anything that may not happen is raised."""
+    """Return the outcome of a folder; raise anything that must not happen."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with WATCH.on(*allowed):

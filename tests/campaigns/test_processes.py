@@ -56,7 +56,7 @@ def test_what_was_fitted_on_another_machine_is_loaded_on_the_cpu(tmp_path: Path)
 
 
 class TestUnfrozen:
-    """What is trained of a body is kept in fp32, whatever the body computes in."""
+    """Trained tensors of a backbone are fp32, whatever its precision is."""
 
     def fit(self, backbone: str, freeze: str, steps: int) -> TSLMForecaster:
         adapter = Spec("time_llm", n_prototypes=8, prompt="none")

@@ -39,7 +39,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def tally(
     stats: Mapping[str, list[Any]],
 ) -> tuple[dict[str, Counter[str]], Counter[tuple[str, str, str]]]:
-    """Of each suite, how many checks came to which end; and why those that did not pass."""
+    """Count the outcomes of each suite, and list the reasons of checks that did not pass."""
     counts: dict[str, Counter[str]] = {}
     reasons: Counter[tuple[str, str, str]] = Counter()
     for outcome in OUTCOMES:

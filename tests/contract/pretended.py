@@ -1,7 +1,7 @@
-"""A device that no computer has: a forgotten tensor fails on a CPU as it would on a GPU.
+"""A simulated device: a tensor on the wrong device fails on a CPU as on a GPU.
 
-Values stay on the CPU. What counts as being elsewhere is noted for each storage, ``device`` tells
-of it, ``to`` moves it, and an operation that mixes places fails, but for the cases that torch
+Values stay on the CPU. The storages on the simulated device are recorded, ``device`` returns
+it, ``to`` moves it, and an operation that mixes devices fails, but for the cases that torch
 allows: single numbers and indices from the CPU.
 """
 
@@ -28,7 +28,7 @@ READS = {Tensor.item, Tensor.tolist, Tensor.__bool__, Tensor.__float__, Tensor._
 
 
 class Pretended(TorchFunctionMode):
-    """Keeps the book of what is elsewhere."""
+    """Record of the tensors on the simulated device."""
 
     away: ClassVar[dict[int, StorageWeakRef]] = {}  # a weak reference keeps a number from new use
 
@@ -127,7 +127,7 @@ class Pretended(TorchFunctionMode):
         return AWAY if AWAY in many | numbers else HOME
 
 
-class Elsewhere(CPUAccelerator):
+class SimulatedAccelerator(CPUAccelerator):
     """Trains on the pretended device."""
 
     def setup_device(self, device: torch.device) -> None:
@@ -142,7 +142,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
     def trainer(self: Machine, strategy: str, options: dict[str, Any]) -> Any:
         if self.accelerator != "auto":
             return plain(self, strategy, options)
-        there: Any = SingleDeviceStrategy(AWAY, Elsewhere())
+        there: Any = SingleDeviceStrategy(AWAY, SimulatedAccelerator())
         return plain(Machine(), there, options)
 
     monkeypatch.setattr(Machine, "_trainer", trainer)

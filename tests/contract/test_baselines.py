@@ -1,4 +1,4 @@
-"""What every baseline promises: each file in ``conf/model`` is held to it.
+"""Checks of every baseline: each file in ``conf/model`` passes them.
 
 A new baseline is tested here without an edit.
 """

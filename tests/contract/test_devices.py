@@ -131,7 +131,7 @@ def test_word_vectors_come_from_a_backbone_on_another_device(
 
 @pytest.fixture(scope="module")
 def fitted(away: Pretended) -> TSLMForecaster:
-    """A forecaster that was fitted elsewhere."""
+    """Return a forecaster that was fitted on the simulated device."""
     return forecaster().fit(random_walks(120))
 
 
@@ -208,7 +208,7 @@ def test_a_model_stays_on_the_device_where_it_was_trained(
 
     monkeypatch.setattr(ForecastModel, "forecast", forecast)
     forecaster(base="ridge").fit(random_walks(120))
-    assert len(seen) >= 3  # gate, intervals, verdict
+    assert len(seen) >= 3  # shrinkage, intervals, verdict
     assert all(places == {AWAY} for places in seen)
 
 

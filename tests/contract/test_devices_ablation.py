@@ -47,7 +47,7 @@ def away() -> Iterator[Pretended]:
 
 @pytest.fixture
 def ablate(away: Pretended, monkeypatch: pytest.MonkeyPatch) -> Ablate:
-    """Run an ablation, look at every model and probe that is scored, and name its arms."""
+    """Run an ablation, check the device of every scored model and probe, and return its arms."""
     plain = running._score
 
     def score(model: TSLMForecaster, *words: Any) -> Any:
@@ -160,7 +160,7 @@ def test_tuning_and_a_choice_of_device_work_on_another_device(
 def test_a_backbone_is_in_bf16_only_if_hardware_supports_it(
     made_for_it: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """PyTorch says that old devices know bf16, too, where it only imitates it."""
+    """PyTorch reports bf16 for old devices too, where it is only emulated."""
 
     def supported(including_emulation: bool = True) -> bool:
         return including_emulation or made_for_it

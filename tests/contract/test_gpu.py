@@ -1,6 +1,6 @@
-"""The same on a real accelerator: ``make gpu``, of at most eight minutes.
+"""Tests on a real accelerator: ``make gpu``, at most eight minutes.
 
-Values are compared with those of the CPU, bf16 with the room it needs. The log is
+Values are compared with those of the CPU, with a wider tolerance for bf16. The log is
 ``docs/results/gpu.json``.
 """
 
@@ -35,7 +35,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def log() -> Iterator[dict[str, Any]]:
-    """What was tried, on what, and how long it took; written where ``TSLM_GPU_LOG`` says."""
+    """Log the tests, the device and the times, in the file that ``TSLM_GPU_LOG`` names."""
     device = torch.accelerator.current_accelerator()
     name = torch.cuda.get_device_name() if torch.cuda.is_available() else str(device)
     found: dict[str, Any] = {"device": name, "torch": torch.__version__}

@@ -1,4 +1,4 @@
-"""What every adapter promises: each file in ``conf/adapter``, with its own decoder, is held to it.
+"""Checks of every adapter: each file in ``conf/adapter``, with its own decoder, passes them.
 
 A new adapter is tested here without an edit.
 """
@@ -50,7 +50,7 @@ class Subject(NamedTuple):
         return self.model.decoder.step
 
     def windows(self, walks: Walks, **sizes: int) -> Batch:
-        """Random walks, of whose times the adapter is told."""
+        """Return random walks, after preparing the adapter for their times."""
         batch = walks(context=self.context, future=self.step, **sizes)
         self.model.prepare(batch.time.flatten())
         return batch
@@ -69,7 +69,7 @@ def built(
 
 @pytest.fixture(scope="module", autouse=True)
 def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What adapters keep on disk goes to an empty folder."""
+    """Send files that adapters cache to an empty folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TSLM_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -349,11 +349,11 @@ def test_an_unknown_option_names_the_right_ones(name: str) -> None:
     params=[distribution for distribution in choices("distribution") if distribution != "point"]
 )
 def unsure(request: pytest.FixtureRequest, fresh: Subject) -> Subject:
-    """The adapter with its own decoder and a law of each value."""
+    """Return the adapter with its own decoder and a distribution of each value."""
     if isinstance(fresh.model.decoder, FilterDecoder) and request.param != "mixture":
         with pytest.raises(ConfigError, match="decoder=mixture"):
             built(fresh.name, decoder=request.param)
-        pytest.skip("a mixture of filters has no other law")
+        pytest.skip("a mixture of filters has no other distribution")
     return built(fresh.name, decoder=request.param)
 
 
@@ -373,8 +373,8 @@ def test_a_distribution_trains_every_weight_and_has_ordered_quantiles(
             assert (weight.grad != 0).any(), name
     model.eval()
     found = model.distribution(batch, HORIZON)
-    shares = torch.tensor([0.01, 0.3, 0.5, 0.7, 0.99], dtype=torch.float64)
-    values = found.quantile(shares)
+    levels = torch.tensor([0.01, 0.3, 0.5, 0.7, 0.99], dtype=torch.float64)
+    values = found.quantile(levels)
     assert values.shape == (5, 3, HORIZON, 2)
     assert (values.diff(dim=0) > 0).all()
     torch.testing.assert_close(found.point, unsure.forecast(batch, HORIZON), **CLOSE)
@@ -383,8 +383,8 @@ def test_a_distribution_trains_every_weight_and_has_ordered_quantiles(
 def test_a_distribution_is_rolled_out_beyond_one_pass(unsure: Subject, walks: Walks) -> None:
     model, batch, step = unsure.model, unsure.windows(walks), unsure.step
     low, high = (
-        model.paths(batch, torch.full((3, 2 * step, 2), share, dtype=torch.float64))
-        for share in (0.2, 0.8)
+        model.paths(batch, torch.full((3, 2 * step, 2), level, dtype=torch.float64))
+        for level in (0.2, 0.8)
     )
     first = model.distribution(batch, step)
     torch.testing.assert_close(

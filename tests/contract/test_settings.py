@@ -73,7 +73,7 @@ def class_of(place: str) -> ast.ClassDef:
 
 
 def parameters(place: str) -> dict[str, tuple[str, Any]]:
-    """Of each parameter of ``__init__``, its type as it is written and its default."""
+    """Return type, as written, and default of each parameter of ``__init__``."""
     body = class_of(place).body
     init = next(n for n in body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
     found = zip(init.args.args[1:], init.args.defaults, strict=True)

@@ -145,7 +145,7 @@ class TestConfigure:
 
 
 class TestDistributions:
-    """``decoder=LAW`` on the command line."""
+    """``decoder=DISTRIBUTION`` on the command line."""
 
     @pytest.mark.parametrize("distribution", choices("distribution"))
     def test_the_decoder_of_the_adapter_gets_that_distribution(self, distribution: str) -> None:

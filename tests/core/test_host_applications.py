@@ -1,4 +1,4 @@
-"""In company: inside a Hydra application, in threads, and among the types of other libraries."""
+"""Host applications: Hydra, threads, signals, and the types of other libraries."""
 
 import os
 import signal
@@ -52,7 +52,7 @@ def clear() -> None:
 
 @pytest.fixture(scope="module")
 def alone() -> dict[str, pd.DataFrame]:
-    """Forecasts of two models, each fitted with nobody beside it."""
+    """Return forecasts of two models that were fitted without other threads."""
     makers = {"s2ip": small("s2ip"), "autotimes": small("autotimes")}
     return {name: make().fit(random_walks()).predict() for name, make in makers.items()}
 

@@ -41,7 +41,7 @@ def test_shrinkage_is_one_for_a_gain_in_all_groups_and_smaller_for_a_gain_in_one
 
 
 def test_the_standard_error_is_that_of_independent_groups() -> None:
-    """A correction of pure chance is kept in about one of six cases (a normal beyond 1 sigma)."""
+    """A correction of pure chance gets a shrinkage above 0 in about one of six cases (1 sigma)."""
     dice = torch.Generator().manual_seed(0)
     asked = torch.randn(2000, 8 * GROUPS, generator=dice, dtype=torch.float64)
     given = torch.ones(8 * GROUPS, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""What a notebook shows of a forecaster."""
+"""HTML of a forecaster in a notebook."""
 
 import pytest
 

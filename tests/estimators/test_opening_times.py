@@ -1,4 +1,4 @@
-"""Steps that never occur are forecast by nobody: from fit to the loaded model."""
+"""Opening times: steps that never occur are not forecast, from fit to the loaded model."""
 
 from pathlib import Path
 

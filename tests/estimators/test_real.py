@@ -26,7 +26,7 @@ def frame() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def fitted(frame: pd.DataFrame) -> tuple[TSLMForecaster, dict[str, torch.Tensor]]:
-    """A model after three steps, and the body as it was before them."""
+    """Return a model after three steps, and the weights of the backbone before them."""
     here = next(entry for entry in named() if entry.name == "smollm2-135m").place
     if not os.environ.get("TSLM_REQUIRE_BACKBONE") and "cache" not in here:
         pytest.skip("smollm2-135m is not in the cache; `tslm backbone pull smollm2-135m` gets it")

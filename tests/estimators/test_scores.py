@@ -35,8 +35,8 @@ def test_some_series_are_forecast_as_among_all(sales: pd.DataFrame) -> None:
 
 
 def test_future_covariates_are_those_of_the_chosen_series(sales: pd.DataFrame) -> None:
-    told = sales.assign(x=sales.y.to_numpy() ** 2, city=sales.unique_id)
-    model = naive(futr_exog=["x"], static_exog=["city"]).fit(told)
+    informed = sales.assign(x=sales.y.to_numpy() ** 2, city=sales.unique_id)
+    model = naive(futr_exog=["x"], static_exog=["city"]).fit(informed)
     ahead = model.make_future_dataframe().assign(x=1.0)
     every = model.predict(futr_df=ahead).set_index("unique_id")
     some = model.predict(futr_df=ahead, ids=["s4", "s0"]).set_index("unique_id")

@@ -1,4 +1,4 @@
-"""What is said of each series in words reaches its own forecast, and no other."""
+"""Text of each series: it changes the forecast of this series and of no other."""
 
 from pathlib import Path
 from typing import Any
@@ -220,9 +220,9 @@ def test_a_benchmark_uses_the_text_of_each_series(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("tslm.evaluation.protocols.long_horizon.load", lambda name: data)
     words = ["horizons=[4]", "baselines=[]", "adapter=time_llm", "backbone=tiny", "max_steps=1"]
     words += ["accelerator=cpu", "verbose=0", "context_length=24", "adapter.n_prototypes=8"]
-    (plain,), (told,) = (
+    (plain,), (informed,) = (
         list(run(complete(compose("verb/benchmark", [*words, f'prompt="{prompt}"']))))
         for prompt in ("Waves", "Waves of series {unique_id}")
     )
-    assert plain["windows"] == told["windows"] > 0
-    assert plain["mse"] != told["mse"]
+    assert plain["windows"] == informed["windows"] > 0
+    assert plain["mse"] != informed["mse"]

@@ -1,4 +1,4 @@
-"""What a user says of times, and what fit reads off them, holds in predict and in a saved model."""
+"""Settings of times, given or found by fit, hold in predict and in a saved model."""
 
 from pathlib import Path
 from typing import Any

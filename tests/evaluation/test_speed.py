@@ -1,4 +1,4 @@
-"""What the speed verb tells; how fast it is depends on the machine and is not tested."""
+"""Fields of ``tslm speed``; the speeds depend on the machine and are not tested."""
 
 import json
 from pathlib import Path
@@ -66,7 +66,7 @@ def test_the_matrix_product_is_timed_where_the_model_is(
 
 
 def test_operations_are_counted_as_they_run(autotimes: Any, walks: Any) -> None:
-    """A frozen body is passed forward, and back once for its input; trained maps twice."""
+    """A frozen backbone has one forward pass and one backward pass; trained maps have two."""
     model, batch = autotimes(), walks()  # six series of four tokens
     model.forecast(batch, 8)
     forward = speed.operations(lambda: model.forecast(batch, 8))

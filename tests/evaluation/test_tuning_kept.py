@@ -39,7 +39,7 @@ def points(study: Any, *states: TrialState) -> list[Mapping[str, Any]]:
 
 
 def killed(df: pd.DataFrame, folder: Path, after: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Search until a fit after so many ends with its process, which tells nobody."""
+    """Run a search whose process is killed in a fit, after this many fits."""
     fit, made = BaselineForecaster.fit, []
 
     def dying(self: Any, *given: Any, **named: Any) -> Any:

@@ -116,7 +116,7 @@ class Steady(Forecaster):
 def test_shrinkage_is_that_of_the_validation_windows(
     truth: float, gate: float, batch: Batch
 ) -> None:
-    """The base says 1, the model 3: of the correction of 2, the truth asks for a share."""
+    """The base forecasts 1 and the model 3; the true values need a fraction of the correction 2."""
     model = built("autotimes", "profile")
     model.base = Steady(1.0)
     torch.nn.init.zeros_(model.decoder.head.weight)

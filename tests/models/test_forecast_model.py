@@ -31,7 +31,7 @@ rollouts = pytest.mark.parametrize("rollout", ["cached", "sliding"])
 
 
 class Echo(Backbone):
-    """A body that says what it hears."""
+    """A backbone that returns its input."""
 
     def __init__(self, lexicon: Lexicon, causal: bool = True) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class Echo(Backbone):
 
 
 def echoing(**options: Any) -> ForecastModel:
-    """Linear maps that undo each other around a body that does nothing."""
+    """Return inverse linear maps around a backbone that returns its input."""
     lexicon = load("tiny").lexicon
     task = Task(L, S)
     adapter = AutoTimes(lexicon=lexicon, task=task, patch_len=S, **options)
@@ -92,8 +92,8 @@ def test_an_echo_repeats_its_last_segment(rollout: str) -> None:
     torch.testing.assert_close(ahead, torch.cat([last] * 3, 1), rtol=1e-4, atol=1e-4)
 
 
-def reach(model: ForecastModel, batch: Batch) -> Tensor:
-    """Which segments of the context each predicted segment depends on, [predicted, read]."""
+def dependence(model: ForecastModel, batch: Batch) -> Tensor:
+    """Return which context segments each predicted segment depends on, [predicted, read]."""
     time = batch.time[:, :L]
     before = model(batch.past, time).values
     columns = []
@@ -113,7 +113,7 @@ def test_the_backbone_is_causal(autotimes: Make, walks: Walks) -> None:
     model, batch = autotimes(), walks()
     fixed = Scale.of(walks(seed=1).past)
     model.adapter.scale = lambda past: fixed
-    assert torch.equal(reach(model, batch), causal(N))
+    assert torch.equal(dependence(model, batch), causal(N))
 
 
 @pytest.mark.parametrize("norm", ["prefix", "first_segment"])
@@ -124,14 +124,14 @@ def test_no_token_is_scaled_by_what_comes_later(
     batch = walks()
     batch.past[:, :padding] = torch.nan
     first = padding // S
-    assert torch.equal(reach(autotimes(norm=norm), batch)[first:, first:], causal(N - first))
+    assert torch.equal(dependence(autotimes(norm=norm), batch)[first:, first:], causal(N - first))
 
 
 def test_the_published_norm_scales_every_token_by_the_whole_window(
     autotimes: Make, walks: Walks
 ) -> None:
-    """A known look-ahead in training: it is what was published."""
-    assert reach(autotimes(norm="window"), walks()).all()
+    """A known look-ahead in training, as published."""
+    assert dependence(autotimes(norm="window"), walks()).all()
 
 
 @rollouts

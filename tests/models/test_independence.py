@@ -1,4 +1,4 @@
-"""A window is forecast alike alone and in company, whatever it and its neighbours lack."""
+"""The forecast of a window does not depend on other windows, whatever values are missing."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -67,7 +67,7 @@ def company() -> Batch:
 
 
 def learnt(model: Forecaster) -> Forecaster:
-    """A model that has learnt what it learns from windows, with weights that say something."""
+    """Return a model that has learnt from windows, with weights that are not zero."""
     dice = torch.Generator().manual_seed(1)
     train = torch.randn(64, L + H, 1, generator=dice).cumsum(1) / 3
     batch = Batch(train[:, :L], train[:, L:], torch.arange(L + H).expand(64, -1))

@@ -1,4 +1,4 @@
-"""What newcomers type first: it works, or one line says what to type."""
+"""First commands of newcomers: they work, or one line says what to type."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 
 
 def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    """What the command says when it refuses these words."""
+    """Return the message with which the command refuses these words."""
     assert command(*words) == 2
     return capsys.readouterr().err
 

@@ -1,4 +1,4 @@
-"""What README tells a newcomer to do works, on the small backbone and in an empty folder."""
+"""Commands and code of README, on the small backbone and in an empty folder."""
 
 import re
 import shlex
@@ -21,7 +21,7 @@ SMALL = {"fit": ["backbone=tiny", "max_steps=5"], "backtest": ["backbone=tiny", 
 
 @pytest.fixture
 def sales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder with the table README speaks of."""
+    """Return an empty folder with the table that README uses."""
     monkeypatch.chdir(tmp_path)
     days = pd.date_range("2023-01-02", periods=400, freq="D", name="ds")
     week = np.tile(np.arange(7.0), 58)[:400]

@@ -43,7 +43,7 @@ class Zero(Forecaster):
 
 
 class Narrow(Zero):
-    """Forecasts 0, and says that it is half as unsure as it should be."""
+    """Forecasts of 0, with half the standard deviation of the errors."""
 
     distribution_horizon = 1000
 

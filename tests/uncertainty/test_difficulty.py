@@ -1,4 +1,4 @@
-"""How much a window moves, by hand."""
+"""Difficulty of a window, compared with a computation by hand."""
 
 import pytest
 import torch

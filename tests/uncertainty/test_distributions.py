@@ -1,4 +1,4 @@
-"""Laws against scipy and scoringrules, and what holds for any raw numbers."""
+"""Distributions against scipy and scoringrules, and for any raw numbers."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ from tslm.uncertainty.distributions.point import Points
 from tslm.uncertainty.distributions.quantile import DEFAULT, QuantileFamily, at_levels
 from tslm.uncertainty.distributions.student_t import StudentT, StudentTFamily
 
-LAWS: list[DistributionFamily] = [
+FAMILIES: list[DistributionFamily] = [
     QuantileFamily(),
     QuantileFamily(quantiles=[0.1, 0.5]),
     StudentTFamily(),
@@ -29,7 +29,7 @@ LAWS: list[DistributionFamily] = [
     MixtureFamily(members=1),
 ]
 families = pytest.mark.parametrize(
-    "family", LAWS, ids=lambda family: f"{type(family).__name__}-{family.size}"
+    "family", FAMILIES, ids=lambda family: f"{type(family).__name__}-{family.size}"
 )
 LEVELS = torch.tensor([0.001, 0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99, 0.999], dtype=torch.float64)
 

@@ -37,7 +37,7 @@ FAST: dict[str, Any] = {
     "random_state": 0,
     "verbose": 0,
 }
-LAWS = ("point", "quantile", "student_t", "mixture")
+DISTRIBUTIONS = ("point", "quantile", "student_t", "mixture")
 H = FAST["h"]
 
 
@@ -64,7 +64,7 @@ def waves(n: int = 140, ids: tuple[Any, ...] = ("a", "b"), noise: float = 1.0) -
     )
 
 
-@pytest.fixture(scope="module", params=LAWS)
+@pytest.fixture(scope="module", params=DISTRIBUTIONS)
 def model(request: pytest.FixtureRequest) -> TSLMForecaster:
     return forecaster(decoder=request.param, val_size=60).fit(waves())
 
@@ -196,7 +196,7 @@ class TestPromises:
 class TestRecalibration:
     @pytest.mark.parametrize("conformal", ["residual", "adaptive", "cqr"])
     def test_recalibration_on_newer_rows_corrects_widths(self, conformal: str) -> None:
-        """A series three times as rough after ``fit``: intervals hold again, points stay."""
+        """Noise is three times as large after ``fit``: intervals cover again, points stay."""
         df = waves(3000, ids=("a",))
         rough = waves(3000, ids=("a",), noise=3.0)
         late = df.index >= 1500
@@ -245,7 +245,7 @@ class TestRecalibration:
 
 
 def held_at(model: BaselineForecaster, df: pd.DataFrame, start: int) -> tuple[float, np.ndarray]:
-    """How often the interval of 80 % holds at 25 origins, and the points."""
+    """Return the coverage of the interval of 80 % at 25 origins, and the point forecasts."""
     inside, points = [], []
     for origin in range(start, start + 500, 20):
         found = model.predict(df[:origin], level=[80])
@@ -325,7 +325,7 @@ class TestSettings:
 
 
 def test_profile_ar_has_the_normal_distribution_of_its_autoregression() -> None:
-    """Of a series that is one: as wide as the sums of its noise, so that it holds as it says."""
+    """The series is an autoregression, so the widths are those of its summed noise."""
     dice, y = np.random.default_rng(0), np.zeros(3000)
     for t in range(1, len(y)):
         y[t] = 0.8 * y[t - 1] + dice.normal()

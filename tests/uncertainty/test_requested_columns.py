@@ -1,4 +1,4 @@
-"""What may be asked for, and how its columns are called and found again."""
+"""Requested levels and quantiles, and the names of their columns."""
 
 from typing import Any
 

@@ -50,8 +50,8 @@ def days(*lengths: int) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def check_honest(model: TrainedForecaster, df: pd.DataFrame | None = None) -> None:
-    """All that can be asked for is finite, in order, and of some width about the point."""
+def check_intervals(model: TrainedForecaster, df: pd.DataFrame | None = None) -> None:
+    """Assert that intervals and samples are finite, ordered, and around the point."""
     for h in (H, 2 * H + 1):
         levels = model.predict(df, h=h, level=[80, 95], num_samples=4)
         values = levels.iloc[:, 2:].to_numpy()
@@ -74,7 +74,7 @@ def check_every_kind(model: TrainedForecaster) -> None:
     has_distribution = model.forecaster_.distribution_horizon > 0
     for kind in choices("conformal") if has_distribution else ("residual", "adaptive"):
         model.calibration_ = conformal_class(kind).from_state(learnt.state())
-        check_honest(model)
+        check_intervals(model)
     model.calibration_ = learnt
 
 
@@ -83,7 +83,7 @@ def test_every_baseline_has_ordered_intervals_from_a_few_rows(name: str) -> None
     pytest.importorskip("statsforecast") if name.startswith("auto") else None
     model = BaselineForecaster(name, **SHARED).fit(days(8))
     check_every_kind(model)
-    check_honest(model, days(5, 3))
+    check_intervals(model, days(5, 3))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_every_adapter_and_distribution_has_ordered_intervals_from_a_few_rows(
 @pytest.mark.parametrize("rows", [2, 3, 5, 11, 20])
 def test_one_series_of_any_length_has_intervals(rows: int, options: dict[str, Any]) -> None:
     model = BaselineForecaster("last", **SHARED, **options).fit(days(rows))
-    check_honest(model)
+    check_intervals(model)
 
 
 def test_backtests_of_a_few_rows_have_intervals_for_all() -> None:

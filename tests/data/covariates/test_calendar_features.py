@@ -54,13 +54,13 @@ def test_holidays_of_a_country_are_known_without_a_future_frame() -> None:
     df = days()
     known = df[df.ds < "2024-04-29"]
     options = {"h": 5, "season_length": 7, "context_length": 28}
-    plain, told = (
+    plain, informed = (
         profile(**options, holidays=country).fit(known).predict().Profile
         for country in (None, "DE")
     )
     assert plain[2] > 9
-    assert abs(told[2] - 3) < 2.5  # the first of May, a Wednesday
-    assert_allclose(told[[0, 1, 3, 4]], 11, atol=0.7)  # plain: as if the Monday were Easter's
+    assert abs(informed[2] - 3) < 2.5  # the first of May, a Wednesday
+    assert_allclose(informed[[0, 1, 3, 4]], 11, atol=0.7)  # plain: as if the Monday were Easter's
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,11 @@ class TestFutureCovariates:
     @pytest.mark.parametrize("adapter", choices("adapter"))
     def test_covariates_improve_every_adapter(self, adapter: str) -> None:
         known, futr = parts(sales())
-        plain, told = (
+        plain, informed = (
             forecaster(adapter, futr_exog=names, base="profile").fit(known)
             for names in (None, COLUMNS)
         )
-        assert miss(told, known, futr) < 0.35 * miss(plain, known, futr)
+        assert miss(informed, known, futr) < 0.35 * miss(plain, known, futr)
 
     @pytest.mark.parametrize("model", ["last", "dlinear", "itransformer"])
     def test_covariates_improve_univariate_and_multivariate_baselines(self, model: str) -> None:
@@ -138,7 +138,7 @@ class TestFutureCovariates:
         assert miss(profile(futr_exog=["x"]).fit(known), known, futr) < 0.3
 
 
-class TestElsewhere:
+class TestUses:
     def test_a_saved_model_forecasts_the_same(self, fitted: TSLMForecaster, tmp_path: Path) -> None:
         futr = parts(sales())[1]
         fitted.save(tmp_path / "model")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 @pytest.mark.filterwarnings("ignore:On validation windows what past covariates say")
 def test_past_covariates_do_not_harm_a_rule_that_knows_their_effect() -> None:
-    """The autoregression knows much of it already; all of it makes it worse by 8 percent."""
+    """The autoregression has much of the effect already; adding all of it costs 8 percent."""
     errors = []
     for names in (None, ["ahead"]):
         model = profile(hist_exog=names).set_params(model="profile_ar", alias="Profile")
@@ -39,14 +39,14 @@ def test_past_covariates_without_a_gain_on_validation_rows_are_ignored_with_a_wa
 def test_a_leading_covariate_helps_and_its_future_is_not_read() -> None:
     df = pushed()
     known, _ = parts(df)
-    plain, told = (
+    plain, informed = (
         profile(hist_exog=names).set_params(model="last", alias="Profile")
         for names in (None, ["ahead"])
     )
-    tables = [model.cross_validation(df, n_windows=8, baselines=[]) for model in (plain, told)]
+    tables = [model.cross_validation(df, n_windows=8, baselines=[]) for model in (plain, informed)]
     errors = [float((table.Profile - table.y).abs().mean()) for table in tables]
     assert errors[1] < 0.8 * errors[0]
-    told.fit(known)
+    informed.fit(known)
     blind = df.assign(ahead=df.ahead.where(df.ds <= known.ds.max(), 99.0))
-    same = told.predict(parts(blind)[0])
-    pd.testing.assert_frame_equal(same, told.predict(known))
+    same = informed.predict(parts(blind)[0])
+    pd.testing.assert_frame_equal(same, informed.predict(known))

@@ -28,9 +28,9 @@ def test_a_static_covariate_changes_the_season_of_its_series() -> None:
     new = df[df.unique_id == "late0"].head(10).assign(unique_id="new")
     truth = 5 * np.sin(2 * np.pi * np.arange(10, 10 + H) / 24 + np.pi)
     kinds = pd.DataFrame({"unique_id": ["new"], "kind": ["late"]})
-    told = model.predict(new, static_df=kinds).Profile
+    informed = model.predict(new, static_df=kinds).Profile
     other = model.predict(new, static_df=kinds.assign(kind="early")).Profile
-    assert np.abs(told - truth).mean() < 0.5 * np.abs(other - truth).mean()
+    assert np.abs(informed - truth).mean() < 0.5 * np.abs(other - truth).mean()
     whole = model.predict(df.merge(static, on="unique_id"))
     pd.testing.assert_frame_equal(whole, model.predict())
 

@@ -171,7 +171,7 @@ def test_a_missing_file_is_refused_with_its_places_and_its_source(
 
 
 def test_an_empty_variable_is_no_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``export TSLM_DATA=`` reads the current folder for nobody, nor does any other of ours."""
+    """An empty variable, such as ``export TSLM_DATA=``, does not mean the current folder."""
     variables = {
         found
         for file in (ROOT / "tslm").rglob("*.py")

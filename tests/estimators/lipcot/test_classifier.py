@@ -37,7 +37,7 @@ FEATURES = ["llm", "bert", "codes", "pairs", "energy"]
 
 
 def tones(channels: int = 2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Resonances: what tells recordings apart is the frequency of their first channel."""
+    """Return recordings whose classes differ in the resonance of the first channel."""
     dice = np.random.default_rng(seed)
     y = np.arange(N) % 2
     X = dice.normal(size=(N, channels, STEPS))

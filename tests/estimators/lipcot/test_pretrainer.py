@@ -39,7 +39,7 @@ DAYS = 6
 
 
 def turns(series: int = 60) -> pd.DataFrame:
-    """Days that go smooth, rough, quick, smooth ...: what comes next is certain.
+    """Return series of days whose spectra follow in a fixed order: the next one is certain.
 
     Each series is as long as one context, so that frames are days.
     """
@@ -280,13 +280,13 @@ def test_wrong_arguments_are_refused(encoder: str, tmp_path: Path) -> None:
 
 
 def test_a_codebook_of_frames_is_learnt_from_every_series(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard, measured = set(), LiPCoT.measure
+    series_read, measured = set(), LiPCoT.measure
 
     def spy(adapter: LiPCoT, train: Any) -> Any:
-        heard.update(train.windows.series(torch.cat(train.parts)).tolist())
+        series_read.update(train.windows.series(torch.cat(train.parts)).tolist())
         return measured(adapter, train)
 
     monkeypatch.setattr(LiPCoT, "measure", spy)
     monkeypatch.setattr(codereader, "LEARNT", 10)
     LiPCoTPretrainer(**{**FAST, "max_steps": 1}).fit(frame(300, series=5))
-    assert heard == set(range(5))
+    assert series_read == set(range(5))

@@ -187,7 +187,7 @@ class TestSaving:
 
 
 class TestMistakes:
-    """Each is told what is wrong, where, and what to do."""
+    """Each message says what is wrong, where, and what to do."""
 
     def test_before_fit(self) -> None:
         for call in (

@@ -25,7 +25,7 @@ _ = model.fit(df)
 
 
 class Screen(io.StringIO):
-    """A terminal, as far as a bar can tell."""
+    """A stream that counts as a terminal."""
 
     def isatty(self) -> bool:
         return True

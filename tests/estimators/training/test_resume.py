@@ -58,7 +58,7 @@ ROUGH = {"learning_rate": 0.2, "max_steps": 20, "random_state": 1, "early_stoppi
 
 @pytest.fixture(scope="module")
 def looked() -> tuple[list[float], dict[str, torch.Tensor]]:
-    """What each look at validation found in a run nobody killed, and what became of it."""
+    """Return the validation errors of an uninterrupted run, and its result."""
     scores: list[float] = []
     with pytest.MonkeyPatch.context() as patch:
         from tslm.estimators.training.callbacks import KeepBest
@@ -92,7 +92,7 @@ def test_a_killed_run_with_early_stopping_ends_with_the_same_bits(
 
 @pytest.fixture(scope="module")
 def ten() -> dict[str, torch.Tensor]:
-    """The weights of ten steps that nobody disturbed."""
+    """Return the weights after ten uninterrupted steps."""
     return state(forecaster(max_steps=10).fit(series()))
 
 

@@ -1,4 +1,4 @@
-"""Training: what it keeps, how it goes on after a kill, and on two processes as on one."""
+"""Training: best weights, runs that are continued after a kill, several processes."""
 
 import json
 import os
@@ -194,9 +194,9 @@ def test_early_stopping_uses_the_score_of_the_distribution() -> None:
             errors = []
             for batch in trainer.datamodule.val_dataloader():
                 distribution = module.model.distribution(batch, 8)
-                share = torch.special.ndtr(distribution.scores)
+                level = torch.special.ndtr(distribution.scores)
                 gap = batch.future[..., None] - distribution.values
-                errors.append(2 * torch.where(gap > 0, share * gap, (share - 1) * gap).mean(-1))
+                errors.append(2 * torch.where(gap > 0, level * gap, (level - 1) * gap).mean(-1))
             expected.append(float(torch.cat(errors).mean()))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -240,7 +240,7 @@ print('as clear', flush=True)
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """Checkpoints of a run that was killed in step 29 of 40, and what it said before."""
+    """Return the folder of a run that was killed in step 29 of 40, and its output."""
     folder = tmp_path_factory.mktemp("killed")
     done = run(f"{CHECKS}\ndie_at(29); forecaster().fit(series(), folder='run')", folder)
     assert done.returncode == -signal.SIGKILL, done.stderr

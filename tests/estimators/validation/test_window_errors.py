@@ -1,4 +1,4 @@
-"""Every window counts, once, for every horizon it has room for."""
+"""Errors of windows: each window counts once, for every horizon that it contains."""
 
 import numpy as np
 import pytest

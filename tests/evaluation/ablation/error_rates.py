@@ -23,7 +23,7 @@ COMMON = 0.9  # share of the losses there that is the same for all arms
 
 
 class Rates(NamedTuple):
-    """Shares of simulated reports, in percent.
+    """Percentages of simulated reports.
 
     Args:
         false: with at least one false verdict, for each number of rivals.
@@ -63,7 +63,7 @@ def effects(arms: list[Errors]) -> list[Effect]:
 
 
 def false_verdict(found: list[Effect]) -> bool:
-    """Whether a report of equal arms says that one helps or hurts."""
+    """Return True if a report of equal arms calls one of them helpful or harmful."""
     corrected = holm([effect.p for effect in found])
     words = [effect.verdict(p) for effect, p in zip(found, corrected, strict=True)]
     return bool({"helps", "hurts"} & set(words))
@@ -81,9 +81,9 @@ def simulate(windows: int, memory: float, repeats: int, rivals: tuple[int, ...] 
 
 
 def power(windows: int, repeats: int, rivals: int) -> float:
-    """Share of verdicts ``helps``, in percent, where the first arm is 5 % better than all others.
+    """Return the percentage of verdicts ``helps`` if the first arm is 5 % better than all others.
 
-    Arms find the same windows hard: nine tenths of each loss are common to all.
+    Nine tenths of each loss are common to all arms.
     """
     dice = np.random.default_rng(windows)
     found = 0.0

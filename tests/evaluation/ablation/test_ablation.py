@@ -258,7 +258,7 @@ def test_the_command_line_asks_on_a_benchmark_or_a_file(
 
 
 def echoes(seed: int, patch: int = 4) -> pd.DataFrame:
-    """Each segment repeats the one before the last, so no token tells by itself what follows."""
+    """Return a series whose segments repeat the one before the last, so one token is not enough."""
     dice = np.random.default_rng(seed)
     n, lag = 2400, 2 * patch
     y = dice.normal(size=n)
@@ -268,7 +268,7 @@ def echoes(seed: int, patch: int = 4) -> pd.DataFrame:
 
 
 def planted(seed: int) -> Answer:
-    """The verdict on a body that the data need, and that is trained until it serves."""
+    """Return the verdict on a backbone that the data need, after enough training."""
     patch = 4
     model = TSLMForecaster(
         h=patch,
@@ -343,10 +343,10 @@ class TestProbes:
         patches = {tuple(part.tolist()) for part in self.rows[0, 4:].split(5)}
         assert {tuple(part.tolist()) for part in moved[0, 4:].split(5)} == patches
 
-    @pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 1.0])
-    def test_a_mask_has_its_exact_fraction_and_the_mean_of_the_window(self, share: float) -> None:
-        masked = probe_of(f"mask:{share}")(self.rows, Generator().manual_seed(0))
-        assert ((masked != self.rows).sum(1) == round(24 * share)).all()
+    @pytest.mark.parametrize("fraction", [0.0, 0.25, 0.5, 1.0])
+    def test_a_mask_has_its_exact_size_and_the_mean_of_the_window(self, fraction: float) -> None:
+        masked = probe_of(f"mask:{fraction}")(self.rows, Generator().manual_seed(0))
+        assert ((masked != self.rows).sum(1) == round(24 * fraction)).all()
         hidden = masked != self.rows
         expected = self.rows.mean(1, keepdim=True).expand_as(masked)
         torch.testing.assert_close(masked[hidden], expected[hidden])

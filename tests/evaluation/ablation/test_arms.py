@@ -1,4 +1,4 @@
-"""Arms on frames as people have them, drawn with the seed of the run, and kept when one fails."""
+"""Arms of an ablation: on frames of users, with the seed of the run, also if one fails."""
 
 import json
 from pathlib import Path

@@ -77,9 +77,9 @@ def test_intervals_are_scored_by_pinball_loss_and_coverage() -> None:
     ]
     for name in ("Last", "drift"):
         pinball = []
-        for share, end in ((0.1, "lo-80"), (0.25, "lo-50"), (0.75, "hi-50"), (0.9, "hi-80")):
+        for level, end in ((0.1, "lo-80"), (0.25, "lo-50"), (0.75, "hi-50"), (0.9, "hi-80")):
             gap = table.y - table[f"{name}-{end}"]
-            pinball.append(np.maximum(share * gap, (share - 1) * gap).mean())
+            pinball.append(np.maximum(level * gap, (level - 1) * gap).mean())
         assert found.loc["pinball", name] == pytest.approx(np.mean(pinball))
         inside = table.y.between(table[f"{name}-lo-50"], table[f"{name}-hi-50"])
         assert found.loc["coverage_50", name] == pytest.approx(inside.mean())

@@ -1,4 +1,4 @@
-"""Tables as people publish them: the first command works, or says the words that make it work."""
+"""Published tables: the first command works, or its message has the words that make it work."""
 
 import gzip
 import io

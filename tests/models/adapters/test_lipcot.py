@@ -95,7 +95,7 @@ def test_untrained_and_with_its_own_filter_alone_it_is_profile_and_autoregressio
 
 
 def test_untrained_it_is_the_classical_forecast_of_etth1_within_a_thousandth() -> None:
-    """The codes have 1 % of the weight, and no one can tell: every 23rd test window."""
+    """The codes have 1 % of the weight, which does not show on every 23rd test window."""
     parts = {"adapter": Spec("lipcot"), "base": "none"}
     model = network(parts, rows=8640, season_length=24, h=96, context_length=512)
     model.learn(etth1("train", 97), [])
@@ -338,10 +338,10 @@ def test_counted_codes_weigh_filters_by_what_followed_in_training(walks: Walks) 
         model.learn([Batch(past, slow, time)], [])
         adapter = model.adapter
         assert isinstance(adapter, LiPCoT)
-        shares = adapter.habits[:, 1:].exp() / 2
-        torch.testing.assert_close(shares.sum(1), torch.ones(2))
+        probabilities = adapter.habits[:, 1:].exp() / 2
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(2))
         code = int(adapter.book.filters[:, 0].argmin())  # of what moves slowly
-        assert (shares[:, code] > 0.9).all()
+        assert (probabilities[:, code] > 0.9).all()
         assert (adapter.habits[:, 0] == 0).all()
     swapped = torch.where(
         (torch.arange(64) % 2 == 0)[:, None, None], slow.diff(dim=1, prepend=slow[:, :1]), slow

@@ -1,4 +1,4 @@
-"""Time-LLM and S2IP: shapes, options, and bodies of every kind."""
+"""Time-LLM and S2IP: shapes, options, and backbones of every kind."""
 
 from collections.abc import Callable
 from pathlib import Path

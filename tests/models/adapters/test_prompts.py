@@ -1,4 +1,4 @@
-"""What is said of windows: sentences, widths, padding, and the controls of language."""
+"""Prompts of windows: sentences, lengths, padding, and the controls of language."""
 
 from typing import Any
 
@@ -80,9 +80,9 @@ def test_text_of_each_series_follows_text_of_all(style: str) -> None:
 
 def test_the_control_of_other_text_is_the_same_for_all_series() -> None:
     writer, (values, known) = prompts("other"), windows(2)
-    plain, told = said(writer(values, known)), said(writer(values, known, ["Bonn", "Ulm"]))
-    assert torch.equal(plain.own, told.own)
-    assert torch.equal(plain.shared, told.shared)
+    plain, described = said(writer(values, known)), said(writer(values, known, ["Bonn", "Ulm"]))
+    assert torch.equal(plain.own, described.own)
+    assert torch.equal(plain.shared, described.shared)
 
 
 def test_without_a_description_the_prompt_names_a_series() -> None:

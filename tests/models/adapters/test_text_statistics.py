@@ -1,4 +1,4 @@
-"""What is said of windows, against NumPy."""
+"""Statistics of windows in prompts, against NumPy."""
 
 import numpy as np
 import pytest
@@ -12,19 +12,19 @@ from tslm.models.adapters.text_statistics import Summary, summary
 FULL = {"observed": None}
 
 
-def told(values: Tensor, observed: Tensor | None = None, **options: bool) -> Summary:
+def facts_of(values: Tensor, observed: Tensor | None = None, **options: bool) -> Summary:
     known = torch.ones_like(values, dtype=torch.bool) if observed is None else observed
     return summary(values, known, **options)
 
 
 @settings(max_examples=40)
-@given(length=st.integers(1, 60), seed=st.integers(0, 1000), share=st.floats(0, 0.9))
-def test_numbers_are_those_of_the_observed_values(length: int, seed: int, share: float) -> None:
+@given(length=st.integers(1, 60), seed=st.integers(0, 1000), fraction=st.floats(0, 0.9))
+def test_numbers_are_those_of_the_observed_values(length: int, seed: int, fraction: float) -> None:
     rng = np.random.default_rng(seed)
     values = rng.normal(size=(3, length)).astype(np.float32)
-    observed = rng.random((3, length)) >= share
+    observed = rng.random((3, length)) >= fraction
     observed[0] = True
-    facts = told(torch.from_numpy(values), torch.from_numpy(observed))
+    facts = facts_of(torch.from_numpy(values), torch.from_numpy(observed))
     for row in range(3):
         known = values[row][observed[row]]
         expected = [0.0] * 4
@@ -38,7 +38,7 @@ def test_numbers_are_those_of_the_observed_values(length: int, seed: int, share:
 @pytest.mark.parametrize("period", [5, 12, 24])
 def test_a_period_is_the_first_lag_and_its_multiples_follow(period: int) -> None:
     t = torch.arange(240.0)
-    facts = told(torch.sin(2 * torch.pi * t / period)[None])
+    facts = facts_of(torch.sin(2 * torch.pi * t / period)[None])
     lags = [lag for lag in facts.lags[0].tolist() if lag]
     assert lags
     assert all(abs(lag - period * round(lag / period)) <= 1 for lag in lags)
@@ -51,12 +51,12 @@ def test_gaps_do_not_hide_a_period() -> None:
     t = torch.arange(240.0)
     values = torch.sin(2 * torch.pi * t / 12)[None]
     observed = torch.rand(1, 240, generator=torch.Generator().manual_seed(0)) > 0.3
-    assert 12 in told(values, observed).lags[0].tolist()
+    assert 12 in facts_of(values, observed).lags[0].tolist()
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 7])
 def test_short_flat_and_empty_windows_have_no_lag(length: int) -> None:
-    flat = told(torch.full((2, length), 3.0), torch.tensor([[True] * length, [False] * length]))
+    flat = facts_of(torch.full((2, length), 3.0), torch.tensor([[True] * length, [False] * length]))
     assert flat.lags.shape == (2, 5)
     assert (flat.lags[1] == 0).all()
     assert float(flat.rise[0]) == 0
@@ -65,4 +65,4 @@ def test_short_flat_and_empty_windows_have_no_lag(length: int) -> None:
 
 def test_half_precision_is_described_in_full() -> None:
     values = torch.randn(2, 50)
-    assert told(values.bfloat16()).least.dtype == torch.float32
+    assert facts_of(values.bfloat16()).least.dtype == torch.float32

@@ -103,8 +103,8 @@ def model_of(lexicon: Lexicon, rollout: str = "cached") -> ForecastModel:
     return model.eval()
 
 
-def heard(model: ForecastModel) -> list[Tensor]:
-    """The rows of start and end the model looks up, call by call."""
+def rows_read(model: ForecastModel) -> list[Tensor]:
+    """Return the rows of start and end that the model reads, call by call."""
     found: list[Tensor] = []
     model.adapter.timestamps.register_forward_hook(lambda _m, _a, out: found.append(out[..., :2]))
     return found
@@ -113,7 +113,7 @@ def heard(model: ForecastModel) -> list[Tensor]:
 def test_a_segment_has_the_time_it_spans_itself(cache: Path) -> None:
     model, rows = model_of(Diary()), torch.tensor([[5], [117]]) + torch.arange(L)
     model.prepare(at(rows).flatten())
-    found = heard(model)
+    found = rows_read(model)
     model(torch.ones(2, L, 3), at(rows))
     (looked_up,) = found
     for window, first in enumerate((5, 117)):
@@ -127,7 +127,7 @@ def test_a_forecast_segment_has_the_time_it_will_have(cache: Path, rollout: str)
     model, first = model_of(Diary(), rollout), 40
     time = at(first + torch.arange(L + 3 * S))[None]
     model.prepare(time.flatten())
-    found = heard(model)
+    found = rows_read(model)
     model.forecast(Batch.of(torch.ones(1, L, 1), time), 3 * S - 1)
     starts = [call[0, :, 0].tolist() for call in found]
     context = [first + i * S for i in range(N)]
@@ -150,7 +150,7 @@ def test_padding_before_a_short_series_can_be_looked_up(cache: Path) -> None:
     read = len(lexicon.seen)
     batch = windows.cut(torch.arange(len(windows)))
     assert torch.isnan(batch.past).any()
-    found = heard(model)
+    found = rows_read(model)
     assert torch.isfinite(model.loss(batch))
     assert len(lexicon.seen) == read
     expected = (batch.time[:, :L:S] - at([0])) // 3600

@@ -1,4 +1,4 @@
-"""Every language model that transformers can load is a body, whatever it is made of."""
+"""Backbones of every architecture that transformers can load."""
 
 from pathlib import Path
 from typing import Any

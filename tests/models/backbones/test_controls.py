@@ -1,4 +1,4 @@
-"""Bodies in place of the language model: nothing else changes, and each is what it says."""
+"""Controls in place of the language model: each is as documented, and nothing else changes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -342,7 +342,7 @@ def test_a_saved_control_is_loaded_unchanged(tmp_path: Path) -> None:
 
 
 def test_no_adapter_imports_a_backbone() -> None:
-    """No adapter asks which body it has: it is handed a lexicon and a task."""
+    """Adapters receive a lexicon and a task, and do not depend on the backbone."""
     source = Path(__file__).parents[3] / "tslm" / "models" / "adapters"
     for file in source.glob("*.py"):
         assert "backbones" not in file.read_text(), file.name

@@ -1,4 +1,4 @@
-"""Frozen bodies: truncated, inert to padding, the same in one pass or rolled."""
+"""Frozen backbones: truncated, unaffected by padding, equal in one pass and rolled out."""
 
 from collections.abc import Callable
 from pathlib import Path

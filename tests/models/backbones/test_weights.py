@@ -1,4 +1,4 @@
-"""Where weights come from: in order, verified, atomic, and never something else in silence."""
+"""Sources of weights: tried in order, verified, written atomically, never replaced in silence."""
 
 import json
 import logging

@@ -121,9 +121,9 @@ def test_forecasts_follow_a_change_of_units_and_level(
 
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(NAMES), st.integers(0, 1000), st.integers(1, 70), st.floats(0, 1))
-def test_missing_values_never_come_out(name: str, seed: int, length: int, share: float) -> None:
+def test_missing_values_never_come_out(name: str, seed: int, length: int, fraction: float) -> None:
     past = walks(seed, length).float()
-    past[np.random.default_rng(seed).random(past.shape) < share] = NAN
+    past[np.random.default_rng(seed).random(past.shape) < fraction] = NAN
     ahead = forecast(make(name, 6), past, 13)
     assert ahead.shape == (3, 13, 2)
     assert ahead.dtype == torch.float32

@@ -1,4 +1,4 @@
-"""Trained and closed-form baselines do what their papers say."""
+"""Trained and closed-form baselines follow their papers."""
 
 import numpy as np
 import pytest

@@ -74,9 +74,8 @@ def test_noise_adds_up_from_the_last_observed_value_on(mixture: FilterMixture) -
 
 
 def test_quantiles_invert_the_distribution_and_never_cross(mixture: FilterMixture) -> None:
-    shares = [0.01, 0.1, 0.5, 0.9, 0.99]
     marginals = mixture.marginals
-    levels = [torch.full((2, H), share, dtype=torch.float64) for share in shares]
+    levels = [torch.full((2, H), p, dtype=torch.float64) for p in (0.01, 0.1, 0.5, 0.9, 0.99)]
     values = torch.stack([marginals.at(level) for level in levels])
     assert (values.diff(dim=0) > 0).all()
     for level, value in zip(levels, values, strict=True):

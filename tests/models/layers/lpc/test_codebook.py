@@ -60,7 +60,7 @@ def quadratic(filters: Tensor, r: Tensor) -> Tensor:
 
 
 class TestItakura:
-    """By which share a filter predicts worse than a frame's own."""
+    """Itakura distance: the excess of the prediction error over that of the frame's own filter."""
 
     def test_it_is_the_quadratic_form(self) -> None:
         r = autocorrelation(mixed() - mixed().mean(1, keepdim=True), 6)
@@ -156,7 +156,7 @@ def test_bins_hold_equally_many_values_and_decode_to_their_means(
 
 @pytest.mark.parametrize("latent", LATENTS)
 class TestEveryLatent:
-    """What any codebook promises, however it compares frames."""
+    """Checks of every codebook, for each way to compare frames."""
 
     def test_filters_are_stable_before_and_after_learning(self, latent: str) -> None:
         book = Codebook(6, 8, latent)
@@ -188,7 +188,7 @@ class TestEveryLatent:
             assert torch.equal(ours, theirs)
 
     def test_a_circular_shift_rarely_changes_a_code(self, latent: str) -> None:
-        """Of frames that are stationary: only the seam is new."""
+        """Frames are stationary, so only the seam of the shift is new."""
         frames, book = mixed(steps=512), Codebook(6, 8, latent)
         book.fit(measured(frames))
         shifted = book(measured(frames.roll(100, 1)))
