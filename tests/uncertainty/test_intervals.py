@@ -301,7 +301,7 @@ class TestSettings:
                 "cqr corrects .* own distribution, and ForecastModel gives",
             ),
             ({"conformal": "magic"}, "conformal=magic is unknown. Choose one of adaptive, cqr"),
-            ({"adapter": "lipcot", "decoder": "quantile"}, "mixture of filters.*decoder=mixture"),
+            ({"adapter": "lipcot", "decoder": "quantile"}, "forecasts a mixture.*decoder=mixture"),
         ],
         ids=str,
     )
