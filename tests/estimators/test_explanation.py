@@ -86,7 +86,7 @@ def test_an_adapter_without_words_cannot_be_explained() -> None:
     model = TSLMForecaster(
         h=8, backbone="tiny", max_steps=1, accelerator="cpu", random_state=0, verbose=0
     ).fit(walks())
-    with pytest.raises(ConfigError, match="AutoTimes makes its tokens of nothing that words"):
+    with pytest.raises(ConfigError, match="AutoTimes does not use words with these options"):
         model.explain()
-    with pytest.raises(ConfigError, match="S2IP makes its tokens of nothing"):
+    with pytest.raises(ConfigError, match="S2IP does not use words"):
         fitted("s2ip", anchors="none").explain()

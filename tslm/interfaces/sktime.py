@@ -1,4 +1,4 @@
-"""Forecaster for sktime: series, panels and hierarchies, with their index kept.
+"""Forecaster for sktime: series, panels and hierarchies, which keep their index.
 
 Install with ``pip install tslm[sktime]``. https://www.sktime.net
 """
@@ -179,8 +179,8 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         """Return the settings for sktime's test suite."""
         fast = {"backbone": "tiny", "max_steps": 2, "accelerator": "cpu", "random_state": 0}
         small = Spec("time_llm", n_prototypes=8, prompt="none")
-        law = {**fast, "decoder": "student_t"}
-        return [law, {**law, "adapter": small, "base": "profile"}]
+        spread = {**fast, "decoder": "student_t"}
+        return [spread, {**spread, "adapter": small, "base": "profile"}]
 
     def _predict(self, fh: ForecastingHorizon, X: pd.DataFrame | None = None) -> pd.DataFrame:
         long = _Long(self.context_)

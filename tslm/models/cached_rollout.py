@@ -1,4 +1,4 @@
-"""A roll-out that reads the window once, and then one new token for each forecast segment."""
+"""Roll-out that reads the window once, and then one new token per forecast segment."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def cached_rollout(
     horizon: int,
     levels: Float[Tensor, "B H2 C"] | None = None,
 ) -> Float[Tensor, "B H2 C"]:
-    """Forecast segment by segment while the backbone keeps what it has read.
+    """Forecast segment by segment with the cached keys and values of the backbone.
 
     Args:
         adapter: turns a segment of ``adapter.layout.patch_len`` steps into a token.

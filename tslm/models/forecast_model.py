@@ -25,16 +25,16 @@ Rollout = Literal["cached", "sliding"]
 
 
 class ForecastModel(Network):
-    """An adapter, a frozen backbone and a decoder.
+    """Forecaster of an adapter, a frozen backbone and a decoder.
 
     Args:
-        adapter: turns scaled series into tokens.
+        adapter: turns normalised windows into tokens.
         backbone: turns tokens into hidden states.
         decoder: turns hidden states into values or distributions.
-        rollout: the way to forecast beyond the steps that the decoder gives at once. ``cached``
-            scales the window once, keeps the keys and values of the backbone and reads one new
-            token for each segment, so the context grows. ``sliding`` drops the oldest step for
-            each new one and reads the whole window again, as published.
+        rollout: method for horizons longer than one pass. ``sliding``, as published, drops the
+            oldest step for each new one and reads the whole window again. ``cached`` normalises
+            the window once, caches the keys and values of the backbone, and reads one new token
+            per segment, so the context grows.
 
     Raises:
         ConfigError: if the adapter needs a causal backbone and this one is not, or the roll-out is
@@ -69,7 +69,7 @@ class ForecastModel(Network):
 
     @property
     def n_tokens(self) -> int:
-        """Tokens that the backbone reads of one window and channel."""
+        """Number of tokens per window and channel."""
         return self.adapter.layout.n_tokens
 
     def forward(
@@ -85,9 +85,9 @@ class ForecastModel(Network):
         Args:
             past: contexts, in their own units; NaN where missing.
             time: time of each step of the contexts.
-            text: words about each series, for adapters that read text.
-            last: whether to give the ``step`` values after the context only, which is all a
-                forecast needs, in place of all M values that the decoder gives.
+            text: text of each series, for adapters that read text.
+            last: True returns only the ``step`` values after the context; False all M values of
+                the decoder.
         """
         scale = self.adapter.scale(past)
         tokens = self.adapter(Context.fold(scale.apply(past), time, text))
@@ -113,11 +113,11 @@ class ForecastModel(Network):
         """Return distributions in the units of the windows, and the level they were added to.
 
         Args:
-            normalised: of M values of each series, ``[S, M]``, as the decoder gives them.
+            normalised: distributions of the decoder, ``[S, M]``, in normalised units.
             scale: level and spread of the windows.
-            past: the windows; they end where the last ``step`` of the M values begin.
+            past: the windows; the last ``step`` of the M values follow them.
             time: time of each step of the windows.
-            last: whether to return the last ``step`` values only.
+            last: True returns only the last ``step`` values.
         """
         found = normalised.rearranged("(B C) M -> B M C", B=len(past))
         if last:
@@ -130,15 +130,15 @@ class ForecastModel(Network):
     def level(
         self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
     ) -> Float[Tensor, "B K C"]:
-        """Return what the decoder's values are added to: the level of each window."""
+        """Return the level of each window, to which the values of the decoder are added."""
         return scale.loc
 
     def shrunk(self, distribution: Distribution, level: Float[Tensor, "B K C"]) -> Distribution:
-        """Return the distributions that quantiles and paths are read from.
+        """Return the distributions from which quantiles and sample paths are computed.
 
         Args:
-            distribution: of values in the units of the windows.
-            level: what the decoder's values were added to.
+            distribution: distributions in the units of the windows.
+            level: level to which the values of the decoder were added.
         """
         return distribution
 

@@ -1,4 +1,4 @@
-"""The interface of a forecaster with weights: one pass, its loss, and how it rolls on."""
+"""The interface of a forecaster with weights: one pass, its loss, and its roll-out."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -20,10 +20,13 @@ CRITERIA: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 class Network(Forecaster):
-    """One pass gives M values that end ``step`` steps after the context; further ones are rolled.
+    """Forecaster with weights: one pass gives M values, and longer horizons are rolled out.
 
-    With F steps of truth after the context, F = ``step``, every window can be trained on.
-    ``patch_len`` is the distance of the times it must know of, see ``prepare``.
+    Training windows need F = ``step`` true values after the context.
+
+    Attributes:
+        step: steps from the end of the context to the last of the M values.
+        patch_len: steps between the times that ``prepare`` needs.
     """
 
     step: int
@@ -40,18 +43,18 @@ class Network(Forecaster):
 
         Args:
             past: contexts, as in ``Batch``.
-            time: of each step of the contexts.
-            text: of each series, as in ``Batch``.
+            time: time of each step of the contexts.
+            text: text of each series, as in ``Batch``.
         """
 
     def loss(self, batch: Batch, criterion: str = "mse") -> Float[Tensor, ""]:
-        """Return the mean error of the M predicted steps whose truth is observed.
+        """Return the mean error of the predicted values whose true value is observed.
 
         Args:
             batch: windows and the F steps after them.
-            criterion: one of ``CRITERIA``: of a gap, its square, its size, or (``huber``) half its
-                square up to 1, an ordinary spread of the training data, and its size less a half
-                beyond.
+            criterion: one of ``CRITERIA``: squared error, absolute error, or ``huber`` (half the
+                squared error up to 1, and the absolute error minus 1/2 beyond). The unit is the
+                spread of the training data.
         """
         context = batch.past.shape[1]
         prediction = self(batch.past, batch.time[:, :context], batch.text)
@@ -62,14 +65,14 @@ class Network(Forecaster):
         truth = torch.nan_to_num(truth)
         if distribution is None:
             error = CRITERIA[criterion](torch.where(counted, values - truth, 0))
-        else:  # where nothing counts, the truth is what was said, and no gradient can explode
+        else:  # an uncounted value is compared with itself, so that its gradient stays finite
             error = distribution.loss(torch.where(counted, truth, values.detach()))
         loss = torch.where(counted, error, 0).sum() / counted.sum().clamp(min=1)
         return loss if aux_loss is None else loss + aux_loss
 
     @torch.no_grad()
     def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
-        """Continue each window; computed where the model is, returned where ``past`` is."""
+        """Forecast on the device of the model; return the result on the device of ``past``."""
         return self.roll(self.here(batch), horizon)[:, :horizon].to(batch.past.device)
 
     @torch.no_grad()
@@ -86,7 +89,7 @@ class Network(Forecaster):
     def roll(
         self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None
     ) -> Float[Tensor, "B H2 C"]:
-        """Forecast a step, move the window by it, read it again, until ``horizon`` is full.
+        """Forecast ``step`` values, move the window by them, and repeat up to the horizon.
 
         Args:
             batch: contexts, on the device of the model.

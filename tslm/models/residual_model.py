@@ -19,19 +19,19 @@ from tslm.models.layers.scale import Scale
 
 
 class ResidualModel(ForecastModel):
-    """A forecast model of what a base forecast leaves over.
+    """Forecast model that corrects a base forecast.
 
-    The decoder's values are added to the base forecast in place of the level of the window, and
-    are zero before training. After training, validation windows choose the shrinkage of this
-    correction.
+    The values of the decoder are added to the base forecast instead of the level of the window.
+    They are zero before training. After training, the shrinkage of this correction is estimated
+    on validation windows.
 
     Args:
-        base: gives the forecast that is corrected; it reads values, not times.
+        base: forecaster whose forecast is corrected; it reads values, not times.
         parts: the arguments of ``ForecastModel``.
     """
 
     base: Forecaster
-    gate: Float[Tensor, ""]  # the shrinkage; saved models know it by this name
+    gate: Float[Tensor, ""]  # the shrinkage, under its name in saved models
 
     def __init__(self, *, base: Forecaster, **parts: Any) -> None:
         super().__init__(**parts)

@@ -127,7 +127,7 @@ def test_a_damaged_checkpoint_is_skipped_with_a_warning(
     if harm == "foreign":  # whole, and made by other settings
         note = half / "run.json"
         note.write_text(note.read_text().replace('"seed": 0', '"seed": 5'))
-    with pytest.warns(UserWarning, match="damaged or of another run: training starts anew"):
+    with pytest.warns(UserWarning, match="damaged or of another run. Training starts from"):
         again = forecaster(max_steps=10).fit(series(), folder=half)
     assert same(ten, state(again))
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written whole or not at all, and read only if nobody has touched them."""
+"""Checkpoints of a run: written in one step, and verified by a digest when they are read."""
 
 import hashlib
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ _SIZE = hashlib.sha256().digest_size
 
 
 class WholeFiles(CheckpointIO):
-    """Lightning's reader and writer: a file is its digest, and then what torch saves.
+    """Reader and writer of checkpoints for Lightning: a digest, then the bytes of ``torch.save``.
 
-    It is written beside its place and moved there, whatever file system temporary files are on.
+    A file is written next to its place and moved there, so that it is always complete.
     """
 
     def save_checkpoint(
@@ -39,7 +39,7 @@ class WholeFiles(CheckpointIO):
         self, path: Any, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         held = read(Path(path))
-        assert held is not None, "a run looks at its checkpoint before it goes on from it"
+        assert held is not None, "a checkpoint is verified before a run continues from it"
         return held
 
     def remove_checkpoint(self, path: Any) -> None:
@@ -47,16 +47,17 @@ class WholeFiles(CheckpointIO):
 
 
 class Keep(Callback):
-    """Writes a checkpoint at every look, and after validation where there is one.
+    """Callback that writes a checkpoint at regular steps, or after each validation.
 
-    What validation has found is then part of it, so that no look is lost or counted twice. The
-    look that ends a run is left out: who goes on from the one before ends in the same place.
+    A checkpoint after validation contains its score, so that no score is lost or counted twice.
+    The validation that stops a run writes none: a run that continues from the checkpoint before
+    stops at the same step.
 
     Args:
-        path: of the checkpoint.
-        every: steps between looks.
-        validated: whether each look is a validation.
-        run: tells runs apart, see ``belongs``.
+        path: file of the checkpoint.
+        every: steps between checkpoints.
+        validated: True if there are validations.
+        run: name of the run, see ``belongs``.
     """
 
     def __init__(self, path: Path, every: int, validated: bool, run: str) -> None:
@@ -89,6 +90,6 @@ def read(path: Path) -> dict[str, Any] | None:
 
 
 def belongs(path: Path, run: str) -> bool:
-    """Return whether a checkpoint is whole and of this run."""
+    """Return True if a checkpoint is complete and of this run."""
     held: Mapping[str, Any] | None = read(path)
     return held is not None and held.get("run") == run

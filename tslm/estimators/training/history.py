@@ -10,10 +10,10 @@ COLUMNS = ("step", "loss", "learning_rate")
 
 
 class History(Callback):
-    """Loss and learning rate of every step, and the measure of validation; a resumed run goes on.
+    """Loss and learning rate of every step, and validation scores; a resumed run continues it.
 
     Args:
-        watched: that measure, ``val_mse`` or ``val_loss``.
+        watched: name of the validation score, ``val_mse`` or ``val_loss``.
     """
 
     def __init__(self, watched: str) -> None:

@@ -1,4 +1,4 @@
-"""Progress of training: one bar that moves in a terminal and in Jupyter, and floods no file."""
+"""Progress bar of training, in a terminal, in Jupyter and in log files."""
 
 import sys
 from importlib.util import find_spec
@@ -12,18 +12,18 @@ if find_spec("ipywidgets") is None:
 else:  # a widget, in Jupyter
     from tqdm.auto import tqdm
 
-OFTEN = 0.1  # seconds between looks of a person
-SELDOM = 5.0  # and in a file, such as a notebook that is run without a person
+OFTEN = 0.1  # seconds between updates in a terminal or a live notebook
+SELDOM = 5.0  # and in a log file, where every update stays visible
 
 
 def seconds() -> float:
-    """Return the seconds between updates: many in a log file, where every update stays visible."""
+    """Return the seconds between updates."""
     widgets = "ipykernel" in sys.modules and find_spec("ipywidgets") is not None
     return OFTEN if widgets or sys.stderr.isatty() else SELDOM
 
 
 class Bar(ProgressBar):
-    """One bar for the whole training, with its loss; validation has none of its own."""
+    """Progress bar of the whole training, with its loss; validation has no bar."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,17 +47,17 @@ class Bar(ProgressBar):
     def on_train_batch_end(self, trainer: Trainer, module: LightningModule, *_: Any) -> None:
         assert self.bar is not None
         if self.bar.update(trainer.global_step - self.bar.n):
-            self._tell(trainer)  # with the next look: numbers are read from the device that seldom
+            self._show_metrics(trainer)  # only with an update, because it waits for the device
 
     def on_train_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert self.bar is not None
-        self._tell(trainer)
+        self._show_metrics(trainer)
         self.bar.close()
 
     def on_exception(self, trainer: Trainer, module: LightningModule, error: BaseException) -> None:
         if self.bar is not None:
             self.bar.close()
 
-    def _tell(self, trainer: Trainer) -> None:
+    def _show_metrics(self, trainer: Trainer) -> None:
         assert self.bar is not None
         self.bar.set_postfix(trainer.progress_bar_metrics, refresh=False)

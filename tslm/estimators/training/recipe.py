@@ -1,4 +1,4 @@
-"""Settings of training, and the optimiser they mean."""
+"""Training recipe: learning-rate schedule, optimiser and loss."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from tslm.models.network import CRITERIA
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of training.
+    """Training recipe.
 
     Args:
-        learning_rate: the highest rate.
-        steps: batches in the whole run.
+        learning_rate: the highest learning rate.
+        steps: number of batches in the whole run.
         schedule: learning-rate schedule, a file of ``conf/schedule``.
         warmup: fraction of the steps in which the rate of ``one_cycle`` rises.
         weight_decay: weight decay of AdamW.
         clip: largest norm of the gradient; None for no limit.
-        looks: validation passes in the whole run.
+        looks: number of validation checks in the whole run.
         loss: training loss of point forecasts, one of ``CRITERIA``; distributions have their own.
 
     Raises:

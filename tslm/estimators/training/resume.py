@@ -1,4 +1,4 @@
-"""A training run that may be killed: its seed and settings, kept beside its checkpoints."""
+"""Training runs that can be resumed: seed and settings are saved next to the checkpoint."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,12 +24,12 @@ NOTE, LOCK = "run.json", "run.lock"
 
 @dataclass(frozen=True)
 class Run:
-    """One training run.
+    """Training run.
 
     Args:
-        seed: of weights, windows and dropout.
-        folder: of its checkpoints, None to keep none.
-        name: tells it from every other run: a digest of seed, settings and data.
+        seed: seed of weights, windows and dropout.
+        folder: folder of the checkpoint; None writes none.
+        name: digest of seed, settings and data, which identifies the run.
     """
 
     seed: int
@@ -39,22 +39,23 @@ class Run:
     @classmethod
     @contextmanager
     def begin(cls, cfg: DictConfig, panel: Panel, folder: Path | None) -> Iterator["Run"]:
-        """Begin a run, or go on with the one that a folder holds; nobody else may meanwhile.
+        """Begin a run, or continue the one in a folder; the folder is locked meanwhile.
 
-        What cannot be read there is left behind with a warning, and the run starts anew.
+        A damaged checkpoint is ignored with a warning, and training starts from the beginning.
 
         Args:
             cfg: settled settings; a ``random_state`` of None draws a seed.
-            panel: what is trained on.
-            folder: where its checkpoints are or will be.
+            panel: the training data.
+            folder: folder of the checkpoint; None writes none.
 
         Raises:
             ConfigError: if the folder holds a run with other settings or data, another process
-                trains there, it cannot be written, or several processes are to draw a seed.
+                trains there, it cannot be written, or several processes have no seed.
         """
         if cfg.random_state is None and cfg.devices not in (1, "1"):
             raise ConfigError(
-                f"devices={cfg.devices} needs a random_state: every process must start alike."
+                f"devices={cfg.devices} needs a random_state, so that all processes have the same "
+                "seed. Set random_state=0, for example."
             )
         seed = cfg.random_state
         if seed is None:
@@ -87,8 +88,8 @@ def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
         if key not in FREE and value != settings.get(key):
             raise ConfigError(
                 f"{folder} holds an unfinished run with {key}={value}, and this one has "
-                f"{settings.get(key)}. Use what it had to finish it, delete the folder, or "
-                "choose another."
+                f"{settings.get(key)}. Set {key} as it was to continue that run, delete the "
+                "folder, or choose another folder."
             )
     name = _name(seed, settings)
     if not belongs(checkpoint, name):
@@ -98,15 +99,15 @@ def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
 
 
 def _leave(checkpoint: Path, damaged: Path) -> None:
-    """Say that a run cannot go on, and leave its checkpoint behind."""
+    """Warn that a run cannot be continued, and delete its checkpoint."""
     if is_first():
-        warn(f"{damaged} is damaged or of another run: training starts anew.")
+        warn(f"{damaged} is damaged or of another run. Training starts from the beginning.")
         checkpoint.unlink(missing_ok=True)
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; those that train together have one that does."""
+    """Lock a folder for one process; of processes that train together, for the first."""
     if not is_first():
         yield
         return

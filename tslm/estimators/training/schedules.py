@@ -12,11 +12,11 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
 
 class Schedule(ABC):
-    """A learning-rate schedule over a fixed number of training steps.
+    """Learning-rate schedule over a fixed number of training steps.
 
     Args:
         warmup: fraction of the steps in which the rate rises, in [0, 1].
-        looks: validation passes in the whole run.
+        looks: number of validation checks in the whole run.
     """
 
     def __init__(self, *, warmup: float, looks: int) -> None:
@@ -33,7 +33,7 @@ class Schedule(ABC):
 
 
 class FactorSchedule(Schedule):
-    """A schedule given by the factor on the highest rate."""
+    """Schedule given by a factor on the highest learning rate."""
 
     def scheduler(self, optimizer: Optimizer, steps: int) -> LRScheduler:
         return LambdaLR(optimizer, lambda step: self.factor(min(step / steps, 1.0)))
@@ -65,14 +65,14 @@ class Cosine(FactorSchedule):
 
 
 class Halving(FactorSchedule):
-    """Halving: the rate stays for two validation passes and is halved at each further one."""
+    """Halving: the rate is halved at each validation check from the second one on."""
 
     def factor(self, progress: float) -> float:
         return float(0.5 ** max(int(progress * self.looks) - 1, 0))
 
 
 class Constant(FactorSchedule):
-    """A constant rate."""
+    """Constant rate."""
 
     def factor(self, progress: float) -> float:
         return 1.0

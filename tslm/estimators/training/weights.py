@@ -1,4 +1,4 @@
-"""Trained weights of a model: which they are, and a check that training kept them finite."""
+"""Trained weights of a model, and a check that they are finite."""
 
 import torch
 from torch import Tensor, nn

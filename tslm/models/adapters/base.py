@@ -1,4 +1,4 @@
-"""The interface of an adapter: a normalised series in, what the body reads out."""
+"""The interface of an adapter: from normalised windows to tokens for the backbone."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -14,22 +14,30 @@ from tslm.models.layers.scale import NORMS, Norm, Scale
 
 
 class Adapter(nn.Module, ABC):
-    """An adapter turns windows into tokens. Each is made with ``lexicon`` and ``task``.
+    """Map from normalised windows to tokens. Every adapter is built with ``lexicon`` and ``task``.
 
     Args:
-        norm: how windows are normalised, see ``Scale.of``.
-        floor: least spread a window is divided by, in units of the training spread.
+        norm: normalisation of windows, see ``Scale.of``.
+        floor: smallest spread by which a window is divided, in units of the training spread.
 
     Raises:
         ConfigError: if the norm is unknown.
+
+    Attributes:
+        layout: number and length of the tokens, for the decoder.
+        needs_causal: True if the backbone must be causal.
+        reads_time: True if tokens depend on the times of the steps.
+        reads_text: True if tokens depend on the description of the data or the text of a series.
+        any_horizon: True if one fitted model serves every horizon; others are best fitted for each.
+        portable: prefixes of the names of tensors that can be used for other data, see ``begin``.
     """
 
     layout: Layout
     needs_causal: bool = False
-    reads_time: bool = False  # times of the steps reach the backbone
-    reads_text: bool = False  # what is said of the data reaches the body
-    any_horizon: bool = False  # one model serves every horizon; else one is best made for each
-    portable: tuple[str, ...] = ("",)  # beginnings of the names of what other data can begin with
+    reads_time: bool = False
+    reads_text: bool = False
+    any_horizon: bool = False
+    portable: tuple[str, ...] = ("",)
 
     def __init__(self, norm: Norm, floor: float) -> None:
         super().__init__()
@@ -40,14 +48,22 @@ class Adapter(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
-        """Sizes for these data; what the user has set (is not None) stays as it is."""
+        """Suggest sizes for these data.
+
+        Args:
+            facts: horizon, season and longest series of the data.
+            context_length: set by the user; None if not.
+            options: options of the adapter; those that are not None stay as they are.
+        """
 
     @classmethod
     def language(cls, options: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
-        """Options that take its language away, by the name of the arm; none if it has no language.
+        """Return the options that remove the language, by the name of the arm of an ablation.
+
+        An adapter without language returns none.
 
         Args:
-            options: those it is used with.
+            options: options of the adapter in use.
         """
         return {}
 
@@ -55,50 +71,55 @@ class Adapter(nn.Module, ABC):
         """Attribute the tokens of normalised windows to words.
 
         Raises:
-            ConfigError: if they are made of nothing that has to do with words.
+            ConfigError: if the adapter does not use words.
         """
-        raise ConfigError(f"{type(self).__name__} makes its tokens of nothing that words explain.")
+        raise ConfigError(
+            f"{type(self).__name__} does not use words with these options, so there is "
+            "nothing to explain. Use adapter=time_llm, or adapter=s2ip with anchors."
+        )
 
     @abstractmethod
     def forward(self, context: Context) -> Tokens:
-        """Lay out normalised series as tokens."""
+        """Turn normalised windows into tokens."""
 
     def scale(self, past: Float[Tensor, "B L C"]) -> Scale:
-        """Level and spread by which windows are normalised."""
+        """Return the level and the spread by which windows are normalised."""
         return Scale.of(past, self.norm, self.layout.patch_len, self.floor)
 
     def begin(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over what is portable of another adapter of this kind.
+        """Start from the portable tensors of another adapter of this class.
 
         Args:
-            weights: its state.
+            weights: the state of the other adapter.
 
         Raises:
             ConfigError: if a tensor is missing or has another shape.
         """
         own = {k: v for k, v in self.state_dict().items() if k.startswith(self.portable)}
         for name, tensor in own.items():
-            found = tuple(weights[name].shape) if name in weights else "not there"
+            found = tuple(weights[name].shape) if name in weights else "missing"
             if found != tuple(tensor.shape):
                 raise ConfigError(
                     f"The pretrained weights do not fit: {name} is {found}, and must be "
-                    f"{tuple(tensor.shape)}. Give the adapter the options, and the body the width, "
-                    "that they were trained with."
+                    f"{tuple(tensor.shape)}. Use the adapter options and the backbone with which "
+                    "they were trained."
                 )
         self.load_state_dict({name: weights[name] for name in own}, strict=False)
 
     def prepare(self, time: Int[Tensor, " T"]) -> None:
-        """Learn, once and without gradients, what rows at these times will need.
+        """Compute once, without gradients, the quantities that depend on times only.
 
-        Called before training and before forecasting, with every time at which a patch of a
-        coming window can start. An empty hook: most adapters need nothing.
+        It is called before training and before forecasting. Most adapters do nothing here.
+
+        Args:
+            time: every time at which a patch of a later window can start.
         """
 
     def learn(self, train: Iterable[Batch]) -> None:
-        """Learn, once and without gradients, what training windows tell; kept in buffers.
+        """Learn buffers from training windows, once and without gradients.
 
-        Called before training. An empty hook: most adapters need nothing.
+        It is called before training. Most adapters do nothing here.
 
         Args:
-            train: windows with the steps that follow them; can be read several times.
+            train: windows with the steps that follow them; can be iterated several times.
         """

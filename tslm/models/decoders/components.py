@@ -63,8 +63,8 @@ class ComponentsDecoder(Decoder):
         return repeat(torch.any(mask, 1), "S -> S H", H=self.step)
 
     def _flat(self, hidden: Float[Tensor, "S N D"]) -> Float[Tensor, "S F"]:
-        kept = hidden[:, :, : PARTS * self.part]
-        return rearrange(kept, "S N (c k) -> S (c N k)", c=PARTS)
+        used = hidden[:, :, : PARTS * self.part]
+        return rearrange(used, "S N (c k) -> S (c N k)", c=PARTS)
 
 
 class FoldDecoder(Decoder):

@@ -21,7 +21,7 @@ ROUNDS = 16  # number of times that newer errors join the known ones
 
 
 class Adaptive(Residual):
-    """Adaptive conformal prediction: residuals, read at levels that kept their coverage lately."""
+    """Adaptive conformal prediction: residuals, with levels corrected by their recent coverage."""
 
     name = "adaptive"
 
