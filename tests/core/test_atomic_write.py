@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,17 @@ def test_a_draft_in_use_is_left_alone(tmp_path: Path) -> None:
         assert draft.read_text() == "whole"
         draft.replace(path)
     assert [p.name for p in tmp_path.iterdir()] == ["a.md"]
+
+
+def test_many_threads_may_write_one_file(tmp_path: Path) -> None:
+    """Each sweeps the drafts of killed processes, and spares those of the others."""
+    with ThreadPoolExecutor(8) as pool:
+        for turn in range(20):
+            path = tmp_path / f"{turn}.md"
+            for done in [pool.submit(write_text, f"{i}" * 1000, path) for i in range(8)]:
+                done.result()
+            assert path.read_text() in {f"{i}" * 1000 for i in range(8)}
+    assert len(list(tmp_path.iterdir())) == 20
 
 
 def test_a_swap_that_fails_puts_the_old_folder_back(tmp_path: Path) -> None:

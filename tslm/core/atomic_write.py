@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 from safetensors import SafetensorError
 
 from tslm.core.errors import ConfigError
@@ -36,12 +36,34 @@ def draft_beside(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sweep(path)
-    hidden = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    lock = _new_locked_folder(path)
+    hidden = Path(lock.lock_file).parent
     try:
-        with FileLock(hidden / LOCK):
-            yield hidden / path.name
+        yield hidden / path.name
     finally:
+        lock.release()
         shutil.rmtree(hidden, ignore_errors=True)
+
+
+def _new_locked_folder(path: Path) -> BaseFileLock:
+    """Make a hidden folder beside a path and lock it; return its lock.
+
+    Another process may sweep the folder after its lock file is made and before it is locked. Then
+    another folder is made.
+    """
+    while True:
+        hidden = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+        lock = FileLock(hidden / LOCK)
+        try:
+            lock.acquire()
+        except FileNotFoundError:
+            continue
+        except BaseException:
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+        if (hidden / LOCK).exists():
+            return lock
+        lock.release()
 
 
 @contextmanager
@@ -92,6 +114,7 @@ def sweep(path: Path, patience: float = 0) -> None:
             with FileLock(hidden / LOCK, timeout=patience):
                 if (hidden / OLD).exists() and not path.exists():
                     (hidden / OLD).replace(path)
+                shutil.rmtree(hidden, ignore_errors=True)
         except (Timeout, OSError):  # in use, or not ours to change
             continue
-        shutil.rmtree(hidden, ignore_errors=True)
+        shutil.rmtree(hidden, ignore_errors=True)  # on Windows an open lock file stays
