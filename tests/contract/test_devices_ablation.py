@@ -11,7 +11,8 @@ import torch
 
 import tslm.evaluation.ablation.run as running
 from tests.contract.pretended import AWAY, HOME, Pretended, pretended
-from tests.contract.test_devices import H, forecaster, place, series
+from tests.contract.test_devices import H, forecaster, place
+from tests.frames import random_walks
 from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
 from tslm.core.config.estimator_settings import configure
 from tslm.data.samplers import RandomWindows
@@ -57,7 +58,7 @@ def ablate(away: Pretended, monkeypatch: pytest.MonkeyPatch) -> Ablate:
         return errors
 
     def run(model: TSLMForecaster, arms: tuple[Arm, ...], probes: tuple[str, ...]) -> list[str]:
-        found = model.ablate(series(), budget=Budget("all", (0,), (1.0,), arms, probes))
+        found = model.ablate(random_walks(120), budget=Budget("all", (0,), (1.0,), arms, probes))
         assert not model.ablation_.failed
         assert np.isfinite(found[["mse", "mae"]]).all(axis=None)
         assert set(model.ablation_.probes.probe) == set(probes)
@@ -89,7 +90,7 @@ def test_every_arm_of_every_budget_is_fitted_and_scored_on_another_device(
 
 def covariates() -> pd.DataFrame:
     noise = np.random.default_rng(1).normal(size=240)
-    frame = series().assign(price=noise, lead=np.roll(noise, H), city="Ulm")
+    frame = random_walks(120).assign(price=noise, lead=np.roll(noise, H), city="Ulm")
     return frame.assign(y=frame.y + 3 * noise)
 
 
@@ -97,15 +98,15 @@ def covariates() -> pd.DataFrame:
 def test_a_model_on_another_device_explains_backtests_and_trains_further(
     adapter: str, away: Pretended
 ) -> None:
-    model = forecaster(adapter).fit(series())
+    model = forecaster(adapter).fit(random_walks(120))
     model.explain(top=2)
-    model.explain(series(), top=2)
-    model.score(series())
-    model.predict_insample(series(), level=[80])
-    model.recalibrate(series())
-    model.cross_validation(series(), n_windows=2, level=[80])
+    model.explain(random_walks(120), top=2)
+    model.score(random_walks(120))
+    model.predict_insample(random_walks(120), level=[80])
+    model.recalibrate(random_walks(120))
+    model.cross_validation(random_walks(120), n_windows=2, level=[80])
     before = model.predict()
-    model.fit(series(), warm_start=True)
+    model.fit(random_walks(120), warm_start=True)
     assert place(away, model.model_) == {AWAY}
     assert not before.equals(model.predict())
 
@@ -116,7 +117,7 @@ def test_covariates_prompts_and_examples_work_on_another_device(away: Pretended)
     model.fit(frame)
     ahead = model.make_future_dataframe().assign(price=0.0)
     model.predict(futr_df=ahead, level=[80])
-    forecaster().fit(series()).predict(series(), examples="similar")
+    forecaster().fit(random_walks(120)).predict(random_walks(120), examples="similar")
 
 
 def test_an_interrupted_run_continues_on_its_device(
@@ -132,10 +133,10 @@ def test_an_interrupted_run_continues_on_its_device(
     monkeypatch.setattr(RandomWindows, "batch", batch)
     options = {"max_steps": 4, "early_stopping_patience": 3}
     with pytest.raises(RuntimeError, match="cut off"):
-        forecaster(**options).fit(series(), folder=tmp_path)
+        forecaster(**options).fit(random_walks(120), folder=tmp_path)
     last[0] = -1
-    whole = forecaster(**options).fit(series()).predict()
-    again = forecaster(**options).fit(series(), folder=tmp_path)
+    whole = forecaster(**options).fit(random_walks(120)).predict()
+    again = forecaster(**options).fit(random_walks(120), folder=tmp_path)
     assert place(away, again.model_) == {AWAY}
     pd.testing.assert_frame_equal(again.predict(), whole)
 
@@ -146,10 +147,10 @@ def test_tuning_and_a_choice_of_device_work_on_another_device(
     pytest.importorskip("optuna", reason="optuna is not installed")
     from tslm.evaluation.tuning import tune
 
-    model = forecaster()
-    study = tune(model, series(), {"learning_rate": [1e-3]}, n_trials=1, folder=tmp_path / "s")
+    model, space = forecaster(), {"learning_rate": [1e-3]}
+    study = tune(model, random_walks(120), space, n_trials=1, folder=tmp_path / "s")
     assert np.isfinite(study.best_value)
-    model.fit(series()).save(tmp_path / "m")
+    model.fit(random_walks(120)).save(tmp_path / "m")
     here = TSLMForecaster.load(tmp_path / "m", device="cpu")
     assert place(away, here.model_) == {HOME}
     pd.testing.assert_frame_equal(here.predict(), model.predict())
@@ -181,7 +182,7 @@ def test_an_accelerator_takes_more_rows_at_once(away: Pretended) -> None:
 def test_a_pretrained_model_is_fitted_on_its_device(away: Pretended, tmp_path: Path) -> None:
     codes = Spec("lipcot", order=4, n_codes=8, frame_length=7)
     teacher = LiPCoTPretrainer(adapter=codes, backbone="tiny", max_steps=1, verbose=0)
-    teacher.fit([series()]).save(tmp_path / "p")
+    teacher.fit([random_walks(120)]).save(tmp_path / "p")
     model = forecaster("lipcot", options={"frame_length": 7}, pretrained=tmp_path / "p")
-    model.fit(series()).predict()
+    model.fit(random_walks(120)).predict()
     assert place(away, model.model_) == {AWAY}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.frames import daily
+from tests.frames import random_walks
 from tslm import TSLMForecaster
 from tslm.core.config.choices import choices
 from tslm.core.config.compose import compose
@@ -43,7 +43,7 @@ def test_every_file_of_the_page_is_a_choice(name: str) -> None:
 def test_the_parts_of_the_page_are_fitted_and_saved_together(home: Path) -> None:
     code = re.search(r"```python\n(.*?)```", PAGE, re.S)
     assert code is not None
-    found = {"df": daily(300)}
+    found = {"df": random_walks(300)}
     exec(code[1], found)
     model, forecast = found["model"], found["forecast"]
     assert model.calibration_.learnt
