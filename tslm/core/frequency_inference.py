@@ -285,6 +285,6 @@ def _is_closed(fraction: float, passed: int) -> bool:
 
     Args:
         fraction: fraction of other times that were seen when they passed.
-        passed: how often the time has passed.
+        passed: number of times that this time of day or week has passed.
     """
     return passed >= 3 and bool((1 - min(fraction, 0.99)) ** passed < 1e-3)

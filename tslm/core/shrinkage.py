@@ -33,7 +33,7 @@ class Shrinkage:
 
         Args:
             residual: truth less base forecast; NaN where the truth is missing.
-            correction: of the base forecast.
+            correction: correction of the base forecast.
         """
         correction = torch.where(torch.isnan(residual), 0, correction)
         products = (torch.nan_to_num(residual) * correction).double().sum((1, 2))

@@ -105,8 +105,8 @@ class Panel:
         """Standardise series that lie end to end, see ``from_frame``.
 
         Args:
-            y: their values; NaN where missing.
-            time: of each row: Unix seconds (UTC), or integers.
+            y: values of the series; NaN where missing.
+            time: time of each row: Unix seconds (UTC), or integers.
             offsets: first row of each series, and the number of rows.
             ids: the id of each series.
             calendar: the frequency of the rows.

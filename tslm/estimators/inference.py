@@ -31,7 +31,7 @@ class Forecasts:
     """Forecasts of H steps of n series, in the units of the series.
 
     Args:
-        time: of each step: Unix seconds (UTC), or the integers of the frame.
+        time: time of each step: Unix seconds (UTC), or the integers of the frame.
         values: the point forecast, and then each requested column, in its order.
     """
 
@@ -47,7 +47,7 @@ class Forecasts:
         """Return the columns, series after series, by their names.
 
         Args:
-            name: of the point forecast.
+            name: name of the point forecast.
             request: the request they were made for.
         """
         names = [name, *(f"{name}-{ending}" for ending in request.endings)]

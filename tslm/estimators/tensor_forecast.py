@@ -25,11 +25,11 @@ def forecast_tensor(
     series that ``fit`` has not seen.
 
     Args:
-        forecaster: of a fitted estimator.
+        forecaster: forecaster of a fitted estimator.
         past: windows ``[B, L, C]``, oldest step first; NaN where missing. Steps before the last
             ``context_length`` only help to standardise.
         horizon: steps to forecast, H.
-        time: of each step, ``[B, L]``: Unix seconds (UTC), or the integers of the time column.
+        time: time of each step, ``[B, L]``: Unix seconds (UTC), or the integers of the time column.
         request: quantiles or sample paths in place of the point forecast.
 
     Returns:

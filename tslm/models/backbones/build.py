@@ -149,8 +149,8 @@ def fresh_body(config: Config, seed: int) -> Body:
     """Make a transformer with its usual random initialisation and a very small vocabulary.
 
     Args:
-        config: its configuration.
-        seed: of the initialisation.
+        config: configuration of the model.
+        seed: seed of the initialisation.
     """
     config = deepcopy(config)
     config.vocab_size, config.pad_token_id = FEW_WORDS, None

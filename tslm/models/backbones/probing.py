@@ -36,7 +36,7 @@ def is_causal(read: Read, embeds: Float[Tensor, "S N D"], name: str) -> bool:
     Args:
         read: the forward pass of the backbone.
         embeds: tokens from ``trial_tokens``.
-        name: of the backbone, for messages.
+        name: name of the backbone, for messages.
 
     Raises:
         BackboneError: if the pass fails, or its output has another width than its input.

@@ -77,7 +77,7 @@ class Conformal(ABC):
         """Return the measure of difficulty, and the error at each quantile level and step.
 
         Args:
-            errors: of the forecaster on validation windows.
+            errors: errors of the forecaster on validation windows.
         """
 
     @abstractmethod
@@ -96,7 +96,7 @@ class Conformal(ABC):
         """Learn from the errors on validation windows.
 
         Args:
-            errors: of the forecaster on validation windows.
+            errors: errors of the forecaster on validation windows.
         """
         difficulty, corrections = cls.learn(errors)
         template = Template.of(errors.errors)

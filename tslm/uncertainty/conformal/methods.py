@@ -45,7 +45,7 @@ def validation_windows(name: str, forecaster: Forecaster, h: int) -> int:
     """Return how many validation windows to forecast at most, counted for each channel.
 
     Args:
-        name: of the method.
+        name: name of the method.
         forecaster: trained.
         h: steps that are forecast.
     """
@@ -66,7 +66,7 @@ def fit_conformal(
     Without any observed truth widths come from past changes, see ``Conformal.of_changes``.
 
     Args:
-        name: of the method.
+        name: name of the method.
         forecaster: trained.
         val: windows with the h steps that follow them; may be empty.
         season_length: steps of a season.

@@ -254,7 +254,7 @@ def lbg(ratio: Float[Tensor, "S lags"], n_codes: int, seed: int = 0) -> Float[Te
     Args:
         ratio: autocorrelation over residual power, see ``per_power``.
         n_codes: filters, K; of fewer distinct series some filters are equal.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     filters = _spread_out(ratio, n_codes, seed)
     before = torch.inf

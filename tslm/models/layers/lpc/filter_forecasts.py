@@ -23,7 +23,7 @@ class FilterForecasts(NamedTuple):
         settle: the same for a residual that has been 1 throughout.
         pulse: its impulse response, from the step of the pulse on: H steps, and as many more as
             the longest gap has.
-        responses: of each code to each value of the state.
+        responses: response of each code to each value of the state.
         pulses: the impulse response of each code.
         evidence: log weight of the own filter (0) and of each code, from the context.
         power: mean squared error in the context of the own filter and of each code.
