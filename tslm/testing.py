@@ -22,7 +22,7 @@ from sklearn.base import clone
 from tslm.core.errors import ConfigError, NotFittedError
 from tslm.core.spec import Spec
 from tslm.core.types import Batch
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.models.backbones.loading import load
 from tslm.models.forecast_model import ForecastModel
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from tslm import BaselineForecaster, TSLMForecaster
 from tslm.core.config.choices import choices
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.comparison import Errors, compare, pooled
 from tslm.evaluation.ablation.trial import held_out

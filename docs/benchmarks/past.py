@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from tslm import BaselineForecaster
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 
 SERIES, ROWS, H = 4, 1200, 12
 

@@ -28,8 +28,9 @@ import torch
 from tests.frames import random_walks
 from tslm import BaselineForecaster, Spec, TslmError, TSLMForecaster
 from tslm.core import hashing
-from tslm.estimators import saved_folder, saving
-from tslm.estimators.tslm_forecaster import load_estimator
+from tslm.estimators.factory import load_estimator
+from tslm.estimators.saving.files import HISTORY, MODEL, WEIGHTS, digest_of
+from tslm.estimators.saving.folder import FORMAT, Saved, read_saved
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 Dice = np.random.Generator
@@ -184,7 +185,7 @@ def places(node: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
             yield from places(value, (*at, key))
 
 
-def altered(saved: saving.Saved, dice: Dice) -> tuple[str, saving.Saved]:
+def altered(saved: Saved, dice: Dice) -> tuple[str, Saved]:
     """A saved model in which one thing is another, and that thing."""
     facts = copy.deepcopy(saved.facts)
     weights = {name: tensor.numpy() for name, tensor in saved.weights.items()}
@@ -221,21 +222,19 @@ def altered(saved: saving.Saved, dice: Dice) -> tuple[str, saving.Saved]:
             node[at[-1]] = value
             said = f"{at} = {str(value)[:80]}"
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    return said, saving.Saved(facts, tensors, history)
+    return said, Saved(facts, tensors, history)
 
 
-def write(saved: saving.Saved, folder: Path) -> None:
-    """A folder sealed as its author can; not by ``saving.save``, which would not write all this."""
+def write(saved: Saved, folder: Path) -> None:
+    """A folder sealed as its author can; not by ``write_saved``, which would not write all this."""
     folder.mkdir()
-    safetensors.torch.save_file(saved.weights, folder / saved_folder.WEIGHTS)
-    safetensors.numpy.save_file(saved.history, folder / saved_folder.HISTORY)
-    files = {
-        name: hashing.sha256(folder / name) for name in (saved_folder.WEIGHTS, saved_folder.HISTORY)
-    }
-    head = {"format": saving.FORMAT, "tslm": "0", "files": files}
+    safetensors.torch.save_file(saved.weights, folder / WEIGHTS)
+    safetensors.numpy.save_file(saved.history, folder / HISTORY)
+    files = {name: hashing.sha256(folder / name) for name in (WEIGHTS, HISTORY)}
+    head = {"format": FORMAT, "tslm": "0", "files": files}
     facts = json.loads(json.dumps(saved.facts))
-    files[saved_folder.MODEL] = saved_folder.digest_of(facts)
-    (folder / saved_folder.MODEL).write_text(json.dumps({**head, **facts}))
+    files[MODEL] = digest_of(facts)
+    (folder / MODEL).write_text(json.dumps({**head, **facts}))
 
 
 def forecast(folder: Path) -> pd.DataFrame:
@@ -272,7 +271,7 @@ class Subject:
     def __init__(self, name: str, home: Path) -> None:
         self.name = name
         KINDS[name]().save(home / name)
-        self.saved, self.same = saving.read(home / name), forecast(home / name)
+        self.saved, self.same = read_saved(home / name), forecast(home / name)
 
     def tried(self, seed: int, home: Path) -> tuple[str, Path]:
         """Write one change of it."""
@@ -310,12 +309,12 @@ def test_a_changed_folder_is_refused_or_forecast_and_does_nothing(
 def test_no_option_of_a_saved_part_calls_anything(payload: Any, home: Path) -> None:
     if not (home / "direct").exists():
         rule().save(home / "direct")
-    saved = saving.read(home / "direct")
+    saved = read_saved(home / "direct")
     for value in (payload, [payload], {"deep": payload}):
         facts = copy.deepcopy(saved.facts)
         facts["settled"]["model"]["options"]["order"] = value
         folder = Path(tempfile.mkdtemp(dir=home)) / "m"
-        write(saving.Saved(facts, saved.weights, saved.history), folder)
+        write(Saved(facts, saved.weights, saved.history), folder)
         with pytest.raises(TslmError, match="must be a number"), WATCH.on(home / "cache"):
             load_estimator(folder)
         assert not WATCH.seen

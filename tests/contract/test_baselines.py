@@ -17,7 +17,7 @@ from tests.frames import long_frame
 from tslm import BaselineForecaster, ConfigError, DataError, Spec
 from tslm.core.config.build import part_class
 from tslm.core.config.choices import choices, node
-from tslm.estimators.tslm_forecaster import load_estimator
+from tslm.estimators.factory import load_estimator
 
 H = 6
 NAMES = choices("model")

@@ -22,11 +22,12 @@ from tslm.core.paths import conf_folder
 from tslm.core.types import Facts
 from tslm.data.datasets.benchmarks import names
 from tslm.data.datasets.competitions import is_competition
-from tslm.estimators.saving import plain
+from tslm.estimators.factory import estimator_of
+from tslm.estimators.saving.values import plain_parameter
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.schedules import Schedule
 from tslm.estimators.training.weights import trained_weights
-from tslm.estimators.tslm_forecaster import TSLMForecaster, estimator_of
+from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.models.assembly import rehearse, settle, task_of
 from tslm.models.backbones.weights.catalog import cards, controls
 from tslm.uncertainty.conformal.methods import conformal_class
@@ -197,7 +198,9 @@ class TestFiles:
             estimator = estimator_of(complete(cfg))
             estimator._configure()
             params = estimator.get_params(deep=False)
-            json.dumps({key: plain(value) for key, value in params.items()})  # so it can be saved
+            json.dumps(
+                {key: plain_parameter(value) for key, value in params.items()}
+            )  # so it can be saved
 
     def test_the_estimator_and_the_yaml_have_the_same_defaults(self) -> None:
         params = TSLMForecaster().get_params(deep=False)

@@ -78,7 +78,7 @@ def model() -> TSLMForecaster:
 def test_the_first_two_segments_are_put_before_the_last_one(model: TSLMForecaster) -> None:
     df = frame({"a": 3 * F + 1, "b": 50})
     shown = model.predict(df, examples="first")
-    own = model.panel_of(model.read(df, model.calendar_))
+    own = model.panel_reader.read(df)
     time = torch.arange(4 * F)[None]  # of no meaning to this model
     for number, name in enumerate(own.ids):
         values = series(own, number)

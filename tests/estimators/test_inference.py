@@ -21,7 +21,7 @@ forecaster, panel, request = pickle.loads(Path(sys.argv[1]).read_bytes())
 found = forecaster.forecast(panel, 9, request)
 Path(sys.argv[2]).write_bytes(pickle.dumps(found))
 assert not [name for name in sys.modules if name.startswith(("hydra", "lightning"))]
-assert "tslm.estimators.base" not in sys.modules
+assert "tslm.estimators.frame_estimator" not in sys.modules
 """
 
 

@@ -22,7 +22,8 @@ from tests.command import command
 from tests.frames import random_walks
 from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
-from tslm.estimators import saved_folder, saving
+from tslm.estimators.saving.files import digest_of
+from tslm.estimators.saving.folder import read_saved, write_saved
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -54,7 +55,7 @@ def alter(folder: Path, change: Callable[[dict[str, Any]], Any], *, sign: bool =
     facts = json.loads(file.read_text())
     change(facts)
     if sign:
-        facts["files"]["model.json"] = saved_folder.digest_of(facts)
+        facts["files"]["model.json"] = digest_of(facts)
     file.write_text(json.dumps(facts))
 
 
@@ -261,22 +262,22 @@ def test_forged_facts_are_refused_and_nothing_they_name_is_imported(
 
 
 def test_weights_of_another_shape_are_refused(saved: Path) -> None:
-    stored = saving.read(saved)
+    stored = read_saved(saved)
     name = next(iter(stored.weights))
     stored.weights[name] = torch.zeros(3, 3)
-    saving.save(stored, saved, overwrite=True)
+    write_saved(stored, saved, overwrite=True)
     with pytest.raises(DataError, match=f"do not fit the model: {name}"):
         TSLMForecaster.load(saved)
     del stored.weights[name]
-    saving.save(stored, saved, overwrite=True)
+    write_saved(stored, saved, overwrite=True)
     with pytest.raises(DataError, match=f"do not fit the model: {name}"):
         TSLMForecaster.load(saved)
 
 
 def test_a_backbone_with_weights_of_another_shape_is_refused(saved: Path) -> None:
-    stored = saving.read(saved)
+    stored = read_saved(saved)
     stored.weights["backbone.sneaked_in"] = torch.zeros(2)
-    saving.save(stored, saved, overwrite=True)
+    write_saved(stored, saved, overwrite=True)
     with pytest.raises(DataError, match=r"do not fit the model: backbone.sneaked_in"):
         TSLMForecaster.load(saved)
 
@@ -397,7 +398,7 @@ class TestWriting:
         def fail(*_: Any) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(saving, failing, fail)
+        monkeypatch.setattr(f"tslm.estimators.saving.folder.{failing}", fail)
         with pytest.raises(ConfigError, match=r"cannot be written: .*No space left.*Make"):
             model.save(path, overwrite=True)
         assert {file: file.read_bytes() for file in path.glob("*")} == before

@@ -182,7 +182,7 @@ def test_an_adapter_that_reads_no_text_refuses_a_template(adapter: str) -> None:
         with pytest.raises(ConfigError, match=r"nothing to the language model .* adapter=time_llm"):
             ask(sales())
     mute.set_params(prompt="Sales of two stores.")
-    with pytest.warns(UserWarning, match="nothing to the language model in words: prompt has no"):
+    with pytest.warns(UserWarning, match="no text to the language model: prompt has no"):
         mute.fit(sales())
 
 

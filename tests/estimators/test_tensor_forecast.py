@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 FAST = {"backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "verbose": 0, "random_state": 0}

@@ -12,7 +12,7 @@ import pytest
 from tests.command import command
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster
 from tslm.core.config.choices import choices
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.validation.verdict import Entry, Verdict
 from tslm.uncertainty.conformal.methods import conformal_class
 

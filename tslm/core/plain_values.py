@@ -6,6 +6,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
+from tslm.core.errors import ConfigError
+from tslm.core.messages import whole_number
+
 LONGEST = 10**6  # upper limit of steps, rows and windows; such sizes still fit in memory
 PLAIN = (str, bool, int, float, NoneType)
 NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
@@ -69,3 +72,15 @@ def describe_type(hint: Any) -> str:
     if origin in (list, tuple, Sequence):
         return f"a list, each of its items {describe_type(inner[0])}"
     return NAMES.get(hint, str(hint))
+
+
+def positive(name: str, value: Any) -> int:
+    """Return a setting that must be a whole number from 1 to ``LONGEST``.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    number = whole_number(name, value)
+    if number > LONGEST:
+        raise ConfigError(f"{name}={number} must be at most {LONGEST:,}.")
+    return number

@@ -9,6 +9,8 @@ import narwhals as nw
 import pandas as pd
 import pyarrow as pa
 
+from tslm.core.fitted import fitted_attribute
+
 Method = TypeVar("Method", bound=Callable[..., Any])
 LABELS = (nw.Date, nw.Datetime, nw.Enum, nw.Categorical)  # column types restored in results
 BACK: dict[nw.Implementation, Callable[[Any], Any]] = {
@@ -69,7 +71,7 @@ def same_kind(method: Method) -> Method:
         if result is self:
             self.kind_ = kind
             return result
-        kind = kind or vars(self).get("kind_")
+        kind = kind or fitted_attribute(self, "kind_")
         return result if kind is None else kind.back(result)
 
     return call  # type: ignore[return-value]

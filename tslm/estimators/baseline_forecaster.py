@@ -8,12 +8,11 @@ import torch
 from omegaconf import DictConfig
 
 from tslm.core.config.build import part_class
-from tslm.core.config.estimator_settings import configure
 from tslm.core.config.schema import COVARIATE, OWN, tagged
 from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
 from tslm.core.types import Task
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.models.assembly import ANY, baseline
 
 
@@ -180,13 +179,8 @@ class BaselineForecaster(TrainedForecaster):
         self.callbacks = callbacks
         self.trainer_kwargs = trainer_kwargs
 
-    def _tell(self) -> None:
+    def _warn_after_fit(self) -> None:
         self.verdict_.warn("training it")
-
-    def _configure(self) -> DictConfig:
-        params = self.stored_params()
-        values = {key: value for key, value in params.items() if key not in self.parts}
-        return configure({part: params[part] for part in self.parts}, values)
 
     def _assemble(
         self,

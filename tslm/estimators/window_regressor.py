@@ -15,7 +15,8 @@ from sklearn.utils.validation import validate_data
 from tslm.core.calendar import Calendar
 from tslm.core.config.build import build
 from tslm.core.config.estimator_settings import configure
-from tslm.core.errors import ConfigError, DataError, NotFittedError
+from tslm.core.errors import ConfigError, DataError
+from tslm.core.fitted import check_fitted, is_fitted
 from tslm.core.hardware import Machine
 from tslm.core.seeds import seeded
 from tslm.core.spec import Spec, nested
@@ -157,8 +158,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
 
     def predict(self, X: Any) -> Float[ndarray, "n H"] | Float[ndarray, " n"]:  # noqa: N803
         """Forecast the steps after each window, in the units of ``y``."""
-        if not hasattr(self, "forecaster_"):
-            raise NotFittedError("This TSLMWindowRegressor is not fitted yet. Call fit(X, y).")
+        check_fitted(self, "Call fit(X, y).")
         (past,) = self._validated(X)
         horizon, empty = self.n_outputs_, -len(past) % ROUND
         full = np.concatenate([past, past[:1].repeat(empty, 0)])
@@ -234,7 +234,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         )
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "forecaster_")
+        return is_fitted(self, "forecaster_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

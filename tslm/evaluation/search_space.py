@@ -11,8 +11,8 @@ from sklearn.base import clone
 from tslm.core.errors import ConfigError, TslmError
 from tslm.core.messages import unknown_key
 from tslm.core.spec import refuse_nested
-from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.saving import plain
+from tslm.estimators.saving.values import plain_parameter
+from tslm.estimators.trained_forecaster import TrainedForecaster
 
 Space = Mapping[str, Any]
 RANGE = {"low", "high", "log", "step"}
@@ -54,7 +54,7 @@ def _checked(model: TrainedForecaster, name: str, choices: Any) -> Any:
     if isinstance(choices, np.ndarray | tuple | range):
         choices = list(choices)
     if isinstance(choices, list) and choices:
-        values = [plain(value) for value in choices]
+        values = [plain_parameter(value) for value in choices]
         for value in values:
             refuse_nested(f"space.{name}", value)
         _try(model, name, values)
@@ -64,7 +64,7 @@ def _checked(model: TrainedForecaster, name: str, choices: Any) -> Any:
             f"space.{name}={choices!r} must be a list of choices, or have low and high, and "
             "perhaps log or step."
         )
-    span = {key: plain(value) for key, value in choices.items()}
+    span = {key: plain_parameter(value) for key, value in choices.items()}
     _check_range(name, span)
     _try(model, name, [span["low"], span["high"]])
     return span

@@ -18,10 +18,12 @@ from sklearn.base import clone
 
 from tslm.core.errors import ConfigError, DataError, TslmError, warn
 from tslm.core.hashing import sha256_bytes
+from tslm.core.plain_values import plain
 from tslm.data.frame import Frame
 from tslm.data.interchange import to_pandas
-from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.saving import plain
+from tslm.estimators.saving.values import plain_parameter
+from tslm.estimators.trained_forecaster import TrainedForecaster
+from tslm.estimators.validation.rows import held_out_rows
 from tslm.evaluation.search_space import USUAL as USUAL
 from tslm.evaluation.search_space import Space, check_space, parameters
 from tslm.evaluation.study_folder import StudyFolder
@@ -80,9 +82,9 @@ def tune(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # each fit warns again
         both = df if val_df is None else pd.concat([df, val_df], ignore_index=True)
-        frame = model.read(model.joined(both, static_df))
+        frame = model.reader.read(both, static_df)
     if {"h", "val_size"}.isdisjoint(space) and val_df is None:
-        _check_held_out(bool(model.rows_kept(frame).any()))
+        _check_held_out(bool(held_out_rows(frame, plain(model.val_size), model.h).any()))
     trials = StudyFolder(folder, fingerprint(model, space, frame, len(df)))
     study = trials.study
     seed = model.get_params(deep=False)["random_state"]
@@ -158,7 +160,7 @@ def _error(fitted: TrainedForecaster) -> float:
 
 def fingerprint(model: TrainedForecaster, space: Space, frame: Frame, known: int) -> str:
     """Return a digest of a study: settings, space, and the rows of the data."""
-    params = {name: plain(value) for name, value in model.get_params(deep=False).items()}
+    params = {name: plain_parameter(value) for name, value in model.get_params(deep=False).items()}
     settings = json.dumps([params, space, known], default=str).encode()
     rows = pd.util.hash_pandas_object(frame.table, index=False).to_numpy().tobytes()
     return sha256_bytes([settings, rows])[:16]

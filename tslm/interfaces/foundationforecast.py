@@ -11,7 +11,7 @@ from foundationforecast.core.forecaster import Forecaster
 from sklearn.base import clone
 
 from tslm.core.errors import NotAvailableError
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 
 

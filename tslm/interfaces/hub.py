@@ -14,9 +14,11 @@ from huggingface_hub import ModelCard, ModelHubMixin
 from tslm import __version__
 from tslm.core.atomic_write import place
 from tslm.core.errors import ConfigError, TslmError
+from tslm.core.fitted import fitted_attribute
 from tslm.core.messages import counted
-from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.tslm_forecaster import TSLMForecaster, load_estimator
+from tslm.estimators.factory import load_estimator
+from tslm.estimators.trained_forecaster import TrainedForecaster
+from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation.ablation.findings import Findings
 from tslm.evaluation.ablation.report import Ablation
 from tslm.models.backbones.weights.download import is_hub_offline
@@ -50,7 +52,7 @@ class HubModel(ModelHubMixin):
     ) -> None:
         self.forecaster, self.history = forecaster, history
         self.findings = _findings(
-            vars(forecaster).get("ablation_") if ablation is None else ablation
+            fitted_attribute(forecaster, "ablation_") if ablation is None else ablation
         )
         if self.findings is not None and self.findings.model != forecaster.name:
             raise ConfigError(

@@ -151,7 +151,7 @@ def test_a_competition_is_not_fitted_on_dates(monkeypatch: pytest.MonkeyPatch) -
 def test_what_follows_chooses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from tslm.estimators.tslm_forecaster import estimator_of
+    from tslm.estimators.factory import estimator_of
     from tslm.evaluation.protocols.m_competition import fit_and_score
 
     data = small(4)

@@ -1,10 +1,13 @@
 """Selection of covariates: the columns and calendar features a user asks for."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 from tslm.core.errors import ConfigError
+from tslm.core.fitted import check_unchanged
 from tslm.core.messages import naming
+from tslm.core.plain_values import plain
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,25 @@ class CovariateColumns:
     static: tuple[str, ...] = ()
     holidays: str | None = None
     calendar: bool = False
+
+    @classmethod
+    def of(
+        cls, futr_exog: Any, hist_exog: Any, static_exog: Any, holidays: str | None, calendar: bool
+    ) -> "CovariateColumns":
+        """Make a selection from the parameters of an estimator.
+
+        Raises:
+            ConfigError: if a parameter is not a list of names.
+        """
+        given = {"futr_exog": futr_exog, "hist_exog": hist_exog, "static_exog": static_exog}
+        names: list[tuple[str, ...]] = []
+        for parameter, value in given.items():
+            value = plain(value)
+            if isinstance(value, str) or not all(isinstance(name, str) for name in value or ()):
+                raise ConfigError(f"{parameter}={value!r} must be a list of column names.")
+            names.append(tuple(value or ()))
+        future, past, static = names
+        return cls(future, past, static, holidays, bool(calendar))
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.holidays or self.calendar)
@@ -53,3 +75,18 @@ class CovariateColumns:
                 "hist_exog or static_exog."
             )
         return self
+
+    def check_unchanged(self, fitted: "CovariateColumns") -> None:
+        """Refuse parameters that name other covariates than those of ``fit``.
+
+        Args:
+            fitted: the selection at ``fit``.
+
+        Raises:
+            ConfigError: with the first parameter that was changed.
+        """
+        if not self and not fitted:  # such as an empty list in place of None
+            return
+        settings = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
+        for name, now, before in zip(settings, astuple(self), astuple(fitted), strict=True):
+            check_unchanged(name, before, now)

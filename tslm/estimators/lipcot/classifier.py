@@ -25,6 +25,7 @@ from torch import Tensor
 
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import DataError, NotFittedError
+from tslm.core.fitted import is_fitted
 from tslm.core.messages import check_choice
 from tslm.core.seeds import seeded
 from tslm.estimators.lipcot.code_bert import CodeBert, Study, ids_of
@@ -324,7 +325,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return bert.eval()
 
     def __sklearn_is_fitted__(self) -> bool:
-        return not vars(self).keys().isdisjoint({"regression_", "bert_"})
+        return is_fitted(self, "regression_", "bert_")
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

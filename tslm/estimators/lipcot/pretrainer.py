@@ -20,10 +20,10 @@ from sklearn.base import BaseEstimator
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-import tslm.estimators.saving as saving
 from tslm.core.config.build import build, part_class
 from tslm.core.config.estimator_settings import configure
-from tslm.core.errors import ConfigError, NotFittedError
+from tslm.core.errors import ConfigError
+from tslm.core.fitted import check_fitted, is_fitted
 from tslm.core.hardware import Machine, run
 from tslm.core.messages import check_choice
 from tslm.core.seeds import seeded
@@ -37,6 +37,8 @@ from tslm.data.time_writing import Writing
 from tslm.data.windows import Windows
 from tslm.estimators.lipcot.counts import Counts, DataSet, scored
 from tslm.estimators.lipcot.reader import CodeReader, portable
+from tslm.estimators.saving.folder import Saved, write_saved
+from tslm.estimators.saving.values import plain_parameter
 from tslm.estimators.training.progress import Bar
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.weights import trained_weights
@@ -225,9 +227,11 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         """
         self._check_fitted()
         weights = {f"adapter.{k}": v for k, v in portable(self.reader_.adapters[0]).items()}
-        params = {name: saving.plain(value) for name, value in self.get_params(deep=False).items()}
+        params = {
+            name: plain_parameter(value) for name, value in self.get_params(deep=False).items()
+        }
         facts = {"kind": type(self).__name__, "params": params}
-        saving.save(saving.Saved(facts, weights, {}), path, overwrite)
+        write_saved(Saved(facts, weights, {}), path, overwrite)
 
     def save_body(self, path: str | Path) -> None:
         """Write the language model as a checkpoint folder, which ``backbone=PATH`` reads.
@@ -294,11 +298,10 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         run(trainer, PretrainingModule(reader, recipe), train_dataloaders=lessons)
 
     def _check_fitted(self) -> None:
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError("This LiPCoTPretrainer is not fitted yet. Call fit(df).")
+        check_fitted(self, "Call fit(df).")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "reader_" in vars(self)
+        return is_fitted(self, "reader_")
 
 
 class Lesson(NamedTuple):

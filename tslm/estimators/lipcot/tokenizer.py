@@ -19,11 +19,14 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-import tslm.estimators.saving as saving
-from tslm.core.errors import DataError, NotFittedError, warn
+from tslm.core.errors import DataError, warn
+from tslm.core.fitted import check_fitted, is_fitted
 from tslm.estimators.lipcot.frame_input import check_frames, check_rates, cut_series
 from tslm.estimators.lipcot.measuring import measure
 from tslm.estimators.lipcot.synthesis import spectral_density, synthesise
+from tslm.estimators.saving.checks import count, fill, no_larger
+from tslm.estimators.saving.folder import Saved, damage, read_saved, write_saved
+from tslm.estimators.saving.values import restored_parameters
 from tslm.models.layers.lpc.codebook import SPECIAL, Codebook
 from tslm.models.layers.lpc.framing import Estimator
 from tslm.plots.codes import plot_codes, plot_spectra, plot_transitions
@@ -260,7 +263,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             "band": self.estimator_.band,
             "frame_length": self.frame_length_,
         }
-        saving.save(saving.Saved(facts, self.codebook_.state_dict(), {}), path, overwrite)
+        write_saved(Saved(facts, self.codebook_.state_dict(), {}), path, overwrite)
 
     @classmethod
     def load(cls, path: str | Path) -> "LiPCoTTokenizer":
@@ -269,21 +272,21 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         Raises:
             DataError: if it is damaged, changed, has a newer format, or is not a tokenizer.
         """
-        saved = saving.read(path)
+        saved = read_saved(path)
         facts = saved.facts
         if facts["kind"] != cls.__name__:
             raise DataError(f"{path} holds a {facts['kind']}. Load it with {facts['kind']}.load.")
-        with saving.damage(f"{path}: its settings"):
-            model = cls(**saving.parameters(facts, cls().get_params()))
-            order, model.frame_length_ = (saving.count(facts[n]) for n in ("order", "frame_length"))
+        with damage(f"{path}: its settings"):
+            model = cls(**restored_parameters(facts, cls().get_params()))
+            order, model.frame_length_ = (count(facts[n]) for n in ("order", "frame_length"))
             if len(saved.weights["filters"]) != model.n_codes or order > 10_000:
                 raise DataError(f"The saved filters are not {model.n_codes} of order {order}.")
             model.estimator_ = Estimator(
                 order, model.method, model.warp, facts["band"], model.center
             )
-            with saving.no_larger(saved.weights):
+            with no_larger(saved.weights):
                 model.codebook_ = model._codebook(order)
-            saving.fill(model.codebook_, saved.weights)
+            fill(model.codebook_, saved.weights)
         return model
 
     @staticmethod
@@ -331,10 +334,7 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
         return shape, gain, level
 
     def _check_fitted(self) -> None:
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError(
-                "This LiPCoTTokenizer is not fitted yet. Call fit(X), or load one."
-            )
+        check_fitted(self, "Call fit(X), or load one.")
 
     def __sklearn_is_fitted__(self) -> bool:
-        return "codebook_" in vars(self)
+        return is_fitted(self, "codebook_")

@@ -40,7 +40,7 @@ class WindowErrors:
 
     def observed(self) -> "WindowErrors":
         """Return the errors of windows that have an observed step."""
-        return WindowErrors(*(vars(self)[f.name][~np.isnan(self.mse)] for f in fields(self)))
+        return WindowErrors(*(getattr(self, f.name)[~np.isnan(self.mse)] for f in fields(self)))
 
     def means(self) -> tuple[float, float]:
         """Return MSE and MAE, averaged over windows."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 from tslm.evaluation.ablation.arms import Arm
 from tslm.evaluation.ablation.comparison import Errors

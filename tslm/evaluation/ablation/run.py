@@ -13,7 +13,7 @@ from tslm.core.errors import DataError, TslmError
 from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
 from tslm.data.align import align_series
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.arms import ITSELF, Arm, Budget

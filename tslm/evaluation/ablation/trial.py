@@ -12,7 +12,8 @@ from tslm.core.messages import naming
 from tslm.data.frame import Frame
 from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
+from tslm.estimators.validation.rows import rows_of_val_df
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Trial:
 
     def panel(self, fitted: TrainedForecaster) -> Panel:
         """Return all series, standardised by a fitted model."""
-        return fitted.panel_of(self.frame)
+        return fitted.panel_reader.panel_of(self.frame)
 
 
 def held_out(
@@ -67,15 +68,16 @@ def held_out(
     Raises:
         DataError: if the frame breaks the contract, or a series has too few rows.
     """
-    df = model.joined(df, static_df)
+    reader = model.reader
+    df = reader.join(df, static_df)
     if val_df is None:
-        frame = model.read(df)
+        frame = reader.read(df)
         check_lengths(frame, rows)
         kept = np.full(len(frame.ids), rows)
     else:
-        val_df = model.joined(val_df, static_df)
-        frame = model.read(pd.concat([df, val_df], ignore_index=True))
-        kept = model.rows_given(frame, df, val_df)
+        val_df = reader.join(val_df, static_df)
+        frame = reader.read(pd.concat([df, val_df], ignore_index=True))
+        kept = rows_of_val_df(reader, frame, df, val_df)
         if (few := kept <= rows).any():
             raise DataError(
                 f"The last {rows} rows of val_df are scored and the rows before them are used for "
@@ -88,8 +90,8 @@ def held_out(
     spread = pd.Series(Panel.from_frame(frame, until=lengths - kept).spread, frame.ids)
     return Trial(
         name="the frame",
-        known=model.renamed(frame.table[learnt]),
-        val=None if val_df is None else model.renamed(frame.table[~learnt & scored]),
+        known=reader.rename(frame.table[learnt]),
+        val=None if val_df is None else reader.rename(frame.table[~learnt & scored]),
         frame=frame,
         start=lengths - rows,
         stop=lengths,

@@ -14,8 +14,8 @@ from tslm.data.datasets.benchmarks import Benchmark, load
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.panel import Panel
 from tslm.estimators.baseline_forecaster import BaselineForecaster
-from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.tslm_forecaster import estimator_of
+from tslm.estimators.factory import estimator_of
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.validation.window_errors import WindowErrors, score
 from tslm.evaluation.ablation.trial import Trial
 from tslm.evaluation.protocols.records import Record, every_run, facts_of, name_of
@@ -96,7 +96,7 @@ def fit_and_score(
     model.fit(known, val_df=val)
     seconds = time.perf_counter() - began
     until = None if source is data else np.full(len(data.columns), data.borders.train_end)
-    panel = model.panel_of(_whole(data), until)
+    panel = model.panel_reader.panel_of(_whole(data), until)
     model.prepare(panel)
     yield from _records(cfg, data, panel, model, horizons, facts_of(model, source, seconds))
 

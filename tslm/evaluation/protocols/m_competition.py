@@ -13,8 +13,8 @@ from omegaconf import DictConfig
 from tslm.core.config.choices import node
 from tslm.core.errors import ConfigError
 from tslm.data.datasets.competitions import Competition, is_competition, load
-from tslm.estimators.fitting import TrainedForecaster
-from tslm.estimators.tslm_forecaster import estimator_of
+from tslm.estimators.factory import estimator_of
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.metrics.competition import mean_errors
 from tslm.evaluation.protocols.records import Record, every_run, facts_of, name_of
 

@@ -8,7 +8,7 @@ from omegaconf import DictConfig
 from tslm.core.config.schema import listed
 from tslm.data.datasets.benchmarks import Benchmark
 from tslm.data.datasets.competitions import Competition
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 
 Record = dict[str, Any]

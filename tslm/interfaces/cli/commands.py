@@ -13,9 +13,9 @@ from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.core.messages import counted
 from tslm.data.datasets.benchmarks import load
-from tslm.estimators import saving
-from tslm.estimators.saving import CHECKPOINTS
-from tslm.estimators.tslm_forecaster import estimator_of, load_estimator
+from tslm.estimators.factory import estimator_of, load_estimator
+from tslm.estimators.saving.files import CHECKPOINTS
+from tslm.estimators.saving.folder import check_free
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
 from tslm.evaluation.protocols import long_horizon
 from tslm.interfaces import hub
@@ -36,7 +36,7 @@ def further_tables(cfg: DictConfig) -> dict[str, Any]:
 def fit(cfg: DictConfig, say: Reporter) -> None:
     """Train a model on a file and save it."""
     out = Path(cfg.out)
-    saving.check_free(out, cfg.overwrite)
+    check_free(out, cfg.overwrite)
     data, further = files.read(cfg, cfg.data), further_tables(cfg)
     model = estimator_of(cfg)
     with _remove_if_failed_early(out / CHECKPOINTS):
@@ -68,21 +68,22 @@ def predict(cfg: DictConfig, say: Reporter) -> None:
     model = load_estimator(
         cfg.model, device=cfg.device, backbone=cfg.backbone, download=cfg.download
     )
+    panels = model.panel_reader
     data, futr, static = (
-        model.with_known_ids(files.read(cfg, path, model.id_col))
+        panels.with_known_ids(files.read(cfg, path, model.id_col))
         for path in (cfg.data, cfg.futr, cfg.static)
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(
         data,
-        ids=None if cfg.ids is None else model.known_ids(listed(cfg.ids) or []),
+        ids=None if cfg.ids is None else panels.known_ids(listed(cfg.ids) or []),
         h=cfg.h,
         level=level,
         quantiles=quantiles,
         num_samples=cfg.num_samples,
         futr_df=futr,
         static_df=static,
-        examples=model.with_known_ids(_examples(cfg, model.id_col)),
+        examples=panels.with_known_ids(_examples(cfg, model.id_col)),
     )
     files.write_table(forecast, cfg.out)
     if cfg.verbose:
@@ -113,10 +114,11 @@ def backtest(cfg: DictConfig, say: Reporter) -> None:
         examples=_examples(cfg),
     )
     files.write_table(table, cfg.out)
-    frame = model.read(model.joined(data, static))
+    reader = model.reader
+    frame = reader.read(data, static)
     season = cfg.season_length or frame.calendar.season_length
     names = {name: getattr(model, name) for name in ("id_col", "time_col", "target_col")}
-    errors = errors_of(table, model.renamed(frame.table), season, **names)
+    errors = errors_of(table, reader.rename(frame.table), season, **names)
     say(str(errors.to_string(index=False)))
     say(f"wrote {counted(len(table), 'row')} to {cfg.out}")
 
@@ -159,7 +161,7 @@ def push(cfg: DictConfig, say: Reporter) -> None:
 
 def pull(cfg: DictConfig, say: Reporter) -> None:
     """Download a shared model and save it."""
-    saving.check_free(cfg.out, cfg.overwrite)
+    check_free(cfg.out, cfg.overwrite)
     options = {"backbone": cfg.backbone, "download": cfg.download}
     model = hub.pull(cfg.repo, revision=cfg.revision, **options)
     model.save(cfg.out, overwrite=cfg.overwrite)
@@ -171,7 +173,7 @@ def demo(cfg: DictConfig, say: Reporter) -> None:
     data = load(cfg.benchmark)
     out = Path(cfg.out)
     files.check_writable(out, files.FOLDER)
-    saving.check_free(out / "model", overwrite=True)
+    check_free(out / "model", overwrite=True)
     out.mkdir(parents=True, exist_ok=True)
     say(f"{data.name}: training AutoTimes on {cfg.backbone}, then every {cfg.stride}th test window")
     model = long_horizon.forecaster(cfg, data, cfg.h, cfg.random_state)

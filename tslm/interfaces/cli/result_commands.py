@@ -9,9 +9,10 @@ from omegaconf import DictConfig
 from tslm.core import files
 from tslm.core.errors import ConfigError
 from tslm.core.messages import counted
-from tslm.estimators import saving
 from tslm.estimators.baseline_forecaster import BaselineForecaster
-from tslm.estimators.tslm_forecaster import TSLMForecaster, load_estimator
+from tslm.estimators.factory import load_estimator
+from tslm.estimators.saving.folder import check_free
+from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
 from tslm.plots.forecasts import plot_forecasts
 
@@ -26,10 +27,11 @@ def evaluate(cfg: DictConfig, say: Reporter) -> None:
     if cfg.out is not None:
         files.check_writable(cfg.out)
     data, table = files.read(cfg, cfg.data), files.read(cfg, cfg.forecasts)
-    reader = _reader(cfg, data)
-    frame = reader.read(data)
+    estimator = _estimator(cfg, data)
+    frame = estimator.reader.read(data)
     season = cfg.season_length or frame.calendar.season_length
-    errors = errors_of(table, reader.renamed(frame.table), season, **_columns(reader))
+    truth = estimator.reader.rename(frame.table)
+    errors = errors_of(table, truth, season, **_columns(estimator))
     say(str(errors.to_string(index=False)))
     if cfg.out is not None:
         files.write_table(errors, cfg.out)
@@ -42,10 +44,11 @@ def plot(cfg: DictConfig, say: Reporter) -> None:
     data, ahead = files.read(cfg, cfg.data), files.read(cfg, cfg.forecasts)
     if data is None and ahead is None:
         raise ConfigError("There is nothing to draw. Give data=FILE, forecasts=FILE, or both.")
-    reader = _reader(cfg, data)
+    estimator = _estimator(cfg, data)
     if data is not None and cfg.resample is not None:
-        data = reader.renamed(reader.read(data).table)
-    figure = plot_forecasts(data, ahead, engine=_engine(cfg.out), **_columns(reader))
+        reader = estimator.reader
+        data = reader.rename(reader.read(data).table)
+    figure = plot_forecasts(data, ahead, engine=_engine(cfg.out), **_columns(estimator))
     files.write_picture(figure, cfg.out)
     say(f"wrote {cfg.out}")
 
@@ -70,26 +73,24 @@ def explain(cfg: DictConfig, say: Reporter) -> None:
 def recalibrate(cfg: DictConfig, say: Reporter) -> None:
     """Refit the intervals of a saved model on newer rows; its point forecasts stay the same."""
     out = Path(cfg.model if cfg.out is None else cfg.out)
-    saving.check_free(out, cfg.out is None or cfg.overwrite)
+    check_free(out, cfg.out is None or cfg.overwrite)
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
-    data, static = (
-        model.with_known_ids(files.read(cfg, path, model.id_col)) for path in (cfg.data, cfg.static)
-    )
+    panels = model.panel_reader
+    tables = (files.read(cfg, path, model.id_col) for path in (cfg.data, cfg.static))
+    data, static = map(panels.with_known_ids, tables)
     model.recalibrate(data, static_df=static)
     model.save(out, overwrite=True)
     say(f"saved {out}")
 
 
-def _reader(cfg: DictConfig, data: Any) -> BaselineForecaster:
+def _estimator(cfg: DictConfig, data: Any) -> BaselineForecaster:
     """Return an estimator that reads a table as a forecaster would; it is never fitted."""
-    reader = BaselineForecaster("last", h=1, **{name: cfg[name] for name in READING})
-    found = reader if data is None else reader.addressed(data)
-    assert isinstance(found, BaselineForecaster)
-    return found
+    estimator = BaselineForecaster("last", h=1, **{name: cfg[name] for name in READING})
+    return estimator if data is None else estimator.addressed(data)
 
 
-def _columns(reader: BaselineForecaster) -> dict[str, Any]:
-    return {name: getattr(reader, name) for name in COLUMNS}
+def _columns(estimator: BaselineForecaster) -> dict[str, Any]:
+    return {name: getattr(estimator, name) for name in COLUMNS}
 
 
 def _engine(out: str) -> str:

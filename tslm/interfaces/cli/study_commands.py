@@ -7,7 +7,8 @@ from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError
 from tslm.data.datasets.benchmarks import load
 from tslm.data.datasets.competitions import is_competition
-from tslm.estimators.tslm_forecaster import TSLMForecaster, estimator_of
+from tslm.estimators.factory import estimator_of
+from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation import leaderboard, speed
 from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.trial import held_out

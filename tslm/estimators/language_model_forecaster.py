@@ -1,0 +1,193 @@
+"""Forecaster with a language model: its adapter and backbone, explanation and ablation."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from omegaconf import DictConfig
+
+from tslm.core.config.build import part_class
+from tslm.core.config.schema import COVARIATE, OWN, tagged
+from tslm.core.errors import BackboneError, ConfigError, warn
+from tslm.core.fitted import check_unchanged
+from tslm.core.forecaster import Forecaster
+from tslm.core.plain_values import positive
+from tslm.core.types import Task
+from tslm.data.interchange import same_kind
+from tslm.data.series_text import PromptTemplate
+from tslm.estimators.baseline_forecaster import BaselineForecaster
+from tslm.estimators.explanation import Explanation, explain
+from tslm.estimators.saving.folder import read_saved
+from tslm.estimators.trained_forecaster import TrainedForecaster
+from tslm.evaluation.ablation.ablate import ablate
+from tslm.evaluation.ablation.arms import Budget
+from tslm.evaluation.ablation.report import Ablation
+from tslm.evaluation.ablation.run import Reporter
+from tslm.evaluation.ablation.trial import Trial, held_out
+from tslm.models.assembly import ANY, assemble
+from tslm.models.forecast_model import ForecastModel
+
+
+class LanguageModelForecaster(TrainedForecaster):
+    """Forecaster of long frames with an adapter, a frozen language model and a decoder."""
+
+    backbone: str
+    prompt: str | None
+    pretrained: str | Path | None
+
+    @property
+    def model_(self) -> ForecastModel:
+        """Return the fitted model: adapter, frozen backbone and decoder."""
+        self._check_fitted()
+        assert isinstance(self.forecaster_, ForecastModel)
+        return self.forecaster_
+
+    @same_kind
+    def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
+        """Show the text and words that the language model reads of each series' last context.
+
+        Args:
+            df: series to explain, also ones that ``fit`` did not see; None takes those of ``fit``.
+            top: number of words per prototype or anchor, and of these per patch.
+
+        Raises:
+            ConfigError: if the adapter uses no words.
+        """
+        self._check_as_fitted()
+        panel = self.contexts_ if df is None else self.panel_reader.read(df)
+        return explain(
+            self.model_, panel, self.calendar_, self.context_length_, positive("top", top)
+        )
+
+    @same_kind
+    def ablate(
+        self,
+        df: pd.DataFrame,
+        *,
+        h: int | None = None,
+        n_windows: int = 1,
+        static_df: pd.DataFrame | None = None,
+        val_df: pd.DataFrame | None = None,
+        budget: str | Budget = "quick",
+        say: Reporter | None = None,
+    ) -> pd.DataFrame:
+        """Train the language model and its substitutes, and test whether it helps.
+
+        The last ``n_windows`` horizons of each series are held out; every window in them is
+        forecast by every arm. ``ablation_`` has the verdicts and writes the report.
+
+        Args:
+            df: the long frame.
+            h: steps forecast, the estimator's ``h`` by default.
+            n_windows: horizons held out; more than three give an interval for few series.
+            static_df: as in ``fit``.
+            val_df: rows after those of ``df``. The horizons held out are the last of them, and
+                the rows before are used for validation, in place of ``val_size``.
+            budget: a file of ``conf/budget`` ("quick", "full", "survey"), or a ``Budget``.
+            say: called with a text when an arm is done.
+
+        Returns:
+            One row per arm: errors, the difference to the model in percent with its interval,
+            verdict and cost.
+
+        Raises:
+            DataError: if the frame is invalid, or series are too short to hold out horizons.
+            ConfigError: if a setting is impossible.
+        """
+        horizon = positive("h", self.h if h is None else h)
+        settled = self.addressed(df)
+        rows = horizon * positive("n_windows", n_windows)
+        trial = held_out(settled, df, rows, static_df=static_df, val_df=val_df)
+        asked = budget if isinstance(budget, Budget) else Budget.of(budget)
+        self.ablation_ = settled.compare(trial, [horizon], asked, say)
+        return self.ablation_.frame
+
+    def compare(
+        self, trial: Trial, horizons: Sequence[int], budget: Budget, say: Reporter | None = None
+    ) -> Ablation:
+        """Train the model and all arms of a budget on a trial, and compare them.
+
+        An arm that fails is left out of the report with a warning; ``failed`` has the reason.
+        """
+        cfg = self._configure()
+        language = self._part(cfg).language(dict(cfg.adapter))
+        return ablate(self, trial, horizons, budget, language, say)
+
+    def _configure(self) -> DictConfig:
+        cfg = super()._configure()
+        names = PromptTemplate.parse(self.prompt).names
+        if names and not (part := self._part(cfg)).reads_text:
+            raise ConfigError(
+                f"prompt={self.prompt!r} describes each series, and the adapter {part.__name__} "
+                "passes no text to the language model. Choose adapter=time_llm, or leave prompt "
+                "out."
+            )
+        return cfg
+
+    def _part(self, cfg: DictConfig) -> Any:
+        return part_class(cfg.adapter)
+
+    def _prompt(self) -> PromptTemplate:
+        template = PromptTemplate.parse(self.prompt)
+        if template.names and not self.__sklearn_is_fitted__():
+            self._configure()  # refuses a prompt that the adapter would not read
+        return template
+
+    def _check_as_fitted(self) -> None:
+        super()._check_as_fitted()
+        check_unchanged("prompt", self.config_.prompt, self.prompt)
+
+    def _warn_after_fit(self) -> None:
+        part = self._part(self.config_)
+        if self.prompt and not part.reads_text:
+            warn(
+                f"The adapter {part.__name__} passes no text to the language model: prompt has no "
+                "effect. Choose adapter=time_llm, or leave prompt out."
+            )
+        self.verdict_.warn("the language model")
+
+    def _trusts_distribution(self, model: Forecaster) -> bool:
+        return model.distribution_horizon > 0
+
+    def _assemble(
+        self,
+        cfg: DictConfig,
+        task: Task,
+        device: torch.device | None = None,
+        download: bool = True,
+        sizes: AbstractContextManager[None] = ANY,
+    ) -> Forecaster:
+        return assemble(cfg, task, device=device, download=download, sizes=sizes)
+
+    def _begin(self, model: Forecaster) -> None:
+        if self.pretrained is None:
+            return
+        assert isinstance(model, ForecastModel)
+        weights = read_saved(self.pretrained).weights
+        own = [name for name in weights if name.startswith("adapter.")]
+        model.adapter.begin({name.removeprefix("adapter."): weights[name] for name in own})
+
+    def baseline(self, name: str) -> TrainedForecaster:
+        known = BaselineForecaster().get_params(deep=False)
+        apart = set(tagged(OWN, COVARIATE))  # a baseline reads only the target
+        shared = known.keys() & (self.get_params(deep=False).keys() - apart)
+        return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
+
+    def _identity(self) -> dict[str, Any]:
+        return {"backbone": asdict(self.model_.backbone.identity)}
+
+    def _check_identity(self, facts: dict[str, Any], model: Forecaster) -> None:
+        assert isinstance(model, ForecastModel)
+        trained, found = facts["backbone"], asdict(model.backbone.identity)
+        for key in ("fingerprint", "n_layers"):
+            if trained[key] != found[key]:
+                raise BackboneError(
+                    f"The model was saved with {trained['name']} ({key} {trained[key]}, from "
+                    f"{trained['source']}), and the one here has {key} {found[key]} (from "
+                    f"{found['source']}). Get the weights it was trained with, and pass "
+                    "load(path, backbone=...) where they are."
+                )

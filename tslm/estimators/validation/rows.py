@@ -1,0 +1,104 @@
+"""Validation rows: the last rows of each series, by number or from a frame of their own."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from tslm.core.calendar import Ints
+from tslm.core.errors import DataError
+from tslm.core.messages import naming
+from tslm.data.align import align_series
+from tslm.data.frame import Frame
+from tslm.estimators.frame_reader import FrameReader
+
+
+def held_out_rows(frame: Frame, val_size: int | None, h: int) -> Ints:
+    """Return the number of last rows of each series that are held out for validation.
+
+    They end with the last row that has a value; the rows after it are held out too.
+
+    Args:
+        frame: the series.
+        val_size: rows of each series; None takes a tenth of it, raised to ``h`` rows or cut to
+            10 ``h`` rows, and none of a series that would keep less than 2 ``h`` rows.
+        h: forecast steps.
+    """
+    lengths = np.diff(frame.offsets) - frame.unknown
+    if val_size is not None:
+        rows = np.full(len(lengths), val_size)
+    else:
+        rows = np.clip(lengths // 10, h, 10 * h)
+        rows[lengths - rows < 2 * h] = 0
+    return np.asarray(np.where(rows > 0, rows + frame.unknown, 0))
+
+
+def rows_of_val_df(
+    reader: FrameReader, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame
+) -> Ints:
+    """Return the number of last rows of each series that come from ``val_df``.
+
+    Args:
+        reader: reads both frames.
+        frame: both frames together.
+        df: rows to train on.
+        val_df: rows after them.
+
+    Raises:
+        DataError: if rows of ``val_df`` precede or overlap those of ``df``; names the series.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # given when both were read together
+        own, later = (reader.read(part, calendar=frame.calendar) for part in (df, val_df))
+    last = own.table.groupby("unique_id").ds.agg(["max", "size"])
+    first = later.table.groupby("unique_id").ds.min()
+    early = (first <= last["max"].reindex(first.index)).to_numpy()
+    if early.any():
+        raise DataError(
+            f"Rows of val_df precede or overlap those of df in series "
+            f"{naming(first.index[early])}. They must follow the last row of each series."
+        )
+    own_rows = last["size"].reindex(frame.ids, fill_value=0).to_numpy(np.int64)
+    return np.diff(frame.offsets) - own_rows
+
+
+def split_rows(frame: Frame, held_out: Ints, multivariate: bool) -> tuple[Frame, Ints]:
+    """Return the frame, and the number of first rows of each series that are not held out.
+
+    Args:
+        frame: the series.
+        held_out: number of last rows of each series that are held out.
+        multivariate: True if the series are read together: they are then aligned, and as many
+            rows of each are held out.
+    """
+    if multivariate:
+        frame = align_series(frame)
+        held_out = np.full(len(held_out), held_out.max())
+    return frame, np.maximum(np.diff(frame.offsets) - held_out, 0).astype(np.int64)
+
+
+def read_with_validation(
+    reader: FrameReader,
+    df: pd.DataFrame,
+    val_df: pd.DataFrame | None,
+    static_df: pd.DataFrame | None,
+    val_size: int | None,
+    h: int,
+) -> tuple[Frame, Ints]:
+    """Read the rows of a fit, and count the last rows of each series that are held out.
+
+    Args:
+        reader: reads the frames.
+        df: rows to train on.
+        val_df: rows after them to validate on; None holds out the last rows of ``df``.
+        static_df: one row per series with static columns; None takes them from the frames.
+        val_size: rows to hold out, see ``held_out_rows``.
+        h: forecast steps.
+    """
+    df = reader.join(df, static_df)
+    if val_df is None:
+        frame = reader.read(df)
+        return frame, held_out_rows(frame, val_size, h)
+    val_df = reader.join(val_df, static_df)
+    frame = reader.read(pd.concat([df, val_df], ignore_index=True))
+    return frame, rows_of_val_df(reader, frame, df, val_df)
