@@ -9,7 +9,7 @@ from torch import Tensor
 
 from tslm.core.calendar import Ints
 from tslm.core.config.build import build
-from tslm.core.errors import ConfigError, DataError
+from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
 from tslm.core.types import Task
@@ -28,6 +28,7 @@ from tslm.estimators.training.module import train
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.resume import Run
 from tslm.estimators.validation.calibration import LOOK, ValidationRows, lagged_shrinkage
+from tslm.estimators.validation.verdict import Verdict, judge
 
 LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
 
@@ -144,6 +145,31 @@ def train_forecaster(
         history = _train_weights(model, window_data, cfg, run, machine)
     model.calibrate(Batches(val, looked_at))
     return history
+
+
+def compare_with_baselines(
+    name: str, model: Forecaster, data: TrainingData, task: Task, val_size: int | None
+) -> Verdict:
+    """Compare a trained forecaster with baselines on validation windows.
+
+    Warns if there are none, unless ``val_size`` is 0.
+
+    Args:
+        name: name of the forecaster.
+        model: the forecaster; one without trained weights is not compared.
+        data: training and validation rows.
+        task: lengths, season and frequency.
+        val_size: validation rows that were asked for.
+    """
+    if not model.trains:
+        return Verdict(0, [])
+    verdict = judge(name, model, data.panel, data.split, task)
+    if not verdict.windows and val_size != 0:
+        warn(
+            "No series has room for validation rows, so nothing tells whether training helps "
+            "here. Give longer series or a smaller h."
+        )
+    return verdict
 
 
 def _train_weights(

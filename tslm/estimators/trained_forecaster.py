@@ -26,7 +26,7 @@ from tslm.data.panel import Panel
 from tslm.data.roles import names_of
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
-from tslm.estimators.fitting import TrainingData, train_forecaster
+from tslm.estimators.fitting import TrainingData, compare_with_baselines, train_forecaster
 from tslm.estimators.long_frame_forecaster import LongFrameForecaster
 from tslm.estimators.saving.checks import check_parameters
 from tslm.estimators.saving.fitted_state import FittedState, restore
@@ -36,7 +36,7 @@ from tslm.estimators.training.resume import Run
 from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.calibration import ValidationRows, calibrate
 from tslm.estimators.validation.rows import held_out_rows, read_with_validation, split_rows
-from tslm.estimators.validation.verdict import Verdict, judge
+from tslm.estimators.validation.verdict import Verdict
 from tslm.estimators.weight_summary import summary_of
 from tslm.models.assembly import ANY, device_named, settle, task_of
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
@@ -125,7 +125,7 @@ class TrainedForecaster(LongFrameForecaster):
             calibration = self._calibrate(cfg, model, data.validation_rows(cfg), season)
 
         model = model.to(device)
-        verdict = judge(name, model, data.panel, split, task) if model.trains else Verdict(0, [])
+        verdict = compare_with_baselines(name, model, data, task, val_size)
         contexts = data.panel.tail(cfg.context_length)
         learnt = (calibration, contexts, data.effects, history, verdict, frame.report)
         self.columns_ = reader.columns
