@@ -18,7 +18,7 @@ from tslm.core.config.estimator_settings import configure
 from tslm.data.samplers import RandomWindows
 from tslm.evaluation.ablation.arms import Arm, Budget
 from tslm.models.assembly import dtype_of
-from tslm.models.baselines.classical import _chunks
+from tslm.models.baselines.classical.base import chunks_of
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:On .* validation windows"),
@@ -176,7 +176,7 @@ def test_a_backbone_is_in_bf16_only_if_hardware_supports_it(
 def test_an_accelerator_takes_more_rows_at_once(away: Pretended) -> None:
     """Many small operations cost time there, and a core's cache is no reason for them."""
     past = torch.ones(4, 24, 4000)
-    assert len(_chunks(past.to(AWAY), H)) == 1 < len(_chunks(past, H))
+    assert len(chunks_of(past.to(AWAY), H)) == 1 < len(chunks_of(past, H))
 
 
 def test_a_pretrained_model_is_fitted_on_its_device(away: Pretended, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from tslm.models.backbones.controls.bodies import Control
-from tslm.models.baselines.classical import Last
+from tslm.models.baselines.classical.naive import Last
 from tslm.models.decoders.segment import SegmentDecoder
 from tslm.estimators.training.module import Recipe
 from tslm.models.backbones.freezing import Strict

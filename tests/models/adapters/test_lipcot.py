@@ -21,7 +21,7 @@ from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot import LiPCoT
 from tslm.models.adapters.lipcot_controls import CODES, NGRAMS
 from tslm.models.adapters.lipcot_frames import sample_windows, whole_frames
-from tslm.models.baselines.classical import ProfileAR
+from tslm.models.baselines.classical.autoregression import ProfileAR
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.lpc.burg import zero_input_response

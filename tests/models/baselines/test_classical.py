@@ -13,7 +13,8 @@ from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch, Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.assembly import rule
-from tslm.models.baselines.classical import Drift, ProfileAR
+from tslm.models.baselines.classical.autoregression import ProfileAR
+from tslm.models.baselines.classical.naive import Drift
 from tslm.models.layers.lpc.burg import burg, fill_forward, zero_input_response
 from tslm.models.layers.seasonal import _state
 

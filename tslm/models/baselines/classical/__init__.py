@@ -1,0 +1,1 @@
+"""Classical forecasts, computed from the context alone: one file per rule."""
