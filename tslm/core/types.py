@@ -73,12 +73,15 @@ class Batch(NamedTuple):
             integers of the frame.
         text: words about the series of each window and channel (row ``b * C + c``); None if there
             are none.
+        zero: the value that stands for 0 in the units of the frame, in the units of ``past``; None
+            if it is unknown.
     """
 
     past: Float[Tensor, "B L C"]
     future: Float[Tensor, "B F C"]
     time: Int[Tensor, "B T"]
     text: Sequence[str] | None = None
+    zero: Float[Tensor, "B C"] | None = None
 
     @classmethod
     def of(

@@ -156,7 +156,14 @@ class Windows:
         past, future = np.split(values, [self.context_length], axis=1)
         time = time[:: self.channels]
         text = self.panel.text and [self.panel.text[number] for number in series.tolist()]
-        return Batch(torch.from_numpy(past), torch.from_numpy(future), torch.from_numpy(time), text)
+        zero = (-self.panel.loc[series] / self.panel.spread[series]).reshape(-1, self.channels)
+        return Batch(
+            torch.from_numpy(past),
+            torch.from_numpy(future),
+            torch.from_numpy(time),
+            text,
+            torch.from_numpy(zero.astype(past.dtype)),
+        )
 
     def members(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:
         """Return series and position of every channel of these windows, window by window."""

@@ -50,6 +50,10 @@ class ResidualModel(ForecastModel):
         """Return the base forecast of the M values, each from the steps before its segment."""
         return anchors(self.base, past, time, self.step, steps)
 
+    def base_forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
+        """Return the base forecast that training corrects: without the natural zero of a series."""
+        return self.base.forecast(batch._replace(zero=None), horizon)
+
     def shrunk(self, distribution: Distribution, level: Float[Tensor, "B M C"]) -> Distribution:
         """Return the distributions about the base plus the shrunk correction, as wide as before."""
         shift = (self.gate - 1) * (distribution.point - level)
@@ -61,7 +65,7 @@ class ResidualModel(ForecastModel):
         ahead = super().roll(batch, horizon, levels)
         if levels is not None:  # quantiles are read from shrunk distributions
             return ahead
-        base = self.base.forecast(batch, ahead.shape[1])
+        base = self.base_forecast(batch, ahead.shape[1])
         return base + self.gate * (ahead - base)
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
@@ -81,7 +85,7 @@ class ResidualModel(ForecastModel):
         shrinkage = Shrinkage()
         for batch in val:
             horizon = batch.future.shape[1]
-            base = self.base.forecast(batch, horizon)
+            base = self.base_forecast(batch, horizon)
             rest = (batch.future - base).double()
             ahead = self.forecast(batch, horizon)
             shrinkage.add(rest, (ahead - base).double())

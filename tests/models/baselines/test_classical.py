@@ -18,7 +18,8 @@ from tslm.models.baselines.classical.naive import Drift
 from tslm.models.layers.lpc.burg import burg, fill_forward, zero_input_response
 from tslm.models.layers.seasonal import _state
 
-NAMES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar", "ar"]
+FIXED = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar", "ar", "climatology"]
+NAMES = [*FIXED, "theta"]
 NAN = float("nan")
 
 
@@ -197,6 +198,7 @@ def test_a_constant_series_stays_constant(name: str, level: float) -> None:
         ("profile", row(99, 1, 2, 3, 5, 6, 7), [3, 4, 5]),
         ("profile", row(1, 2), [1.5, 1.5, 1.5]),
         ("profile", row(1, 2, NAN, 4, 6, NAN), [2.5, 4, 3.25]),
+        ("climatology", row(1, 2, 4), [0.2 * y + 0.8 * 46 / 21 for y in (1, 2, 4)]),
     ],
 )
 def test_small_cases_by_hand(name: str, past: Tensor, expected: list[float]) -> None:

@@ -16,10 +16,10 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.types import Task
-from tslm.models.baselines.classical.base import Classical, Predictive
+from tslm.models.baselines.classical.base import NormalRule, Predictive
 
 
-class Statistical(Classical):
+class Statistical(NormalRule):
     """Model of statsforecast that is fitted to each context.
 
     Args:

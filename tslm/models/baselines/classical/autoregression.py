@@ -9,7 +9,7 @@ from torch import Tensor
 from tslm.core.float64 import exactly
 from tslm.core.messages import whole_number
 from tslm.core.types import Batch, Task
-from tslm.models.baselines.classical.base import Classical, Predictive
+from tslm.models.baselines.classical.base import NormalRule, Predictive
 from tslm.models.layers.seasonal import (
     Decomposed,
     affordable,
@@ -22,7 +22,7 @@ ORDER = 24  # order of the autoregression without validation data: a day of hour
 ORDERS = (4, 8, 16, 24, 48)  # orders that validation chooses from; chosen by hand
 
 
-class AR(Classical):
+class AR(NormalRule):
     """Autoregression of the context minus its mean, by Burg's method; the order is two seasons."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -42,7 +42,7 @@ class AR(Classical):
         return Decomposed(mean, rows - mean, *fit_residual(rows - mean, orders, order))
 
 
-class ProfileAR(Classical):
+class ProfileAR(NormalRule):
     """Seasonal profile plus an autoregression of the residual, by Burg's method.
 
     The residual has all L steps and keeps its mean. The order is 4 if the context is shorter than

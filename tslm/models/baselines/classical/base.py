@@ -9,6 +9,7 @@ follow a shift only if the zero is shifted too.
 """
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
@@ -16,7 +17,7 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from tslm.core.distribution import Distribution
+from tslm.core.distribution import LEAST, Distribution
 from tslm.core.float64 import exactly, home
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import whole_number
@@ -29,7 +30,6 @@ from tslm.uncertainty.past_changes import spread_of_changes
 # faster for many small steps. On an accelerator each step has a launch cost: large ones are best.
 _CHUNK_CPU = 2**15 - 1
 _CHUNK_ACCELERATOR = 2**22
-_NARROWEST = 1e-6  # smallest standard deviation, in the units of the context
 
 
 class Predictive(NamedTuple):
@@ -46,15 +46,20 @@ class Predictive(NamedTuple):
 
 
 class Classical(Forecaster):
-    """Forecasting rule for single series, with a normal distribution of each step.
+    """Forecasting rule for single series, with a distribution of each step of any horizon.
 
     Args:
         task: gives the steps of a season, m.
 
     Raises:
         ConfigError: if the season is below 1.
+
+    Attributes:
+        about_zero: True if the rule has multiplicative parts. Its rows are then the distances from
+            the natural zero of the series, or, where that is unknown, from their mean.
     """
 
+    about_zero: bool = False
     any_horizon = True
     distribution_horizon = 2**31
 
@@ -63,28 +68,28 @@ class Classical(Forecaster):
         self.season_length = whole_number("season_length", task.season_length)
 
     def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
-        past = batch.past
-        chunks = chunks_of(past, horizon)
-        values = torch.cat([self.extend(exactly(chunk), horizon).to(past) for chunk in chunks])
-        return rearrange(torch.nan_to_num(values), "(B C) H -> B H C", B=len(past))
-
-    def distribution(self, batch: Batch, horizon: int) -> Distribution:
-        """Return normal distributions, ``[B, H, C]``.
-
-        Where a rule cannot estimate its errors, the spread is that of the past changes of the
-        series, see ``tslm.uncertainty.past_changes``. It is 1e-6 for constant series.
-        """
         past, found = batch.past, []
-        for chunk in chunks_of(past, horizon):
+        for rows, origin in self.chunks(batch, horizon):
+            found.append((self.extend(rows, horizon) + origin).to(past))
+        return rearrange(torch.nan_to_num(torch.cat(found)), "(B C) H -> B H C", B=len(past))
+
+    def chunks(
+        self, batch: Batch, horizon: int
+    ) -> Iterator[tuple[Float[Tensor, "S L"], Float[Tensor, "S 1"]]]:
+        """Yield rows in float64, a chunk at a time, and the origin they are counted from."""
+        chunks = chunks_of(batch.past, horizon)
+        zeros = [None] * len(chunks)
+        if self.about_zero and batch.zero is not None:
+            zeros = batch.zero.reshape(-1, 1).split(len(chunks[0]))
+        for chunk, zero in zip(chunks, zeros, strict=True):
             rows = exactly(chunk)
-            mean, deviation = self.predictive(rows, horizon)
-            if deviation.isnan().any():
-                wide = spread_without_errors(rows, self.season_length, horizon)
-                deviation = torch.where(deviation.isnan(), wide, deviation)
-            found.append(torch.stack([mean, deviation]))
-        values = torch.nan_to_num(torch.cat(found, 1)).to(past)
-        mean, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
-        return Mixture(torch.ones_like(mean), mean, deviation.clamp(min=_NARROWEST))
+            if zero is not None:
+                origin = zero.to(rows)
+            elif self.about_zero:
+                origin = rows.nanmean(1, keepdim=True)
+            else:
+                origin = torch.zeros_like(rows[:, :1])
+            yield rows - origin, origin
 
     @abstractmethod
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -94,6 +99,27 @@ class Classical(Forecaster):
             rows: series in float64, oldest value first; NaN where missing.
             horizon: steps, H.
         """
+
+
+class NormalRule(Classical):
+    """Classical rule with a normal distribution of each step."""
+
+    def distribution(self, batch: Batch, horizon: int) -> Distribution:
+        """Return normal distributions, ``[B, H, C]``.
+
+        Where a rule cannot estimate its errors, the spread is that of the past changes of the
+        series, see ``tslm.uncertainty.past_changes``. It is ``LEAST`` for constant series.
+        """
+        past, found = batch.past, []
+        for rows, origin in self.chunks(batch, horizon):
+            mean, deviation = self.predictive(rows, horizon)
+            if deviation.isnan().any():
+                wide = spread_without_errors(rows, self.season_length, horizon)
+                deviation = torch.where(deviation.isnan(), wide, deviation)
+            found.append(torch.stack([mean + origin, deviation]))
+        values = torch.nan_to_num(torch.cat(found, 1)).to(past)
+        mean, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
+        return Mixture(torch.ones_like(mean), mean, deviation.clamp(min=LEAST))
 
     @abstractmethod
     def predictive(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:

@@ -9,7 +9,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.models.baselines.classical.base import Classical, Predictive, error_spread
+from tslm.models.baselines.classical.base import NormalRule, Predictive, error_spread
 from tslm.models.layers.seasonal import (
     last_observed,
     repeat_season,
@@ -18,7 +18,7 @@ from tslm.models.layers.seasonal import (
 )
 
 
-class Last(Classical):
+class Last(NormalRule):
     """Last observed value, repeated (naive method)."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -29,7 +29,7 @@ class Last(Classical):
         return Predictive(self.extend(rows, horizon), deviation)
 
 
-class Mean(Classical):
+class Mean(NormalRule):
     """Mean of the context, repeated."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -41,7 +41,7 @@ class Mean(Classical):
         return Predictive(mean, spread.expand_as(mean))
 
 
-class Drift(Classical):
+class Drift(NormalRule):
     """Line through the first and the last observed value, continued."""
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
@@ -54,7 +54,7 @@ class Drift(Classical):
         return Predictive(self.extend(rows, horizon), spread * growth)
 
 
-class SeasonalNaive(Classical):
+class SeasonalNaive(NormalRule):
     """Value one season earlier.
 
     If it is missing, the value two seasons earlier, and so on. The last value, if a phase of the

@@ -3,11 +3,11 @@
 from jaxtyping import Float
 from torch import Tensor
 
-from tslm.models.baselines.classical.base import Classical, Predictive, error_spread
+from tslm.models.baselines.classical.base import NormalRule, Predictive, error_spread
 from tslm.models.layers.seasonal import profile, repeat_season
 
 
-class Profile(Classical):
+class Profile(NormalRule):
     """Mean of each phase of the season, over the complete seasons at the end of the context.
 
     It is the mean of the context for a phase that is never observed, and for a context shorter

@@ -1,0 +1,60 @@
+"""The interface of rules that fit a recursion to the last rows of each series.
+
+A recursion carries its state through gaps without an update. Missing values at the end count as
+further steps of the horizon.
+"""
+
+from abc import abstractmethod
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tslm.core.messages import whole_number
+from tslm.core.types import Task
+from tslm.models.baselines.classical.base import NormalRule, Predictive
+from tslm.models.layers.seasonal import steps_since_observed
+
+ROWS = 500  # last rows that are fitted by default; chosen by hand
+
+
+class Smoothing(NormalRule):
+    """Recursion that is fitted to each series on its own.
+
+    Args:
+        task: gives the steps of a season, m.
+        rows: last rows of the context that are used; at least 1.
+
+    Raises:
+        ConfigError: if the season or ``rows`` is below 1.
+    """
+
+    about_zero = True
+    calibration_windows = 64  # few, because each needs a fit; chosen by hand
+
+    def __init__(self, *, task: Task, rows: int = ROWS) -> None:
+        super().__init__(task=task)
+        self.rows = whole_number("rows", rows)
+
+    def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
+        return self.predictive(rows, horizon).mean
+
+    def predictive(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
+        rows = rows[:, -self.rows :]
+        gap = steps_since_observed(rows)
+        step = torch.arange(rows.shape[1], device=rows.device) - gap
+        ended = torch.where(step < 0, torch.nan, rows.gather(1, step.clamp(min=0)))
+        found = self.smooth(ended, horizon + int(gap.max()))
+        ahead = gap + torch.arange(horizon, device=rows.device)
+        return Predictive(found.mean.gather(1, ahead), found.deviation.gather(1, ahead))
+
+    @abstractmethod
+    def smooth(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
+        """Fit the recursion to each row, and forecast H steps.
+
+        Args:
+            rows: series in float64 whose last value is observed, unless none is; NaN where
+                missing, and on the left where a row is short. They are all positive only if the
+                natural zero of the series is known and below them.
+            horizon: steps, H.
+        """
