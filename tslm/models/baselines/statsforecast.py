@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.types import Task
-from tslm.models.baselines.classical.base import NormalRule, Predictive
+from tslm.models.baselines.classical.base import NormalRule
 
 
 class Statistical(NormalRule):
@@ -52,11 +52,6 @@ class Statistical(NormalRule):
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         ahead = [self._continue(row.numpy(), horizon) for row in rows.cpu()]
         return torch.from_numpy(np.stack(ahead)).to(rows)
-
-    def predictive(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
-        """Return the forecast; its spread is left to the past changes of the series."""
-        mean = self.extend(rows, horizon)
-        return Predictive(mean, torch.full_like(mean, torch.nan))
 
     def _continue(self, row: np.ndarray, horizon: int) -> np.ndarray:
         """Fit the model to one series and forecast; a constant series is continued as it is."""

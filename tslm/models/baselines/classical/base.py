@@ -121,14 +121,17 @@ class NormalRule(Classical):
         mean, deviation = rearrange(values, "k (B C) H -> k B H C 1", B=len(past))
         return Mixture(torch.ones_like(mean), mean, deviation.clamp(min=LEAST))
 
-    @abstractmethod
     def predictive(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
         """Return the mean (that of ``extend``) and the standard deviation of each step.
+
+        A rule that does not define this leaves the deviation to the past changes of the series.
 
         Args:
             rows: series in float64, oldest value first; NaN where missing.
             horizon: steps, H.
         """
+        mean = self.extend(rows, horizon)
+        return Predictive(mean, torch.full_like(mean, torch.nan))
 
 
 def chunks_of(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "S L"], ...]:

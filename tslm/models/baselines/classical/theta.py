@@ -37,7 +37,7 @@ _ROUNDING = 1e-12  # relative size of differences that are rounding
 class Line(NamedTuple):
     """Sums over the observed values so far, from which the line A + B t follows."""
 
-    count: Float[Tensor, "..."]
+    number: Float[Tensor, "..."]
     t: Float[Tensor, "..."]
     tt: Float[Tensor, "..."]
     y: Float[Tensor, "..."]
@@ -45,42 +45,32 @@ class Line(NamedTuple):
 
     def coefficients(self) -> tuple[Tensor, Tensor]:
         """Return A and B by least squares; B is 0 for fewer than two values."""
-        spread = self.count * self.tt - self.t.square()
-        slope = (self.count * self.ty - self.t * self.y) / torch.where(spread > 0, spread, 1)
-        slope = torch.where(self.count > 1, slope, 0)
-        return (self.y - slope * self.t) / self.count.clamp(min=1), slope
-
-
-class State(NamedTuple):
-    """Smoothed values, and smoothed constants and times, from which the smoothed line follows.
-
-    Args:
-        level: smoothed series, begun at 0.
-        one: smoothed 1, begun at 0: 1 minus the weight of the initial level.
-        time: smoothed time, begun at 0.
-    """
-
-    level: Float[Tensor, "S A"]
-    one: Float[Tensor, "S A"]
-    time: Float[Tensor, "S A"]
+        spread = self.number * self.tt - self.t.square()
+        slope = (self.number * self.ty - self.t * self.y) / torch.where(spread > 0, spread, 1)
+        slope = torch.where(self.number > 1, slope, 0)
+        return (self.y - slope * self.t) / self.number.clamp(min=1), slope
 
 
 class Fit(NamedTuple):
-    """Fitted models, one per row.
+    """Fitted models: parameters, errors, and smoothed values after the last row.
 
     Args:
         alpha: smoothing parameter.
         initial: initial level.
         weight: w, the part of the trend, from 0 to 1.
         error: sum of squared errors.
-        state: state after the last row.
+        level: smoothed series, begun at 0.
+        one: smoothed 1, begun at 0: 1 minus the weight of the initial level.
+        time: smoothed time, begun at 0.
     """
 
-    alpha: Float[Tensor, "S 1"]
-    initial: Float[Tensor, "S 1"]
-    weight: Float[Tensor, "S 1"]
-    error: Float[Tensor, "S 1"]
-    state: State
+    alpha: Float[Tensor, "S A"]
+    initial: Float[Tensor, "S A"]
+    weight: Float[Tensor, "S A"]
+    error: Float[Tensor, "S A"]
+    level: Float[Tensor, "S A"]
+    one: Float[Tensor, "S A"]
+    time: Float[Tensor, "S A"]
 
 
 class Theta(Smoothing):
@@ -136,7 +126,7 @@ def _forecast(rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
         *(part.cumsum(1) for part in (seen, seen * time, seen * time**2, values, values * time))
     )
     fit = _fit(values, time, observed, line)
-    free = line.count[:, -1:] - UNCOUNTED - PARAMETERS
+    free = line.number[:, -1:] - UNCOUNTED - PARAMETERS
     deviation = torch.where(free > 0, (fit.error / free.clamp(min=1)).sqrt(), torch.nan)
     mean, response = _continue(fit, Line(*(part[:, -1:] for part in line)), time[:, -1:], horizon)
     return Predictive(start + mean, deviation * response.square().cumsum(1).sqrt())
@@ -157,16 +147,12 @@ def _fit(
         every = _errors(alphas, values, time, observed, line)
         best = every.error.argmin(1, keepdim=True)
         centre, width = alphas.gather(1, best), 2 * width / (points - 1)
-    alpha, initial, weight, error, state = every
-    picked = (part.gather(1, best) for part in (alpha, initial, weight, error))
-    fit = Fit(*picked, State(*(part.gather(1, best) for part in state)))
-    if bool((few := line.count[:, -1:] <= UNCOUNTED + PARAMETERS).any()):
+    fit = Fit(*(part.gather(1, best) for part in every))
+    if bool((few := line.number[:, -1:] <= UNCOUNTED + PARAMETERS).any()):
         half = _errors(torch.full_like(centre, 0.5), values, time, observed, line)
         zero = torch.zeros_like(centre)
-        short = (half.alpha, zero, zero + LINEAR, zero)
-        parts = (torch.where(few, new, old) for new, old in zip(short, fit[:4], strict=True))
-        states = zip(half.state, fit.state, strict=True)
-        fit = Fit(*parts, State(*(torch.where(few, new, old) for new, old in states)))
+        short = half._replace(initial=zero, weight=zero + LINEAR, error=zero)
+        fit = Fit(*(torch.where(few, new, old) for new, old in zip(short, fit, strict=True)))
     return fit
 
 
@@ -183,7 +169,7 @@ def _errors(
     level, d the line minus the smoothed line. Sums of their products give both coefficients.
     """
     intercept, slope = line.coefficients()
-    counted = (observed & (line.count > UNCOUNTED)).to(values)
+    counted = (observed & (line.number > UNCOUNTED)).to(values)
     level, one, smoothed = (torch.zeros_like(alphas) for _ in range(3))
     rr, rp, rd, pp, pd, dd = (torch.zeros_like(alphas) for _ in range(6))
     for i in range(values.shape[1]):
@@ -209,7 +195,7 @@ def _errors(
     initial = torch.where(pp > 0, (rp - weight * pd) / safe, 0)
     error = rr - 2 * initial * rp - 2 * weight * rd + 2 * initial * weight * pd
     error = (error + initial.square() * pp + weight.square() * dd).clamp(min=0)
-    return Fit(alphas, initial, weight, error, State(level, one, smoothed))
+    return Fit(alphas, initial, weight, error, level, one, smoothed)
 
 
 def _continue(
@@ -221,21 +207,21 @@ def _continue(
     same recursion, in two columns.
     """
     alpha, weight = fit.alpha, fit.weight
-    level = torch.cat([fit.state.level + fit.initial * (1 - fit.state.one), 0 * alpha], 1)
-    one, smoothed = fit.state.one, fit.state.time
-    count, t, tt = line.count, line.t, line.tt
+    level = torch.cat([fit.level + fit.initial * (1 - fit.one), 0 * alpha], 1)
+    one, smoothed = fit.one, fit.time
+    number, t, tt = line.number, line.t, line.tt
     y, ty = (torch.cat([part, 0 * part], 1) for part in (line.y, line.ty))
     steps = []
     for h in range(horizon):
         time = time + 1
-        intercept, slope = Line(count, t, tt, y, ty).coefficients()
+        intercept, slope = Line(number, t, tt, y, ty).coefficients()
         step = level + weight * (intercept * (1 - one) + slope * (time - smoothed))
         if not h:
             step = torch.cat([step[:, :1], torch.ones_like(alpha)], 1)
         steps.append(step)
         level = level + alpha * (step - level)
         one, smoothed = one + alpha * (1 - one), smoothed + alpha * (time - smoothed)
-        count, t, tt = count + 1, t + time, tt + time.square()
+        number, t, tt = number + 1, t + time, tt + time.square()
         y, ty = y + step, ty + step * time
     mean, response = torch.stack(steps, 2).unbind(1)
     return mean, response
