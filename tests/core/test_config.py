@@ -28,6 +28,7 @@ from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.schedules import Schedule
 from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.tslm_forecaster import TSLMForecaster
+from tslm.evaluation.suite import entrants, groups
 from tslm.models.assembly import rehearse, settle, task_of
 from tslm.models.backbones.weights.catalog import cards, controls
 from tslm.uncertainty.conformal.methods import conformal_class
@@ -186,6 +187,10 @@ class TestFiles:
         elif group == "schedule":
             complete(compose("verb/benchmark", [f"trainer.schedule={name.name}"]))
             assert issubclass(part_class(node("schedule", name.name)), Schedule)
+        elif group == "suite":
+            assert groups.load(name.name).tasks
+        elif group == "entrant":
+            assert entrants.find(name.name).name == name.name
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":

@@ -16,6 +16,7 @@ from tslm.models.backbones.weights.download import is_offline
 ROOT = Path(__file__).parents[3]
 SHIPPED = ["etth1", "etth2", "ili"]
 OTHERS = ["ettm1", "ettm2", "weather", "exchange"]
+PRICES = ["epf_be", "epf_de", "epf_fr", "epf_np", "epf_pjm"]  # with covariates
 
 
 def needs_folder(*cases: object) -> object:
@@ -117,7 +118,7 @@ def test_a_constant_training_column_is_only_centred() -> None:
 
 
 def test_names_are_those_of_the_folder() -> None:
-    assert names() == sorted([*SHIPPED, *OTHERS])
+    assert names() == sorted([*SHIPPED, *OTHERS, *PRICES])
 
 
 def test_an_unknown_name_gets_a_hint() -> None:
@@ -219,3 +220,14 @@ def test_shipped_files_are_the_listed_ones() -> None:
         plain = gzip.decompress(content) if name.endswith(".gz") else content
         assert stored in readme
         assert hashlib.sha256(plain).hexdigest() in readme
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", PRICES)
+def test_columns_beside_the_target_are_known_ahead(name: str) -> None:
+    data = load(name)
+    assert data.columns == ("OT",)
+    assert data.covariates is not None
+    assert list(data.frame.columns) == ["unique_id", "ds", "y", *data.covariates.columns]
+    assert data.borders.test_end == len(data.frame) == 52_416
+    assert data.frame.notna().all(axis=None)

@@ -16,6 +16,7 @@ from tslm.core.config.compose import compose
 from tslm.core.config.validation import complete
 from tslm.core.errors import ConfigError, DataError
 from tslm.core.paths import conf_folder
+from tslm.data.datasets import monash
 from tslm.data.datasets.competitions import Competition, is_competition, load
 from tslm.evaluation.metrics import competition as metrics
 from tslm.evaluation.protocols.m_competition import errors, run
@@ -171,6 +172,26 @@ def test_the_command_line_prints_what_the_contest_asks(
 ) -> None:
     assert command("benchmark", "benchmark=m4_weekly", "model=last") == 0
     assert "SMAPE 9.1613  MASE 2.7773  OWA 1.0000" in capsys.readouterr().out
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "series", "mase"), [("fred_md", 107, 1.101), ("m1_monthly", 617, 1.314)]
+)
+def test_sets_of_the_suite_have_their_published_errors(name: str, series: int, mase: float) -> None:
+    data = competition(name)
+    ahead = {key: np.resize(known[-12:], 12) for key, known in data.known.items()}
+    assert (len(data.known), round(errors(data, ahead)["mase"], 3)) == (series, mase)
+
+
+def test_a_file_that_is_not_of_the_monash_archive_is_refused() -> None:
+    text = "# words\n@missing true\n@data\nT1:2000-01-01 00-00-00:1,?,3.5\n"
+    parsed = monash.parse(text.encode(), "a.tsf")
+    np.testing.assert_array_equal(parsed["T1"], [1, np.nan, 3.5])
+    with pytest.raises(DataError, match="has no line @data"):
+        monash.parse(b"T1:1,2", "a.tsf")
+    with pytest.raises(DataError, match="the values of series 'T1' are not numbers"):
+        monash.parse(b"@data\nT1:1,x", "a.tsf")
 
 
 def test_a_missing_altered_or_wrong_file_is_named(

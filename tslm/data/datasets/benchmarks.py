@@ -47,6 +47,7 @@ class Benchmark:
         freq: pandas offset alias.
         horizons: horizons of the published results.
         description: description of the data in words.
+        covariates: columns that are known ahead, the same for all series; None if there are none.
     """
 
     name: str
@@ -58,17 +59,20 @@ class Benchmark:
     freq: str
     horizons: tuple[int, ...]
     description: str = ""
+    covariates: pd.DataFrame | None = None
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """Return the whole file as a long frame: unique_id, ds, y."""
+        """Return the whole file as a long frame: unique_id, ds, y, and columns known ahead."""
         rows, series = self.values.shape
         ds = self.time.astype("datetime64[s]")
+        known = {} if self.covariates is None else dict(self.covariates.items())
         return pd.DataFrame(
             {
                 "unique_id": pd.Index(self.columns).repeat(rows),
                 "ds": np.tile(ds, series),
                 "y": self.values.ravel(order="F"),
+                **{str(name): np.tile(column, series) for name, column in known.items()},
             }
         )
 
@@ -124,6 +128,8 @@ class BenchmarkFile:
         time_column: name of the time column; all others are series.
         time_format: format of the times; None for ISO 8601.
         equally_spaced: True replaces the times of the file by equal steps from the first one.
+        target: the only column that is a series; the others are covariates known ahead. None takes
+            every column as a series.
         description: description in words, for adapters that put it into a prompt.
         kind: ``long_horizon``.
     """
@@ -140,6 +146,7 @@ class BenchmarkFile:
     time_column: str = "date"
     time_format: str | None = None
     equally_spaced: bool = False
+    target: str | None = None
     description: str = ""
     kind: str = LONG_HORIZON
 
@@ -157,6 +164,9 @@ def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
     file = _description(_named(benchmark) if isinstance(benchmark, str) else benchmark)
     table = _read(file)
     time = table.pop(file.time_column)
+    covariates = None
+    if file.target is not None:
+        table, covariates = table[[file.target]], table.drop(columns=file.target)
     values = table.to_numpy(dtype=np.float64)
     borders = Borders(*np.cumsum([file.split[part] for part in ("train", "val", "test")]).tolist())
     if len(values) < borders.test_end:
@@ -174,6 +184,7 @@ def load(benchmark: str | Mapping[Any, Any]) -> Benchmark:
         freq=file.freq,
         horizons=tuple(file.horizons),
         description=file.description,
+        covariates=covariates,
     )
 
 
@@ -222,7 +233,8 @@ def _description(content: Mapping[Any, Any]) -> BenchmarkFile:
 
 def _read(file: BenchmarkFile) -> pd.DataFrame:
     content = read_published(file.file, file.sha256, file.name, file.source)
-    return pd.read_csv(BytesIO(content), engine="pyarrow")  # exact and fast
+    table = pd.read_csv(BytesIO(content), engine="pyarrow")  # exact and fast
+    return table.rename(columns=str.strip)
 
 
 def read_published(file: str, sha256: str | None, name: str, source: str) -> bytes:

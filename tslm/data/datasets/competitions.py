@@ -1,11 +1,11 @@
-"""Short series of the M competitions: known values, and the values to forecast.
+"""Short series with one origin each: the M competitions, and sets of the Monash archive.
 
 Each set is described by a file of ``conf/benchmark``, like the long ones. Times are counted, since
 the dates of these series are placeholders or missing.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from io import BytesIO
@@ -16,6 +16,7 @@ import pandas as pd
 from omegaconf import OmegaConf
 
 from tslm.core.errors import ConfigError, DataError
+from tslm.data.datasets import monash
 from tslm.data.datasets.benchmarks import M_COMPETITION, kind_of, read_published
 
 Series = dict[str, np.ndarray]
@@ -42,14 +43,7 @@ class Competition:
     @cached_property
     def frame(self) -> pd.DataFrame:
         """Return the known values as a long frame; ``ds`` counts steps."""
-        lengths = [len(values) for values in self.known.values()]
-        return pd.DataFrame(
-            {
-                "unique_id": np.repeat(list(self.known), lengths),
-                "ds": np.concatenate([np.arange(n) for n in lengths]),
-                "y": np.concatenate(list(self.known.values())),
-            }
-        )
+        return long_frame(self.known)
 
     def longer_than(self, points: int) -> "Competition":
         """Return only the series of more than ``points`` values, including those to forecast."""
@@ -59,13 +53,26 @@ class Competition:
         return replace(self, known=known, truth=truth)
 
 
+def long_frame(series: Series) -> pd.DataFrame:
+    """Return series as a long frame; ``ds`` counts steps."""
+    lengths = [len(values) for values in series.values()]
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat(list(series), lengths),
+            "ds": np.concatenate([np.arange(n) for n in lengths]),
+            "y": np.concatenate(list(series.values())),
+        }
+    )
+
+
 @dataclass(frozen=True)
 class CompetitionFiles:
     """Description of a competition: one file of ``conf/benchmark``.
 
     Attributes:
         name: name in the literature.
-        files: names of the published files, by "train" and "test", or by "both".
+        files: names of the published files, by "train" and "test", or by "both". In a file of the
+            Monash archive (.tsf) the last ``horizon`` values of each series are those to forecast.
         sha256: checksums of the uncompressed files, by the same keys; None skips the check.
         source: address of the files.
         licence: licence of the data.
@@ -107,11 +114,24 @@ def load(content: Mapping[Any, Any]) -> Competition:
         files = CompetitionFiles(**{str(key): value for key, value in plain.items()})
     except TypeError as error:
         raise ConfigError(f"This does not describe a competition: {error}.") from error
-    read = _from_json if "both" in files.files else _from_tables
-    known, truth = read(files)
+    known, truth = _reader(files)(files)
     if not known:
         raise DataError(f"{files.name}: there is no series of period {files.period!r}.")
     return Competition(files.name, known, truth, files.season_length, files.horizon)
+
+
+def _reader(files: CompetitionFiles) -> Callable[[CompetitionFiles], tuple[Series, Series]]:
+    """Return the function that reads these files."""
+    if "both" not in files.files:
+        return _from_tables
+    return _from_archive if files.files["both"].endswith(".tsf") else _from_json
+
+
+def _from_archive(files: CompetitionFiles) -> tuple[Series, Series]:
+    """Read whole series of the Monash archive, and cut off the values to forecast."""
+    series = monash.parse(_content(files, "both"), files.files["both"])
+    known = {name: values[: -files.horizon] for name, values in series.items()}
+    return known, {name: values[-files.horizon :] for name, values in series.items()}
 
 
 def _from_tables(files: CompetitionFiles) -> tuple[Series, Series]:

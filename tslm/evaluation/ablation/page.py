@@ -1,19 +1,17 @@
 """HTML page of an ablation, with its tables and pictures in one file."""
 
-from collections.abc import Sequence
 from html import escape
-from io import StringIO
 from string import Template
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from tslm.evaluation import html
 from tslm.evaluation.ablation.arms import ITSELF
 from tslm.evaluation.ablation.report import Ablation
 from tslm.plots.results import COLOURS, plot_ablation
 
-NO_METADATA = ("Creator", "Date", "Format", "Type")  # left out of pictures
 PAGE = Template("""\
 <!doctype html>
 <html lang="en">
@@ -22,23 +20,7 @@ PAGE = Template("""\
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>$title</title>
 <style>
-body { font: 16px/1.5 system-ui, sans-serif; color: #1f2328; max-width: 68rem; margin: 2rem auto;
-       padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-.note { color: #57606a; }
-ul.answers { list-style: none; padding: 0; }
-ul.answers li { border-left: 4px solid; padding: .3rem .8rem; margin: .5rem 0;
-                background: #f6f8fa; }
-table { border-collapse: collapse; font-size: .8rem; }
-.wide { overflow-x: auto; }
-th, td { padding: .3rem .45rem; border-bottom: 1px solid #d1d9e0; text-align: right;
-         white-space: nowrap; }
-th { white-space: normal; vertical-align: bottom; }
-th:first-child, td:first-child, td:nth-child(2) { text-align: left; }
-tr.itself { font-weight: 600; background: #ddf4ff; }
-svg { max-width: 100%; height: auto; }
-details { margin-top: 2rem; }
-pre { background: #f6f8fa; padding: 1rem; overflow-x: auto; font-size: .8rem; }
+$style
 </style>
 </head>
 <body>
@@ -68,17 +50,18 @@ def page(ablation: Ablation) -> str:
         rows = ablation.frame[ablation.frame.horizon == horizon]
         sections += [
             f"<h2>Horizon {horizon}</h2>",
-            _svg(plot_ablation(rows)),
+            html.svg(plot_ablation(rows)),
             _table(table),
         ]
     if ablation.frame.horizon.nunique() > 1:
-        sections += ["<h2>Error by horizon</h2>", _svg(by_horizon(ablation.frame))]
+        sections += ["<h2>Error by horizon</h2>", html.svg(by_horizon(ablation.frame))]
     if len(ablation.probes):
         sections += [
             "<h2>Disturbed contexts: percent by which the error rises</h2>",
             _table(ablation.probe_table()),
         ]
     return PAGE.substitute(
+        style=html.STYLE,
         title=escape(title),
         note=escape(ablation.note),
         answers="\n".join(answers),
@@ -102,20 +85,6 @@ def by_horizon(frame: pd.DataFrame) -> Figure:
     return figure
 
 
-def _svg(figure: Figure) -> str:
-    buffer = StringIO()
-    with plt.rc_context({"svg.hashsalt": "tslm"}):  # makes the file reproducible
-        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(NO_METADATA))
-    text = buffer.getvalue()
-    return text[text.index("<svg") :]
-
-
 def _table(table: pd.DataFrame) -> str:
-    head = "".join(f"<th>{escape(str(column))}</th>" for column in table.columns)
-    body = "\n".join(_row(row) for row in table.itertuples(index=False))
-    return f'<div class="wide"><table><tr>{head}</tr>\n{body}\n</table></div>'
-
-
-def _row(cells: Sequence[str]) -> str:
-    mark = ' class="itself"' if cells[0] == ITSELF else ""
-    return f"<tr{mark}>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
+    rows = [list(table.columns), *table.itertuples(index=False, name=None)]
+    return html.table(rows, marked=ITSELF)

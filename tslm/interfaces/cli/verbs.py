@@ -79,6 +79,11 @@ TOPICS: dict[str, dict[str, Verb]] = {
             "tslm benchmark benchmark=etth1 out=result.json",
             "study_commands:benchmark",
         ),
+        "suite": Verb(
+            "score models on many public tasks",
+            "tslm suite group=chronos2 out=suite/",
+            "suite_command:suite",
+        ),
         "table": Verb(
             "put results side by side",
             "tslm table results=[a.json,b.json] out=results.md",

@@ -1,0 +1,1 @@
+"""Benchmark suite: many public tasks, one protocol, one table with every model."""
