@@ -16,7 +16,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.messages import unknown_choice, unknown_key
 from tslm.core.spec import Spec
 from tslm.estimators.baseline_forecaster import BaselineForecaster
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 
 COVARIATES = "covariates"  # of the settings of an entrant: False ignores those of the task

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from tslm import __version__
 from tslm.core.errors import TslmError
 from tslm.data.datasets import benchmarks
-from tslm.estimators.fitting import TrainedForecaster
+from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 from tslm.evaluation.metrics.panel_errors import DECILES
 from tslm.evaluation.protocols import long_horizon
