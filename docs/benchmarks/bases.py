@@ -113,7 +113,7 @@ def own(peer_file: Path, out: Path | None, names: list[str]) -> None:
     """Forecast, print the table, and write it as JSON."""
     import torch
 
-    from tslm.core.types import Batch, Task
+    from tslm.core.types import Task
     from tslm.models.assembly import rule
 
     torch.set_num_threads(1)
@@ -122,16 +122,17 @@ def own(peer_file: Path, out: Path | None, names: list[str]) -> None:
     for name in names:
         ours: list[list[np.ndarray]] = []
         seconds = 0.0
-        for series in everything:
-            past = torch.from_numpy(series.past)[None, :, None]
-            batch = Batch.of(past, torch.zeros(1, 0, dtype=torch.int64))
-            batch = batch._replace(zero=torch.zeros(1, 1, dtype=past.dtype))
-            model = rule(name, Task(1, len(series.future), series.season))
+        for group in dict.fromkeys(one.group for one in everything):
+            some = [one for one in everything if one.group == group]
+            horizon = len(some[0].future)
+            model = rule(name, Task(1, horizon, some[0].season))
+            batch = _together(some)
             begin = time.perf_counter()
-            ahead = model.distribution(batch, len(series.future))
+            ahead = model.distribution(batch, horizon)
             seconds += time.perf_counter() - begin
-            levels = torch.tensor([0.1, 0.9], dtype=past.dtype)
-            ours.append([part[0, :, 0].numpy() for part in (ahead.point, *ahead.quantile(levels))])
+            levels = torch.tensor([0.1, 0.9], dtype=batch.past.dtype)
+            parts = torch.stack([ahead.point, *ahead.quantile(levels)])[..., 0]
+            ours += [[*part.numpy()] for part in parts.unbind(1)]
         theirs = stored["forecasts"].get(name, [None] * len(ours))
         for group in dict.fromkeys(one.group for one in everything):
             table.append(_row(name, group, everything, ours, theirs))
@@ -142,6 +143,21 @@ def own(peer_file: Path, out: Path | None, names: list[str]) -> None:
         print(row)
     if out is not None:
         out.write_text(json.dumps(table, indent=1) + "\n")
+
+
+def _together(some: list[Series]) -> Any:
+    """Return the series of a set as one batch, padded on the left."""
+    import torch
+
+    from tslm.core.types import Batch
+
+    length = max(len(one.past) for one in some)
+    past = np.full((len(some), length, 1), np.nan)
+    for row, one in zip(past, some, strict=True):
+        row[length - len(one.past) :, 0] = one.past
+    time = torch.zeros(len(some), 0, dtype=torch.int64)
+    zero = torch.zeros(len(some), 1, dtype=torch.float64)
+    return Batch.of(torch.from_numpy(past), time)._replace(zero=zero)
 
 
 def _row(

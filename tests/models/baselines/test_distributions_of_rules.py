@@ -15,6 +15,7 @@ from tslm.models.assembly import rule
 
 NAMES = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar", "ar", "climatology"]
 NAMES += ["theta"]
+SLOW = ["ets", "ces"]  # fitted step by step: tried on fewer series
 LEVELS = torch.tensor([0.01, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99], dtype=torch.float64)
 NAN = float("nan")
 
@@ -55,7 +56,7 @@ def test_quantiles_are_in_order_and_apart_from_the_first_row_on(
     torch.testing.assert_close(found.point, point)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *SLOW])
 def test_a_single_value_has_a_wide_interval_and_a_constant_a_narrow_one(name: str) -> None:
     single = distribution(name, torch.full((1, 1, 1), 3.0, dtype=torch.float64), 4)
     low, high = single.quantile(LEVELS[[1, 5]])
@@ -75,7 +76,7 @@ def test_distributions_follow_a_change_of_units(
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6 * (factor + 1) * 100)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *SLOW])
 def test_neighbours_and_padding_do_not_matter(name: str) -> None:
     past = walks(4, 40, 4)
     past[1, 20:24] = NAN
@@ -87,6 +88,20 @@ def test_neighbours_and_padding_do_not_matter(name: str) -> None:
         torch.testing.assert_close(together[:, i : i + 1], alone)
     short = distribution(name, past[2:3, 33:], 9).quantile(LEVELS)
     torch.testing.assert_close(together[:, 2:3], short)
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_fitted_recursions_have_quantiles_in_order_from_the_first_row_on(name: str) -> None:
+    past = walks(0, 16, 16)
+    for row in range(16):
+        past[row, :row] = NAN  # 16 values, 15, and so on to a single one
+    quantiles = distribution(name, past, 9).quantile(LEVELS)
+    assert quantiles.isfinite().all()
+    assert (quantiles.diff(dim=0) > 0).all()
+    turned = distribution(name, 3 * past - 7, 9).quantile(LEVELS)
+    enough = slice(0, 14)  # a single value has a spread of 2 in any units
+    expected = 3 * quantiles - 7
+    torch.testing.assert_close(turned[:, enough], expected[:, enough], rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(

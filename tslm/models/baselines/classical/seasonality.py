@@ -77,3 +77,26 @@ def seasonal_component(
     season = rearrange(rest, "S (K m) -> S K m", m=m).nanmean(1)
     mean = season.mean(1, keepdim=True)
     return season / mean if multiplicative else season - mean
+
+
+def factors_and_sums(
+    rows: Float[Tensor, "S L"], season_length: int
+) -> tuple[Float[Tensor, "S phases"], Float[Tensor, "S phases"]]:
+    """Return the factor and the shift of each phase: 1 and 0 for a row without a season.
+
+    A season by the test is one of factors if all values and factors are positive, else of sums.
+
+    Args:
+        rows: series without gaps; NaN before a short one.
+        season_length: steps of a season, m.
+    """
+    found = is_seasonal(rows, season_length)
+    shift = rows.new_zeros(len(rows), season_length)
+    factor = torch.ones_like(shift)
+    if not found.any():
+        return factor, shift
+    ratio = seasonal_component(rows, season_length, multiplicative=True)
+    positive = (torch.nan_to_num(rows, nan=1.0) > 0).all(1, keepdim=True)
+    by_factor = found & positive & (ratio >= SMALLEST_FACTOR).all(1, keepdim=True)
+    sums = seasonal_component(rows, season_length, multiplicative=False)
+    return torch.where(by_factor, ratio, factor), torch.where(found & ~by_factor, sums, shift)

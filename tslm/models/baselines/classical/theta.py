@@ -17,12 +17,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from tslm.models.baselines.classical.base import Predictive
-from tslm.models.baselines.classical.seasonality import (
-    SMALLEST_FACTOR,
-    interpolate,
-    is_seasonal,
-    seasonal_component,
-)
+from tslm.models.baselines.classical.seasonality import factors_and_sums, interpolate
 from tslm.models.baselines.classical.smoothing import Smoothing
 from tslm.models.layers.seasonal import repeat_season
 
@@ -86,28 +81,12 @@ class Theta(Smoothing):
     """
 
     def smooth(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
-        factor, shift = _season(interpolate(rows), self.season_length)
+        factor, shift = factors_and_sums(interpolate(rows), self.season_length)
         turned = [repeat_season(part.flip(1), rows.shape[1]).flip(1) for part in (factor, shift)]
         adjusted = (rows - turned[1]) / turned[0]
         found = _forecast(adjusted, horizon)
         factor, shift = (repeat_season(part, horizon) for part in (factor, shift))
         return Predictive(found.mean * factor + shift, found.deviation * factor)
-
-
-def _season(
-    rows: Float[Tensor, "S L"], season_length: int
-) -> tuple[Float[Tensor, "S phases"], Float[Tensor, "S phases"]]:
-    """Return the factor and the shift of each phase: 1 and 0 for a row without a season."""
-    found = is_seasonal(rows, season_length)
-    shift = rows.new_zeros(len(rows), season_length)
-    factor = torch.ones_like(shift)
-    if not found.any():
-        return factor, shift
-    ratio = seasonal_component(rows, season_length, multiplicative=True)
-    positive = (torch.nan_to_num(rows, nan=1.0) > 0).all(1, keepdim=True)
-    by_factor = found & positive & (ratio >= SMALLEST_FACTOR).all(1, keepdim=True)
-    sums = seasonal_component(rows, season_length, multiplicative=False)
-    return torch.where(by_factor, ratio, factor), torch.where(found & ~by_factor, sums, shift)
 
 
 def _forecast(rows: Float[Tensor, "S L"], horizon: int) -> Predictive:

@@ -1,0 +1,73 @@
+"""Complex exponential smoothing: its recursion, its passes, and what it does without a zero."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tslm.core.types import Batch, Task
+from tslm.models.assembly import rule
+from tslm.models.baselines.classical.ces import FULL, NONE, SIMPLE, Smoother, State
+from tslm.models.baselines.classical.course import Course
+
+NAN = float("nan")
+
+
+def number(x: float) -> Tensor:
+    return torch.full((1, 1), x, dtype=torch.float64)
+
+
+def forecast(past: Tensor, horizon: int, season: int, zero: float | None = 0.0) -> Tensor:
+    batch = Batch.of(past[None, :, None], torch.zeros(1, 0, dtype=torch.int64))
+    if zero is not None:
+        batch = batch._replace(zero=torch.full((1, 1), zero, dtype=past.dtype))
+    return rule("ces", Task(1, 1, season)).forecast(batch, horizon)[0, :, 0]
+
+
+def test_a_step_by_hand() -> None:
+    """a 1.3, b 0.9, level 10, potential 9, value 12: error 2."""
+    smoother = Smoother(NONE, 1, torch.tensor([[[1.3, 0.9]]], dtype=torch.float64))
+    state = State([(number(10), number(9))], [])
+    assert float(smoother.step(state, 0, number(12))) == pytest.approx(2)
+    level, potential = (float(part) for part in state.level[0])
+    assert level == pytest.approx(10 - 0.1 * 9 + 0.4 * 2)
+    assert potential == pytest.approx(10 - 0.3 * 9 + 2.2 * 2)
+
+
+def test_a_complex_season_moves_on_without_an_error_and_a_gap_carries_the_state() -> None:
+    smoother = Smoother(FULL, 2, torch.tensor([[[1.3, 1, 0.7, 0.9]]], dtype=torch.float64))
+    state = State([(number(10), number(9))], [(number(1), number(2)), (number(3), number(4))])
+    assert float(smoother.step(state, 1, number(0), observed=number(0))) == 0
+    assert [float(part) for part in state.season[1]] == pytest.approx([3 - 0.1 * 4, 3 + 0.3 * 4])
+    assert [float(part) for part in state.season[0]] == [1, 2]
+
+
+def test_each_phase_of_a_simple_season_has_its_own_state() -> None:
+    smoother = Smoother(SIMPLE, 2, torch.tensor([[[1.0, 1.0]]], dtype=torch.float64))
+    state = State([(number(10), number(0)), (number(20), number(0))], [])
+    course = Course.of(torch.tensor([[NAN, 25.0]], dtype=torch.float64))
+    errors = smoother.pass_over(course, state, backwards=False)
+    assert [float(part) for part in errors] == [0, 5]
+    assert [float(pair[0]) for pair in state.level] == [10, 20]
+    assert [float(pair[1]) for pair in state.level] == [0, 30]
+
+
+def test_a_season_is_continued() -> None:
+    dice = np.random.default_rng(0)
+    steps = torch.arange(80, dtype=torch.float64)
+    series = 50 + 5 * torch.sin(steps * torch.pi / 2) + torch.from_numpy(dice.normal(0, 0.1, 80))
+    torch.testing.assert_close(forecast(series[:72], 8, 4), series[72:], rtol=0, atol=1.0)
+
+
+def test_without_a_zero_values_are_counted_from_their_mean() -> None:
+    dice = np.random.default_rng(0)
+    series = torch.from_numpy(dice.normal(size=40).cumsum() + 50)
+    unknown = forecast(series, 5, 1, zero=None)
+    torch.testing.assert_close(unknown, forecast(series, 5, 1, zero=float(series.mean())))
+    torch.testing.assert_close(
+        forecast(series + 9, 5, 1, zero=None), unknown + 9, rtol=0, atol=1e-3
+    )
+
+
+def test_three_values_repeat_the_last_one() -> None:
+    assert forecast(torch.tensor([4.0, 6, 5]).double(), 2, 1).tolist() == [5, 5]
