@@ -122,7 +122,7 @@ def test_a_backtest_shows_examples_to_the_model_alone(model: TSLMForecaster) -> 
     assert not np.allclose(shown.AutoTimes, plain.AutoTimes, rtol=1e-4)
     origin = shown.cutoff == shown.groupby("unique_id").cutoff.transform("min")
     assert_allclose(shown[origin].AutoTimes, first.AutoTimes, rtol=1e-5)
-    with pytest.raises(ConfigError, match="has not been learnt"):
+    with pytest.raises(ConfigError, match="are not calibrated"):
         model.cross_validation(df, examples="first", level=[80])
 
 
@@ -281,7 +281,7 @@ def test_impossible_examples_are_refused(
 
 
 def test_without_a_frame_there_are_no_first_rows(model: TSLMForecaster) -> None:
-    with pytest.raises(ConfigError, match=r"only its last 12 are kept. Pass df"):
+    with pytest.raises(ConfigError, match=r"the model holds only its last 12 rows. Pass df"):
         model.predict(examples="first")
 
 

@@ -87,7 +87,7 @@ def test_likely_mistakes_are_answered_with_the_right_words(
 
 def test_a_fit_without_validation_rows_warns() -> None:
     settings = {"h": 25, "max_steps": 1, "accelerator": "cpu", "verbose": 0}
-    with pytest.warns(UserWarning, match="No series has room for validation rows"):
+    with pytest.warns(UserWarning, match="No series is long enough for validation rows"):
         BaselineForecaster("nlinear", **settings).fit(weekly(60))
 
 

@@ -237,7 +237,7 @@ class TestRecalibration:
     def test_too_few_rows_are_refused_and_intervals_do_not_change(self) -> None:
         model = BaselineForecaster("last", h=H).fit(waves())
         before = model.predict(level=[50])
-        with pytest.raises(DataError, match="These rows hold too few horizons"):
+        with pytest.raises(DataError, match="These rows are too few to calibrate intervals"):
             model.recalibrate(waves(5))
         pd.testing.assert_frame_equal(model.predict(level=[50]), before)
         with pytest.raises(NotFittedError):

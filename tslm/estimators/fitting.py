@@ -27,10 +27,14 @@ from tslm.estimators.training.history import history_from_state
 from tslm.estimators.training.module import train
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.resume import Run
-from tslm.estimators.validation.calibration import LOOK, ValidationRows, lagged_shrinkage
+from tslm.estimators.validation.calibration import (
+    MOST_VALIDATION_WINDOWS,
+    ValidationRows,
+    lagged_shrinkage,
+)
 from tslm.estimators.validation.verdict import Verdict, judge
 
-LEARNT = 65_536  # training windows shown to what learns without gradients, evenly spread
+MOST_TRAINING_WINDOWS = 65_536  # for parts that learn without gradients, evenly spaced
 
 
 @dataclass(frozen=True)
@@ -127,23 +131,23 @@ def train_forecaster(
     step = model.step or cfg.h
     windows = Windows(data.panel, future_length=step, stop=data.train_rows, **lengths)
     val = Windows(data.panel, future_length=cfg.h, start=data.split, **lengths)
-    looked_at = evenly_spaced(len(val), LOOK) if len(val) else None
+    some_val = evenly_spaced(len(val), MOST_VALIDATION_WINDOWS) if len(val) else None
     if model.step:
         _check_windows(windows, step, data.train_rows)
     if model.patch_len:
         for part in (windows, val):
             model.prepare(start_times(part, model.patch_len))
-    some = evenly_spaced(len(windows), LEARNT) if len(windows) else None
-    model.learn(Batches(windows, some), Batches(val, looked_at))
+    some_train = evenly_spaced(len(windows), MOST_TRAINING_WINDOWS) if len(windows) else None
+    model.learn(Batches(windows, some_train), Batches(val, some_val))
     history = history_from_state(None)
     if model.trains:
         _begin_with(model, start)
         sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
             windows, cfg.batch_size, run.seed
         )
-        window_data = WindowData(windows, sampler, val if len(val) else None, looked_at)
+        window_data = WindowData(windows, sampler, val if len(val) else None, some_val)
         history = _train_weights(model, window_data, cfg, run, machine)
-    model.calibrate(Batches(val, looked_at))
+    model.calibrate(Batches(val, some_val))
     return history
 
 
@@ -166,8 +170,8 @@ def compare_with_baselines(
     verdict = judge(name, model, data.panel, data.split, task)
     if not verdict.windows and val_size != 0:
         warn(
-            "No series has room for validation rows, so nothing tells whether training helps "
-            "here. Give longer series or a smaller h."
+            "No series is long enough for validation rows, so the model cannot be compared with "
+            "untrained baselines. Give longer series or a smaller h."
         )
     return verdict
 
@@ -204,8 +208,8 @@ def _begin_with(model: Forecaster, start: Mapping[str, Tensor]) -> None:
     other = [name for name in weights if name not in own or own[name].shape != weights[name].shape]
     if other:
         raise ConfigError(
-            f"warm_start goes on with the weights of the last fit, and {other[0]} has another size "
-            "now. Set the sizes of that fit, or fit without warm_start."
+            f"warm_start continues with the weights of the last fit, but {other[0]} has another "
+            "size now. Set the sizes of that fit, or fit without warm_start."
         )
     model.load_state_dict(weights, strict=False)
 

@@ -123,10 +123,11 @@ class FrameReader:
         for name in names:
             if name in own:
                 raise ConfigError(
-                    f"The forecast {name!r} is called like a column of ids, times, values or "
+                    f"The forecast {name!r} has the name of a column of ids, times, values or "
                     "origins. Pass another alias, or rename that column."
                 )
         if len(set(names)) < len(names) or forecasts(names) != list(names):
             raise ConfigError(
-                f"Columns would clash among the forecasts {', '.join(names)}. Pass another alias."
+                f"The forecasts {', '.join(names)} have columns of the same name. Pass another "
+                "alias."
             )

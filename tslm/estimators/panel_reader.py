@@ -93,7 +93,7 @@ class PanelReader:
             warn(
                 f"No series of df was seen in fit: its ids are {ids.dtype}, such as "
                 f"{naming(ids[:1])}, and those of fit {known.dtype}, such as {naming(known[:1])}. "
-                "Each is taken for a new series. Convert the ids if they are the same."
+                "All are treated as new series. Convert the ids if they are the same."
             )
 
     def select(self, panel: Panel, ids: Any) -> Panel:
@@ -210,13 +210,13 @@ class PanelReader:
         """
         if request:
             raise ConfigError(
-                "How far forecasts with examples are off has not been learnt, so level, quantiles "
-                "and num_samples cannot be given with examples. Ask for points."
+                "Intervals of forecasts with examples are not calibrated, so level, quantiles and "
+                "num_samples cannot be given with examples. Leave them out."
             )
         source = self.read(examples) if isinstance(examples, pd.DataFrame) else examples
         if df is None and isinstance(source, str):
             raise ConfigError(
-                f"examples={examples!r} are earlier rows of each series, and only its last "
-                f"{self.context_length} are kept. Pass df."
+                f"examples={examples!r} are earlier rows of each series, and the model holds "
+                f"only its last {self.context_length} rows. Pass df."
             )
         return Examples.of(source, panel, self.forecaster.example_length, self.context_length)

@@ -160,8 +160,8 @@ class TrainedForecaster(LongFrameForecaster):
         calibration = self._calibrate(cfg, self.forecaster_, rows, self.task_.season_length)
         if self.calibration_.learnt and not calibration.learnt:
             raise DataError(
-                "These rows hold too few horizons to learn intervals from, and fit had enough. "
-                f"Pass longer series, or set val_size to {ENOUGH * self.h} rows or more."
+                "These rows are too few to calibrate intervals, and those of fit were enough. "
+                f"Pass longer series, or set val_size={ENOUGH * self.h} or more."
             )
         self.calibration_ = calibration
         return self

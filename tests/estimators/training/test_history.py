@@ -138,7 +138,7 @@ def test_a_warm_start_needs_a_fit_of_the_same_sizes(fitted: TSLMForecaster) -> N
     with pytest.raises(NotFittedError):
         tiny().fit(SALES, warm_start=True)
     model = tiny(max_steps=1).fit(SALES)
-    with pytest.raises(ConfigError, match="has another size now"):
+    with pytest.raises(ConfigError, match="another size now"):
         model.set_params(adapter__patch_len=3, context_length=9).fit(SALES, warm_start=True)
 
 

@@ -190,7 +190,7 @@ def test_validation_rows_without_a_value_cannot_stop_a_run() -> None:
 @pytest.mark.filterwarnings("ignore:The frame lacks")
 def test_windows_without_a_value_cannot_stop_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """There are values, but not in the windows that are looked at, here one."""
-    monkeypatch.setattr("tslm.estimators.fitting.LOOK", 1)
+    monkeypatch.setattr("tslm.estimators.fitting.MOST_VALIDATION_WINDOWS", 1)
     gap = series().ds.between(100, 107)
     frame = series().assign(y=lambda table: table.y.astype(float).mask(gap))
     message = "early_stopping_patience=2 needs observed values .* the validation windows hold none"

@@ -353,7 +353,7 @@ class TestNames:
             with pytest.raises(ConfigError, match="Pass another alias"):
                 model.cross_validation(sales(["a"]), baselines=["Last"])
             return
-        with pytest.raises(ConfigError, match=f"'{alias}' is called like .* Pass another alias"):
+        with pytest.raises(ConfigError, match=f"'{alias}' has the name of .* Pass another alias"):
             model.fit(sales(["a"]))
         with pytest.raises(ConfigError, match="Pass another alias"):
             model.cross_validation(sales(["a"]))
@@ -364,7 +364,7 @@ class TestNames:
             BaselineForecaster("last", h=3, alias="drift").cross_validation(
                 frame, baselines=["drift"]
             )
-        with pytest.raises(ConfigError, match="'drift' is called like"):
+        with pytest.raises(ConfigError, match="'drift' has the name of"):
             BaselineForecaster("last", h=3, target_col="drift").cross_validation(
                 frame.rename(columns={"y": "drift"}), baselines=["drift"]
             )

@@ -24,8 +24,8 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from tslm.core.config.estimator_settings import configure
-from tslm.core.errors import DataError, NotFittedError
-from tslm.core.fitted import is_fitted
+from tslm.core.errors import DataError
+from tslm.core.fitted import check_fitted, is_fitted
 from tslm.core.messages import check_choice
 from tslm.core.seeds import seeded
 from tslm.estimators.lipcot.code_bert import CodeBert, Study, ids_of
@@ -234,8 +234,7 @@ class TSLMClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # u
         return np.asarray(self.classes_[likeliest])
 
     def _read(self, X: Any) -> Float[ndarray, "n C N T"]:  # noqa: N803
-        if not self.__sklearn_is_fitted__():
-            raise NotFittedError("This TSLMClassifier is not fitted yet. Call fit(X, y).")
+        check_fitted(self, "Call fit(X, y).")
         recordings, _ = self._recordings(X)
         if recordings.shape[1] != self.n_channels_:
             raise DataError(

@@ -23,7 +23,7 @@ from tslm.uncertainty.conformal.methods import conformal_class, fit_conformal, v
 from tslm.uncertainty.conformal.residual import FEW
 from tslm.uncertainty.past_changes import fit_changes
 
-LOOK = 1024  # validation windows that are forecast during training, and to shrink effects
+MOST_VALIDATION_WINDOWS = 1024  # forecast during training, and to shrink effects
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def warn_if_not_calibrated(calibration: Conformal, series: int, h: int) -> None:
     rows = ceil(ENOUGH / max(series, 1)) * h
     warn(
         f"The validation rows are {calibration.independent:.2g} times as long as h, too few to "
-        f"measure how wide intervals must be. Their width comes from {calibration.fallback}. Give "
-        f"longer series, or val_size={rows} or more, to have it measured."
+        f"measure the width of intervals. It comes from {calibration.fallback}. Give longer "
+        f"series, or set val_size={rows} or more, to measure it."
     )
 
 
@@ -137,10 +137,10 @@ def lagged_shrinkage(model: Forecaster, rows: ValidationRows, name: str) -> floa
         name: name of the forecaster, for the warning.
     """
     without = replace(rows.panel, effects=rows.panel.effects.without_lagged())
-    led = rows.windows(model, LOOK)
-    raw = replace(rows, panel=without).windows(model, LOOK)
+    with_effect = rows.windows(model, MOST_VALIDATION_WINDOWS)
+    without_effect = replace(rows, panel=without).windows(model, MOST_VALIDATION_WINDOWS)
     shrinkage = Shrinkage()
-    for one, other in zip(led, raw, strict=True):
+    for one, other in zip(with_effect, without_effect, strict=True):
         ahead = model.forecast(one, rows.horizon)
         rest, effect = (other.future - part for part in (ahead, one.future))
         shrinkage.add(rest, effect)
