@@ -360,7 +360,7 @@ class TestNames:
 
     def test_baselines_are_not_called_like_the_forecast_or_the_truth(self) -> None:
         frame = sales(["a"])
-        with pytest.raises(ConfigError, match="clash"):
+        with pytest.raises(ConfigError, match="columns of the same name"):
             BaselineForecaster("last", h=3, alias="drift").cross_validation(
                 frame, baselines=["drift"]
             )
