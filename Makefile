@@ -5,9 +5,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 SOURCES := tslm tests
 
 CONFORMANCE := .venv-conformance
+PEERS := .venv-suite-peers
+GROUP ?= chronos2
+SUITE ?= outputs/suite
 
 .PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden settings notebooks wheel
-.PHONY: conformance docs tutorials
+.PHONY: conformance docs tutorials suite suite-peers suite-fev
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -99,3 +102,23 @@ conformance: $(CONFORMANCE)/.ready
 
 docs: .venv/.ready
 	$(BIN)/mkdocs build --strict
+
+# every entrant of a group; the same command continues an interrupted one. TSLM_DATA names the sets
+suite: setup
+	OMP_NUM_THREADS=1 $(BIN)/tslm suite group=$(GROUP) out=$(SUITE)
+
+$(PEERS)/.ready: docs/benchmarks/suite_peers.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install -q -r $<
+	touch $@
+
+# models of other libraries in the same table; MODELS="auto_ets flair" runs some of them
+suite-peers: .venv/.ready $(PEERS)/.ready
+	$(BIN)/tslm suite group=$(GROUP) export=$(SUITE)/tasks out=$(SUITE)
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python docs/benchmarks/suite_peers.py \
+	  --tasks $(SUITE)/tasks/$(GROUP) --out $(SUITE)/$(GROUP) $(if $(MODELS),--models $(MODELS))
+	$(BIN)/tslm suite group=$(GROUP) 'entrants=[]' out=$(SUITE)
+
+# the errors of the electricity prices again, computed by fev from the stored forecasts
+suite-fev: $(PEERS)/.ready
+	$(PEERS)/bin/python docs/benchmarks/suite_fev.py --data $(TSLM_DATA) --out $(SUITE)/epf

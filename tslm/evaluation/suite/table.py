@@ -107,7 +107,7 @@ def _of_seed(values: Sequence[float], seed: int) -> float:
 def _ranks(group: Group, tasks: Sequence[Row], models: Sequence[str]) -> Row:
     """Return mean ranks by the first metric, their critical difference and the best models."""
     if len(models) < 2:
-        return {"mean_ranks": {}, "critical_difference": None, "among_best": list(models)}
+        return {"mean_ranks": {}, "critical_difference": None, "among_best": []}
     metric = f"relative_{group.metrics[0]}"
     table = pd.DataFrame([row for row in tasks if row["model"] in models])
     errors = table.pivot(index="task", columns="model", values=metric)

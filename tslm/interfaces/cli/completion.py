@@ -40,6 +40,7 @@ LISTED = (
     "benchmark",
     "budget",
     "decoder",
+    "entrant",
     "experiment",
     "freeze",
     "distribution",
