@@ -28,7 +28,7 @@ def test_a_model_is_not_its_own_baseline() -> None:
     assert list(table)[4:] == ["SeasonalNaive"]
     table = BaselineForecaster("last", h=3).cross_validation(df, baselines=["last", "mean"])
     assert list(table)[4:] == ["Last", "mean"]
-    with pytest.raises(ConfigError, match="clash"):
+    with pytest.raises(ConfigError, match="columns of the same name"):
         BaselineForecaster("last", h=3, alias="SeasonalNaive").cross_validation(df)
 
 
