@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from tslm import ConfigError
 from tslm.core.atomic_write import beside, swap, sweep
 from tslm.core.files import check_writable, write_json, write_text
 from tslm.interfaces.cli import main as cli
+from tslm.interfaces.cli.verbs import OTHERS
 
 
 def test_a_failure_leaves_what_was_there_and_no_draft(tmp_path: Path) -> None:
@@ -92,8 +94,8 @@ def test_a_command_that_is_terminated_removes_its_drafts(
             os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr(cli, "_dispatch", work)
+    monkeypatch.setitem(OTHERS, "work", SimpleNamespace(load=lambda: work))
     with pytest.raises(SystemExit, match="143"):
-        cli.main(["fit"])
+        cli.main(["work"])
     assert list(tmp_path.iterdir()) == []
     assert signal.getsignal(signal.SIGTERM) is before

@@ -12,7 +12,7 @@ from tslm.models.layers.lpc.codebook import Codebook
 
 
 def test_float64_stays_on_the_cpu_where_a_device_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exact, "_SINGLE", frozenset({"meta"}))
+    monkeypatch.setattr(exact, "WITHOUT_FLOAT64", frozenset({"meta"}))
     assert exact.home(torch.device("meta")) == torch.device("cpu")
     book = Codebook(4, 3).to("meta")
     placed = {tensor.dtype: tensor.device.type for tensor in book.state_dict().values()}

@@ -21,12 +21,12 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.version import VersionBase
+from omegaconf import OmegaConf
 
 from tests.frames import random_walks
 from tslm import BaselineForecaster, ConfigError, Spec, TSLMForecaster, TSLMWindowRegressor
 from tslm.core import paths as folders
 from tslm.core.config import compose as composing
-from tslm.core.config import hydra_loader, model_defaults
 from tslm.core.seeds import seeded
 from tslm.interfaces.cli import main as cli
 from tslm.models.backbones import loading
@@ -45,9 +45,11 @@ def refuse(*_: object, **__: object) -> None:
     raise AssertionError("settings are composed, or packages looked through")
 
 
-def clear() -> None:
-    hydra_loader.composed.cache_clear()
-    model_defaults._merged.cache_clear()
+@pytest.fixture
+def uncached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings are composed anew: caches depend on the folders of settings."""
+    (tmp_path / "conf").mkdir()
+    monkeypatch.setenv("TSLM_CONF", str(tmp_path / "conf"))
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +65,7 @@ def small(adapter: str) -> Callable[[], TSLMForecaster]:
 
 
 class TestThreads:
-    def test_settings_are_composed_by_eight_at_once(self) -> None:
-        clear()
+    def test_settings_are_composed_by_eight_at_once(self, uncached: None) -> None:
         df = random_walks()
         with ThreadPoolExecutor(8) as pool:
             fitted = list(pool.map(lambda rule: BaselineForecaster(rule, h=3).fit(df), RULES))
@@ -125,9 +126,8 @@ class TestThreads:
 
 
 class TestHydraApplications:
-    def test_fit_and_predict_inside_one(self, tmp_path: Path) -> None:
+    def test_fit_and_predict_inside_one(self, uncached: None, tmp_path: Path) -> None:
         (tmp_path / "app.yaml").write_text("h: 3\n")
-        clear()
         with initialize_config_dir(str(tmp_path), version_base="1.2"):
             own, base = GlobalHydra.instance().hydra, VersionBase.instance().getbase()
             ahead = BaselineForecaster("last", h=app_compose("app").h).fit(random_walks()).predict()
@@ -138,28 +138,28 @@ class TestHydraApplications:
         assert not GlobalHydra.instance().is_initialized()
 
     def test_schemas_of_an_application_stay_out_of_ours(
-        self, monkeypatch: pytest.MonkeyPatch
+        self, uncached: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(ConfigStore.instance(), "repo", ConfigStore.instance().repo.copy())
         ConfigStore.instance().store("config", {"db": {"port": 3306}})
         ConfigStore.instance().store("theirs", {"x": 1}, group="model")
-        clear()
         assert "db" not in composing.compose()
         with pytest.raises(ConfigError, match="model=theirs is unknown"):
             composing.compose("config", ["model=theirs"])
-        clear()
 
 
 class TestWithoutHydra:
-    def test_fit_composes_nothing_with_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        clear()
+    def test_fit_composes_nothing_with_it(
+        self, uncached: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", refuse)
         for model in (small("autotimes")(), BaselineForecaster("profile_ar", h=3)):
             model.fit(random_walks())
             model.predict(level=[50])
 
-    def test_a_command_composes_once(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        clear()
+    def test_a_command_composes_once(
+        self, uncached: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         random_walks().to_csv(tmp_path / "sales.csv", index=False)
         plain, calls = ConfigLoaderImpl.load_configuration, []
 
@@ -181,8 +181,9 @@ class TestPredict:
         said = TSLMForecaster(
             **TINY, adapter=Spec("time_llm", patch_len=3, n_prototypes=4), prompt="{unique_id}"
         ).fit(random_walks())
-        monkeypatch.setattr(hydra_loader, "_load", refuse)
-        monkeypatch.setattr(model_defaults, "_merged", refuse)
+        monkeypatch.setenv("TSLM_CONF", str(tmp_path))  # nothing is cached of this folder
+        monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", refuse)
+        monkeypatch.setattr(OmegaConf, "load", refuse)
         monkeypatch.setattr(folders, "entry_points", refuse)
         for fitted in (model, rule, said):
             fitted.predict(random_walks(), level=[50])
@@ -239,7 +240,7 @@ class TestTypesOfOthers:
 
     def test_numbers_of_a_grid_set_the_rate(self) -> None:
         model = TSLMForecaster(**TINY).set_params(learning_rate=np.float32(0.25))
-        assert model._configure().learning_rate == 0.25
+        assert model.settled_rate == 0.25
         assert model.set_params(max_steps=np.int64(2))._configure().max_steps == 2
 
     @pytest.mark.parametrize(
@@ -302,17 +303,16 @@ def test_an_interrupted_command_has_its_exit_code(name: str, code: int, tmp_path
 
 def test_sigterm_clears_drafts(tmp_path: Path) -> None:
     script = (
-        "import os, signal, time\n"
-        "from tslm.core import files\n"
-        "from tslm.interfaces.cli import main as cli\n"
-        "def work(verb, words):\n"
-        "    def write(draft):\n"
+        "import os, pathlib, signal, time, types\n"
+        "from tslm.core.atomic_write import beside\n"
+        "from tslm.interfaces.cli import main as cli, verbs\n"
+        "def work(words):\n"
+        "    with beside(pathlib.Path('t.csv')) as draft:\n"
         "        draft.write_text('half')\n"
         "        os.kill(os.getpid(), signal.SIGTERM)\n"
         "        time.sleep(5)\n"
-        "    files._write(files.Path('t.csv'), write)\n"
-        "cli._dispatch = work\n"
-        "cli.main(['fit'])\n"
+        "verbs.OTHERS['work'] = types.SimpleNamespace(load=lambda: work)\n"
+        "cli.main(['work'])\n"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, timeout=60, check=False)
     assert done.returncode == 143
@@ -322,9 +322,10 @@ def test_sigterm_clears_drafts(tmp_path: Path) -> None:
 
 def test_characters_a_terminal_cannot_show_are_replaced(tmp_path: Path) -> None:
     script = (
-        "from tslm.interfaces.cli import main as cli\n"
-        "cli._dispatch = lambda *_: print('±')\n"
-        "cli.main(['fit'])\n"
+        "import types\n"
+        "from tslm.interfaces.cli import main as cli, verbs\n"
+        "verbs.OTHERS['work'] = types.SimpleNamespace(load=lambda: lambda words: print('±'))\n"
+        "cli.main(['work'])\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script],

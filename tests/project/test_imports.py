@@ -24,8 +24,8 @@ optional = ("tslm.interfaces.", *(f"tslm.evaluation.{name}" for name in optuna))
 for module in pkgutil.walk_packages(tslm.__path__, "tslm."):
     if not module.name.startswith(optional):
         import_module(module.name)
-from tslm.evaluation.speed import _peak_memory
-print(_peak_memory())
+from tslm.evaluation.speed import peak_memory
+print(peak_memory())
 """
 
 

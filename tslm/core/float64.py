@@ -5,12 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-_SINGLE = frozenset({"mps"})  # types of devices without float64
+WITHOUT_FLOAT64 = frozenset({"mps"})  # types of devices
 
 
 def home(device: torch.device) -> torch.device:
     """Return the device for float64 arithmetic: the same one, or the CPU if it lacks float64."""
-    return torch.device("cpu") if device.type in _SINGLE else device
+    return torch.device("cpu") if device.type in WITHOUT_FLOAT64 else device
 
 
 def exactly(values: Tensor) -> Tensor:

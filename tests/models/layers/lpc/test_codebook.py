@@ -99,12 +99,12 @@ class TestLBG:
         seen = []
 
         def watched(*given: object) -> Tensor:
-            filters = _centroids(*given)
+            filters = centroids(*given)
             seen.append(float(itakura(ratio, filters).amin(1).mean()))
             return filters
 
-        _centroids = module._centroids
-        monkeypatch.setattr(module, "_centroids", watched)
+        centroids = module.centroids
+        monkeypatch.setattr(module, "centroids", watched)
         lbg(ratio, 8)
         assert len(seen) > 2
         assert all(late <= early * (1 + 1e-12) for early, late in pairwise(seen))
@@ -125,7 +125,7 @@ class TestLBG:
     def test_a_filter_without_a_frame_takes_the_worst(self) -> None:
         ratio = per_power(measured(mixed(10)).model)
         distance = torch.arange(10, dtype=torch.float64)
-        filters = module._centroids(ratio, torch.zeros(10, dtype=torch.long), distance, 3)
+        filters = module.centroids(ratio, torch.zeros(10, dtype=torch.long), distance, 3)
         torch.testing.assert_close(filters[1:], levinson(ratio[[9, 8]]).coefficients)
 
     def test_more_codes_lose_less(self) -> None:

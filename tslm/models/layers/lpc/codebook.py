@@ -264,11 +264,11 @@ def lbg(ratio: Float[Tensor, "S lags"], n_codes: int, seed: int = 0) -> Float[Te
         if distortion >= before * (1 - _SETTLED):
             break
         before = distortion
-        filters = _centroids(ratio, nearest.indices, nearest.values, n_codes)
+        filters = centroids(ratio, nearest.indices, nearest.values, n_codes)
     return filters
 
 
-def _centroids(
+def centroids(
     ratio: Float[Tensor, "S lags"],
     nearest: Int[Tensor, " S"],
     distance: Float[Tensor, " S"],
