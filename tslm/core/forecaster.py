@@ -1,14 +1,14 @@
 """The interface of every forecaster: windows in, point forecasts, distributions or paths out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tslm.core.distribution import Distribution
-from tslm.core.types import Batch, Facts, Sizes
+from tslm.core.types import Batch, Contribution, Facts, Sizes
 
 
 class Forecaster(nn.Module, ABC):
@@ -27,6 +27,8 @@ class Forecaster(nn.Module, ABC):
         calibration_windows: most validation windows that are forecast to calibrate intervals.
         example_length: first rows of a context that may hold an example of another series; 0 if
             it takes no examples.
+        reach: rows of a series that a forecast reads, where they are more than the context it is
+            trained on; 0 for the context.
     """
 
     multivariate: bool = False
@@ -37,6 +39,7 @@ class Forecaster(nn.Module, ABC):
     patch_len: int = 0
     calibration_windows: int = 1024
     example_length: int = 0
+    reach: int = 0
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
@@ -103,9 +106,19 @@ class Forecaster(nn.Module, ABC):
         """
 
     @property
+    def learner(self) -> "Forecaster":
+        """Return the part that has the trained weights: itself, or a member of a mix."""
+        return self
+
+    @property
     def shrinkage(self) -> float | None:
         """Return the factor in [0, 1] of the correction of a base forecast; None without base."""
         return None
+
+    @property
+    def contributions(self) -> Sequence[Contribution]:
+        """Return the contribution of each member; none if this is not a mix."""
+        return ()
 
     def calibrate(self, val: Iterable[Batch]) -> None:
         """Choose, after training, what only validation windows can tell; an empty hook.

@@ -193,6 +193,22 @@ class Layout:
     grows: bool = False
 
 
+class Contribution(NamedTuple):
+    """Contribution of one member to a mix, on validation windows.
+
+    Args:
+        member: its name.
+        weight: its weight, from 0 to 1, averaged over the windows.
+        alone: loss of the member alone, divided by that of the mix.
+        without: loss of the mix without the member, divided by that of the mix.
+    """
+
+    member: str
+    weight: float
+    alone: float
+    without: float
+
+
 class Prediction(NamedTuple):
     """M values that end ``step`` steps after the context, in the units of the context.
 

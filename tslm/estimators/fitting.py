@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
+import torch
+from jaxtyping import Int
 from omegaconf import DictConfig
 from torch import Tensor
 
@@ -22,9 +25,10 @@ from tslm.data.samplers import EpochWindows, RandomWindows, evenly_spaced
 from tslm.data.split import first_rows
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
+from tslm.estimators.announcement import announce
 from tslm.estimators.frame_reader import FrameReader
 from tslm.estimators.training.history import history_from_state
-from tslm.estimators.training.module import train
+from tslm.estimators.training.module import can_judge, train
 from tslm.estimators.training.recipe import Recipe
 from tslm.estimators.training.resume import Run
 from tslm.estimators.validation.calibration import (
@@ -33,6 +37,7 @@ from tslm.estimators.validation.calibration import (
     lagged_shrinkage,
 )
 from tslm.estimators.validation.verdict import Verdict, judge
+from tslm.models.assembly import mixes, steps_of_pass
 
 MOST_TRAINING_WINDOWS = 65_536  # for parts that learn without gradients, evenly spaced
 
@@ -73,6 +78,14 @@ class TrainingData:
             return cls(panel, rows, split)
         effects, panel = Effects.learn(reader.covariates, frame, panel, rows, task)
         return cls(panel, rows, split, effects)
+
+    def allowed(self, cfg: DictConfig) -> DictConfig:
+        """Return the settings; without the adapter of a mix if no series is long enough for it."""
+        if not mixes(cfg) or int(self.train_rows.max()) > steps_of_pass(cfg):
+            return cfg
+        cfg = cfg.copy()
+        cfg.base.adapter = False
+        return cfg
 
     def validation_rows(self, cfg: DictConfig) -> ValidationRows:
         """Return the validation rows, for windows of the lengths of the settings."""
@@ -132,13 +145,16 @@ def train_forecaster(
     windows = Windows(data.panel, future_length=step, stop=data.train_rows, **lengths)
     val = Windows(data.panel, future_length=cfg.h, start=data.split, **lengths)
     some_val = evenly_spaced(len(val), MOST_VALIDATION_WINDOWS) if len(val) else None
+    chosen_by = _with_rows_read(val, some_val, model, rows_read(cfg, model))
     if model.step:
         _check_windows(windows, step, data.train_rows)
     if model.patch_len:
         for part in (windows, val):
             model.prepare(start_times(part, model.patch_len))
     some_train = evenly_spaced(len(windows), MOST_TRAINING_WINDOWS) if len(windows) else None
-    model.learn(Batches(windows, some_train), Batches(val, some_val))
+    model.learn(Batches(windows, some_train), chosen_by)
+    if model.contributions and cfg.verbose > 0:
+        announce(model, windows, cfg, len(chosen_by.windows))
     history = history_from_state(None)
     if model.trains:
         _begin_with(model, start)
@@ -146,9 +162,29 @@ def train_forecaster(
             windows, cfg.batch_size, run.seed
         )
         window_data = WindowData(windows, sampler, val if len(val) else None, some_val)
-        history = _train_weights(model, window_data, cfg, run, machine)
-    model.calibrate(Batches(val, some_val))
+        history = _train_weights(model.learner, window_data, cfg, run, machine)
+    model.calibrate(chosen_by)
     return history
+
+
+def rows_read(cfg: DictConfig, model: Forecaster) -> int:
+    """Return the rows of each series that a forecast reads."""
+    return max(int(cfg.context_length), model.reach)
+
+
+def _with_rows_read(
+    windows: Windows, index: Int[Tensor, " n"] | None, model: Forecaster, rows: int
+) -> Batches:
+    """Return windows of the same targets, with contexts of the rows that a forecast reads.
+
+    A mix gets no more than its ``calibration_windows``, as each needs a fit of every local rule.
+    """
+    chosen = torch.arange(len(windows)) if index is None else index
+    if model.contributions and len(chosen):
+        chosen = chosen[evenly_spaced(len(chosen), model.calibration_windows)]
+    where = (windows.series(chosen), windows.position(chosen))
+    lengths: dict[str, Any] = {"context_length": rows, "future_length": windows.future_length}
+    return Batches(Windows.at(windows.panel, *where, **lengths, multivariate=model.multivariate))
 
 
 def compare_with_baselines(
@@ -160,15 +196,15 @@ def compare_with_baselines(
 
     Args:
         name: name of the forecaster.
-        model: the forecaster; one without trained weights is not compared.
+        model: the forecaster; one without trained weights is compared only if it is a mix.
         data: training and validation rows.
         task: lengths, season and frequency.
         val_size: validation rows that were asked for.
     """
-    if not model.trains:
+    if not model.trains and not model.contributions:
         return Verdict(0, [])
     verdict = judge(name, model, data.panel, data.split, task)
-    if not verdict.windows and val_size != 0:
+    if not verdict.windows and val_size != 0 and not model.contributions:
         warn(
             "No series is long enough for validation rows, so the model cannot be compared with "
             "untrained baselines. Give longer series or a smaller h."
@@ -184,13 +220,16 @@ def _train_weights(
     if isinstance(data.sampler, EpochWindows):
         steps = cfg.max_epochs * data.sampler.steps_per_epoch
     recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=steps)
+    patience = cfg.early_stopping_patience
+    if mixes(cfg) and not can_judge(data):  # the patience is that of the mix
+        patience = None
     return train(
         model,
         data,
         recipe,
         horizon=cfg.h,
         machine=machine,
-        patience=cfg.early_stopping_patience,
+        patience=patience,
         folder=run.folder,
         name=run.name,
         progress=cfg.verbose > 0,

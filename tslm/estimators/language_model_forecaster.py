@@ -19,6 +19,7 @@ from tslm.core.plain_values import positive
 from tslm.core.types import Task
 from tslm.data.interchange import same_kind
 from tslm.data.series_text import PromptTemplate
+from tslm.estimators.announcement import say
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
 from tslm.estimators.saving.folder import read_saved
@@ -28,7 +29,7 @@ from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.report import Ablation
 from tslm.evaluation.ablation.run import Reporter
 from tslm.evaluation.ablation.trial import Trial, held_out
-from tslm.models.assembly import ANY, assemble
+from tslm.models.assembly import ANY, forecaster_of
 from tslm.models.forecast_model import ForecastModel
 
 
@@ -41,10 +42,21 @@ class LanguageModelForecaster(TrainedForecaster):
 
     @property
     def model_(self) -> ForecastModel:
-        """Return the fitted model: adapter, frozen backbone and decoder."""
+        """Return the fitted model: adapter, frozen backbone and decoder.
+
+        Raises:
+            ConfigError: if the forecaster is a mix of local rules alone.
+            NotFittedError: before ``fit``.
+        """
         self._check_fitted()
-        assert isinstance(self.forecaster_, ForecastModel)
-        return self.forecaster_
+        found = self.forecaster_.learner
+        if not isinstance(found, ForecastModel):
+            raise ConfigError(
+                "This forecaster has no language model: its series are too short to train an "
+                "adapter, or base.adapter is false, so forecasts come from local rules alone. Give "
+                "longer series, or a smaller h."
+            )
+        return found
 
     @same_kind
     def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
@@ -149,6 +161,8 @@ class LanguageModelForecaster(TrainedForecaster):
                 "effect. Choose adapter=time_llm, or leave prompt out."
             )
         self.verdict_.warn("the language model")
+        if self.verbose and self.verdict_.carried:
+            say(f"{self.name}: {self.verdict_.carried}")
 
     def _trusts_distribution(self, model: Forecaster) -> bool:
         return model.distribution_horizon > 0
@@ -161,15 +175,16 @@ class LanguageModelForecaster(TrainedForecaster):
         download: bool = True,
         sizes: AbstractContextManager[None] = ANY,
     ) -> Forecaster:
-        return assemble(cfg, task, device=device, download=download, sizes=sizes)
+        return forecaster_of(cfg, task, device=device, download=download, sizes=sizes)
 
     def _begin(self, model: Forecaster) -> None:
-        if self.pretrained is None:
+        learner = model.learner
+        if self.pretrained is None or not isinstance(learner, ForecastModel):
             return
-        assert isinstance(model, ForecastModel)
         weights = read_saved(self.pretrained).weights
-        own = [name for name in weights if name.startswith("adapter.")]
-        model.adapter.begin({name.removeprefix("adapter."): weights[name] for name in own})
+        named = {name.removeprefix("trained."): tensor for name, tensor in weights.items()}
+        own = [name for name in named if name.startswith("adapter.")]
+        learner.adapter.begin({name.removeprefix("adapter."): named[name] for name in own})
 
     def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)
@@ -178,11 +193,16 @@ class LanguageModelForecaster(TrainedForecaster):
         return BaselineForecaster(name, **{key: getattr(self, key) for key in shared})
 
     def _identity(self) -> dict[str, Any]:
-        return {"backbone": asdict(self.model_.backbone.identity)}
+        learner = self.forecaster_.learner
+        if not isinstance(learner, ForecastModel):
+            return {"backbone": None}
+        return {"backbone": asdict(learner.backbone.identity)}
 
     def _check_identity(self, facts: dict[str, Any], model: Forecaster) -> None:
-        assert isinstance(model, ForecastModel)
-        trained, found = facts["backbone"], asdict(model.backbone.identity)
+        learner = model.learner
+        if not isinstance(learner, ForecastModel):
+            return
+        trained, found = facts["backbone"], asdict(learner.backbone.identity)
         for key in ("fingerprint", "n_layers"):
             if trained[key] != found[key]:
                 raise BackboneError(

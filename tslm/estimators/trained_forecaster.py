@@ -26,7 +26,12 @@ from tslm.data.panel import Panel
 from tslm.data.roles import names_of
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
-from tslm.estimators.fitting import TrainingData, compare_with_baselines, train_forecaster
+from tslm.estimators.fitting import (
+    TrainingData,
+    compare_with_baselines,
+    rows_read,
+    train_forecaster,
+)
 from tslm.estimators.long_frame_forecaster import LongFrameForecaster
 from tslm.estimators.saving.checks import check_parameters
 from tslm.estimators.saving.fitted_state import FittedState, restore
@@ -113,6 +118,7 @@ class TrainedForecaster(LongFrameForecaster):
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
         data = TrainingData.of(frame, split, cfg, task, reader)
+        cfg = data.allowed(cfg)
 
         folder = None if folder is None else Path(folder)
         with Run.begin(cfg, data.panel, folder) as run, seeded(run.seed):
@@ -126,7 +132,7 @@ class TrainedForecaster(LongFrameForecaster):
 
         model = model.to(device)
         verdict = compare_with_baselines(name, model, data, task, val_size)
-        contexts = data.panel.tail(cfg.context_length)
+        contexts = data.panel.tail(rows_read(cfg, model))
         learnt = (calibration, contexts, data.effects, history, verdict, frame.report)
         self.columns_ = reader.columns
         self._adopt(FittedState(cfg, task, frame.calendar, model, *learnt))
@@ -244,7 +250,7 @@ class TrainedForecaster(LongFrameForecaster):
         """Set the attributes that end with an underscore, from the result of a fit."""
         for field in fields(state):
             setattr(self, f"{field.name}_", getattr(state, field.name))
-        self.context_length_ = int(state.config.context_length)
+        self.context_length_ = rows_read(state.config, state.forecaster)
 
     def _state(self) -> FittedState:
         """Return the result of the fit."""
@@ -311,7 +317,7 @@ class TrainedForecaster(LongFrameForecaster):
         """Calibrate intervals on validation rows, by the method of the settings."""
         method = self._conformal(cfg, model)
         few = method
-        if cfg.conformal is None and self._trusts_distribution(model):
+        if cfg.conformal is None and self._trusts_distribution(model) and not model.contributions:
             few = "cqr"  # no validation rows have shown that its distribution can be trusted
         return calibrate(model, rows, season_length, method, few)
 

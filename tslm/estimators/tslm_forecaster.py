@@ -25,9 +25,10 @@ class TSLMForecaster(LanguageModelForecaster):
         decoder: method that turns hidden states into values. None is the adapter's own decoder.
             "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
             distribution of each value.
-        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge".
-            None is the adapter's own choice. Training begins at the base forecast, and validation
-            decides how much of the correction is used.
+        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"; or
+            "auto", a mix of classical forecasts and that of the adapter. None is the adapter's own
+            choice. Training begins at the base forecast, and validation decides how much of the
+            correction is used. Validation weights the members of a mix.
         context_length: number of past steps that the model reads. None takes a length that suits
             the data.
         freq: time between rows: a pandas alias such as h, D or MS, or a whole number. None infers

@@ -22,6 +22,7 @@ from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation.ablation.findings import Findings
 from tslm.evaluation.ablation.report import Ablation
 from tslm.models.backbones.weights.download import is_hub_offline
+from tslm.models.forecast_model import ForecastModel
 
 TAGS = ["time-series-forecasting", "tslm"]
 
@@ -215,7 +216,8 @@ def _findings(ablation: Ablation | str | Path | None) -> Findings | None:
 def card(model: TrainedForecaster, findings: Findings | None = None, history: bool = True) -> str:
     """Return the card of a shared model, in Markdown."""
     own = isinstance(model, TSLMForecaster)
-    body = model.model_.backbone.identity.name if own else None
+    learner = model.forecaster_.learner
+    body = learner.backbone.identity.name if isinstance(learner, ForecastModel) else None
     lines = [
         "---",
         "library_name: tslm",
@@ -231,7 +233,7 @@ def card(model: TrainedForecaster, findings: Findings | None = None, history: bo
         "",
         f"It contains {shared_content(model, history)}.",
     ]
-    if own:
+    if body:
         lines += [
             "",
             f"The language model ({body}) is frozen and not part of this repository. Its "

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
@@ -16,7 +17,9 @@ from tslm.core.types import Facts, Task
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.loading import load
+from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
+from tslm.models.mix.forecaster import Mix
 from tslm.models.residual_model import ResidualModel
 
 DEFAULT = "smollm2-135m"  # language model that a control replaces if none is named
@@ -48,6 +51,32 @@ def task_of(cfg: DictConfig, season_length: int, calendar: Calendar) -> Task:
     )
 
 
+def forecaster_of(cfg: DictConfig, task: Task, **options: Any) -> Forecaster:
+    """Build the forecast model of the settings, or a mix of local rules and that model.
+
+    Args:
+        cfg: settings after ``settle``.
+        task: lengths, season and frequency.
+        options: further arguments of ``assemble``.
+    """
+    if not mixes(cfg):
+        return assemble(cfg, task, **options)
+    trained = assemble(cfg, task, **options) if cfg.base.adapter else None
+    made: Mix = build(cfg.base, task=task, trained=trained)
+    return made
+
+
+def mixes(cfg: DictConfig) -> bool:
+    """Return True if the base is a mix, of which the forecast model is a member."""
+    return cfg.base is not None and issubclass(part_class(cfg.base), Mix)
+
+
+def steps_of_pass(cfg: DictConfig) -> int:
+    """Return the steps of one pass of the forecast model, from settings after ``settle``."""
+    segments = issubclass(part_class(cfg.decoder), SegmentDecoder)
+    return int(cfg.adapter.patch_len if segments else cfg.h)
+
+
 def assemble(
     cfg: DictConfig,
     task: Task,
@@ -56,7 +85,7 @@ def assemble(
     download: bool = True,
     sizes: AbstractContextManager[None] = ANY,
 ) -> ForecastModel:
-    """Load the backbone, and build the adapter, the decoder and the base.
+    """Load the backbone, and build the adapter, the decoder and the base that is corrected.
 
     Args:
         cfg: settings after ``settle``.
@@ -71,7 +100,7 @@ def assemble(
         family, layout = build(cfg.distribution), adapter.layout
         decoder = build(cfg.decoder, width=backbone.width, layout=layout, task=task, family=family)
         task = replace(task, horizon=decoder.step)
-        base = None if cfg.base is None else build(cfg.base, task=task)
+        base = None if cfg.base is None or mixes(cfg) else build(cfg.base, task=task)
     parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": cfg.rollout}
     return ForecastModel(**parts) if base is None else ResidualModel(base=base, **parts)
 
@@ -88,7 +117,7 @@ def rehearse(cfg: DictConfig) -> None:
     task = Task(cfg.context_length, cfg.h, season, description=cfg.prompt or "")
     build(cfg.trainer, learning_rate=cfg.learning_rate or 1e-3, steps=cfg.max_steps)
     if cfg.model is None:
-        assemble(cfg, task, download=False)
+        forecaster_of(cfg, task, download=False)
     else:
         baseline(cfg.model, task)
 

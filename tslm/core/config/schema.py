@@ -97,11 +97,12 @@ class RunConfig:
     )
     base: str | Spec | None = setting(
         MODEL, None,
-        'the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"',
+        'the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"; or '
+        '"auto", a mix of classical forecasts and that of the adapter',
         PART, LANGUAGE,
         null="is the adapter's own choice",
         more="Training begins at the base forecast, and validation decides how much of the "
-        "correction is used.",
+        "correction is used. Validation weights the members of a mix.",
     )
     context_length: int | None = setting(
         MODEL, None, "number of past steps that the model reads", OWN, least=1, most=LONGEST,

@@ -171,6 +171,13 @@ def train(
     return history.frame
 
 
+def can_judge(data: WindowData) -> bool:
+    """Return True if validation windows have an observed step, so that training can be judged."""
+    if data.val is None or data.val_index is None:
+        return False
+    return not all(batch.future.isnan().all() for batch in Batches(data.val, data.val_index))
+
+
 def _check_judged(data: WindowData, patience: int) -> None:
     """Refuse early stopping without observed validation rows."""
     if data.val is None or data.val_index is None:
@@ -178,7 +185,7 @@ def _check_judged(data: WindowData, patience: int) -> None:
             f"early_stopping_patience={patience} needs validation data, and there is none. Set "
             "val_size, or leave early_stopping_patience out."
         )
-    if all(batch.future.isnan().all() for batch in Batches(data.val, data.val_index)):
+    if not can_judge(data):
         raise ConfigError(
             f"early_stopping_patience={patience} needs observed values in the validation rows, and "
             "the validation windows hold none. Give val_df or val_size with values, or "

@@ -17,7 +17,7 @@ def trained_state(model: nn.Module) -> dict[str, Tensor]:
     return {
         name: tensor.detach()
         for name, tensor in model.state_dict().items()
-        if name in trained or not name.startswith("backbone.")
+        if name in trained or "backbone" not in name.split(".")[:2]
     }
 
 

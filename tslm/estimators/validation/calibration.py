@@ -79,7 +79,8 @@ def _windows(
     number = max(limit // every.channels, 1)
     some = evenly_spaced(len(every), number) if len(every) else torch.arange(0)
     where = (every.series(some), every.position(some))
-    return Batches(Windows.at(panel, *where, context_length=context_length, **lengths))
+    rows = max(context_length, model.reach)
+    return Batches(Windows.at(panel, *where, context_length=rows, **lengths))
 
 
 def calibrate(

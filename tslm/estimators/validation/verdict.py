@@ -11,7 +11,7 @@ from tslm.core.calendar import Ints
 from tslm.core.errors import warn
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import counted
-from tslm.core.types import Facts, Task
+from tslm.core.types import Contribution, Facts, Task
 from tslm.data.batches import Batches
 from tslm.data.panel import Panel
 from tslm.data.samplers import evenly_spaced
@@ -20,6 +20,7 @@ from tslm.estimators.validation.window_errors import score
 from tslm.models.assembly import rule
 
 BASELINES = ("last", "seasonal_naive", "profile_ar")
+_SHARES = ("weight", "alone", "without")
 CHOOSING = 256  # windows on which a baseline chooses its variant. Chosen by hand
 JUDGING = 4096  # windows on which the model is compared with baselines
 
@@ -48,11 +49,34 @@ class Verdict:
         entries: the model first, then the baselines; empty if no rows were held out.
         shrinkage: share of its correction of the base that the model keeps, in [0, 1]; see
             ``Forecaster.shrinkage``.
+        members: contribution of each member of a mix; empty if the model is none.
     """
 
     windows: int
     entries: Sequence[Entry]
     shrinkage: float | None = None
+    members: Sequence[Contribution] = ()
+
+    @property
+    def carried(self) -> str:
+        """Return a sentence on the members of a mix; an empty text if the model is none.
+
+        It names the weight of each, the largest first, and how much larger the loss on validation
+        windows would be without the heaviest one and without the last one, the adapter.
+        """
+        if not self.members:
+            return ""
+        ordered = sorted(self.members, key=lambda one: -one.weight)
+        weights = ", ".join(f"{one.member} {one.weight:.0%}" for one in ordered)
+        if not self.windows:
+            return f"Equal weights, as there are no validation windows: {weights}."
+        asked = {one.member: one for one in (ordered[0], self.members[-1])}
+        without = ", ".join(
+            f"{one.without - 1:+.1%} without {one.member}" for one in asked.values()
+        )
+        return (
+            f"Weights on {counted(self.windows, 'validation window')}: {weights}. Loss: {without}."
+        )
 
     @property
     def best(self) -> Entry | None:
@@ -82,7 +106,13 @@ class Verdict:
         entries = [
             {"model": e.model, "mse": _finite(e.mse), "mae": _finite(e.mae)} for e in self.entries
         ]
-        return {"windows": self.windows, "entries": entries, "shrinkage": self.shrinkage}
+        members = [one._asdict() for one in self.members]
+        return {
+            "windows": self.windows,
+            "entries": entries,
+            "shrinkage": self.shrinkage,
+            "members": members,
+        }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> "Verdict":
@@ -91,8 +121,13 @@ class Verdict:
             Entry(str(entry["model"]), *(_number(entry[error]) for error in ("mse", "mae")))
             for entry in state["entries"]
         ]
-        shrinkage = state.get("shrinkage")  # absent in models of earlier versions
-        return cls(int(state["windows"]), entries, None if shrinkage is None else float(shrinkage))
+        shrinkage = state.get("shrinkage")  # absent in models of earlier versions, as are members
+        factor = None if shrinkage is None else float(shrinkage)
+        members = tuple(
+            Contribution(str(one["member"]), *(float(one[name]) for name in _SHARES))
+            for one in state.get("members", [])
+        )
+        return cls(int(state["windows"]), entries, factor, members)
 
 
 def _finite(error: float) -> float | None:
@@ -113,7 +148,10 @@ def judge(name: str, model: Forecaster, panel: Panel, split: Ints, task: Task) -
         split: first validation row of each series.
         task: lengths, season and frequency of the forecast.
     """
-    forecasters = {name: (model, task.context_length)}
+    limit = JUDGING
+    if model.contributions:  # each window costs a fit of every local rule
+        limit = min(limit, model.calibration_windows)
+    forecasters = {name: (model, max(task.context_length, model.reach))}
     for baseline in BASELINES:
         forecasters[baseline] = _untrained(baseline, panel, split, task)
     entries = []
@@ -126,12 +164,13 @@ def judge(name: str, model: Forecaster, panel: Panel, split: Ints, task: Task) -
             start=split,
             stop=panel.lengths,
             look_back=reach,
-            limit=JUDGING,
+            limit=limit,
         )[task.horizon].observed()
         if not len(errors):
-            return Verdict(0, [], model.shrinkage)
+            return Verdict(0, [], model.shrinkage, model.contributions)
         entries.append((len(errors), Entry(title, *errors.means())))
-    return Verdict(entries[0][0], [entry for _, entry in entries], model.shrinkage)
+    windows, found = entries[0][0], [entry for _, entry in entries]
+    return Verdict(windows, found, model.shrinkage, model.contributions)
 
 
 def _untrained(name: str, panel: Panel, split: Ints, task: Task) -> tuple[Forecaster, int]:

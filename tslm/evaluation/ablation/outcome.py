@@ -91,7 +91,8 @@ def cost_of(fitted: Sequence[Fitted], score_seconds: float) -> Cost:
     """Return the mean cost of several training runs of one arm."""
     forecaster = fitted[0].model.forecaster_
     trained, every = trained_weights(forecaster), list(forecaster.parameters())
-    tokens = forecaster.n_tokens if isinstance(forecaster, ForecastModel) else 0
+    learner = forecaster.learner
+    tokens = learner.n_tokens if isinstance(learner, ForecastModel) else 0
     return Cost(
         trained=sum(weight.numel() for weight in trained),
         weights=sum(weight.numel() for weight in every),

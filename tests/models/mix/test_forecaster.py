@@ -1,0 +1,170 @@
+"""What a mix promises: weights, quantiles, short series, and independence of neighbours."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import Tensor
+
+from tslm.core.config.estimator_settings import configure
+from tslm.core.errors import ConfigError
+from tslm.core.types import Batch, Facts, Task
+from tslm.models.assembly import assemble, settle
+from tslm.models.mix.forecaster import Mix
+
+H, L = 4, 48
+RULES = ["seasonal_naive", "drift", "profile_ar"]
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def mix(trained: bool = False, members: list[str] = RULES, **options: object) -> Mix:
+    task = Task(24, H, 4)
+    model = None
+    if trained:
+        cfg = configure({"decoder": "quantile"}, {"backbone": "tiny", "h": H})
+        cfg = settle(cfg, Facts(H, 4, 60))
+        cfg.context_length = 24
+        torch.manual_seed(0)
+        model = assemble(cfg, task).eval()
+    return Mix(task=task, trained=model, members=members, adapter=trained, reach=L, **options)
+
+
+def lines(windows: int = 6, noise: float = 0.1, context: int = L) -> Batch:
+    """Series that rise steadily: the drift knows them, the seasonal naive forecast does not."""
+    dice = torch.Generator().manual_seed(0)
+    slope = torch.rand(windows, 1, 1, generator=dice) + 0.5
+    values = slope * torch.arange(float(context + 2 * H))[:, None]
+    values = values + noise * torch.randn(values.shape, generator=dice)
+    time = torch.arange(context + 2 * H).expand(windows, -1)
+    return Batch(values[:, :context], values[:, context : context + H], time)
+
+
+def quantiles(model: Mix, batch: Batch, horizon: int = H) -> Tensor:
+    return model.distribution(batch, horizon).quantile(torch.tensor([0.1, 0.5, 0.9]))
+
+
+@pytest.mark.parametrize("combine", ["mean", "median"])
+@pytest.mark.parametrize("trained", [False, True])
+def test_quantiles_are_ordered_about_the_point_at_any_horizon(combine: str, trained: bool) -> None:
+    model = mix(trained, combine=combine)
+    for horizon in (1, H, 2 * H):
+        low, middle, high = quantiles(model, lines(), horizon)
+        assert bool((low <= middle).all())
+        assert bool((middle <= high).all())
+        torch.testing.assert_close(middle, model.forecast(lines(), horizon))
+
+
+def test_weights_are_equal_without_validation_windows() -> None:
+    model = mix()
+    model.calibrate([])
+    torch.testing.assert_close(model.weights, torch.full((3,), 1 / 3))
+    torch.testing.assert_close(model.widths, torch.ones(3))
+    assert [round(c.weight, 4) for c in model.contributions] == [0.3333] * 3
+
+
+def test_a_member_that_errs_more_has_less_weight_and_the_rest_is_better_without_it() -> None:
+    model = mix()
+    model.calibrate([lines()])
+    naive, drift, _ = model.weights.tolist()
+    assert float(model.weights.sum()) == pytest.approx(1)
+    assert naive < drift
+    report = {one.member: one for one in model.contributions}
+    assert list(report) == ["SeasonalNaive", "Drift", "ProfileAR"]
+    assert report["SeasonalNaive"].alone > report["Drift"].alone
+    assert report["Drift"].without > report["SeasonalNaive"].without
+
+
+def test_weights_of_a_window_follow_its_own_past() -> None:
+    """Validation saw lines only; a window that repeats its season needs the seasonal rule."""
+    model = mix()
+    model.calibrate([lines()])
+    season = torch.tensor([5.0, -5.0, 1.0, 0.0]).repeat(L // 4 + 2)[None, :, None]
+    batch = Batch(season[:, :L], season[:, L : L + H], torch.arange(L + 2 * H)[None])
+    weights = model.window_weights(batch)[:, 0, 0]
+    assert float(weights.sum()) == pytest.approx(1)
+    assert float(weights[0]) > float(model.weights[0])
+    assert float(weights[1]) < float(model.weights[1])
+
+
+def test_without_origins_all_windows_have_the_weights_of_the_panel() -> None:
+    model = mix(origins=0)
+    model.calibrate([lines()])
+    weights = model.window_weights(lines())
+    torch.testing.assert_close(weights, model.weights[:, None, None].expand_as(weights))
+
+
+def test_a_change_of_units_goes_through() -> None:
+    model, batch = mix(), lines()
+    turned = batch._replace(past=3 * batch.past + 7)
+    expected = 3 * quantiles(model, batch) + 7
+    torch.testing.assert_close(quantiles(model, turned), expected, rtol=1e-3, atol=1e-2)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_neighbours_in_the_batch_do_not_matter(trained: bool) -> None:
+    model, batch = mix(trained), lines()
+    past = batch.past.clone()
+    past[1, :30] = torch.nan
+    batch = batch._replace(past=past)
+    together = quantiles(model, batch)
+    for number in range(len(past)):
+        one = Batch(*(part[number : number + 1] for part in batch[:3]))
+        torch.testing.assert_close(quantiles(model, one), together[:, number : number + 1], **CLOSE)
+
+
+@pytest.mark.parametrize("known", [0, 1, 2, 8])
+def test_a_short_context_has_a_finite_forecast_with_a_width(known: int) -> None:
+    batch = lines()
+    past = batch.past.clone()
+    past[:, : L - known] = torch.nan
+    low, middle, high = quantiles(mix(trained=True), batch._replace(past=past))
+    assert bool(torch.isfinite(middle).all())
+    assert bool((high > low).all())
+
+
+def test_a_trained_member_reads_its_own_context_and_has_the_loss() -> None:
+    model, batch = mix(trained=True), lines()
+    assert model.learner is model.trained
+    assert model.step == H
+    assert torch.isfinite(model.loss(batch))
+    far = batch.past.clone()
+    far[:, : L - 24] += 100
+    assert model.trained is not None
+    own = model.members(batch, H)[-1]
+    torch.testing.assert_close(model.members(batch._replace(past=far), H)[-1], own, **CLOSE)
+
+
+def test_later_steps_never_change_a_forecast() -> None:
+    model, batch = mix(trained=True), lines()
+    loud = batch._replace(future=1e6 * batch.future)
+    torch.testing.assert_close(quantiles(model, loud), quantiles(model, batch), rtol=0, atol=0)
+
+
+def test_copies_and_pickles_forecast_the_same_and_remember_nothing() -> None:
+    model, batch = mix(trained=True), lines()
+    expected = quantiles(model, batch)
+    assert model.memory.found
+    for twin in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert not twin.memory.found
+        torch.testing.assert_close(quantiles(twin, batch), expected)
+
+
+def test_each_window_is_forecast_once_by_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch, calls = mix(), lines(), []
+    compute = model._members
+    monkeypatch.setattr(model, "_members", lambda *a: calls.append(1) or compute(*a))
+    model.forecast(batch, H)
+    model.distribution(batch, H)
+    assert len(calls) == 2  # the window, and the origin inside it
+
+
+@pytest.mark.parametrize("members", [[], ["drift", "drift"], ["dlinear"]])
+def test_members_that_cannot_be_mixed_are_refused(members: list[str]) -> None:
+    with pytest.raises(ConfigError, match="members="):
+        mix(members=members)
+
+
+def test_an_unknown_way_to_combine_is_refused() -> None:
+    with pytest.raises(ConfigError, match="combine"):
+        mix(combine="mode")

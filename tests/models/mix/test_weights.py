@@ -1,0 +1,80 @@
+"""Weights of members, and the weighted mean and median of their values."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tslm.models.mix.weights import (
+    inverse_losses,
+    shrunk_to_equal,
+    weighted_mean,
+    weighted_median,
+)
+
+LOSSES = st.lists(st.floats(0, 1e6), min_size=1, max_size=7).map(torch.tensor)
+
+
+@given(LOSSES)
+def test_weights_are_on_the_simplex(losses: torch.Tensor) -> None:
+    weights = inverse_losses(losses)
+    assert bool((weights >= 0).all())
+    assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
+
+
+@given(LOSSES)
+def test_a_smaller_loss_never_has_a_smaller_weight(losses: torch.Tensor) -> None:
+    order = losses.argsort()
+    assert bool((inverse_losses(losses)[order].diff() <= 1e-6).all())
+
+
+def test_losses_of_zero_give_equal_weights() -> None:
+    torch.testing.assert_close(inverse_losses(torch.zeros(4)), torch.full((4,), 0.25))
+
+
+def test_a_perfect_member_does_not_take_all() -> None:
+    assert float(inverse_losses(torch.tensor([0.0, 1.0, 1.0]))[0]) < 1
+
+
+def test_a_member_that_diverged_has_no_weight() -> None:
+    weights = inverse_losses(torch.tensor([1.0, torch.inf, 1.0]))
+    torch.testing.assert_close(weights, torch.tensor([0.5, 0.0, 0.5]))
+
+
+def test_few_windows_leave_weights_nearly_equal() -> None:
+    learnt = torch.tensor([0.9, 0.1])
+    near, far = shrunk_to_equal(learnt, 1), shrunk_to_equal(learnt, 1000)
+    assert 0.5 < float(near[0]) < 0.55
+    assert float(far[0]) == pytest.approx(0.9, abs=0.01)
+    torch.testing.assert_close(shrunk_to_equal(learnt, 0), torch.tensor([0.5, 0.5]))
+
+
+def test_equal_weights_give_the_ordinary_mean_and_median() -> None:
+    values = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0))
+    equal = torch.full((5, 1, 4), 0.2)
+    torch.testing.assert_close(weighted_mean(values, equal), values.mean(0))
+    torch.testing.assert_close(weighted_median(values, equal), values.median(0).values)
+    torch.testing.assert_close(
+        weighted_median(values[:4], equal[:4] * 1.25), values[:4].quantile(0.5, 0)
+    )
+
+
+def test_a_median_ignores_a_member_without_weight() -> None:
+    values = torch.tensor([[1.0], [2.0], [900.0]])
+    weights = torch.tensor([[0.5], [0.5], [0.0]])
+    assert float(weighted_median(values, weights)) == pytest.approx(1.5, abs=0.5)
+    alone = torch.tensor([[0.0], [1.0], [0.0]])
+    assert float(weighted_median(values, alone)) == 2
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), st.floats(-100, 100))
+def test_a_median_lies_between_the_members_and_moves_with_them(
+    raw: list[float], shift: float
+) -> None:
+    weights = (torch.tensor(raw) / sum(raw))[:, None]
+    values = torch.tensor([[3.0], [1.0], [2.0]])
+    found = weighted_median(values, weights)
+    assert 1 <= float(found) <= 3
+    torch.testing.assert_close(
+        weighted_median(values + shift, weights), found + shift, rtol=1e-4, atol=1e-4
+    )

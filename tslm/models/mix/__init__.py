@@ -1,0 +1,1 @@
+"""Mix of local rules and a trained model: members, weights, combination."""
