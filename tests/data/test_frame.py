@@ -292,6 +292,16 @@ def test_jitter_is_refused_with_its_first_row_and_the_line_that_rounds() -> None
     refuse(both.rename(columns={"ds": "the time"}).rename(columns={"the time": "ds"}), "80 of 120")
 
 
+def test_days_with_many_gaps_are_told_to_name_their_frequency() -> None:
+    days = pd.Timestamp("2024-01-01") + pd.to_timedelta([0, 5, 10, 11, 24, 29, 41, 46], "D")
+    df = pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0})
+    refuse(df, r"off the grid of freq='5D'.* or, if these are gaps, pass freq='D'\.")
+    with pytest.warns(UserWarning, match="lacks 39 rows"):
+        assert len(read_frame(df, Columns(), freq="D").table) == 47
+    quarters = df.assign(ds=days[0] + (days - days[0]) / 96)
+    refuse(quarters, r"off the grid of freq='75min'.* pass freq='15min'\.")
+
+
 def test_local_days_stored_in_utc_are_refused_with_their_time_zone() -> None:
     days = pd.date_range("2024-01-01", periods=200, tz="Europe/Berlin").tz_convert("UTC")
     df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(200.0)})

@@ -27,6 +27,8 @@ _NULL = ("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
 MISSING = frozenset(("", *_MISSING, *_NULL))  # of numbers; a text is missing if its cell is empty
 _BOOLS = {text: text in ("True", "TRUE", "true") for text in _TRUTHS}
 _SPACED = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d{3}(?!\d))")  # 1 234 567,8 or 1'234'567.8
+_SEEN = 1000  # rows that are compared with the names of the columns
+_DATE = re.compile(r"\d+[-/.: ]\d+[-/.: ]\d+")  # beginning of a date
 _MARKS = (  # byte order marks; the longer ones first
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -122,8 +124,11 @@ def read_csv(
             f"{title} has rows with more cells than its first line, cut at {sep!r}. Quote cells "
             "that hold it, or pass another separator as sep=."
         ) from error
-    except (EmptyDataError, ParserError) as error:
+    except EmptyDataError as error:
+        raise DataError(f"{title} is empty. Give a table with names in its first line.") from error
+    except ParserError as error:
         raise DataError(f"{title} cannot be read as a table: {error}") from error
+    _check_names(texts, title)
     return _to_types(texts, dialect.decimal, sep, ids, title)
 
 
@@ -198,6 +203,32 @@ def _read_texts(begin: Callable[[], Any], encoding: str, sep: str) -> pd.DataFra
     return texts.drop(columns=empty) if len(texts) else texts
 
 
+def _check_names(texts: pd.DataFrame, title: str) -> None:
+    """Refuse a file whose first line holds values; a row would be lost without a word.
+
+    Raises:
+        DataError: if every name is a number; or one is a date like those below it, or occurs below
+            it beside another name that is a number.
+    """
+    if not len(texts):
+        return
+    some = texts.head(_SEEN)
+    numbers = [name for name in texts if is_numeral(name) and name not in MISSING]
+    dates = [n for i, n in enumerate(texts) if _DATE.match(n) and _looks_like(n, some.iloc[0, i])]
+    again = [name for i, name in enumerate(texts) if (some.iloc[:, i] == name).any()]
+    if len(numbers) == texts.shape[1] or dates or (numbers and set(again) - set(numbers)):
+        cells = ", ".join(map(repr, texts.columns[:3]))
+        raise DataError(
+            f"The first line of {title} holds values, such as {cells}, in place of names. Add a "
+            "first line with the names of the columns, such as unique_id,ds,y."
+        )
+
+
+def _looks_like(name: str, cell: str) -> bool:
+    """Return whether two texts are equal but for their digits."""
+    return re.sub(r"\d", "0", name) == re.sub(r"\d", "0", cell)
+
+
 def _read_as_fallback(begin: Callable[[], Any], sep: str, title: str) -> pd.DataFrame:
     """Read a file that is no UTF-8 as Western European, with a warning.
 
@@ -229,11 +260,11 @@ def _to_types(
     certain = {
         mark for cells in columns if cells.marked and len(cells.marks) == 1 for mark in cells.marks
     }
-    typed = {}
+    typed: list[pd.Series] = []
     for name, cells in zip(texts.columns, columns, strict=True):
         marks = [mark for mark in cells.marks if mark in certain] or cells.marks
         if name in ids or not marks:
-            typed[name] = cells.text() if name in ids else cells.word()
+            typed.append(cells.text() if name in ids else cells.word())
         elif len(marks) > 1 and cells.marked:
             raise DataError(
                 f"{title} has numbers such as {cells.example()!r} in column {name!r}. Their mark "
@@ -241,8 +272,8 @@ def _to_types(
                 "decimal=point."
             )
         else:
-            typed[name] = cells.number(marks[0])
-    return pd.DataFrame(typed, index=texts.index)
+            typed.append(cells.number(marks[0]))
+    return pd.concat(typed, axis=1).set_axis(texts.columns, axis=1)  # names may occur twice
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ Bools = npt.NDArray[np.bool_]
 
 # a grid of more rows is refused if it has ten times the rows of the frame: such a date is mistyped
 _SPARSE = 10_000_000
+_THIN = 30  # a finer frequency is advised if rows fill one of so many steps; chosen by hand
 
 
 def put_on_grid(rows: Rows, known: Calendar | None, asked: bool) -> Rows:
@@ -104,6 +105,8 @@ def _check_on_grid(
     if re.fullmatch(r"\d*(s|min|h|D)", freq):
         own = f"df.{rows.column}" if rows.column.isidentifier() else f"df[{rows.column!r}]"
         advice += f", or move them: {own} = {own}.dt.round({freq!r})"
+        if not asked and known is None and (finer := _common_step(rows)):
+            advice += f", or, if these are gaps, pass freq={finer!r}"
     if asked:
         advice += ", or leave freq out: None infers it"
     if rows.calendar.step % DAY == 0 and np.ptp(phases) in (3600, DAY - 3600):
@@ -112,6 +115,21 @@ def _check_on_grid(
         f"{off.sum()} of {len(off)} rows are off the grid of freq={freq!r}{advice}. The first: "
         f"series {rows.name_rows(off)}."
     )
+
+
+def _common_step(rows: Rows) -> str | None:
+    """Return the largest step that divides every distance of two rows, such as "D" or "15min".
+
+    None if the rows would fill less than one step in ``_THIN``, as those of jittering times.
+    """
+    apart = np.diff(rows.time)[np.diff(rows.codes) == 0]
+    step = int(np.gcd.reduce(apart))
+    if step == 0 or apart.sum() > _THIN * len(rows.time) * step:
+        return None
+    unit, size = next(
+        (u, s) for u, s in (("D", DAY), ("h", 3600), ("min", 60), ("s", 1)) if not step % s
+    )
+    return unit if step == size else f"{step // size}{unit}"
 
 
 def _refuse_finer(rows: Rows) -> None:

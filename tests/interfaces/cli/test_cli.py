@@ -342,7 +342,7 @@ class TestWrong:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            ("", "cannot be read as a table"),
+            ("", "is empty"),
             ("unique_id,ds,y\n", "empty"),
             ("unique_id,ds,y\na,2024-01-01,high\n", "y"),
             ("unique_id,ds,y\na,someday,1\nb,never,2\n", "ds"),

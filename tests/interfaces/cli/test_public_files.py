@@ -328,6 +328,16 @@ class TestPipes:
         ("cut.csv.gz", gzip.compress(b"ds,y\n2024-01-01,1\n" * 99, mtime=0)[:30], "cannot be read"),
         ("x.csv.zip", b"PK\x03\x04 no archive", "cannot be read"),
         ("x.parquet", b"PAR1 no table", "cannot be read"),
+        (
+            "ids.csv",
+            b"a,2024-01-01,1.5\na,2024-01-02,2\n",
+            "first line of ids.csv holds values",
+        ),
+        ("names.csv", b"a,1704067200,1\na,1704070800,2\n", "in place of names. Add a first line"),
+        ("dates.csv", b"2024-01-01;1,5\n2024-01-02;2,5\n", "such as '2024-01-01', '1,5'"),
+        ("numbers.csv", b"1.5\n2\n3\n", "such as unique_id,ds,y"),
+        ("twice.csv", b"ds,y ,y\n2024-01-01,1,2\n2024-01-02,1,2\n", "has 2 columns 'y'"),
+        ("empty.csv", b"\n\n", "empty.csv is empty"),
         ("nul.csv", b"\0" * 100_000, "so it is no text"),
         ("x.xlsx", b"PK\x03\x04", "x.xlsx "),  # whether openpyxl is here or not
     ],
@@ -343,6 +353,12 @@ def test_a_broken_file_is_refused_in_one_line(
 
 def test_an_uncompressed_file_may_have_the_name_of_a_compressed_one(forecast: Any) -> None:
     assert len(forecast(monthly(), name="plain.csv.gz")) == 3
+
+
+def test_names_of_columns_may_be_years_and_dates() -> None:
+    for head in ("country,2019,2020", "shop,2024-01-01,2024-01-02", "ds,10,20", "a,b,c"):
+        Path("d.csv").write_text(f"{head}\nde,1.5,2.5\nfr,2.5,3.5\n")
+        assert ",".join(files.read_table("d.csv")) == head
 
 
 class TestNames:
