@@ -133,4 +133,8 @@ def test_a_horizon_longer_than_a_series_is_named() -> None:
         BaselineForecaster("nlinear", h=70, max_steps=1, verbose=0).fit(df[df.unique_id == "a"])
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message="h=")
-        model.fit(df[df.unique_id == "c"])
+        long = BaselineForecaster("last", h=70, verbose=0).fit(df[df.unique_id == "c"])
+        long.predict()
+    for given in (None, df):  # fit has kept all 60 rows, or fewer of longer series
+        with pytest.warns(UserWarning, match="^h=90 is longer than whole series: 'a', 'b' have"):
+            model.predict(given, h=90)

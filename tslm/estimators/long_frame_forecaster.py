@@ -13,6 +13,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.fitted import fitted_attribute
 from tslm.core.plain_values import positive
 from tslm.data.interchange import same_kind, to_pandas
+from tslm.data.origins import warn_of_long_horizon
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample, scaled_error
 from tslm.estimators.frame_estimator import FrameEstimator
@@ -77,6 +78,11 @@ class LongFrameForecaster(FrameEstimator):
         horizon = positive("h", self.h if h is None else h)
         series = panels.series(df, static_df)
         series = series if ids is None else panels.select(series, ids)
+        if horizon > self.h:
+            rows = np.diff(series.offsets)
+            if df is None:  # of longer series only the last rows are kept
+                rows = np.where(rows < self.context_length_, rows, horizon)
+            warn_of_long_horizon(series.ids, rows, horizon)
         panel = panels.with_future(series, horizon, futr_df)
         shown = None if examples is None else panels.examples(examples, df, panel, request)
         found = self.panel_forecaster.forecast(panel, horizon, request, shown)

@@ -334,7 +334,7 @@ class TestPipes:
             "first line of ids.csv holds values",
         ),
         ("names.csv", b"a,1704067200,1\na,1704070800,2\n", "in place of names. Add a first line"),
-        ("dates.csv", b"2024-01-01;1,5\n2024-01-02;2,5\n", "such as '2024-01-01', '1,5'"),
+        ("dates.csv", b"2024-01-01;1.5\n2024-01-02;2.5\n", "such as '2024-01-01', '1.5'"),
         ("numbers.csv", b"1.5\n2\n3\n", "such as unique_id,ds,y"),
         ("twice.csv", b"ds,y ,y\n2024-01-01,1,2\n2024-01-02,1,2\n", "has 2 columns 'y'"),
         ("empty.csv", b"\n\n", "empty.csv is empty"),
