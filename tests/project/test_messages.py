@@ -113,3 +113,11 @@ def test_settings_of_other_names_are_translated() -> None:
     with pytest.raises(ConfigError, match="max_step is not a setting: did you mean max_steps"):
         model.set_params(max_step=1)
     assert model.set_params(distribution="student_t").distribution == "student_t"
+
+
+def test_names_that_are_none_or_empty_are_refused() -> None:
+    df = DAYS.rename(columns={"sales": "y"})
+    with pytest.raises(ConfigError, match="model=None must be a name"):
+        BaselineForecaster(h=2, verbose=0).set_params(model=None).fit(df)
+    with pytest.raises(ConfigError, match="alias=' ' is no name of a column"):
+        BaselineForecaster("last", h=2, alias=" ", verbose=0).fit(df)

@@ -45,6 +45,7 @@ def test_nothing_asked_is_nothing() -> None:
         ({"quantiles": [1]}, r"between 0 and 1, both excluded, such as quantiles=\[0.1,0.9\]"),
         ({"quantiles": [80]}, "between 0 and 1"),
         ({"num_samples": 0}, "num_samples=0 must be a whole number of at least 1"),
+        ({"num_samples": 10**9}, "num_samples=1000000000 must be at most 100,000"),
         ({"num_samples": 2.5}, "num_samples=2.5"),
         ({"num_samples": True}, "num_samples=True"),
     ],

@@ -121,6 +121,8 @@ class FrameReader:
         own = {"unique_id", "ds", "y", "cutoff", columns.id, columns.time, columns.target}
         own |= set(columns.parts)
         for name in names:
+            if not name.strip():
+                raise ConfigError(f"alias={name!r} is no name of a column. Pass another alias.")
             if name in own:
                 raise ConfigError(
                     f"The forecast {name!r} has the name of a column of ids, times, values or "

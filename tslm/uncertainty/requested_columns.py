@@ -12,6 +12,8 @@ from tslm.core.messages import whole_number
 
 _ENDING = re.compile(r"(?P<forecast>.+)-(?P<kind>lo|hi|q|sample)-(?P<number>\d+(\.\d+)?)")
 
+MOST = 100_000  # sample paths; so many columns of a short horizon still fit in memory
+
 
 @dataclass(frozen=True)
 class RequestedColumns:
@@ -63,7 +65,12 @@ class RequestedColumns:
             quantile_levels[f"q-{100 * value:g}"] = value
         if num_samples is None:
             return cls(quantile_levels)
-        return cls(quantile_levels, whole_number("num_samples", num_samples))
+        samples = whole_number("num_samples", num_samples)
+        if samples > MOST:
+            raise ConfigError(
+                f"num_samples={samples} must be at most {MOST:,}: each sample path is a column."
+            )
+        return cls(quantile_levels, samples)
 
     def __bool__(self) -> bool:
         return bool(self.quantile_levels) or self.samples > 0

@@ -34,7 +34,8 @@ def configure(parts: Mapping[str, Any], values: Mapping[str, Any]) -> DictConfig
         ConfigError: for a choice, an option or a type that does not fit.
     """
     for group, part in parts.items():
-        if part is not None and not isinstance(part, str | Spec):
+        named = isinstance(part, str | Spec) or (part is None and group != "model")
+        if not named:
             raise ConfigError(
                 f'{group}={part!r} must be a name, or Spec("NAME", ...) with options.'
             )
