@@ -212,14 +212,16 @@ def _check_names(texts: pd.DataFrame, title: str) -> None:
     """
     if not len(texts):
         return
-    some = texts.head(_SEEN)
-    numbers = [name for name in texts if is_numeral(name) and name not in MISSING]
-    dates = [n for i, n in enumerate(texts) if _DATE.match(n) and _looks_like(n, some.iloc[0, i])]
-    again = [name for i, name in enumerate(texts) if (some.iloc[:, i] == name).any()]
+    names = [str(name) for name in texts.columns]
+    columns = texts.head(_SEEN).to_numpy(dtype=object).T
+    numbers = [name for name in names if is_numeral(name) and name not in MISSING]
+    both = list(zip(names, columns, strict=True))
+    dates = [name for name, cells in both if _DATE.match(name) and _looks_like(name, cells[0])]
+    again = [name for name, cells in both if (cells == name).any()]
     if len(numbers) == texts.shape[1] or dates or (numbers and set(again) - set(numbers)):
-        cells = ", ".join(map(repr, texts.columns[:3]))
+        some = ", ".join(map(repr, names[:3]))
         raise DataError(
-            f"The first line of {title} holds values, such as {cells}, in place of names. Add a "
+            f"The first line of {title} holds values, such as {some}, in place of names. Add a "
             "first line with the names of the columns, such as unique_id,ds,y."
         )
 
