@@ -28,14 +28,15 @@ from tslm.models.baselines.classical.ets_recursion import (
     scaled_errors,
     smooth,
 )
-from tslm.models.baselines.classical.ets_start import first_states, starts
+from tslm.models.baselines.classical.ets_start import GRID, first_states, starts
 from tslm.models.baselines.classical.least_squares import least_squares
 from tslm.models.baselines.classical.seasonality import factors_and_sums, interpolate
 from tslm.models.baselines.classical.smoothing import Smoothing
 from tslm.models.layers.seasonal import last_observed, repeat_season
 
 LONGEST_SEASON = 24  # longer seasons are not smoothed, as in statsforecast
-ITERATIONS = 12  # of the least squares; chosen by hand
+ITERATIONS = 20  # of the least squares, at most; chosen by hand
+HALF = len(GRID) // 2  # without a season the fit starts in either half of the grid, by alpha
 
 
 class Fitted(NamedTuple):
@@ -143,8 +144,13 @@ def _fit(
     grid = _grid(filled, season_length, season)[place]
     everyone = torch.arange(len(place), device=device)
     sums = torch.nan_to_num(errors(grid, everyone).square().sum(-1), nan=torch.inf)
-    start = grid[everyone, sums.argmin(1)]
-    point, value = least_squares(errors, start, free, iterations=ITERATIONS)
+    groups = [slice(None)] if season != NONE else [slice(0, HALF), slice(HALF, None)]
+    found = []
+    for some in groups:
+        start = grid[:, some][everyone, sums[:, some].argmin(1)]
+        found.append(least_squares(errors, start, free, iterations=ITERATIONS))
+    value, better = torch.stack([one.value for one in found]).min(0)
+    point = torch.stack([one.point for one in found])[better, everyone]
     parameters = Parameters.of(point[:, None], free, season)
     smoothed = smooth(course.take(place), parameters, season)
     count = course.observed.sum(1)[place]

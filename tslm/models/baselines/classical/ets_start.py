@@ -16,7 +16,8 @@ from tslm.models.layers.seasonal import repeat_season
 
 FIRST = 10  # values, or two seasons if they are more, that give the first level and trend
 SMALLEST = 0.01  # smallest factor of a first season
-GRID = tuple((a, b) for a in (0.02, 0.1, 0.3, 0.6, 0.95) for b in (0.03, 0.3))  # alpha, beta/alpha
+ALPHAS, BETAS = (0.02, 0.1, 0.3, 0.6, 0.9, 0.99), (0.03, 0.3)  # beta relative to alpha; by hand
+GRID = tuple((alpha, beta) for alpha in ALPHAS for beta in BETAS)
 GAMMA, PHI = 0.05, 0.9  # gamma / (1 - alpha) and the place of phi in its bounds; chosen by hand
 
 
