@@ -31,7 +31,7 @@ class CovariateColumns:
 
     @classmethod
     def of(
-        cls, futr_exog: Any, hist_exog: Any, static_exog: Any, holidays: str | None, calendar: bool
+        cls, futr_exog: Any, hist_exog: Any, static_exog: Any, holidays: str | None, calendar: Any
     ) -> "CovariateColumns":
         """Make a selection from the parameters of an estimator.
 
