@@ -10,7 +10,6 @@ import pytest
 
 from tests.command import command
 from tslm import ConfigError, DataError, Spec, TslmError, TSLMForecaster
-from tslm.evaluation.ablation import run as running
 from tslm.evaluation.ablation.arms import ITSELF, Arm, Budget
 from tslm.evaluation.ablation.trial import held_out
 from tslm.models.backbones.controls.scrambled_weights import random_matched
@@ -75,7 +74,7 @@ def test_the_multivariate_arm_forecasts_like_its_own_fit() -> None:
 def test_series_that_end_apart_are_refused_before_the_first_fit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(running, "_fit", lambda *given: pytest.fail("something was trained"))
+    monkeypatch.setattr(TSLMForecaster, "fit", lambda *_, **__: pytest.fail("a model was fitted"))
     df = frame({"a": 80, "b": 60}, {"b": 5})
     with pytest.raises(DataError, match=r"Arm itransformer: .*\bb\b.* ~budget.arms.itransformer"):
         forecaster().ablate(df, budget=budget(NONE, JOINT))
@@ -92,7 +91,7 @@ def test_an_arm_can_be_left_out_of_a_budget() -> None:
 
 
 def test_an_impossible_arm_is_refused_before_the_first_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "_fit", lambda *given: pytest.fail("something was trained"))
+    monkeypatch.setattr(TSLMForecaster, "fit", lambda *_, **__: pytest.fail("a model was fitted"))
     wrong = Arm("wrong", "design", adapter="autotimes", options={"patch": 3})
     with pytest.raises(ConfigError, match="no option 'patch'"):
         forecaster().ablate(frame({"a": 60}), budget=budget(NONE, wrong))
@@ -101,14 +100,14 @@ def test_an_impossible_arm_is_refused_before_the_first_fit(monkeypatch: pytest.M
 def test_trained_arms_are_reported_if_a_later_arm_fails(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    fit = running._fit
+    fit = TSLMForecaster.fit
 
-    def failing(maker: Any, arm: Arm, *rest: Any) -> Any:
-        if arm.name == "deep":
+    def failing(self: TSLMForecaster, *words: Any, **options: Any) -> Any:
+        if self.n_layers == 1:
             raise RuntimeError("out of memory")
-        return fit(maker, arm, *rest)
+        return fit(self, *words, **options)
 
-    monkeypatch.setattr(running, "_fit", failing)
+    monkeypatch.setattr(TSLMForecaster, "fit", failing)
     asked = budget(NONE, Arm("deep", "size", n_layers=1), Arm("last", "system", model="last"))
     model = forecaster()
     with pytest.warns(UserWarning, match="Arm deep failed and is left out: RuntimeError: out of"):
@@ -122,10 +121,10 @@ def test_trained_arms_are_reported_if_a_later_arm_fails(
 
 
 def test_a_failure_of_the_model_itself_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*given: Any) -> Any:
+    def failing(*_: Any, **__: Any) -> Any:
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr(running, "_fit", failing)
+    monkeypatch.setattr(TSLMForecaster, "fit", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         forecaster().ablate(frame({"a": 60}), budget=budget(NONE))
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from tests.command import command
 from tests.frames import random_walks
-from tslm.interfaces.cli.main import _run
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 FIT = "fit data=sales.csv out=m h=3 backbone=tiny max_steps=2 accelerator=cpu verbose=0"
@@ -239,8 +239,7 @@ def everything(folder: Path) -> list[tuple[str, bytes]]:
 
 @pytest.mark.parametrize("line", RIGHT)
 def test_right_command_lines_end_with_zero(line: str, folder: Path, capsys: Any) -> None:
-    verb, *words = words_of(line)
-    assert _run(verb, words) == 0, capsys.readouterr().err
+    assert command(*words_of(line)) == 0, capsys.readouterr().err
     assert capsys.readouterr().err == ""
 
 
@@ -249,8 +248,7 @@ def test_wrong_command_lines_end_with_two_and_one_line_and_leave_no_file(
     line: str, folder: Path, capsys: Any
 ) -> None:
     before = everything(folder)
-    verb, *words = words_of(line)
-    code = _run(verb, words)
+    code = command(*words_of(line))
     said = capsys.readouterr()
     assert (code, said.out) == (2, ""), said
     assert said.err.startswith("tslm: ")

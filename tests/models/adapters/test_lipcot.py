@@ -20,7 +20,7 @@ from tslm.data.datasets.benchmarks import load
 from tslm.models.adapters.code_embedding import EMBEDDINGS
 from tslm.models.adapters.lipcot import LiPCoT
 from tslm.models.adapters.lipcot_controls import CODES, NGRAMS
-from tslm.models.adapters.lipcot_frames import sample_windows, whole_frames
+from tslm.models.adapters.lipcot_frames import sample_windows
 from tslm.models.baselines.classical.autoregression import ProfileAR
 from tslm.models.decoders.filters import FilterDecoder
 from tslm.models.forecast_model import ForecastModel
@@ -463,6 +463,5 @@ def test_the_level_of_whole_seasons_is_not_a_code_of_rounding(batch: Batch) -> N
     model = built()
     model.learn([batch], [])
     assert not model.adapter.book.levels.edges.any()  # L is a multiple of the season
-    scaled = model.adapter.scale(batch.past).apply(batch.past)
-    found = whole_frames(model.adapter._take(rearrange(scaled, "B L C -> (B C) L")))
+    _, found = model.adapter.measure([batch])
     assert not found.level.any()

@@ -149,10 +149,19 @@ def test_controls_have_other_text_of_the_same_length(kind: str) -> None:
 def test_numbers_are_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
     writer, (values, known) = prompts(), windows()
     asked: list[str] = []
-    plain = writer._ids
-    monkeypatch.setattr(writer, "_ids", lambda piece: asked.append(piece) or plain(piece))
-    writer(values, known)
-    assert len(writer._known) == len(set(asked)) < len(asked)
+    kind = type(writer.lexicon.tokenizer)
+    plain = kind.__call__
+
+    def tokenize(self: Any, text: list[str], **options: Any) -> Any:
+        asked.extend(text)
+        return plain(self, text, **options)
+
+    monkeypatch.setattr(kind, "__call__", tokenize)
+    values = values[[0, 1, 1, 0]]
+    found = said(writer(values, known[[0, 1, 1, 0]]))
+    assert torch.equal(found.own[0], found.own[3])
+    numbers = [piece for piece in asked if any(sign.isdigit() for sign in piece)]
+    assert len(set(numbers)) == len(numbers) > 0
 
 
 def test_lags_are_never_zero_nor_beyond_half_the_window() -> None:
