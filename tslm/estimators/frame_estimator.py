@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, clone
 
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
-from tslm.core.config.schema import LIVE, tagged
+from tslm.core.config.schema import COVARIATE, LIVE, tagged
 from tslm.core.fitted import check_fitted, fitted_attribute, is_fitted
 from tslm.core.forecaster import Forecaster
 from tslm.core.plain_values import plain
@@ -59,11 +59,6 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
     tz: str | None
     resample: str | None
     alias: str | None
-    futr_exog: Sequence[str] | None
-    hist_exog: Sequence[str] | None
-    static_exog: Sequence[str] | None
-    holidays: str | None
-    calendar: bool
     floor: float | None
     random_state: int | None
 
@@ -168,9 +163,8 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
 
     def _reader(self, columns: Columns | None = None) -> FrameReader:
         """Return the reader for these columns; None takes those that the parameters name."""
-        covariates = CovariateColumns.of(
-            self.futr_exog, self.hist_exog, self.static_exog, self.holidays, self.calendar
-        )
+        params = self.get_params(deep=False)
+        covariates = CovariateColumns.of({name: params[name] for name in tagged(COVARIATE)})
         return FrameReader(
             columns or self._named_columns(),
             covariates,

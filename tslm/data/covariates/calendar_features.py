@@ -1,6 +1,6 @@
 """Calendar features: cycles of the day, week and year as sines and cosines, and holidays."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
@@ -122,3 +122,20 @@ def _holidays_package() -> Any:
         raise ConfigError(
             "holidays= needs the package holidays. Install it with pip install 'tslm[holidays]'."
         ) from error
+
+
+# Covariates that are computed from times, by their setting: value, calendar and n times to [n, k].
+FEATURES: dict[str, Callable[[Any, Calendar, Ints], Floats]] = {"holidays": holiday_features}
+
+
+def features_of_times(settings: Mapping[str, Any], calendar: Calendar, time: Ints) -> list[Floats]:
+    """Compute the covariates of ``FEATURES`` that are switched on: arrays of n rows each.
+
+    Args:
+        settings: the settings that are on. Cycles, ``calendar=True``, are no part of this: they are
+            always encoded, see ``cycle_features``.
+        calendar: calendar of the times.
+        time: n times as integers.
+    """
+    on = [(make, settings[name]) for name, make in FEATURES.items() if name in settings]
+    return [make(value, calendar, time) for make, value in on]

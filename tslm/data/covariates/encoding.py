@@ -16,7 +16,7 @@ import pandas as pd
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
 from tslm.data.column_values import as_numbers, as_texts, is_number
-from tslm.data.covariates.calendar_features import cycle_features, holiday_features
+from tslm.data.covariates.calendar_features import cycle_features, features_of_times
 from tslm.data.covariates.selection import CovariateColumns
 
 Floats = npt.NDArray[np.float64]
@@ -184,6 +184,11 @@ class CovariateEncoder:
         return future, past, static
 
     @property
+    def cycles(self) -> bool:
+        """Return True if the cycles of the day, week and year are covariates of their own."""
+        return bool(self.chosen.from_times.get("calendar"))
+
+    @property
     def numbers(self) -> list[str]:
         """Return the columns that are also encoded relative to their own series."""
         if not self.several:
@@ -205,8 +210,7 @@ class CovariateEncoder:
         none = np.empty((rows, 0))
         days, cycles = cycle_features(calendar, time, self.season)
         known = [self._encode(c, table, levels) for c in self.future]
-        if self.chosen.holidays:
-            known.append(holiday_features(self.chosen.holidays, calendar, time))
+        known += features_of_times(self.chosen.from_times, calendar, time)
         here = [c for c in self.past if c.name in table.columns]
         return Blocks(
             np.concatenate([none, *known], 1),
@@ -267,7 +271,7 @@ class CovariateEncoder:
             (static, known, INTERACTION),
             (static, cycles, 1.0),
         ]
-        if self.chosen.calendar:
+        if self.cycles:
             factors += [(cycles, None, 1.0), (day, day, INTERACTION)]
         return factors
 

@@ -153,7 +153,7 @@ class _Regression:
         weight; a series with little history needs them.
         """
         encoder = self.encoder
-        if not encoder.several or not (encoder.static or encoder.chosen.calendar):
+        if not encoder.several or not (encoder.static or encoder.cycles):
             return past
         length = past.shape[1]
         # steps of 7 rows around 1 ... length, so that all lengths occur in neighbouring windows

@@ -1,13 +1,15 @@
-"""Selection of covariates: the columns and calendar features a user asks for."""
+"""Selection of covariates: the columns, and what is computed from times, that a user asks for."""
 
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from tslm.core.errors import ConfigError
 from tslm.core.fitted import check_unchanged
 from tslm.core.messages import naming
 from tslm.core.plain_values import plain
+
+LISTS = ("futr_exog", "hist_exog", "static_exog")  # settings that name columns
 
 
 @dataclass(frozen=True)
@@ -18,38 +20,37 @@ class CovariateColumns:
         future: columns known in advance, for the forecast steps too (``futr_exog``).
         past: columns known up to the last row only (``hist_exog``).
         static: columns with one value per series (``static_exog``).
-        holidays: country of the holiday features, "COUNTRY" or "COUNTRY-SUBDIVISION"; None adds
-            none.
-        calendar: True adds time of day, day of week and time of year as features of their own.
+        from_times: settings of the covariates that are computed from times, such as
+            ``{"holidays": "DE"}``; those that are off are left out.
     """
 
     future: tuple[str, ...] = ()
     past: tuple[str, ...] = ()
     static: tuple[str, ...] = ()
-    holidays: str | None = None
-    calendar: bool = False
+    from_times: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, futr_exog: Any, hist_exog: Any, static_exog: Any, holidays: str | None, calendar: Any
-    ) -> "CovariateColumns":
-        """Make a selection from the parameters of an estimator.
+    def of(cls, settings: Mapping[str, Any]) -> "CovariateColumns":
+        """Make a selection from the covariate settings of an estimator.
+
+        Args:
+            settings: ``futr_exog``, ``hist_exog``, ``static_exog``, and those of covariates that
+                are computed from times.
 
         Raises:
-            ConfigError: if a parameter is not a list of names.
+            ConfigError: if a list of columns is not a list of names.
         """
-        given = {"futr_exog": futr_exog, "hist_exog": hist_exog, "static_exog": static_exog}
         names: list[tuple[str, ...]] = []
-        for parameter, value in given.items():
-            value = plain(value)
+        for setting in LISTS:
+            value = plain(settings[setting])
             if isinstance(value, str) or not all(isinstance(name, str) for name in value or ()):
-                raise ConfigError(f"{parameter}={value!r} must be a list of column names.")
+                raise ConfigError(f"{setting}={value!r} must be a list of column names.")
             names.append(tuple(value or ()))
-        future, past, static = names
-        return cls(future, past, static, holidays, bool(calendar))
+        given = {name: plain(value) for name, value in settings.items() if name not in LISTS}
+        return cls(*names, {name: value for name, value in given.items() if value})
 
     def __bool__(self) -> bool:
-        return bool(self.columns or self.holidays or self.calendar)
+        return bool(self.columns or self.from_times)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -85,8 +86,12 @@ class CovariateColumns:
         Raises:
             ConfigError: with the first parameter that was changed.
         """
-        if not self and not fitted:  # such as an empty list in place of None
-            return
-        settings = ("futr_exog", "hist_exog", "static_exog", "holidays", "calendar")
-        for name, now, before in zip(settings, astuple(self), astuple(fitted), strict=True):
-            check_unchanged(name, before, now)
+        now, before = self._settings, fitted._settings
+        for name in dict.fromkeys([*now, *before]):
+            check_unchanged(name, before.get(name), now.get(name))
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings of the estimator that are not empty."""
+        lists = dict(zip(LISTS, (self.future, self.past, self.static), strict=True))
+        return {name: names for name, names in lists.items() if names} | dict(self.from_times)
