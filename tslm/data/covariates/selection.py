@@ -47,7 +47,8 @@ class CovariateColumns:
                 raise ConfigError(f"{setting}={value!r} must be a list of column names.")
             names.append(tuple(value or ()))
         given = {name: plain(value) for name, value in settings.items() if name not in LISTS}
-        return cls(*names, {name: value for name, value in given.items() if value})
+        future, past, static = names
+        return cls(future, past, static, {name: value for name, value in given.items() if value})
 
     def __bool__(self) -> bool:
         return bool(self.columns or self.from_times)
