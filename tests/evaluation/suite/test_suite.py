@@ -78,11 +78,11 @@ PARTS = """
 import os
 import signal
 
-from tslm.models.baselines.classical import Last
+from tslm.core.forecaster import Forecaster
 
 
-class Killed(Last):
-    def extend(self, rows, horizon):
+class Killed(Forecaster):
+    def __init__(self, *, task):
         os.kill(os.getpid(), signal.SIGKILL)
 """
 KILLED = "model:\n  _target_: waters_parts.Killed\n"
@@ -237,7 +237,7 @@ def test_other_settings_are_run_again(suite: Command, site: Path) -> None:
 
 
 def test_a_trained_model_runs_once_per_seed(suite: Command, site: Path) -> None:
-    _, table = suite("entrants=[small,drift]", "seeds=[0,1]")
+    _, table = suite("entrants=[small,drift]", "seeds=[0,1]", "tasks=[ponds]")
     record = waters(site).read("ponds", "small")
     assert record is not None
     assert [run["seed"] for run in record.runs] == [0, 1]
@@ -256,20 +256,22 @@ def test_a_trained_model_runs_once_per_seed(suite: Command, site: Path) -> None:
 
 def test_an_entrant_that_fails_leaves_the_others(suite: Command, site: Path) -> None:
     (site / "conf/entrant/odd.yaml").write_text("entrant:\n  model: drift\n  colour: red\n")
-    said, table = suite("entrants=[odd,drift]")
+    said, table = suite("entrants=[odd,drift]", "tasks=[streams]")
     assert "Entrant odd: colour is not a setting" in said
     assert [row["model"] for row in table["summary"]] == ["drift"]
-    assert [row["model"] for row in table["failed"]] == ["odd", "odd"]
+    assert [row["model"] for row in table["failed"]] == ["odd"]
     (site / "conf/entrant/odd.yaml").write_text("entrant:\n  model: last\n")
-    _, table = suite("entrants=[odd]")
+    _, table = suite("entrants=[odd]", "tasks=[streams]")
     assert not table["failed"]
 
 
 def test_an_entrant_that_is_killed_leaves_the_others(suite: Command) -> None:
+    suite("entrants=[drift]", "tasks=[streams]")
     said, table = suite("entrants=[killed,drift]", "tasks=[streams]", "isolated=true")
-    assert "killed" in said
-    assert "Its process ended with signal 9." in said
+    assert "killed             failed: Its process ended with signal 9." in said
+    assert "drift              is there already" in said
     assert [row["model"] for row in table["summary"]] == ["drift"]
+    assert [row["model"] for row in table["failed"]] == ["killed"]
 
 
 def test_forecasts_of_other_libraries_are_scored(suite: Command, site: Path) -> None:

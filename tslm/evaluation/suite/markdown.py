@@ -44,12 +44,11 @@ def summary_cells(table: Table) -> list[list[str]]:
     metrics = table["metrics"]
     head = ["model", *(f"relative {metric.upper()}" for metric in metrics)]
     rows = [[*head, "mean rank", "seconds", "MB", "seeds", "tasks"]]
-    every = max((row["tasks"] for row in table["summary"]), default=0)
     for row in table["summary"]:
         errors = [_spread(row[f"relative_{m}"], row[f"spread_{m}"]) for m in metrics]
         rank = "" if row["mean_rank"] is None else f"{row['mean_rank']:.2f}"
         mark = " ≈" if row["among_best"] else ""
-        count = f"{row['tasks']}" if row["tasks"] == every else f"only {row['tasks']}"
+        count = f"{row['tasks']} of {table['size']}"
         cost = [f"{row['seconds']:.0f}", str(row["memory_mb"]), str(row["seeds"]), count]
         rows.append([row["model"] + mark, *errors, rank, *cost])
     for row in table["published"]:

@@ -18,7 +18,8 @@ def tabulate(group: Group, store: Store) -> dict[str, Any]:
     """Return the published table of a group, as plain values.
 
     Keys: ``summary`` (a row per model), ``tasks`` (a row per task and model), ``reference`` (a row
-    per task, beside published values), ``published`` (models of the source), ``failed``.
+    per task, beside published values), ``published`` (models of the source, if all tasks are
+    there), ``ranks``, ``failed``, and ``size``, the number of tasks of the group.
     """
     tasks, failed, references = [], [], []
     for task in group.tasks:
@@ -37,10 +38,11 @@ def tabulate(group: Group, store: Store) -> dict[str, Any]:
         "group": group.name,
         "title": group.title,
         "metrics": list(group.metrics),
+        "size": len(group.tasks),
         "summary": summary,
         "tasks": tasks,
         "reference": references,
-        "published": _published(group),
+        "published": _published(group) if len(references) == len(group.tasks) else [],
         "ranks": ranks,
         "failed": failed,
     }
