@@ -82,7 +82,7 @@ from tslm.core.forecaster import Forecaster
 
 
 class Killed(Forecaster):
-    def __init__(self, *, task):
+    def __new__(cls, *, task):
         os.kill(os.getpid(), signal.SIGKILL)
 """
 KILLED = "model:\n  _target_: waters_parts.Killed\n"
