@@ -228,7 +228,7 @@ def test_every_field_has_a_default_and_a_phrase() -> None:
 def test_every_setting_of_a_command_has_a_type() -> None:
     typed = {*FIELDS, *(option.name for option in fields(CommandConfig))}
     groups = {path.name for path in conf_folder().iterdir() if path.is_dir()}
-    own = {"device", "sentences", "space"}  # read by one command, which checks them
+    own = {"device", "sentences", "settings", "space"}  # read by one command, which checks them
     for path in [*(conf_folder() / "verb").glob("*.yaml"), conf_folder() / "files.yaml"]:
         keys = {str(key) for key in OmegaConf.load(path)} - {"defaults"}
         assert keys <= typed | groups | own, path.name
