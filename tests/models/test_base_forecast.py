@@ -23,7 +23,7 @@ from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.base_forecast import anchors
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
-BASES = [name for name in choices("base") if name != "none"]
+BASES = [name for name in choices("base") if name not in ("none", "auto")]  # auto is a mix
 H, SEASON = 6, 4
 
 
@@ -195,3 +195,18 @@ def test_the_learnt_parts_of_a_base_see_the_training_rows_only() -> None:
         for frame in (df, loud)
     )
     assert torch.equal(one.model_.base.weight, two.model_.base.weight)
+
+
+def test_base_forecasts_are_remembered_from_learning_to_calibration(batch: Batch) -> None:
+    model = built("autotimes", "profile_ar")
+    model.prepare(batch.time.flatten())
+    past, time = batch.past[:, -CONTEXT:], batch.time[:, 48 - CONTEXT :]
+    windows = Batch(past, batch.future[:, : model.step], time)
+    plain = model.loss(windows)
+    model.learn([windows], [])
+    assert torch.equal(model.loss(windows), plain)
+    assert torch.equal(model.loss(windows), plain)  # from memory
+    assert model.memory is not None
+    assert len(model.memory.found) > 0
+    model.calibrate([windows])
+    assert model.memory is None

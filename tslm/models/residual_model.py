@@ -15,6 +15,7 @@ from tslm.core.shrinkage import Shrinkage
 from tslm.core.types import Batch
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.base_forecast import anchors
+from tslm.models.layers.base_memory import RememberedForecasts
 from tslm.models.layers.scale import Scale
 
 
@@ -28,6 +29,9 @@ class ResidualModel(ForecastModel):
     Args:
         base: forecaster whose forecast is corrected; it reads values, not times.
         parts: the arguments of ``ForecastModel``.
+
+    Attributes:
+        memory: base forecasts of a fit, from ``learn`` to ``calibrate``; None at other times.
     """
 
     base: Forecaster
@@ -39,6 +43,7 @@ class ResidualModel(ForecastModel):
         self.example_length = 0
         self.decoder.start_at_zero()
         self.register_buffer("gate", torch.ones(()))
+        self.memory: RememberedForecasts | None = None
 
     @property
     def shrinkage(self) -> float | None:
@@ -48,11 +53,11 @@ class ResidualModel(ForecastModel):
         self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
     ) -> Float[Tensor, "B M C"]:
         """Return the base forecast of the M values, each from the steps before its segment."""
-        return anchors(self.base, past, time, self.step, steps)
+        return anchors(self.memory or self.base, past, time, self.step, steps)
 
     def base_forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
         """Return the base forecast that training corrects: without the natural zero of a series."""
-        return self.base.forecast(batch._replace(zero=None), horizon)
+        return (self.memory or self.base).forecast(batch._replace(zero=None), horizon)
 
     def shrunk(self, distribution: Distribution, level: Float[Tensor, "B M C"]) -> Distribution:
         """Return the distributions about the base plus the shrunk correction, as wide as before."""
@@ -71,12 +76,14 @@ class ResidualModel(ForecastModel):
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         super().learn(train, val)
         self.base.learn(train, val)
+        self.memory = RememberedForecasts(self.base)
 
     @torch.no_grad()
     def calibrate(self, val: Iterable[Batch]) -> None:
         """Estimate the shrinkage of the correction, see ``Shrinkage``; 1 without any window.
 
-        Warns if it is 0, so that forecasts are those of the base.
+        Warns if it is 0, so that forecasts are those of the base. The base forecasts that were
+        remembered since ``learn`` are dropped.
 
         Args:
             val: windows with the steps that follow them; may be empty.
@@ -89,6 +96,7 @@ class ResidualModel(ForecastModel):
             rest = (batch.future - base).double()
             ahead = self.forecast(batch, horizon)
             shrinkage.add(rest, (ahead - base).double())
+        self.memory = None
         self.gate.fill_(shrinkage.factor(self.decoder.caution))
         if not self.gate:
             warn(

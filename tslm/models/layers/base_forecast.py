@@ -8,11 +8,12 @@ from torch.nn.functional import pad
 
 from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch
+from tslm.models.layers.base_memory import RememberedForecasts
 
 
 @torch.no_grad()
 def anchors(
-    base: Forecaster,
+    base: Forecaster | RememberedForecasts,
     past: Float[Tensor, "B L C"],
     time: Int[Tensor, "B T"],
     step: int,
