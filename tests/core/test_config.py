@@ -190,7 +190,7 @@ class TestFiles:
         elif group == "suite":
             assert groups.load(name.name).tasks
         elif group == "entrant":
-            assert entrants.find(name.name).name == name.name
+            entrants.find(name.name).estimator(h=4)._configure()
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":

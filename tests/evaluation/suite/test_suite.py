@@ -296,6 +296,22 @@ def test_forecasts_of_other_libraries_are_scored(suite: Command, site: Path) -> 
     assert "has not 3 forecasts of series 's0', 's1', 's2'" in said
 
 
+def test_stored_forecasts_are_combined(suite: Command, site: Path) -> None:
+    (site / "conf/entrant/both.yaml").write_text("entrant:\n  mean_of: [small, drift]\n")
+    said, _ = suite("entrants=[both]", "tasks=[streams]")
+    assert "small has no forecasts of seed 0 for the task streams" in said
+    suite("entrants=[small,drift,both]", "tasks=[streams]", "seeds=[0,1]")
+    folder = site / "out/waters/streams"
+    for seed in (0, 1):
+        names = (f"small-{seed}", "drift", f"both-{seed}")
+        one, two, both = (pd.read_parquet(folder / f"{name}.parquet") for name in names)
+        for column in ("point", *QUANTILES):
+            np.testing.assert_allclose(both[column], (one[column] + two[column]) / 2)
+    record = waters(site).read("streams", "both")
+    assert record is not None
+    assert [run["seed"] for run in record.runs] == [0, 1]
+
+
 def test_tasks_are_written_for_other_libraries(suite: Command, site: Path) -> None:
     suite(f"export={site}/tasks")
     facts = json.loads((site / "tasks/waters/ponds/task.json").read_text())

@@ -18,6 +18,7 @@ from tslm.core.spec import Spec
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster
+from tslm.evaluation.suite.combination import COMBINE
 
 COVARIATES = "covariates"  # of the settings of an entrant: False ignores those of the task
 
@@ -29,7 +30,8 @@ class Entrant:
     Args:
         name: in the table, and of its files.
         settings: of ``BaselineForecaster`` if they name a ``model``, else of ``TSLMForecaster``. A
-            part with options is a mapping with the key ``name``.
+            part with options is a mapping with the key ``name``. ``mean_of`` or ``median_of``
+            alone names other entrants, whose stored forecasts are combined.
     """
 
     name: str
@@ -40,8 +42,16 @@ class Entrant:
         """Return whether the covariates of a task are given to the model."""
         return bool(self.settings.get(COVARIATES, "model" not in self.settings))
 
+    @property
+    def combination(self) -> tuple[str, list[str]] | None:
+        """Return the key of a combination and its members, or None for a model."""
+        found = [key for key in COMBINE if key in self.settings]
+        return (found[0], list(map(str, self.settings[found[0]]))) if found else None
+
     def with_settings(self, settings: Mapping[str, Any]) -> "Entrant":
         """Return the entrant with further settings, as far as its kind of estimator has them."""
+        if self.combination is not None:
+            return self
         further = {key: value for key, value in settings.items() if key in self._known}
         return Entrant(self.name, {**self.settings, **further})
 

@@ -13,13 +13,14 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from tslm import __version__
-from tslm.core.errors import TslmError
+from tslm.core.errors import ConfigError, TslmError
 from tslm.data.datasets import benchmarks
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 from tslm.evaluation.metrics.panel_errors import DECILES
 from tslm.evaluation.protocols import long_horizon
 from tslm.evaluation.suite import forecasts, reference
+from tslm.evaluation.suite.combination import combine
 from tslm.evaluation.suite.entrants import Entrant
 from tslm.evaluation.suite.forecasts import QUANTILES, WindowForecast
 from tslm.evaluation.suite.groups import WINDOWS, Group, TaskSettings
@@ -46,16 +47,17 @@ def run_entrant(
     """
     record = store.fresh(task.name, entrant.name, asked_of(group, task, entrant))
     record.failed, record.version = None, __version__
+    if entrant.combination is not None:
+        record.runs = []  # members may have changed
     for seed in record.missing(list(seeds)):
-        if group.kind == WINDOWS:
-            run, model = _run_windows(group, read_panel(task), entrant, seed, store)
+        if entrant.combination is not None:
+            run = _run_combination(group, task, entrant, seed, store)
+        elif group.kind == WINDOWS:
+            run, record.config = _run_windows(group, read_panel(task), entrant, seed, store)
         else:
-            run, model = _run_long(group, task, entrant, seed)
-        if not trained_weights(model.forecaster_):
-            run["seed"] = None  # other seeds give the same forecasts
+            run, record.config = _run_long(group, task, entrant, seed)
         run["memory_mb"] = _peak_memory()
         record.runs.append(run)
-        record.config = model.settings
         store.write(record)
         if run["seed"] is None:
             return
@@ -104,7 +106,7 @@ def score_stored(group: Group, task: TaskSettings, store: Store) -> list[Record]
 
 def _run_windows(
     group: Group, panel: Panel, entrant: Entrant, seed: int, store: Store
-) -> tuple[Run, TrainedForecaster]:
+) -> tuple[Run, dict[str, Any]]:
     """Fit once, forecast every window, and store and score the forecasts."""
     task, windows = panel.settings, list(panel.windows())
     model = entrant.estimator(
@@ -125,17 +127,41 @@ def _run_windows(
         notes |= {note} - {""}
     seconds = time.perf_counter() - fitted
     weights = trained_weights(model.forecaster_)
-    path = store.forecasts(task.name, entrant.name, seed if weights else None)
+    own = seed if weights else None  # other seeds give the same forecasts
+    path = store.forecasts(task.name, entrant.name, own)
     forecasts.write(found, windows[0].ids, path)
     return {
-        "seed": seed,
+        "seed": own,
         "scores": forecasts.score(windows, found, task.season_length, group.average),
         "fit_seconds": round(fitted - began, 2),
         "predict_seconds": round(seconds, 2),
         "trainable_parameters": sum(weight.numel() for weight in weights),
         "forecasts": path.name,
         "note": " ".join(sorted(notes)),
-    }, model
+    }, model.settings
+
+
+def _run_combination(
+    group: Group, task: TaskSettings, entrant: Entrant, seed: int, store: Store
+) -> Run:
+    """Combine stored forecasts of other entrants; the cost is that of all members."""
+    if group.kind != WINDOWS:
+        raise ConfigError(f"Group {group.name} stores no forecasts, so none can be combined.")
+    assert entrant.combination is not None
+    key, members = entrant.combination
+    windows = list(read_panel(task).windows())
+    found, runs = combine(store, task.name, members, key, seed, windows)
+    own = None if all(run["seed"] is None for run in runs) else seed
+    path = store.forecasts(task.name, entrant.name, own)
+    forecasts.write(found, windows[0].ids, path)
+    return {
+        "seed": own,
+        "scores": forecasts.score(windows, found, task.season_length, group.average),
+        "fit_seconds": round(sum(run["fit_seconds"] for run in runs), 2),
+        "predict_seconds": round(sum(run["predict_seconds"] for run in runs), 2),
+        "forecasts": path.name,
+        "note": "",
+    }
 
 
 def _reads_covariates(panel: Panel, entrant: Entrant) -> bool:
@@ -161,7 +187,7 @@ def _forecast(model: TrainedForecaster, window: Window) -> tuple[WindowForecast,
 
 def _run_long(
     group: Group, task: TaskSettings, entrant: Entrant, seed: int
-) -> tuple[Run, TrainedForecaster]:
+) -> tuple[Run, dict[str, Any]]:
     """Score every window of the test rows at every horizon; errors are standardised."""
     (name,) = task.datasets
     data = benchmarks.load(name)
@@ -184,13 +210,13 @@ def _run_long(
     fits = {record["trained_for"]: record["train_seconds"] for record in records}
     passes = {record["trained_for"]: record["score_seconds"] for record in records}
     return {
-        "seed": seed,
+        "seed": seed if trained_weights(model.forecaster_) else None,
         "scores": scores,
         "fit_seconds": round(sum(fits.values()), 2),
         "predict_seconds": round(sum(passes.values()), 2),
         "trainable_parameters": records[0]["trainable_parameters"],
         "note": "",
-    }, model
+    }, model.settings
 
 
 def _peak_memory() -> int:

@@ -40,7 +40,9 @@ class Job:
     store: Store
 
     def done(self) -> bool:
-        """Return whether every run is stored, for these settings."""
+        """Return whether every run is stored, for these settings; combinations are made anew."""
+        if self.entrant.combination is not None:
+            return False
         record = self._record()
         return record.failed is None and bool(record.runs) and not record.missing(list(self.seeds))
 
@@ -99,7 +101,7 @@ def run_suite(
             if job.done():
                 say(f"{task.name:<14} {entrant.name:<18} is there already")
                 continue
-            _start(job, time_limit, isolated)
+            _start(job, time_limit, isolated and entrant.combination is None)
             record = store.read(task.name, entrant.name) or Record(task.name, entrant.name)
             if record.failed is not None:
                 say(f"{task.name:<14} {entrant.name:<18} failed: {record.failed}")
