@@ -10,7 +10,7 @@ GROUP ?= chronos2
 SUITE ?= outputs/suite
 
 .PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden settings notebooks wheel
-.PHONY: conformance docs tutorials suite suite-peers suite-fev
+.PHONY: conformance docs tutorials suite suite-peers suite-fev suite-publish
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -122,3 +122,8 @@ suite-peers: .venv/.ready $(PEERS)/.ready
 # the errors of the electricity prices again, computed by fev from the stored forecasts
 suite-fev: $(PEERS)/.ready
 	$(PEERS)/bin/python docs/benchmarks/suite_fev.py --data $(TSLM_DATA) --out $(SUITE)/epf
+
+# the tables of a group as the documentation shows them
+suite-publish:
+	mkdir -p docs/results/suite
+	cp $(SUITE)/$(GROUP).json $(SUITE)/$(GROUP).md $(SUITE)/$(GROUP).html docs/results/suite/

@@ -25,6 +25,7 @@ LOCAL = ("auto_ets", "dynamic_theta", "auto_ces", "auto_arima", "flair")
 GLOBAL = ("nhits", "patchtst")
 FLAIR_FREQUENCIES = {"h": "H", "15min": "15T", "10min": "10T", "D": "D", "W-TUE": "W"}
 FLAIR_SEASONS = {1: "Y", 4: "Q", 7: "D", 12: "M", 24: "H", 52: "W"}  # if times are counted
+FLAIR_TASKS = {"us_births": "D", "saugeen": "D", "m4_weekly": "W"}  # the season is 1 there
 
 Rows = np.ndarray
 Forecast = tuple[np.ndarray, np.ndarray]  # points [H], deciles [H, 9]
@@ -173,7 +174,8 @@ def flair(task: dict[str, Any]) -> Callable[[Rows], Forecast]:
     """Return the forecast of FLAIR: its point is the mean of 200 paths, as its authors use it."""
     from flaircast import forecast as sample
 
-    freq = FLAIR_FREQUENCIES.get(str(task["freq"])) or FLAIR_SEASONS[task["season_length"]]
+    freq = FLAIR_TASKS.get(task["task"]) or FLAIR_FREQUENCIES.get(str(task["freq"]))
+    freq = freq or FLAIR_SEASONS[task["season_length"]]
 
     def forecast(past: Rows) -> Forecast:
         paths = sample(past, horizon=task["h"], freq=freq, seed=0)
