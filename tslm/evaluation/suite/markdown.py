@@ -8,8 +8,8 @@ import pandas as pd
 Table = dict[str, Any]
 NOTE = (
     "Errors relative to the seasonal naive forecast; lower is better. ± is the standard deviation "
-    "between seeds. Models marked with ≈ do not rank significantly below the best. Seconds are those "
-    "of fit and forecast on all tasks, per seed."
+    "between seeds. Models marked with ≈ do not rank significantly below the best. Seconds are "
+    "those of fit and forecast on all tasks, per seed."
 )
 
 
