@@ -1,10 +1,12 @@
 """The Theta method: its season, its trend, and what gaps, short and shifted series do to it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
 
+from tslm import BaselineForecaster
 from tslm.core.types import Batch, Task
 from tslm.models.assembly import rule
 from tslm.models.baselines.classical.seasonality import (
@@ -109,3 +111,15 @@ def test_gaps_are_filled_by_lines() -> None:
     rows = torch.tensor([[NAN, 1.0, NAN, NAN, 4.0, NAN]])
     filled = torch.tensor([[NAN, 1.0, 2.0, 3.0, 4.0, NAN]])
     torch.testing.assert_close(interpolate(rows), filled, equal_nan=True)
+
+
+def test_a_frame_of_positive_values_has_a_season_of_factors() -> None:
+    factors = np.tile([0.5, 1.0, 1.5, 1.0], 12)
+    noise = np.random.default_rng(0).normal(1, 0.01, 48)
+    y = np.linspace(10, 100, 48) * factors * noise
+    df = pd.DataFrame({"unique_id": "a", "ds": np.arange(48), "y": y})
+    model = BaselineForecaster("theta", h=8, season_length=4, val_size=0, verbose=0).fit(df)
+    batch = Batch.of(torch.from_numpy(y)[None, :, None], torch.zeros(1, 0, dtype=torch.int64))
+    batch = batch._replace(zero=torch.zeros(1, 1, dtype=torch.float64))
+    expected = rule("theta", Task(1, 1, 4)).forecast(batch, 8)[0, :, 0].numpy()
+    np.testing.assert_allclose(model.predict().iloc[:, 2], expected, rtol=0.01)

@@ -80,6 +80,8 @@ class Theta(Smoothing):
         rows: last rows of the context that are used.
     """
 
+    calibration_windows = 1024  # as many as of other rules: a fit takes 0.1 ms
+
     def smooth(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
         factor, shift = factors_and_sums(interpolate(rows), self.season_length)
         turned = [repeat_season(part.flip(1), rows.shape[1]).flip(1) for part in (factor, shift)]
