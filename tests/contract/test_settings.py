@@ -229,6 +229,8 @@ def test_every_setting_of_a_command_has_a_type() -> None:
     typed = {*FIELDS, *(option.name for option in fields(CommandConfig))}
     groups = {path.name for path in conf_folder().iterdir() if path.is_dir()}
     own = {"device", "sentences", "settings", "space"}  # read by one command, which checks them
-    for path in [*(conf_folder() / "verb").glob("*.yaml"), conf_folder() / "files.yaml"]:
+    commands = list((conf_folder() / "verb").glob("*.yaml"))
+    assert len(commands) > 10
+    for path in [*commands, conf_folder() / "files.yaml"]:
         keys = {str(key) for key in OmegaConf.load(path)} - {"defaults"}
         assert keys <= typed | groups | own, path.name

@@ -38,7 +38,9 @@ def test_every_notebook_is_in_the_tutorials() -> None:
 
 
 def test_stored_outputs_are_of_the_present_notebook() -> None:
-    for page in (DOCS / "tutorials").glob("*.md"):
+    pages = list((DOCS / "tutorials").glob("*.md"))
+    assert pages
+    for page in pages:
         shown = re.findall(r"^```python\n(.*?)\n^```", page.read_text(), re.S | re.M)
         cells = jupytext.read(ROOT / "notebooks" / f"{page.stem}.py").cells
         assert shown == [cell.source for cell in cells if cell.cell_type == "code"], page.name

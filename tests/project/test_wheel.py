@@ -55,6 +55,7 @@ def test_the_wheel_carries_every_yaml_and_every_shipped_set_unchanged(wheel: Pat
             for file in (ROOT / folder).rglob("*")
             if file.is_file()
         }
+        assert wanted
         assert {name: held[name] for name in held if name.startswith(f"{inside}/")} == wanted
     assert any(name.endswith("licenses/LICENSE") for name in held)
     assert not any(name.startswith(("tests/", "notebooks/", "docs/")) for name in held)

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tslm.core.float64 import exactly
+
 GROUPS = 16  # groups of neighbouring windows; their sums are treated as independent
 
 
@@ -36,8 +38,8 @@ class Shrinkage:
             correction: correction of the base forecast.
         """
         correction = torch.where(torch.isnan(residual), 0, correction)
-        products = (torch.nan_to_num(residual) * correction).double().sum((1, 2))
-        self.add_sums(products, correction.double().square().sum((1, 2)))
+        products = exactly(torch.nan_to_num(residual) * correction).sum((1, 2))
+        self.add_sums(products, exactly(correction).square().sum((1, 2)))
 
     def add_sums(self, products: Float[Tensor, " n"], squares: Float[Tensor, " n"]) -> None:
         """Add windows, or groups of them, by their sums.

@@ -45,7 +45,7 @@ def forecast_tensor(
             f"past has the shape {tuple(past.shape)}. Pass windows, steps and channels: [B, L, C]."
         )
     times = _times(forecaster, past, time)
-    values = past.detach().double().cpu().numpy()
+    values = past.detach().cpu().double().numpy()
     request = request or RequestedColumns()
     if forecaster.forecaster.multivariate:  # a panel is then one window of all its series
         parts = [

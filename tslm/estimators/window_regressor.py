@@ -170,7 +170,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             )[:, :, 0]
             for batch in Batches(windows)
         ]
-        ahead = torch.cat(parts)[: len(past)].double().numpy() * self._spread + self._loc
+        ahead = torch.cat(parts)[: len(past)].cpu().double().numpy() * self._spread + self._loc
         return ahead[:, 0] if self._single else ahead
 
     def set_params(self, **params: Any) -> "TSLMWindowRegressor":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tslm.core.distribution import Distribution
 from tslm.core.errors import warn
+from tslm.core.float64 import exactly
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import counted
 from tslm.core.shrinkage import Shrinkage
@@ -93,9 +94,9 @@ class ResidualModel(ForecastModel):
         for batch in val:
             horizon = batch.future.shape[1]
             base = self.base_forecast(batch, horizon)
-            rest = (batch.future - base).double()
+            rest = exactly(batch.future - base)
             ahead = self.forecast(batch, horizon)
-            shrinkage.add(rest, (ahead - base).double())
+            shrinkage.add(rest, exactly(ahead - base))
         self.memory = None
         self.gate.fill_(shrinkage.factor(self.decoder.caution))
         if not self.gate:

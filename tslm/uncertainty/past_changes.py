@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from tslm.core.distribution import LEAST
+from tslm.core.float64 import exactly
 from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch
 
@@ -52,7 +53,7 @@ def spread_of_changes(
 
     A context with fewer than two values has spread 1 and one change.
     """
-    rows = rearrange(past, "B L C -> (B C) L").double().cpu()
+    rows = rearrange(past, "B L C -> (B C) L").cpu().double()
     ahead = _age(rows) + torch.arange(1, horizon + 1)
     step, steps = _root_mean_square(_filled(rows)[:, :-1] - rows[:, 1:])
     step = torch.where(steps > 0, step, 1.0)
@@ -103,7 +104,7 @@ def _stretch(ratios: Sequence[Float[Tensor, "_ _"]]) -> Float[Tensor, " H"]:
     """Return the root mean square of errors over past changes; at least 1, and never falling."""
     h = max(part.shape[1] for part in ratios)
     found = torch.cat([pad(part, (0, h - part.shape[1]), value=torch.nan) for part in ratios])
-    size = (found.double().square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
+    size = (exactly(found).square().nansum(0) / (~found.isnan()).sum(0).clamp(min=1)).sqrt()
     return size.clamp(min=1).cummax(0).values.float()
 
 

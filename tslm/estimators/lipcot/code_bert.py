@@ -87,7 +87,7 @@ class CodeBert(nn.Module):
         self.eval()
         per_pass = max(_AT_ONCE // ids.shape[1], 1)
         parts = [self(part).softmax(1) for part in ids.split(per_pass)]
-        return torch.cat(parts).double().numpy()
+        return torch.cat(parts).cpu().double().numpy()
 
 
 def ids_of(shapes: Int[ndarray, "*s N"]) -> Int[Tensor, "*s N2"]:

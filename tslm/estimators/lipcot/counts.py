@@ -73,7 +73,7 @@ def scored(reader: CodeReader, part: DataSet, counts: Counts) -> pd.DataFrame:
         batch = apart.cut(index)
         with torch.no_grad():
             guess = reader.guess(0, batch, dice)
-            model = reader.logits(guess.hidden)[0][:, SPECIAL:].softmax(1).double().numpy()
+            model = reader.logits(guess.hidden)[0][:, SPECIAL:].softmax(1).cpu().double().numpy()
         truth, counted = guess.parts[0].numpy() - SPECIAL, guess.counted.numpy()
         shapes = _shapes(part.adapter, batch)
         names = part.windows.panel.ids[apart.series(index).numpy()].tolist()

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
+from tslm.core.float64 import exactly
 from tslm.core.types import Tokens
 from tslm.models.backbones.base import Backbone
 from tslm.models.layers.lpc.codebook import SPECIAL, Codebook
@@ -69,7 +70,7 @@ def _code_vectors(codebook: Codebook, width: int, seed: int) -> tuple[Tensor, Te
     shapes = torch.block_diag(torch.eye(SPECIAL).to(spectra), spectra)
     numbers = [values[:, None] for values in (codebook.gains.values, codebook.levels.values)]
     return tuple(  # type: ignore[return-value]  # as many as there are parts
-        (_standard(rows) @ torch.randn(rows.shape[1], width, generator=dice).double())
+        (_standard(rows) @ exactly(torch.randn(rows.shape[1], width, generator=dice)))
         .div(rows.shape[1] ** 0.5)
         .float()
         for rows in (shapes, *numbers)
@@ -78,7 +79,7 @@ def _code_vectors(codebook: Codebook, width: int, seed: int) -> tuple[Tensor, Te
 
 def _standard(rows: Tensor) -> Tensor:
     """Centre every column and divide all by one scale, which keeps relative distances."""
-    rows = rows.double() - rows.double().mean(0)
+    rows = exactly(rows) - exactly(rows).mean(0)
     return rows / rows.square().mean().sqrt().clamp(min=1e-12)
 
 

@@ -10,6 +10,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from tslm.core.calendar import Ints
+from tslm.core.float64 import exactly
 from tslm.core.forecaster import Forecaster
 from tslm.data.panel import Panel
 from tslm.data.samplers import evenly_spaced
@@ -153,7 +154,7 @@ def _errors(
     index = torch.arange(len(windows))
     batch = windows.cut(index)
     ahead = forecaster.forecast(batch, horizon)
-    gap = torch.nan_to_num((ahead - batch.future).double(), nan=torch.inf)
+    gap = torch.nan_to_num(exactly(ahead - batch.future), nan=torch.inf)
     gap = torch.where(batch.future.isnan(), torch.nan, gap)
     where = windows.members(index)
     return {

@@ -233,7 +233,7 @@ class Mix(Forecaster):
             found, weights = self.members(batch, batch.future.shape[1]), self.window_weights(batch)
             mixed = _losses(self._combined(found, weights)[None], batch.future)[0]
             seen = ~mixed.isnan()
-            totals[0] += rearrange(weights.double().cpu(), "M B C -> M (B C)")[:, seen].sum(1)
+            totals[0] += rearrange(weights.cpu().double(), "M B C -> M (B C)")[:, seen].sum(1)
             totals[1] += _losses(found, batch.future)[:, seen].sum(1)
             for member in range(count):
                 rest = weights.clone()
@@ -260,7 +260,7 @@ def _losses(
 ) -> Float[Tensor, "M n"]:
     """Return the pinball loss of each member, window and channel; NaN without an observed step."""
     found = torch.stack([pinball(quantiles, truth) for quantiles in members])
-    return rearrange(found.double().cpu(), "M B C -> M (B C)")
+    return rearrange(found.cpu().double(), "M B C -> M (B C)")
 
 
 def _widened(

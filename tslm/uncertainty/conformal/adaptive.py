@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tslm.core.float64 import exactly
 from tslm.uncertainty.conformal.error_quantiles import grid, quantiles_of_sorted
 from tslm.uncertainty.conformal.residual import FEW, Residual
 
@@ -50,6 +51,6 @@ def adapted_levels(
         known = errors[:begin].sort(0).values
         for window in errors[begin:end]:
             limits = quantiles_of_sorted(known, adapted.clamp(0, 1))
-            below = (window <= limits).double().mean(1)
+            below = exactly(window <= limits).mean(1)
             adapted = adapted + rate * (levels - below)
     return adapted.clamp(0, 1).sort().values

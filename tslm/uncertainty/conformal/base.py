@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tslm.core.distribution import LEAST, Distribution
 from tslm.core.errors import DataError
+from tslm.core.float64 import exactly
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
@@ -273,7 +274,7 @@ def error_growth(errors: Float[Tensor, "N H"]) -> float:
     """Return the power of the steps ahead by which errors grow, from 0 to that of a random walk."""
     if errors.shape[1] == 1:
         return 0.5
-    size = errors.double().square().mean(0).clamp(min=1e-24).log() / 2
+    size = exactly(errors).square().mean(0).clamp(min=1e-24).log() / 2
     ahead = torch.arange(1, len(size) + 1, dtype=torch.float64).log()
     ahead = ahead - ahead.mean()
     return float(((ahead * size).sum() / ahead.square().sum()).clamp(0, 0.5))

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tslm.core.float64 import exactly
+
 OUTERMOST = (0.005, 0.01)
 GRID = (  # quantile levels at which errors are learnt
     *OUTERMOST,
@@ -42,7 +44,7 @@ def quantiles_of_sorted(
 ) -> Float[Tensor, "G H"]:
     """Return the same for errors that are sorted by step already."""
     n = len(ordered)
-    rank = ((n + 1) * levels.double()).mul(1e6).round().div(1e6)  # a level such as 0.1 is not exact
+    rank = ((n + 1) * exactly(levels)).mul(1e6).round().div(1e6)  # a level such as 0.1 is not exact
     low, high = rank.floor(), rank.ceil()
     low, high = torch.where(levels > 0.5, high, low), torch.where(levels < 0.5, low, high)
     low, high = ((number.long() - 1).clamp(0, n - 1) for number in (low, high))

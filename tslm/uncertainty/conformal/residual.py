@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tslm.core.distribution import Distribution
+from tslm.core.float64 import exactly
 from tslm.uncertainty.conformal.base import Conformal, from_quantiles
 from tslm.uncertainty.conformal.error_quantiles import error_quantiles, grid
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
@@ -70,6 +71,6 @@ def best_difficulty(errors: ValidationErrors) -> Difficulty:
             gap = scaled[new] - error_quantiles(scaled[known], levels)[:, None]
             level = levels[:, None, None]
             pinball = torch.maximum(level * gap, (level - 1) * gap) * unit[new]
-            total += float(pinball.double().sum())
+            total += float(exactly(pinball).sum())
         scores[measure] = total
     return min(scores, key=lambda measure: scores[measure])
