@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
 
+from tests.frames import numbered_panel
 from tslm import ConfigError, Spec, TSLMForecaster
+from tslm.estimators.fitting import TrainingData
 from tslm.models.forecast_model import ForecastModel
 
 H = 6
@@ -157,7 +159,7 @@ def test_the_trained_model_is_within_reach(model: TSLMForecaster) -> None:
 
 
 def test_options_of_the_mix_are_settings() -> None:
-    model = forecaster().set_params(base__adapter=False, base__combine="mean").fit(FRAME)
+    model = forecaster().set_params(base__adapter=False, base__combine="median").fit(FRAME)
     assert not model.forecaster_.trains
     assert [one.member for one in model.verdict_.members] == ["SeasonalNaive", "Drift", "ProfileAR"]
     assert len(model.history_) == 0
@@ -185,3 +187,12 @@ def test_other_adapters_are_members_too(adapter: str) -> None:
     model = forecaster(adapter=adapter, max_steps=2).fit(FRAME)
     assert model.verdict_.members[-1].member == type(model.model_.adapter).__name__
     assert np.isfinite(model.predict(h=2 * H)[model.name]).all()
+
+
+def test_training_steps_follow_the_rows_up_to_max_steps(model: TSLMForecaster) -> None:
+    def steps(length: int) -> int:
+        rows = np.array([length, length])
+        return TrainingData(numbered_panel([length, length]), rows, rows).steps(96)
+
+    assert [steps(length) for length in (50, 2400, 100_000)] == [100, 250, 300]
+    assert model.settings["max_steps"] == 6

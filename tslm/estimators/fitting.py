@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
@@ -39,6 +40,8 @@ from tslm.estimators.validation.calibration import (
 from tslm.estimators.validation.verdict import Verdict, judge
 from tslm.models.assembly import mixes, steps_of_pass
 
+PASSES = 5  # times that the adapter of a mix reads all training rows; chosen by hand
+STEPS = (100, 300)  # fewest and most training steps of a mix; chosen by hand
 MOST_TRAINING_WINDOWS = 65_536  # for parts that learn without gradients, evenly spaced
 
 
@@ -80,12 +83,26 @@ class TrainingData:
         return cls(panel, rows, split, effects)
 
     def allowed(self, cfg: DictConfig) -> DictConfig:
-        """Return the settings; without the adapter of a mix if no series is long enough for it."""
-        if not mixes(cfg) or int(self.train_rows.max()) > steps_of_pass(cfg):
+        """Return the settings that these rows allow.
+
+        A mix trains no more steps than these rows need. Without a series that is long enough for a
+        training window it has no adapter.
+        """
+        if not mixes(cfg):
             return cfg
         cfg = cfg.copy()
-        cfg.base.adapter = False
+        cfg.max_steps = min(cfg.max_steps, self.steps(cfg.batch_size * cfg.context_length))
+        cfg.base.adapter = cfg.base.adapter and int(self.train_rows.max()) > steps_of_pass(cfg)
         return cfg
+
+    def steps(self, rows_of_step: int) -> int:
+        """Return the training steps that read all training rows ``PASSES`` times, within bounds.
+
+        Args:
+            rows_of_step: rows that one training step reads.
+        """
+        passes = PASSES * int(self.train_rows.sum()) / rows_of_step
+        return int(np.clip(passes, *STEPS))
 
     def validation_rows(self, cfg: DictConfig) -> ValidationRows:
         """Return the validation rows, for windows of the lengths of the settings."""

@@ -34,7 +34,7 @@ from tslm.uncertainty.distributions.quantile import Quantiles, at_levels
 COMBINE = ("mean", "median")
 TRAINED = "trained"  # name of the trained model among the members
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2)  # on widths of a member
-SHARE = 0.5  # weight of a window's own errors against the weights of the panel
+SHARE = 0.5  # of the weights by a window's own errors, the rest are those of all series
 
 
 class Mix(Forecaster):
@@ -64,7 +64,7 @@ class Mix(Forecaster):
     """
 
     distribution_horizon = 2**31
-    calibration_windows = 512  # few, because each needs a fit of every rule; chosen by hand
+    calibration_windows = 128  # few, because each needs a fit of every rule; chosen by hand
     weights: Float[Tensor, " M"]
     widths: Float[Tensor, " M"]
     report: Float[Tensor, "3 M"]
@@ -78,7 +78,7 @@ class Mix(Forecaster):
         adapter: bool = True,
         reach: int = 512,
         origins: int = 1,
-        combine: str = "median",
+        combine: str = "mean",
     ) -> None:
         super().__init__()
         assert adapter == (trained is not None), "the trained model and the setting differ"
