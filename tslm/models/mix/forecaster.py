@@ -34,6 +34,7 @@ from tslm.uncertainty.distributions.quantile import Quantiles, at_levels
 COMBINE = ("mean", "median")
 TRAINED = "trained"  # name of the trained model among the members
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2)  # on widths of a member
+CAUTION = 0.5  # power of the best factor that is used: halfway to 1; chosen by hand
 SHARE = 0.5  # of the weights by a window's own errors, the rest are those of all series
 
 
@@ -220,7 +221,7 @@ class Mix(Forecaster):
         if not windows:
             return
         best = totals.argmin(0)
-        self.widths.copy_(torch.tensor(FACTORS)[best])
+        self.widths.copy_(torch.tensor(FACTORS)[best] ** CAUTION)
         losses = totals.gather(0, best[None])[0] / windows
         self.weights.copy_(shrunk_to_equal(inverse_losses(losses), windows))
         self.report.copy_(self._reported(batches))
