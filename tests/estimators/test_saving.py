@@ -422,3 +422,22 @@ def test_a_saved_model_has_the_permissions_of_the_umask(
     plain.touch()
     modes = {file.stat().st_mode & 0o777 for file in (tmp_path / "m").iterdir()}
     assert modes == {plain.stat().st_mode & 0o777}
+
+
+NO_PATH = """
+import pandas as pd
+from tslm import BaselineForecaster, ConfigError
+df = pd.DataFrame({"ds": range(9), "y": range(9)})
+model = BaselineForecaster("last", h=1, verbose=0).fit(df)
+for use in (model.save, BaselineForecaster.load):
+    try:
+        use(None)
+    except ConfigError as error:
+        print(error)
+"""
+
+
+def test_none_is_no_path() -> None:
+    """Calls in a process of its own, without the checks of types of the tests."""
+    done = subprocess.run([sys.executable, "-c", NO_PATH], capture_output=True, text=True)
+    assert done.stdout.count("None is not a path. Give the path") == 2, done.stderr

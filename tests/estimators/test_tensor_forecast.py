@@ -79,3 +79,15 @@ def test_what_is_no_tensor_of_windows_is_refused(model: TrainedForecaster) -> No
         model.forecast(walks()[0])
     with pytest.raises(ConfigError, match="Give one of them"):
         model.forecast(walks(), quantiles=[0.5], num_samples=2)
+
+
+def test_an_array_is_forecast_as_a_tensor(model: TrainedForecaster) -> None:
+    past = walks()
+    assert torch.equal(model.forecast(past.numpy()), model.forecast(past))
+    with pytest.raises(DataError, match="past must be a tensor or an array of numbers"):
+        model.forecast(np.full((1, 90, 1), "x", dtype=object))
+
+
+def test_whole_numbers_are_forecast_as_decimals(model: TrainedForecaster) -> None:
+    past = (100 * walks()).round()
+    assert torch.equal(model.forecast(past.long()), model.forecast(past.long().float()))

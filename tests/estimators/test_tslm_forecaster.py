@@ -410,8 +410,17 @@ class TestTraining:
     def test_val_df_must_follow_the_frame(self) -> None:
         df = waves(100)
         early = df.groupby("unique_id").cumcount() < 20
-        with pytest.raises(DataError, match=r"val_df.*'a'.*follow"):
+        with pytest.raises(DataError, match=r"val_df.*'a'.*at 2024-01-01 .* follow"):
             forecaster(max_steps=1).fit(df[~early], val_df=df[early])
+
+    def test_rows_of_df_in_val_df_are_named(self) -> None:
+        df = waves(100)
+        both = r"val_df overlaps df: 20 rows.*unique_id=a, ds=\S.* and the last with unique_id=b"
+        late = df[df.groupby("unique_id").cumcount() >= 90]
+        with pytest.raises(DataError, match=both):
+            forecaster(max_steps=1).fit(df, val_df=late)
+        with pytest.raises(DataError, match=r"precede or overlap.*'a', 'b': in 'a', val_df begins"):
+            forecaster(max_steps=1, on_duplicate="last").fit(df, val_df=late)
 
     def test_the_verdict_compares_with_what_needs_no_training(self, model: TSLMForecaster) -> None:
         names = [entry.model for entry in model.verdict_.entries]

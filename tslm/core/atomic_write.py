@@ -1,6 +1,7 @@
 """Atomic writes: files and folders are made beside their place, then moved there whole."""
 
 import glob
+import os
 import re
 import shutil
 import tempfile
@@ -19,7 +20,13 @@ NEW = 60.0  # seconds in which a hidden folder may still get its lock
 
 
 def place(path: str | Path) -> Path:
-    """Resolve a path: ``~`` is the home folder, and a link is followed and stays a link."""
+    """Resolve a path: ``~`` is the home folder, and a link is followed and stays a link.
+
+    Raises:
+        ConfigError: if it is no path, such as None.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ConfigError(f"{path!r} is not a path. Give the path of a file or folder as text.")
     found = Path(path).expanduser()
     return found.resolve() if found.is_symlink() else found
 

@@ -15,18 +15,13 @@ from typing import Any
 import pandas as pd
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
+from tslm.core.csv_cells import DECIMALS, MISSING, Cells, is_numeral
 from tslm.core.errors import ConfigError, DataError, warn
+from tslm.core.messages import naming
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
-DECIMALS = {"point": ".", "comma": ","}
 FALLBACK = "cp1252"  # Western European: the encoding of files that are no UTF-8, with a warning
 HEAD = 65_536  # bytes read to infer separator and encoding
-_TRUTHS = ("True", "TRUE", "true", "False", "FALSE", "false")
-_MISSING = ("#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN")
-_NULL = ("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null")
-MISSING = frozenset(("", *_MISSING, *_NULL))  # of numbers; a text is missing if its cell is empty
-_BOOLS = {text: text in ("True", "TRUE", "true") for text in _TRUTHS}
-_SPACED = re.compile(r"(?<=\d)[ '\u2019\u00a0\u202f](?=\d{3}(?!\d))")  # 1 234 567,8 or 1'234'567.8
 _SEEN = 1000  # rows that are compared with the names of the columns
 _DATE = re.compile(r"\d+[-/.: ]\d+[-/.: ]\d+")  # beginning of a date
 _MARKS = (  # byte order marks; the longer ones first
@@ -34,18 +29,6 @@ _MARKS = (  # byte order marks; the longer ones first
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
-
-def _numeral(decimal: str) -> re.Pattern[str]:
-    """Return the pattern of numbers with a decimal mark, with or without thousands separators."""
-    thousands = "," if decimal == "." else r"\."
-    whole = rf"(?:\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+)"
-    return re.compile(
-        rf"\s*[+-]?(?:{whole}(?:{re.escape(decimal)}\d*)?|{re.escape(decimal)}\d+)(?:[eE][+-]?\d+)?\s*"
-    )
-
-
-_NUMERALS = {mark: _numeral(mark) for mark in DECIMALS.values()}
 
 
 @dataclass(frozen=True)
@@ -128,16 +111,11 @@ def read_csv(
         raise DataError(f"{title} is empty. Give a table with names in its first line.") from error
     except ParserError as error:
         raise DataError(f"{title} cannot be read as a table: {error}") from error
+    _check_repeated(_decode(head, found), sep, title)
+    if f" {sep}" in _decode(head, found):  # cells such as those of "a , 1"
+        texts = texts.apply(lambda cells: cells.str.rstrip(" "))
     _check_names(texts, title)
     return _to_types(texts, dialect.decimal, sep, ids, title)
-
-
-def is_numeral(text: object) -> bool:
-    """Return whether a text is a number, with either decimal mark, or a mark for a missing one."""
-    if not isinstance(text, str):
-        return False
-    plain = _SPACED.sub("", text)
-    return text in MISSING or any(numeral.fullmatch(plain) for numeral in _NUMERALS.values())
 
 
 def _encoding(head: bytes) -> str | None:
@@ -161,6 +139,8 @@ def _decode(head: bytes, encoding: str) -> str:
 def _separator(head: str, title: str) -> str:
     """Infer the separator: the mark that cuts every line into equally many cells.
 
+    If several marks do, it is the one that cuts the first line into numbers and dates.
+
     Raises:
         DataError: if several marks do.
     """
@@ -171,10 +151,18 @@ def _separator(head: str, title: str) -> str:
     even = [mark for mark, own in cuts.items() if len(set(own)) == 1]
     if len(even) == 1:
         return even[0]
+    whole = [mark for mark in even if all(map(_is_value, _rows(lines[:1], mark)[0]))]
+    if len(whole) == 1:  # "20260101;1,5": a line of values, with decimal commas
+        return whole[0]
     if len(even) > 1:
         words = " or ".join(f"sep={word}" for word, mark in SEPARATORS.items() if mark in even)
         raise DataError(f"{title} can be cut into columns in two ways. Pass {words}.")
     return max(cuts, key=lambda mark: cuts[mark][0], default=",")
+
+
+def _is_value(cell: str) -> bool:
+    """Return whether a cell is a number or begins with a date."""
+    return is_numeral(cell.strip()) or _DATE.match(cell) is not None
 
 
 def _rows(lines: list[str], mark: str) -> list[list[str]]:
@@ -201,6 +189,25 @@ def _read_texts(begin: Callable[[], Any], encoding: str, sep: str) -> pd.DataFra
     texts.columns = texts.columns.str.strip()
     empty = [n for n in texts if str(n).startswith("Unnamed: ") and texts[n].eq("").all()]
     return texts.drop(columns=empty) if len(texts) else texts
+
+
+def _check_repeated(head: str, sep: str, title: str) -> None:
+    """Refuse a file with two columns of the same name; pandas would rename the second one.
+
+    Names with letters that could not be decoded are not compared.
+
+    Raises:
+        DataError: with the names.
+    """
+    first = next((row for row in _rows(head.splitlines(), sep) if any(row)), [])
+    names = [name.strip() for name in first]
+    known = [name for name in names if not is_numeral(name) and "\ufffd" not in name]
+    again = [name for name in dict.fromkeys(known) if known.count(name) > 1]
+    if again:
+        raise DataError(
+            f"{title} has several columns with the name {naming(again)}. Give every column a name "
+            "of its own."
+        )
 
 
 def _check_names(texts: pd.DataFrame, title: str) -> None:
@@ -276,63 +283,3 @@ def _to_types(
         else:
             typed.append(cells.number(marks[0]))
     return pd.concat(typed, axis=1).set_axis(texts.columns, axis=1)  # names may occur twice
-
-
-@dataclass(frozen=True)
-class Cells:
-    """Cells of one column.
-
-    Attributes:
-        texts: cells as text; missing where they are one of ``MISSING``.
-        raw: cells as text.
-        plain: cells parsed with a decimal point; NaN where they are no number.
-        marks: decimal marks with which every cell is a number.
-        marked: True if any cell has a point or a comma.
-    """
-
-    texts: pd.Series
-    raw: pd.Series
-    plain: pd.Series
-    marks: tuple[str, ...]
-    marked: bool
-
-    @classmethod
-    def of(cls, raw: pd.Series, decimal: str | None, sep: str) -> "Cells":
-        """Inspect every cell; if commas separate columns, a point is a decimal mark."""
-        texts = raw.where(~raw.isin(MISSING))
-        known = texts.dropna()
-        plain = pd.to_numeric(texts, errors="coerce")
-        whole = bool(plain.notna().sum() == len(known))
-        marked = bool(known.str.contains("[.,]").any())
-        if whole and (not marked or decimal == "." or (decimal is None and sep == ",")):
-            return cls(texts, raw, plain, (".",), marked)
-        marks = [decimal] if decimal is not None else DECIMALS.values()
-        return cls(texts, raw, plain, tuple(m for m in marks if _fits(known, m)), marked)
-
-    def text(self) -> pd.Series:
-        """Return text; only empty cells are missing."""
-        return self.raw.where(self.raw.ne(""))
-
-    def word(self) -> pd.Series:
-        """Return booleans if every cell is one, text otherwise."""
-        truths = self.raw.map(_BOOLS)
-        return truths.astype(bool) if truths.notna().all() else self.text()
-
-    def number(self, mark: str) -> pd.Series:
-        """Return numbers, read with this decimal mark."""
-        if mark == "." and self.plain.notna().sum() == self.texts.notna().sum():
-            return self.plain
-        plain = self.texts.str.replace(_SPACED, "", regex=True)
-        plain = plain.str.replace("." if mark == "," else ",", "", regex=False)
-        return pd.to_numeric(plain.str.replace(",", ".", regex=False), errors="coerce")
-
-    def example(self) -> str:
-        """Return a cell with a point or a comma."""
-        known = self.texts.dropna()
-        return str(known[known.str.contains("[.,]")].iloc[0])
-
-
-def _fits(known: pd.Series, mark: str) -> bool:
-    """Return True if every text is a number with this decimal mark."""
-    pattern = _NUMERALS[mark]
-    return all(pattern.fullmatch(_SPACED.sub("", text)) for text in known)

@@ -12,7 +12,7 @@ import pandas as pd
 from utilsforecast.validation import validate_format
 
 from tslm.core.calendar import Calendar, Ints
-from tslm.core.csv_tables import is_numeral
+from tslm.core.csv_cells import is_numeral
 from tslm.core.errors import DataError
 from tslm.core.messages import counted, did_you_mean, naming
 from tslm.data.time_column import parse_times

@@ -95,10 +95,10 @@ class LongFrameForecaster(FrameEstimator):
 
     def forecast(
         self,
-        past: Tensor,
+        past: Tensor | np.ndarray,
         h: int | None = None,
         *,
-        time: Tensor | None = None,
+        time: Tensor | np.ndarray | None = None,
         quantiles: Sequence[float | int] | None = None,
         num_samples: int | None = None,
     ) -> Tensor:
@@ -109,6 +109,7 @@ class LongFrameForecaster(FrameEstimator):
 
         Args:
             past: windows, steps and channels ``[B, L, C]``, oldest step first; NaN where missing.
+                An array is read as a tensor on the CPU.
                 Steps before the last ``context_length_`` only help to standardise.
             h: steps to forecast, the estimator's ``h`` by default.
             time: of each step of ``past``, ``[B, L]``: Unix seconds (UTC), or the integers of the

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from numpy import ndarray
 from torch import Tensor
 
 from tslm.core.calendar import Ints
@@ -14,9 +15,9 @@ from tslm.uncertainty.requested_columns import RequestedColumns
 
 def forecast_tensor(
     forecaster: PanelForecaster,
-    past: Tensor,
+    past: Tensor | ndarray,
     horizon: int,
-    time: Tensor | None = None,
+    time: Tensor | ndarray | None = None,
     request: RequestedColumns | None = None,
 ) -> Tensor:
     """Forecast the steps after each window, in its own units.
@@ -26,8 +27,8 @@ def forecast_tensor(
 
     Args:
         forecaster: forecaster of a fitted estimator.
-        past: windows ``[B, L, C]``, oldest step first; NaN where missing. Steps before the last
-            ``context_length`` only help to standardise.
+        past: windows ``[B, L, C]``, a tensor or an array, oldest step first; NaN where missing.
+            Steps before the last ``context_length`` only help to standardise.
         horizon: steps to forecast, H.
         time: time of each step, ``[B, L]``: Unix seconds (UTC), or the integers of the time column.
         request: quantiles or sample paths in place of the point forecast.
@@ -40,6 +41,7 @@ def forecast_tensor(
         DataError: if a shape is wrong.
         ConfigError: if the model needs times and none are given.
     """
+    past, time = _tensor("past", past), None if time is None else _tensor("time", time)
     if past.ndim != 3 or not past.numel():
         raise DataError(
             f"past has the shape {tuple(past.shape)}. Pass windows, steps and channels: [B, L, C]."
@@ -55,8 +57,21 @@ def forecast_tensor(
         found = np.concatenate(parts, 1)
     else:
         found = _forecast(forecaster, values, times, horizon, request)
-    ahead = torch.from_numpy(found).to(past)
+    numbers = past if past.is_floating_point() else past.to(torch.get_default_dtype())
+    ahead = torch.from_numpy(found).to(numbers)
     return ahead[0] if not request else ahead[1:].movedim(0, -1)
+
+
+def _tensor(name: str, values: Tensor | ndarray) -> Tensor:
+    """Return a tensor of an array of numbers.
+
+    Raises:
+        DataError: if it is no array of numbers.
+    """
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{name} must be a tensor or an array of numbers: {error}") from error
 
 
 def _forecast(

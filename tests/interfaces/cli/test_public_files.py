@@ -269,6 +269,22 @@ class TestWriting:
         Path("d.csv").write_text("ds,y\n2024-01-01,1,5\n2024-01-02,2,5\n")
         assert "more cells than its first line" in tslm("fit", "data=d.csv", "out=m", *LAST).err
 
+    @pytest.mark.parametrize("day", ["%Y%m%d", "%Y-%m-%d"])
+    def test_a_missing_first_line_is_named_beside_decimal_commas(self, tslm: Any, day: str) -> None:
+        Path("d.csv").write_text("".join(f"{one:{day}};{i},5\n" for i, one in enumerate(DAYS)))
+        done = tslm("fit", "data=d.csv", "out=m", *LAST)
+        assert "The first line of d.csv holds values" in done.err
+
+    def test_columns_of_the_same_name_are_refused(self, tslm: Any) -> None:
+        Path("d.csv").write_text("ds,y, y,note,note\n2024-01-01,1,2,a,b\n2024-01-02,3,4,a,b\n")
+        done = tslm("fit", "data=d.csv", "out=m", *LAST)
+        assert "d.csv has several columns with the name 'y', 'note'. Give every" in done.err
+
+    def test_spaces_before_separators_are_no_part_of_ids(self, forecast: Any) -> None:
+        rows = (f"a{' ' * (i % 2)} , {day:%Y-%m-%d} , {i}" for i, day in enumerate(DAYS))
+        got = forecast("\n".join(["unique_id , ds , y", *rows, ""]))
+        assert got.unique_id.tolist() == ["a"] * 3
+
     @pytest.mark.parametrize("bad", ["?", "-", "n.a.", "."])
     @pytest.mark.parametrize("style", [{}, {"sep": ";", "decimal": ","}])
     def test_a_bad_cell_is_named(self, tslm: Any, bad: str, style: dict[str, str]) -> None:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from tslm.core.calendar import Ints
 from tslm.core.errors import DataError
-from tslm.core.messages import naming
+from tslm.core.messages import counted, naming
 from tslm.data.align import align_series
 from tslm.data.frame import Frame
 from tslm.estimators.frame_reader import FrameReader
@@ -33,7 +33,53 @@ def held_out_rows(frame: Frame, val_size: int | None, h: int) -> Ints:
     return np.asarray(np.where(rows > 0, rows + frame.unknown, 0))
 
 
-def rows_of_val_df(
+def read_both(reader: FrameReader, df: pd.DataFrame, val_df: pd.DataFrame) -> tuple[Frame, Ints]:
+    """Read two frames as one, and count the last rows of each series that come from ``val_df``.
+
+    Args:
+        reader: reads the frames.
+        df: rows to train on.
+        val_df: rows after them to validate on.
+
+    Raises:
+        DataError: if rows of ``val_df`` precede or overlap those of ``df``; names the series.
+    """
+    try:
+        frame = reader.read(pd.concat([df, val_df], ignore_index=True))
+    except DataError:
+        _refuse_shared_rows(reader, df, val_df)
+        raise
+    return frame, _rows_of_val_df(reader, frame, df, val_df)
+
+
+def _refuse_shared_rows(reader: FrameReader, df: pd.DataFrame, val_df: pd.DataFrame) -> None:
+    """Raise a DataError if rows of two frames have the same id and time."""
+    own = reader.columns
+    keys = [name for name in (*(own.parts or (own.id,)), own.time) if name in df and name in val_df]
+    if own.time not in keys:
+        return
+    shared = val_df.loc[val_df.set_index(keys).index.isin(df.set_index(keys).index), keys]
+    if len(shared):
+        first, last = (
+            ", ".join(f"{key}={row[key]}" for key in keys)
+            for row in (shared.iloc[0], shared.iloc[-1])
+        )
+        raise DataError(
+            f"val_df overlaps df: {counted(len(shared), 'row')} of val_df have the id and the time "
+            f"of a row of df, the first with {first} and the last with {last}. {_fix(reader)}"
+        )
+
+
+def _fix(reader: FrameReader) -> str:
+    time = reader.columns.time
+    return (
+        "Rows of val_df must follow the last row of each series of df. Pass df without them, such "
+        f"as df[df[{time!r}] < val_df[{time!r}].min()]; or leave out val_df, and the last rows of "
+        "df are used."
+    )
+
+
+def _rows_of_val_df(
     reader: FrameReader, frame: Frame, df: pd.DataFrame, val_df: pd.DataFrame
 ) -> Ints:
     """Return the number of last rows of each series that come from ``val_df``.
@@ -54,9 +100,11 @@ def rows_of_val_df(
     first = later.table.groupby("unique_id").ds.min()
     early = (first <= last["max"].reindex(first.index)).to_numpy()
     if early.any():
+        one = first.index[early][0]
         raise DataError(
             f"Rows of val_df precede or overlap those of df in series "
-            f"{naming(first.index[early])}. They must follow the last row of each series."
+            f"{naming(first.index[early])}: in {one!r}, val_df begins at {first[one]} and df ends "
+            f"at {last['max'][one]}. {_fix(reader)}"
         )
     own_rows = last["size"].reindex(frame.ids, fill_value=0).to_numpy(np.int64)
     return np.diff(frame.offsets) - own_rows
@@ -100,5 +148,4 @@ def read_with_validation(
         frame = reader.read(df)
         return frame, held_out_rows(frame, val_size, h)
     val_df = reader.join(val_df, static_df)
-    frame = reader.read(pd.concat([df, val_df], ignore_index=True))
-    return frame, rows_of_val_df(reader, frame, df, val_df)
+    return read_both(reader, df, val_df)

@@ -13,7 +13,7 @@ from tslm.data.frame import Frame
 from tslm.data.origins import check_lengths
 from tslm.data.panel import Floats, Panel
 from tslm.estimators.trained_forecaster import TrainedForecaster
-from tslm.estimators.validation.rows import rows_of_val_df
+from tslm.estimators.validation.rows import read_both
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def held_out(
         kept = np.full(len(frame.ids), rows)
     else:
         val_df = reader.join(val_df, static_df)
-        frame = reader.read(pd.concat([df, val_df], ignore_index=True))
-        kept = rows_of_val_df(reader, frame, df, val_df)
+        frame, kept = read_both(reader, df, val_df)
         if (few := kept <= rows).any():
             raise DataError(
                 f"The last {rows} rows of val_df are scored and the rows before them are used for "
