@@ -24,6 +24,7 @@ FALLBACK = "cp1252"  # Western European: the encoding of files that are no UTF-8
 HEAD = 65_536  # bytes read to infer separator and encoding
 _SEEN = 1000  # rows that are compared with the names of the columns
 _DATE = re.compile(r"\d+[-/.: ]\d+[-/.: ]\d+")  # beginning of a date
+_MOMENT = re.compile(rf"{_DATE.pattern}[T\d:.Z +-]*")
 _MARKS = (  # byte order marks; the longer ones first
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -161,8 +162,8 @@ def _separator(head: str, title: str) -> str:
 
 
 def _is_value(cell: str) -> bool:
-    """Return whether a cell is a number or begins with a date."""
-    return is_numeral(cell.strip()) or _DATE.match(cell) is not None
+    """Return whether a cell is a number, or a date with or without a time."""
+    return is_numeral(cell.strip()) or _MOMENT.fullmatch(cell.strip()) is not None
 
 
 def _rows(lines: list[str], mark: str) -> list[list[str]]:
