@@ -141,3 +141,9 @@ def test_an_engine_that_is_unknown_or_missing_is_named(monkeypatch: pytest.Monke
     monkeypatch.setattr(tslm.plots.panels, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'tslm\[plot\]'"):
         plot_forecasts(frame(), None, engine="plotly")
+
+
+def test_no_two_lines_of_a_panel_share_a_colour() -> None:
+    ahead = frame(1, 4, 100, "A").assign(B=1.0, C=2.0, D=3.0, E=4.0, F=5.0)
+    lines = plot_forecasts(frame(1, 100), ahead).axes[0].get_lines()
+    assert len({line.get_color() for line in lines}) == 7

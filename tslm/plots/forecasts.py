@@ -15,6 +15,7 @@ from tslm.data.columns import Columns, check_covariates
 from tslm.data.id_columns import complete_columns
 from tslm.data.roles import columns_of
 from tslm.data.time_writing import Writing
+from tslm.plots.palette import COLOURS, OBSERVED, Style, forecast_styles
 from tslm.plots.panels import (
     forecast_columns,
     grid_shape,
@@ -108,13 +109,14 @@ def plot_history(history: pd.DataFrame) -> Figure:
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(6.5, 4), sharex=True, height_ratios=[3, 1], layout="constrained"
     )
-    above.plot(history.step, history.loss, color="0.35", lw=1, label="training loss")
-    for name in history.columns.intersection(["val_mse", "val_loss"]):
+    above.plot(history.step, history.loss, color=OBSERVED, lw=1, label="training loss")
+    validations = history.columns.intersection(["val_mse", "val_loss"])
+    for name, colour in zip(validations, COLOURS[1:], strict=False):
         validated = history.dropna(subset=[name])
-        above.plot(validated.step, validated[name], color="C1", marker="o", ms=4, label=name)
+        above.plot(validated.step, validated[name], color=colour, marker="o", ms=4, label=name)
     above.set_ylabel("loss")
     above.legend(frameon=False)
-    below.plot(history.step, history.learning_rate, color="0.35", lw=1)
+    below.plot(history.step, history.learning_rate, color=OBSERVED, lw=1)
     below.set_ylabel("learning rate")
     below.set_xlabel("step")
     return figure
@@ -162,10 +164,10 @@ def _figure(
     for axes, panel in zip(grid.flat, series_panels(past, ahead, ids, names), strict=False):
         if panel.past is not None:
             time, values = panel.past[names.time], panel.past[names.target]
-            axes.plot(time, values, color="0.35", lw=1, label=names.target)
+            axes.plot(time, values, color=OBSERVED, lw=1, label=names.target)
         if panel.ahead is not None:
-            for column in shown:
-                _draw(axes, panel.ahead, names.time, column)
+            for column, (colour, style, _) in zip(shown, forecast_styles(), strict=False):
+                _draw(axes, panel.ahead, names.time, column, colour, style)
         axes.set_title(str(panel.name), loc="left", fontsize="medium")
         axes.spines[["top", "right"]].set_visible(False)
         concise(axes)
@@ -183,15 +185,15 @@ def concise(axes: Axes) -> None:
         axes.xaxis.set_major_formatter(formatter)
 
 
-def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str) -> None:
+def _draw(axes: Axes, ahead: pd.DataFrame, time: str, name: str, colour: str, style: Style) -> None:
     """Draw one forecast as a line, its intervals as bands and its samples as thin lines."""
-    (line,) = axes.plot(ahead[time], ahead[name], lw=1.3, label=name)
+    axes.plot(ahead[time], ahead[name], color=colour, ls=style, lw=1.3, label=name)
     beside = ForecastColumns.of(name, ahead.columns)
     for path in beside.samples[:MAX_SAMPLES]:
-        axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=line.get_color(), zorder=1)
+        axes.plot(ahead[time], ahead[path], lw=0.5, alpha=0.35, color=colour, zorder=1)
     for lower, upper in beside.bands:
         ends = ahead[lower], ahead[upper]
-        axes.fill_between(ahead[time], *ends, color=line.get_color(), alpha=0.15, lw=0)
+        axes.fill_between(ahead[time], *ends, color=colour, alpha=0.15, lw=0)
 
 
 def plot_readings(
@@ -231,7 +233,7 @@ def plot_readings(
         figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
         axes.set_xlabel("patch, oldest first")
     else:
-        axes.barh(range(len(table)), table[0], color="#0b5fae")
+        axes.barh(range(len(table)), table[0], color=COLOURS[0])
         axes.invert_yaxis()
         axes.set_xlabel("weight in the whole window")
     axes.set_yticks(range(len(table)), labels)

@@ -1,7 +1,6 @@
 """Interactive plots of forecasts and results, by plotly."""
 
 from collections.abc import Sequence
-from itertools import cycle
 from typing import Any
 
 import pandas as pd
@@ -11,13 +10,12 @@ from plotly.graph_objects import Figure, Scatter
 from plotly.subplots import make_subplots
 
 from tslm.data.columns import Columns
+from tslm.plots.palette import OBSERVED, forecast_styles
 from tslm.plots.panels import grid_shape, series_panels
 from tslm.uncertainty.requested_columns import ForecastColumns
 
 LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 10, "t": 40, "b": 50}}
 ROW_HEIGHT = 230  # pixels
-PAST = "#595959"  # colour of observed values
-COLOURS = px.colors.qualitative.D3  # colours of forecasts
 
 
 def forecasts(
@@ -42,15 +40,15 @@ def forecasts(
         here = {"row": place // columns + 1, "col": place % columns + 1}
         if panel.past is not None:
             time, values = panel.past[names.time], panel.past[names.target]
-            line = {"color": PAST, "width": 1}
+            line = {"color": OBSERVED, "width": 1}
             figure.add_trace(_line(time, values, line, place), **here)
         if panel.ahead is None:
             continue
-        for column, colour in zip(shown, cycle(COLOURS), strict=False):
+        for column, (colour, _, dash) in zip(shown, forecast_styles(), strict=False):
             for lower, upper in ForecastColumns.of(column, panel.ahead.columns).bands:
                 band = _band(panel.ahead, names.time, lower, upper, colour, column)
                 figure.add_trace(band, **here)
-            line = {"color": colour, "width": 1.6}
+            line = {"color": colour, "dash": dash, "width": 1.6}
             time, values = panel.ahead[names.time], panel.ahead[column]
             figure.add_trace(_line(time, values, line, place), **here)
     return figure
@@ -61,12 +59,18 @@ def backtest(past: pd.DataFrame, table: pd.DataFrame, shown: list[str], names: C
     keys = [names.id, names.time]
     ahead = table.melt([*keys, "cutoff"], shown, "forecast", "value")
     known = past[[*keys, names.target]].melt(keys, [names.target], "forecast", "value")
+    styles = {
+        names.target: (OBSERVED, "", "solid"),
+        **dict(zip(shown, forecast_styles(), strict=False)),
+    }
     figure = px.line(
         pd.concat([known.assign(cutoff=names.target), ahead.astype({"cutoff": str})]),
         x=names.time,
         y="value",
         color="forecast",
-        color_discrete_map={names.target: PAST, **dict(zip(shown, cycle(COLOURS), strict=False))},
+        color_discrete_map={name: colour for name, (colour, _, _) in styles.items()},
+        line_dash="forecast",
+        line_dash_map={name: dash for name, (_, _, dash) in styles.items()},
         line_group="cutoff",
         facet_row=names.id,
         labels={"value": "", "forecast": ""},
@@ -80,11 +84,9 @@ def backtest(past: pd.DataFrame, table: pd.DataFrame, shown: list[str], names: C
 
 def errors(table: pd.DataFrame, ylabel: str) -> Figure:
     """Draw one line per column over the steps ahead, which are the index."""
-    figure = px.line(
-        table.rename_axis("steps ahead"),
-        labels={"value": ylabel, "variable": ""},
-        color_discrete_sequence=COLOURS,
-    )
+    figure = px.line(table.rename_axis("steps ahead"), labels={"value": ylabel, "variable": ""})
+    for line, (colour, _, dash) in zip(figure.data, forecast_styles(), strict=False):
+        line.update(line={"color": colour, "dash": dash})
     return figure.update_yaxes(rangemode="tozero").update_layout(**LAYOUT)
 
 

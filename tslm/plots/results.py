@@ -8,15 +8,16 @@ import pandas as pd
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns
 from tslm.plots.forecasts import concise
+from tslm.plots.palette import OBSERVED, forecast_styles
 from tslm.plots.panels import forecast_columns, last_rows, series_panels, uses_plotly
 
 MAX_SERIES = 6  # series in one figure; chosen by hand
 COLOURS = {  # by verdict; the last is that of the model itself
-    "helps": "#1a7f37",
-    "hurts": "#b42318",
-    "no clear difference": "#57606a",
-    "underpowered": "#9a6700",
-    "": "#0b5fae",
+    "helps": "#56B4E9",
+    "hurts": "#D55E00",
+    "no clear difference": "#595959",
+    "underpowered": "#FFB000",
+    "": "#0072B2",
 }
 
 
@@ -64,11 +65,12 @@ def plot_backtest(
     for axes, (name, own, rows) in zip(grid[:, 0], panels, strict=True):
         assert own is not None
         assert rows is not None
-        axes.plot(own[names.time], own[names.target], color="0.35", lw=1, label=names.target)
-        for number, column in enumerate(shown):
+        axes.plot(own[names.time], own[names.target], color=OBSERVED, lw=1, label=names.target)
+        for column, (colour, style, _) in zip(shown, forecast_styles(), strict=False):
             for first, (_, fold) in enumerate(rows.groupby("cutoff")):
                 label = None if first else column
-                axes.plot(fold[names.time], fold[column], f"C{number}", lw=1.2, label=label)
+                line = {"color": colour, "ls": style, "lw": 1.2, "label": label}
+                axes.plot(fold[names.time], fold[column], **line)
         for cutoff in rows.cutoff.unique():
             axes.axvline(cutoff, color="0.5", lw=0.8, ls="--", zorder=0)
         axes.set_title(str(name), loc="left", fontsize="medium")
@@ -129,8 +131,9 @@ def plot_errors(
 
         return plotly.errors(table, ylabel)
     figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
-    for column in shown:
-        axes.plot(table.index, table[column], lw=1.4, marker="." * (len(table) < 40), label=column)
+    for column, (colour, style, _) in zip(shown, forecast_styles(), strict=False):
+        line = {"color": colour, "ls": style, "lw": 1.4, "marker": "." * (len(table) < 40)}
+        axes.plot(table.index, table[column], label=column, **line)
     axes.set_xlabel("steps ahead")
     axes.set_ylabel(ylabel)
     axes.set_ylim(bottom=0)

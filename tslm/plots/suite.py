@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-OWN, OTHERS, WORSE = "#0b5fae", "#57606a", "#b42318"
+from tslm.plots.palette import COLOURS, OBSERVED
+
+OWN, OTHERS, WORSE = COLOURS[0], OBSERVED, COLOURS[1]
 
 
 def plot_skill(relative: pd.DataFrame, own: str, title: str = "") -> Figure:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from tslm.evaluation import html
 from tslm.evaluation.ablation.arms import ITSELF
 from tslm.evaluation.ablation.report import Ablation
+from tslm.plots.palette import forecast_styles
 from tslm.plots.results import COLOURS, plot_ablation
 
 PAGE = Template("""\
@@ -72,10 +73,12 @@ def page(ablation: Ablation) -> str:
 def by_horizon(frame: pd.DataFrame) -> Figure:
     """Draw the mean squared error of every arm by horizon."""
     figure, axes = plt.subplots(figsize=(7.5, 3.6), layout="constrained")
-    for arm, rows in frame.groupby("arm", sort=False):
-        own = arm == ITSELF
-        style = {"color": COLOURS[""], "lw": 2.4, "zorder": 3} if own else {"lw": 1.1}
-        axes.plot(rows.horizon, rows.mse, "o-", ms=3, label=str(arm), **style)
+    arms = sorted(frame.arm.unique(), key=lambda arm: arm != ITSELF)
+    for arm, (colour, style, _) in zip(arms, forecast_styles(), strict=False):
+        rows = frame[frame.arm == arm]
+        line = {"lw": 2.4, "zorder": 3} if arm == ITSELF else {"lw": 1.1}
+        look = {"color": colour, "ls": style, "marker": "o", "ms": 3}
+        axes.plot(rows.horizon, rows.mse, label=str(arm), **look, **line)
     axes.set_xlabel("horizon")
     axes.set_ylabel("MSE")
     axes.set_xticks(sorted(frame.horizon.unique()))
