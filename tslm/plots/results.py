@@ -69,7 +69,7 @@ def plot_backtest(
         for column, (colour, style, _) in zip(shown, forecast_styles(), strict=False):
             for first, (_, fold) in enumerate(rows.groupby("cutoff")):
                 label = None if first else column
-                line = {"color": colour, "ls": style, "lw": 1.2, "label": label}
+                line: dict[str, Any] = {"color": colour, "ls": style, "lw": 1.2, "label": label}
                 axes.plot(fold[names.time], fold[column], **line)
         for cutoff in rows.cutoff.unique():
             axes.axvline(cutoff, color="0.5", lw=0.8, ls="--", zorder=0)
@@ -132,7 +132,12 @@ def plot_errors(
         return plotly.errors(table, ylabel)
     figure, axes = plt.subplots(figsize=(8, 3.4), layout="constrained")
     for column, (colour, style, _) in zip(shown, forecast_styles(), strict=False):
-        line = {"color": colour, "ls": style, "lw": 1.4, "marker": "." * (len(table) < 40)}
+        line: dict[str, Any] = {
+            "color": colour,
+            "ls": style,
+            "lw": 1.4,
+            "marker": "." * (len(table) < 40),
+        }
         axes.plot(table.index, table[column], label=column, **line)
     axes.set_xlabel("steps ahead")
     axes.set_ylabel(ylabel)

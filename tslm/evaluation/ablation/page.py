@@ -2,6 +2,7 @@
 
 from html import escape
 from string import Template
+from typing import Any
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -76,8 +77,8 @@ def by_horizon(frame: pd.DataFrame) -> Figure:
     arms = sorted(frame.arm.unique(), key=lambda arm: arm != ITSELF)
     for arm, (colour, style, _) in zip(arms, forecast_styles(), strict=False):
         rows = frame[frame.arm == arm]
-        line = {"lw": 2.4, "zorder": 3} if arm == ITSELF else {"lw": 1.1}
-        look = {"color": colour, "ls": style, "marker": "o", "ms": 3}
+        line: dict[str, Any] = {"lw": 2.4, "zorder": 3} if arm == ITSELF else {"lw": 1.1}
+        look: dict[str, Any] = {"color": colour, "ls": style, "marker": "o", "ms": 3}
         axes.plot(rows.horizon, rows.mse, label=str(arm), **look, **line)
     axes.set_xlabel("horizon")
     axes.set_ylabel("MSE")
