@@ -26,6 +26,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "lipcot": {"frame_length": 12, "n_codes": 4},
 }
 BASES = [name for name in choices("base") if name != "none"]
+# A roll-out fits these again to a context that ends in forecasts, so the rounding of a forecast, 5e-7
+# here, grows to 2e-5. Windows that depend on each other would differ by tenths.
+ROLLED = {"ces": 1e-4, "auto": 1e-4}
 ELSEWHERE = {"auto_ets", "auto_theta"}  # those that need statsforecast
 BASELINES = [
     name
@@ -91,14 +94,14 @@ def alone(model: Forecaster, batch: Batch, horizon: int) -> Tensor:
     return torch.cat([model.forecast(part, horizon) for part in parts])
 
 
-def check(model: Forecaster) -> None:
+def check(model: Forecaster, tolerance: float = 1e-5) -> None:
     batch, horizon = company(), 3 * H
     together = model.forecast(batch, horizon)
     apart = alone(model, batch, horizon)
     assert together.isfinite().all()
-    torch.testing.assert_close(together, apart, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together, apart, rtol=tolerance, atol=tolerance)
     backwards = model.forecast(Batch.of(batch.past.flip(0), batch.time.flip(0)), horizon).flip(0)
-    torch.testing.assert_close(together, backwards, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(together, backwards, rtol=tolerance, atol=tolerance)
     if model.distribution_horizon:
         steps = min(H, model.distribution_horizon)
         distribution = model.distribution(batch, steps)
@@ -109,7 +112,7 @@ def check(model: Forecaster) -> None:
             for i in rows
         ]
         singly = torch.cat([one.at(shares[:1]) for one in singles])
-        torch.testing.assert_close(distribution.at(shares), singly, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(distribution.at(shares), singly, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.parametrize("base", [None, *BASES])
@@ -117,7 +120,7 @@ def check(model: Forecaster) -> None:
 def test_the_forecast_of_an_adapter_does_not_depend_on_other_windows(
     name: str, base: str | None
 ) -> None:
-    check(adapted(name, base))
+    check(adapted(name, base), ROLLED.get(base or "none", 1e-5))
 
 
 @pytest.mark.parametrize("name", BASELINES)

@@ -352,7 +352,11 @@ class TestPipes:
         ("names.csv", b"a,1704067200,1\na,1704070800,2\n", "in place of names. Add a first line"),
         ("dates.csv", b"2024-01-01;1.5\n2024-01-02;2.5\n", "such as '2024-01-01', '1.5'"),
         ("numbers.csv", b"1.5\n2\n3\n", "such as unique_id,ds,y"),
-        ("twice.csv", b"ds,y ,y\n2024-01-01,1,2\n2024-01-02,1,2\n", "has 2 columns 'y'"),
+        (
+            "twice.csv",
+            b"ds,y ,y\n2024-01-01,1,2\n2024-01-02,1,2\n",
+            "several columns with the name 'y'",
+        ),
         ("empty.csv", b"\n\n", "empty.csv is empty"),
         ("nul.csv", b"\0" * 100_000, "so it is no text"),
         ("x.xlsx", b"PK\x03\x04", "x.xlsx "),  # whether openpyxl is here or not
