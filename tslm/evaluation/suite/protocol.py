@@ -4,7 +4,7 @@ A model is fitted once per task and seed. It then forecasts every window from th
 origin, without another fit.
 """
 
-import resource
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,6 +19,7 @@ from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 from tslm.evaluation.metrics.panel_errors import DECILES
 from tslm.evaluation.protocols import long_horizon
+from tslm.evaluation.speed import peak_memory
 from tslm.evaluation.suite import forecasts, reference
 from tslm.evaluation.suite.combination import combine
 from tslm.evaluation.suite.entrants import Entrant
@@ -219,6 +220,7 @@ def _run_long(
     }, model.settings
 
 
-def _peak_memory() -> int:
-    """Return the largest memory of this process so far, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024  # kB on Linux
+def _peak_memory() -> int | None:
+    """Return the largest memory of this process so far, in MB; None if it is unknown."""
+    size = peak_memory()
+    return None if math.isnan(size) else round(1000 * size)

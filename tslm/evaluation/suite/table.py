@@ -59,7 +59,7 @@ def _task_row(group: Group, record: Record, runs: Sequence[Row], base: dict[str,
             row[f"by_seed_{name}"] = [round(value / base[name], 5) for value in values]
     seconds = [run["fit_seconds"] + run["predict_seconds"] for run in runs]
     row["seconds"] = round(float(np.mean(seconds)), 1)
-    row["memory_mb"] = max((run.get("memory_mb", 0) for run in runs), default=0)
+    row["memory_mb"] = max((run.get("memory_mb") or 0 for run in runs), default=0)
     row["note"] = " ".join(dict.fromkeys(run["note"] for run in runs if run.get("note")))
     return row
 
