@@ -21,6 +21,7 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:The validation rows are",
     "ignore:iTransformer attends",
     "ignore:The frame lacks",
+    "ignore:No series is long enough for validation rows",
 )
 H = 3
 SHARED: dict[str, Any] = {

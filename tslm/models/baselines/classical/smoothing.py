@@ -44,7 +44,7 @@ class Smoothing(NormalRule):
         gap = steps_since_observed(rows)
         step = torch.arange(rows.shape[1], device=rows.device) - gap
         ended = torch.where(step < 0, torch.nan, rows.gather(1, step.clamp(min=0)))
-        found = self.smooth(ended, horizon + int(gap.max()))
+        found = self.smooth(_without_padding(ended), horizon + int(gap.max()))
         ahead = gap + torch.arange(horizon, device=rows.device)
         return Predictive(found.mean.gather(1, ahead), found.deviation.gather(1, ahead))
 
@@ -58,3 +58,12 @@ class Smoothing(NormalRule):
                 natural zero of the series is known and below them.
             horizon: steps, H.
         """
+
+
+def _without_padding(rows: Float[Tensor, "S L"]) -> Float[Tensor, "S K"]:
+    """Return rows without the first steps that are missing in all of them; at least one step.
+
+    A recursion takes time for each step, also for those before a series begins.
+    """
+    seen = (~rows.isnan()).any(0)
+    return rows[:, int(seen.long().argmax()) :]
