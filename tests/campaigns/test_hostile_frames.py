@@ -241,7 +241,8 @@ def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
 
 def check(df: pd.DataFrame, ahead: pd.DataFrame, past: bool = False) -> None:
     """Assert finite values, the right ids and rows, and times that continue or are known."""
-    df, ahead = (part.rename(columns={"Date": "ds"}) for part in (df, ahead))  # found by its role
+    if "ds" not in df:  # the column of dates is found
+        df, ahead = (part.rename(columns={"Date": "ds"}) for part in (df, ahead))
     if "unique_id" not in df:  # one series, called like its values
         df = df.assign(unique_id="y")
     if "ds" not in df:  # its rows are counted

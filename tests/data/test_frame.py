@@ -113,6 +113,14 @@ def test_duplicates_are_settled_as_asked(how: str, value: float) -> None:
     refuse(df, r"same time: series 'a' at 2024-01-03.*on_duplicate='first'")
 
 
+@pytest.mark.parametrize(("how", "values"), [("first", [np.nan, 1.0]), ("last", [1.0, np.nan])])
+def test_duplicates_that_leave_no_value_are_refused(how: str, values: list[float]) -> None:
+    df = long().iloc[[0, 0]].assign(y=values)
+    message = rf"on_duplicate='{how}' takes the {how} row.*'a' have no value left.*'mean'"
+    refuse(df, message, on_duplicate=how)
+    assert read(df, on_duplicate="mean", freq="D").table["y"].tolist() == [1.0]
+
+
 @pytest.mark.parametrize(
     "y",
     [np.array([1, 0, 1] * 4), np.array([True, False, True] * 4),

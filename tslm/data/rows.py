@@ -80,11 +80,9 @@ class Rows:
                 f"The target is infinite in series {self.name_rows(infinite)}. Replace these "
                 "values, with NaN if they are unknown."
             )
-        seen = np.bincount(self.codes[~np.isnan(self.y)], minlength=len(self.ids))
-        if not seen.all():
+        if len(empty := self.without_value):
             raise DataError(
-                f"Series {naming(self.ids[seen == 0])} have no value at all, only missing ones. "
-                "Drop them."
+                f"Series {naming(empty)} have no value at all, only missing ones. Drop them."
             )
         if self.calendar.dated and (self.time.min() < _EARLIEST or self.time.max() >= _LATEST):
             odd = (self.time < _EARLIEST) | (self.time >= _LATEST)
@@ -92,6 +90,12 @@ class Rows:
                 f"Dates must lie in the years 1678 to 2261; series {self.name_rows(odd)} do not. "
                 "Drop or correct these rows."
             )
+
+    @property
+    def without_value(self) -> pd.Index:
+        """Return the ids of series of which every value is missing."""
+        seen = np.bincount(self.codes[~np.isnan(self.y)], minlength=len(self.ids))
+        return self.ids[seen == 0]
 
     def sort(self) -> "Rows":
         """Return the rows sorted by series, then time; equal ones keep the order of the frame."""
@@ -106,7 +110,8 @@ class Rows:
             on_duplicate: "first", "last" or "mean" of several rows, or "raise".
 
         Raises:
-            DataError: with "raise", if several rows have the same series and time.
+            DataError: with "raise", if several rows have the same series and time; with "first" or
+                "last", if this leaves a series without any value.
         """
         same = np.all([np.diff(key) == 0 for key in self.keys], axis=0)
         if not same.any():
@@ -117,11 +122,16 @@ class Rows:
                 f"{self.name_rows(np.append(False, same))}. Drop them, or pass "
                 "on_duplicate='first', 'last' or 'mean'."
             )
-        if on_duplicate == "last":
-            return self.take(~np.append(same, False))
         first = ~np.append(False, same)
-        if on_duplicate == "first":
-            return self.take(first)
+        if on_duplicate in ("first", "last"):
+            chosen = self.take(first if on_duplicate == "first" else ~np.append(same, False))
+            if len(empty := chosen.without_value):
+                raise DataError(
+                    f"on_duplicate={on_duplicate!r} takes the {on_duplicate} row of each time, so "
+                    f"series {naming(empty)} have no value left. Use on_duplicate='mean', or drop "
+                    "the rows without a value."
+                )
+            return chosen
         means: Any = pd.Series(self.y).groupby(np.cumsum(first)).mean().to_numpy()
         return replace(self.take(first), y=means)
 
