@@ -159,6 +159,16 @@ def test_each_window_is_forecast_once_by_each_member(monkeypatch: pytest.MonkeyP
     assert len(calls) == 2  # the window, and the origin inside it
 
 
+def test_a_changed_weight_changes_the_next_forecast_of_the_same_windows() -> None:
+    model, batch = mix(trained=True), lines()
+    assert model.trained is not None
+    before = quantiles(model, batch)
+    with torch.no_grad():
+        for weight in model.trained.decoder.parameters():
+            weight.add_(1.0)
+    assert not torch.equal(quantiles(model, batch), before)
+
+
 @pytest.mark.parametrize("members", [[], ["drift", "drift"], ["dlinear"]])
 def test_members_that_cannot_be_mixed_are_refused(members: list[str]) -> None:
     with pytest.raises(ConfigError, match="members="):

@@ -9,6 +9,12 @@ from torch import nn
 Value = TypeVar("Value")
 
 
+def stamp_of(module: nn.Module) -> tuple[int, ...]:
+    """Return numbers that change if a weight or buffer of a module is replaced or written to."""
+    weights = (*module.parameters(), *module.buffers())
+    return tuple(number for w in weights for number in (w.data_ptr(), w._version))
+
+
 class WeightCache(Generic[Value]):
     """Last value that was computed from the weights of a module."""
 
@@ -24,8 +30,7 @@ class WeightCache(Generic[Value]):
         """
         if module.training or torch.is_grad_enabled():
             return make()
-        weights = (*module.parameters(), *module.buffers())
-        stamp = tuple(number for w in weights for number in (w.data_ptr(), w._version))
+        stamp = stamp_of(module)
         if self._known is None or self._known[0] != stamp:
             self._known = (stamp, make())
         return self._known[1]

@@ -137,7 +137,8 @@ class Mix(Forecaster):
             batch: contexts, with the times of the steps after them.
             horizon: steps to forecast, H.
         """
-        found = self.memory.get(batch, horizon, lambda: self._members(batch, horizon))
+        parts = [*self._local, *([] if self.trained is None else [self.trained])]
+        found = self.memory.get(parts, batch, horizon, lambda: self._members(batch, horizon))
         return _widened(found, self.widths.to(found)[:, None, None, None, None])
 
     def _members(self, batch: Batch, horizon: int) -> Float[Tensor, "M Q B H C"]:
@@ -206,7 +207,6 @@ class Mix(Forecaster):
         Args:
             val: windows with the steps that follow them; may be empty.
         """
-        self.memory.forget()
         self.weights.fill_(1 / len(self.weights))
         self.widths.fill_(1)
         self.report.copy_(_no_report(self.weights))
