@@ -104,6 +104,9 @@ def test_a_line_before_and_a_line_after_say_what_is_done(capsys: pytest.CaptureF
     assert "AutoTimes on tiny, at most 6 training steps, about" in said
     assert f"AutoTimes: {loud.verdict_.carried}" in said
     pd.testing.assert_frame_equal(loud.predict(), forecaster().fit(FRAME).predict())
+    forecaster(verbose=1).fit(FRAME.groupby("unique_id").tail(4))  # too short to train on
+    said = capsys.readouterr().err
+    assert "a mix of SeasonalNaive, Drift and ProfileAR, about 1 second." in said
 
 
 def test_the_verdict_names_each_member(model: TSLMForecaster) -> None:

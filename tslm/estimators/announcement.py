@@ -32,9 +32,9 @@ def announce(model: Forecaster, train: Windows, cfg: DictConfig, windows: int) -
     series = "1 series" if len(train.panel) == 1 else f"{len(train.panel):,} series"
     training = ""
     if model.trains:
-        training = f"on {cfg.backbone}, at most {counted(cfg.max_steps, 'training step')}, "
+        training = f" on {cfg.backbone}, at most {counted(cfg.max_steps, 'training step')}"
     seconds = seconds_of_fit(model, train, cfg.batch_size, cfg.max_steps, 3 * windows)
-    say(f"Fitting {series}, h={cfg.h}: a mix of {members} {training}about {_duration(seconds)}.")
+    say(f"Fitting {series}, h={cfg.h}: a mix of {members}{training}, about {_duration(seconds)}.")
 
 
 def seconds_of_fit(
