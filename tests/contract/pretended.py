@@ -7,10 +7,12 @@ allows: single numbers and indices from the CPU.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from lightning import Trainer
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
@@ -18,7 +20,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten
 
-from tslm.core.hardware import Machine
+from tslm.core import hardware
 
 AWAY, HOME = torch.device("cuda", 0), torch.device("cpu")
 MOVES = {Tensor.copy_, torch._has_compatible_shallow_copy_type}  # values may come from anywhere
@@ -128,7 +130,7 @@ class Pretended(TorchFunctionMode):
 
 
 class SimulatedAccelerator(CPUAccelerator):
-    """Trains on the pretended device."""
+    """Accelerator of the simulated device."""
 
     def setup_device(self, device: torch.device) -> None:
         return
@@ -136,15 +138,15 @@ class SimulatedAccelerator(CPUAccelerator):
 
 @contextmanager
 def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pretended]:
-    """The pretended device is what ``accelerator="auto"`` finds."""
-    plain = Machine._trainer
+    """Make the simulated device the one that ``accelerator="auto"`` finds."""
 
-    def trainer(self: Machine, strategy: str, options: dict[str, Any]) -> Any:
-        if self.accelerator != "auto":
-            return plain(self, strategy, options)
-        there: Any = SingleDeviceStrategy(AWAY, SimulatedAccelerator())
-        return plain(Machine(), there, options)
+    class SimulatedTrainer(Trainer):
+        @wraps(Trainer.__init__)
+        def __init__(self, **options: Any) -> None:
+            if options["accelerator"] == "auto":
+                options["strategy"] = SingleDeviceStrategy(AWAY, SimulatedAccelerator())
+            super().__init__(**options)
 
-    monkeypatch.setattr(Machine, "_trainer", trainer)
+    monkeypatch.setattr(hardware, "Trainer", SimulatedTrainer)
     with Pretended() as mode:
         yield mode

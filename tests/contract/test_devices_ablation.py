@@ -15,6 +15,7 @@ from tests.contract.test_devices import H, forecaster, place
 from tests.frames import random_walks
 from tslm import LiPCoTPretrainer, Spec, TSLMForecaster
 from tslm.core.config.estimator_settings import configure
+from tslm.core.forecaster import Forecaster
 from tslm.data.samplers import RandomWindows
 from tslm.evaluation.ablation.arms import Arm, Budget
 from tslm.models.assembly import dtype_of
@@ -49,12 +50,12 @@ def away() -> Iterator[Pretended]:
 @pytest.fixture
 def ablate(away: Pretended, monkeypatch: pytest.MonkeyPatch) -> Ablate:
     """Run an ablation, check the device of every scored model and probe, and return its arms."""
-    plain = running._score
+    plain = running.score
 
-    def score(model: TSLMForecaster, *words: Any) -> Any:
-        assert place(away, model.forecaster_) <= {AWAY}
-        errors = plain(model, *words)
-        assert place(away, model.forecaster_) <= {AWAY}
+    def score(model: Forecaster, *words: Any, **options: Any) -> Any:
+        assert place(away, model) <= {AWAY}
+        errors = plain(model, *words, **options)
+        assert place(away, model) <= {AWAY}
         return errors
 
     def run(model: TSLMForecaster, arms: tuple[Arm, ...], probes: tuple[str, ...]) -> list[str]:
@@ -64,7 +65,7 @@ def ablate(away: Pretended, monkeypatch: pytest.MonkeyPatch) -> Ablate:
         assert set(model.ablation_.probes.probe) == set(probes)
         return found.arm.tolist()
 
-    monkeypatch.setattr(running, "_score", score)
+    monkeypatch.setattr(running, "score", score)
     return run
 
 

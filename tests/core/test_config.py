@@ -29,7 +29,7 @@ from tslm.estimators.training.schedules import Schedule
 from tslm.estimators.training.weights import trained_weights
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation.suite import entrants, groups
-from tslm.models.assembly import rehearse, settle, task_of
+from tslm.models.assembly import baseline, forecaster_of, rehearse, settle, task_of
 from tslm.models.backbones.weights.catalog import cards, controls
 from tslm.uncertainty.conformal.methods import conformal_class
 
@@ -193,7 +193,7 @@ class TestFiles:
         elif group == "suite":
             assert groups.load(name.name).tasks
         elif group == "entrant":
-            entrants.find(name.name).estimator(h=4)._configure()
+            entrants.find(name.name).estimator(h=4).check_params()
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":
@@ -204,7 +204,7 @@ class TestFiles:
             cfg = compose("verb/benchmark", [f"{group}={name.name}"])
             assert group == "experiment" or cfg.choices[group] == name.name
             estimator = estimator_of(complete(cfg))
-            estimator._configure()
+            estimator.check_params()
             params = estimator.get_params(deep=False)
             json.dumps(
                 {key: plain_parameter(value) for key, value in params.items()}
@@ -233,8 +233,13 @@ class TestFiles:
         cfg = complete(compose("verb/benchmark", [f"experiment={name}"]))
         cfg.backbone = "tiny"
         model = estimator_of(cfg).set_params(freq="h", season_length=24)
-        settled = settle(model._configure(), Facts(cfg.h, 24, 8640))
-        assert trained_weights(model._assemble(settled, task_of(settled, 24, Calendar("h"))))
+        model.check_params()
+        params = model.stored_params()
+        parts = {part: params.pop(part) for part in model.parts}
+        settled = settle(configure(parts, params), Facts(cfg.h, 24, 8640))
+        task = task_of(settled, 24, Calendar("h"))
+        made = baseline(settled.model, task) if "model" in parts else forecaster_of(settled, task)
+        assert trained_weights(made)
 
 
 class TestWords:

@@ -105,14 +105,13 @@ class TestThreads:
 
         def load() -> None:
             asked.set()
-            loading.load("tiny", 1)
+            loading.load("tiny", 1, torch.float64)
 
         with seeded(0):
-            loading._LOADED.clear()
             other = threading.Thread(target=load, daemon=True)
             other.start()
             asked.wait(10)
-            loading.load("tiny", 2)
+            loading.load("tiny", 2, torch.float64)  # no other test has loaded it in this precision
         other.join(30)
         assert not other.is_alive()
 
@@ -241,7 +240,8 @@ class TestTypesOfOthers:
     def test_numbers_of_a_grid_set_the_rate(self) -> None:
         model = TSLMForecaster(**TINY).set_params(learning_rate=np.float32(0.25))
         assert model.settled_rate == 0.25
-        assert model.set_params(max_steps=np.int64(2))._configure().max_steps == 2
+        rule = BaselineForecaster("last", h=3).set_params(max_steps=np.int64(2))
+        assert rule.fit(random_walks()).config_.max_steps == 2
 
     @pytest.mark.parametrize(
         ("name", "value"),

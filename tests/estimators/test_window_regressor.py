@@ -121,6 +121,7 @@ def test_wrong_arguments_are_named() -> None:
 
 
 def test_suggested_sizes_follow_the_season() -> None:
-    model = TSLMWindowRegressor(adapter="autotimes", season_length=5, backbone="tiny")
-    model.n_outputs_ = 3
-    assert model._settled(30).adapter.patch_len == 5
+    X, y = np.arange(240.0).reshape(8, 30), np.ones((8, 3))
+    fast = {"backbone": "tiny", "max_steps": 1, "accelerator": "cpu"}
+    model = TSLMWindowRegressor(adapter="autotimes", season_length=5, **fast).fit(X, y)
+    assert model.forecaster_.adapter.layout.patch_len == 5

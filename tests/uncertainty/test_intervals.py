@@ -20,6 +20,7 @@ from tslm import (
     TSLMForecaster,
 )
 from tslm.core.config.choices import choices
+from tslm.core.config.estimator_settings import configure
 from tslm.evaluation.metrics.backtest import evaluate
 from tslm.uncertainty.distributions.quantile import QuantileFamily
 from tslm.uncertainty.distributions.student_t import StudentTFamily
@@ -269,13 +270,13 @@ class TestSettings:
     def test_a_decoder_named_like_a_distribution_is_the_decoder_of_the_adapter_with_it(
         self, decoder: Any
     ) -> None:
-        model = forecaster(decoder=decoder)._configure()
-        assert model.decoder._target_.endswith("SegmentDecoder")
-        assert model.distribution._target_.endswith("StudentTFamily")
+        cfg = configure({"decoder": decoder}, {})
+        assert cfg.decoder._target_.endswith("SegmentDecoder")
+        assert cfg.distribution._target_.endswith("StudentTFamily")
 
     def test_options_go_where_they_belong(self) -> None:
         spec = Spec("quantile", quantiles=[0.1, 0.5, 0.9], layers=2)
-        cfg = forecaster(decoder=spec)._configure()
+        cfg = configure({"decoder": spec}, {})
         assert (cfg.decoder.layers, cfg.distribution.quantiles) == (2, [0.1, 0.5, 0.9])
         model = forecaster(decoder="quantile").set_params(decoder__quantiles=[0.2, 0.5])
         model.set_params(max_steps=2).fit(waves())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from tests.command import command
 from tslm.core.config.compose import compose
@@ -104,8 +104,15 @@ def test_naive2_of_what_has_no_season_is_the_last_value() -> None:
     assert (metrics.naive2(walk[:11], 4, 5) == walk[10]).all()
 
 
-def records(monkeypatch: pytest.MonkeyPatch, *words: str) -> list[dict[str, Any]]:
-    monkeypatch.setattr("tslm.evaluation.protocols.m_competition.load", lambda _: small())
+def records(
+    monkeypatch: pytest.MonkeyPatch, *words: str, source: Competition | None = None
+) -> list[dict[str, Any]]:
+    """Run the protocol on a small competition; ``source`` is the one that ``fit_on`` names."""
+
+    def read(content: DictConfig) -> Competition:
+        return source if source is not None and content.name == "M4 Weekly" else small()
+
+    monkeypatch.setattr("tslm.evaluation.protocols.m_competition.load", read)
     base = ["benchmark=m4_hourly", "max_steps=3", "accelerator=cpu", "verbose=0"]
     if not any(word.startswith("model=") for word in words):
         base.append("backbone=tiny")
@@ -133,10 +140,8 @@ def test_a_model_fitted_on_other_series_has_never_seen_these(
     other = competition("m4_weekly")
     names = list(other.known)[:6]
     source = Competition("other", {n: other.known[n][-200:] for n in names}, {}, 1, 13)
-    monkeypatch.setattr(
-        "tslm.evaluation.protocols.m_competition._source", lambda name, data: source
-    )
-    found = records(monkeypatch, "fit_on=m4_weekly", "baselines=[seasonal_naive]")
+    words = ["fit_on=m4_weekly", "baselines=[seasonal_naive]"]
+    found = records(monkeypatch, *words, source=source)
     assert [(r["benchmark"], r["fitted_on"]) for r in found] == [("small", "other")] * 2
     assert [r["windows"] for r in found] == [12, 12]
     (here,) = records(monkeypatch, "model=seasonal_naive")

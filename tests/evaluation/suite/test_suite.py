@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tslm.evaluation.suite import protocol
+from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.evaluation.suite.forecasts import QUANTILES
-from tslm.evaluation.suite.panels import Panel
 from tslm.evaluation.suite.store import Store
 from tslm.interfaces.cli.main import main
 
@@ -104,18 +103,18 @@ def test_values_after_the_origin_change_no_forecast(suite: Command, site: Path) 
 def test_a_stopped_command_continues_where_it_was(
     suite: Command, site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = protocol._run_windows
+    fit = BaselineForecaster.fit
 
-    def stop(group: Any, panel: Panel, *rest: Any) -> Any:
-        if panel.settings.name == "streams":
-            raise KeyboardInterrupt
-        return work(group, panel, *rest)
+    def stop(self: BaselineForecaster, df: pd.DataFrame) -> Any:
+        if "s0" in set(df.unique_id):
+            raise KeyboardInterrupt  # a series of the second task
+        return fit(self, df)
 
-    monkeypatch.setattr(protocol, "_run_windows", stop)
+    monkeypatch.setattr(BaselineForecaster, "fit", stop)
     suite("entrants=[drift]", code=130)
     path = site / "out/waters/ponds/drift.json"
     made = path.stat().st_mtime_ns
-    monkeypatch.setattr(protocol, "_run_windows", work)
+    monkeypatch.setattr(BaselineForecaster, "fit", fit)
     said, table = suite("entrants=[drift]")
     assert path.stat().st_mtime_ns == made
     assert said.count("is there already") == 1

@@ -95,13 +95,14 @@ def test_pooling_at_the_end_of_sequence_appends_that_token() -> None:
 def test_a_beginning_token_is_added_where_the_tokenizer_adds_it() -> None:
     from tokenizers.processors import TemplateProcessing
 
-    lexicon = load("tiny").lexicon
+    backbone = load("tiny")
+    lexicon = backbone.lexicon
     text = lexicon.tokenize(["ab"])[0]
     tokenizer = build.byte_tokenizer()
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<bos> $A <eos>", special_tokens=[("<bos>", 256), ("<eos>", 257)]
     )
-    framed = type(lexicon)(lexicon.body, lexicon._identity, True, lambda: tokenizer)
+    framed = type(lexicon)(lexicon.body, backbone.identity, True, lambda: tokenizer)
     assert framed.tokenize(["ab"]) == [[256, *text]]
     assert framed.tokenize(["ab"], "eos") == [[256, *text, 257]]
 

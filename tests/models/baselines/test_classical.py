@@ -16,7 +16,7 @@ from tslm.models.assembly import rule
 from tslm.models.baselines.classical.autoregression import ProfileAR
 from tslm.models.baselines.classical.naive import Drift
 from tslm.models.layers.lpc.burg import burg, fill_forward, zero_input_response
-from tslm.models.layers.seasonal import _state
+from tslm.models.layers.seasonal import fit_residual
 
 FIXED = ["last", "drift", "mean", "seasonal_naive", "profile", "profile_ar", "ar", "climatology"]
 NAMES = [*FIXED, "theta"]
@@ -258,10 +258,8 @@ def test_a_state_is_that_of_the_series_filled_from_its_beginning() -> None:
     ] = NAN
     rest[2, -30:] = NAN
     orders = torch.tensor([8, 7, 5, 3, 1, 0])
-    model = burg(rest, 8, orders)
+    model, state = fit_residual(rest, orders, 8)
     filled = fill_forward(model.coefficients, rest)
-    torch.testing.assert_close(_state(model.coefficients, rest, orders), filled[:, -8:])
-    alone = [
-        _state(model.coefficients[i : i + 1], rest[i : i + 1], orders[i : i + 1]) for i in range(6)
-    ]
-    assert torch.equal(_state(model.coefficients, rest, orders), torch.cat(alone))
+    torch.testing.assert_close(state, filled[:, -8:])
+    alone = [fit_residual(rest[i : i + 1], orders[i : i + 1], 8)[1] for i in range(6)]
+    assert torch.equal(state, torch.cat(alone))

@@ -10,7 +10,7 @@ from torch import Tensor
 from tslm.core.types import Batch, Task
 from tslm.models.assembly import rule
 from tslm.models.baselines.classical.course import Course
-from tslm.models.baselines.classical.ets import _growth
+from tslm.models.baselines.classical.ets import expected_squares
 from tslm.models.baselines.classical.ets_recursion import (
     ADDITIVE,
     MULTIPLICATIVE,
@@ -65,7 +65,8 @@ def test_free_coordinates_and_sizes_of_forms() -> None:
 
 def test_the_variance_of_relative_errors_by_hand() -> None:
     middle, gain = (torch.tensor([part], dtype=torch.float64) for part in ([2.0, 3], [0.5, 0.5]))
-    assert _growth(middle, gain, number(0.1)).flatten().tolist() == pytest.approx([4, 9 + 0.1])
+    squares = expected_squares(middle, gain, number(0.1))
+    assert squares.flatten().tolist() == pytest.approx([4, 9 + 0.1])
 
 
 def test_least_squares_of_a_curve() -> None:

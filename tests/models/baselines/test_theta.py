@@ -14,7 +14,7 @@ from tslm.models.baselines.classical.seasonality import (
     is_seasonal,
     seasonal_component,
 )
-from tslm.models.baselines.classical.theta import Line, _fit
+from tslm.models.baselines.classical.theta import Line, fit_by_grids
 
 NAN = float("nan")
 
@@ -46,7 +46,7 @@ def test_no_parameters_have_a_smaller_error_than_those_found() -> None:
     t = torch.arange(1.0, 11, dtype=torch.float64)[None]
     one = torch.ones_like(y)
     line = Line(*(part.cumsum(1) for part in (one, t, t**2, y, y * t)))
-    fit = _fit(y, t, one.bool(), line)
+    fit = fit_by_grids(y, t, one.bool(), line)
     alpha, weight, initial = (float(part) for part in (fit.alpha, fit.weight, fit.initial))
     theta = 1 / (1 - weight) if weight < 1 else 1e12
     assert errors_by_hand(values, alpha, theta, initial) == pytest.approx(float(fit.error))

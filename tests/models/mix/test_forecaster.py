@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -9,9 +10,12 @@ from torch import Tensor
 
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError
+from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch, Facts, Task
 from tslm.models.assembly import assemble, settle
+from tslm.models.mix import forecaster as mixing
 from tslm.models.mix.forecaster import Mix
+from tslm.models.mix.members import quantiles_of
 
 H, L = 4, 48
 RULES = ["seasonal_naive", "drift", "profile_ar"]
@@ -152,11 +156,15 @@ def test_copies_and_pickles_forecast_the_same_and_remember_nothing() -> None:
 
 def test_each_window_is_forecast_once_by_each_member(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batch, calls = mix(), lines(), []
-    compute = model._members
-    monkeypatch.setattr(model, "_members", lambda *a: calls.append(1) or compute(*a))
+
+    def counted(member: Forecaster, *words: Any) -> Any:
+        calls.append(type(member).__name__)
+        return quantiles_of(member, *words)
+
+    monkeypatch.setattr(mixing, "quantiles_of", counted)
     model.forecast(batch, H)
     model.distribution(batch, H)
-    assert len(calls) == 2  # the window, and the origin inside it
+    assert calls == 2 * ["SeasonalNaive", "Drift", "ProfileAR"]  # the window, an origin inside it
 
 
 def test_a_changed_weight_changes_the_next_forecast_of_the_same_windows() -> None:

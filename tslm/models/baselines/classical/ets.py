@@ -218,14 +218,14 @@ def _forecast(fitted: Fitted, horizon: int) -> Predictive:
     if not relative.any():
         return Predictive(mean, added.sqrt())
     middle, scale = torch.where(factors, base, mean), torch.where(factors, season, 1)
-    squares = _growth(middle, gain, variance)
+    squares = expected_squares(middle, gain, variance)
     seasons = (step // fitted.season.shape[1]).to(base)
     more = (1 + fitted.gamma[one].square() * variance * fitted.factors[one]) ** seasons
     times = scale.square() * (squares * (1 + variance) * more - middle.square()).clamp(min=0)
     return Predictive(mean, torch.where(relative, times, added).sqrt())
 
 
-def _growth(
+def expected_squares(
     middle: Float[Tensor, "S H"], gain: Float[Tensor, "S H"], variance: Float[Tensor, "S 1"]
 ) -> Float[Tensor, "S H"]:
     """Return the expected square of each forecast as the last errors change the state."""

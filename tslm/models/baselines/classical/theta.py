@@ -106,14 +106,14 @@ def _forecast(rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
     line = Line(
         *(part.cumsum(1) for part in (seen, seen * time, seen * time**2, values, values * time))
     )
-    fit = _fit(values, time, observed, line)
+    fit = fit_by_grids(values, time, observed, line)
     free = line.number[:, -1:] - UNCOUNTED - PARAMETERS
     deviation = torch.where(free > 0, (fit.error / free.clamp(min=1)).sqrt(), torch.nan)
     mean, response = _continue(fit, Line(*(part[:, -1:] for part in line)), time[:, -1:], horizon)
     return Predictive(start + mean, deviation * response.square().cumsum(1).sqrt())
 
 
-def _fit(
+def fit_by_grids(
     values: Float[Tensor, "S L"],
     time: Float[Tensor, "S L"],
     observed: Bool[Tensor, "S L"],
