@@ -84,8 +84,6 @@ def learnt(model: Forecaster) -> Forecaster:
 
 def adapted(name: str, base: str | None, **options: Any) -> Forecaster:
     parts = {"adapter": Spec(name, **OPTIONS[name], **options), "base": base or "none"}
-    if (name, base) == ("lipcot", "auto"):
-        parts["decoder"] = "mixture"  # a mix needs quantiles of its members
     sizes = {"rows": 4 * L, "season_length": SEASON, "context_length": L}
     return learnt(network(parts, h=H, dated=False, **sizes))
 

@@ -55,7 +55,7 @@ class Examples:
         if not example_length:
             raise ConfigError(
                 "This model reads a context as one stretch, so examples= is not supported. Choose "
-                "an autoregressive adapter, such as autotimes, without a base, and a "
+                "an autoregressive adapter, such as adapter=autotimes, with base=none, and a "
                 "context_length of at least three segments (adapter.patch_len)."
             )
         if isinstance(source, Panel):

@@ -174,7 +174,7 @@ def train_forecaster(
         announce(model, windows, cfg, len(chosen_by.windows))
     history = history_from_state(None)
     if model.trains:
-        _begin_with(model, start)
+        _begin_with(model.learner, start)
         sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
             windows, cfg.batch_size, run.seed
         )

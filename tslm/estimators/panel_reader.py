@@ -214,7 +214,7 @@ class PanelReader:
                 "num_samples cannot be given with examples. Leave them out."
             )
         source = self.read(examples) if isinstance(examples, pd.DataFrame) else examples
-        if df is None and isinstance(source, str):
+        if df is None and isinstance(source, str) and self.forecaster.example_length:
             raise ConfigError(
                 f"examples={examples!r} are earlier rows of each series, and the model holds "
                 f"only its last {self.context_length} rows. Pass df."

@@ -125,7 +125,8 @@ class TrainedForecaster(LongFrameForecaster):
             model = self._assemble(cfg, task)
             check_conformal(self._conformal(cfg, model), model)
             self._begin(model)
-            start = trained_state(self.forecaster_) if warm_start else {}
+            goes_on = warm_start and self.forecaster_.trains
+            start = trained_state(self.forecaster_.learner) if goes_on else {}
             history = train_forecaster(model, data, cfg, run, machine, start)
             data = data.shrink_past_covariates(model, cfg, name)
             calibration = self._calibrate(cfg, model, data.validation_rows(cfg), season)

@@ -17,6 +17,7 @@ from tslm.core.config.build import build
 from tslm.core.config.estimator_settings import configure
 from tslm.core.errors import ConfigError, DataError
 from tslm.core.fitted import check_fitted, is_fitted
+from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
 from tslm.core.seeds import seeded
 from tslm.core.spec import Spec, nested
@@ -29,8 +30,7 @@ from tslm.data.series_text import PromptTemplate
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.training.module import train
-from tslm.models.assembly import assemble, device_of, settle, task_of
-from tslm.models.forecast_model import ForecastModel
+from tslm.models.assembly import device_of, forecaster_of, settle, task_of
 
 ROUND = 16  # windows are forecast in multiples: products of fewer rows may add in another order
 _STEPS = Calendar("1", dated=False)
@@ -42,7 +42,8 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     The model of ``TSLMForecaster`` without frames and dates, for pipelines, searches and stacking.
     All windows share one standardisation; the adapter then scales each window. NaN in ``X`` is a
     missing value. No windows are used for validation: scikit-learn splits them itself, by time with
-    ``TimeSeriesSplit``.
+    ``TimeSeriesSplit``. So members of a mix begin with equal weights, which the last steps of each
+    window then shift.
 
     Arguments are only stored; ``fit`` checks them.
 
@@ -73,7 +74,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     Attributes:
         n_features_in_: steps of a window, L.
         n_outputs_: steps of a forecast, H.
-        forecaster_: adapter, frozen body and decoder.
+        forecaster_: adapter, frozen language model and decoder; or the mix they are a member of.
 
     Examples:
         >>> import numpy as np
@@ -89,7 +90,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
     parts = ("adapter", "decoder", "base", "freeze", "trainer")
     n_features_in_: int
     n_outputs_: int
-    forecaster_: ForecastModel
+    forecaster_: Forecaster
 
     def __init__(
         self,
@@ -150,8 +151,8 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with seeded(seed):
             task = task_of(cfg, self.season_length, _STEPS)
-            self.forecaster_ = assemble(cfg, task)
-            windows = self._windows(past, future, self.forecaster_.step)
+            self.forecaster_ = forecaster_of(cfg, task)
+            windows = self._windows(past, future, self.forecaster_.step or self.n_outputs_)
             self._learn(cfg, windows, seed)
         self.forecaster_.to(device_of(cfg))
         return self
@@ -220,12 +221,15 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         return Windows.at(panel, every, position, context_length=length, future_length=step)
 
     def _learn(self, cfg: DictConfig, windows: Windows, seed: int) -> None:
-        self.forecaster_.prepare(start_times(windows, self.forecaster_.patch_len))
+        if self.forecaster_.patch_len:
+            self.forecaster_.prepare(start_times(windows, self.forecaster_.patch_len))
         self.forecaster_.learn(Batches(windows), [])
+        if not self.forecaster_.trains:
+            return
         data = WindowData(windows, RandomWindows(windows, cfg.batch_size, seed))
         recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
         train(
-            self.forecaster_,
+            self.forecaster_.learner,
             data,
             recipe,
             horizon=self.n_outputs_,

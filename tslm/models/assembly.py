@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from tslm.core.calendar import Calendar
 from tslm.core.config.build import build, part_class
-from tslm.core.config.choices import control, node
+from tslm.core.config.choices import CHOICES, control, node
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
@@ -21,6 +21,7 @@ from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.mix.forecaster import Mix
 from tslm.models.residual_model import ResidualModel
+from tslm.uncertainty.distributions.quantile import QuantileFamily
 
 DEFAULT = "smollm2-135m"  # language model that a control replaces if none is named
 ANY: AbstractContextManager[None] = nullcontext()  # does not watch the size of tensors
@@ -28,8 +29,21 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
-    """Fill in sizes that are None, in a copy, with those the part suggests for these data."""
+    """Fill in sizes that are None, in a copy, with those the part suggests for these data.
+
+    A mix that is not trained has no adapter. If its decoder cannot forecast quantiles, it forecasts
+    a mixture.
+
+    Raises:
+        ConfigError: if ``max_steps`` is 0 and there is no mix.
+    """
     cfg = cfg.copy()
+    if mixes(cfg):
+        _set_distribution_of_mix(cfg)
+        cfg.base.adapter = cfg.base.adapter and cfg.max_steps > 0
+    elif cfg.max_steps == 0:
+        hint = "" if cfg.model else ", or base=auto to forecast by classical rules alone"
+        raise ConfigError(f"max_steps=0 must be at least 1. Set max_steps=1 or more{hint}.")
     part = cfg.adapter if cfg.model is None else cfg.model
     sizes = part_class(part).suggest(facts, cfg.context_length, dict(part))
     cfg.context_length = sizes.context_length
@@ -69,6 +83,14 @@ def forecaster_of(cfg: DictConfig, task: Task, **options: Any) -> Forecaster:
 def mixes(cfg: DictConfig) -> bool:
     """Return True if the base is a mix, of which the forecast model is a member."""
     return cfg.base is not None and issubclass(part_class(cfg.base), Mix)
+
+
+def _set_distribution_of_mix(cfg: DictConfig) -> None:
+    """Take a mixture in place of quantiles, if the decoder has no quantiles."""
+    families, family = part_class(cfg.decoder).families, part_class(cfg.distribution)
+    if issubclass(family, QuantileFamily) and not issubclass(family, families):
+        cfg.distribution = node("distribution", "mixture")
+        cfg[CHOICES].distribution = "mixture"
 
 
 def steps_of_pass(cfg: DictConfig) -> int:

@@ -189,6 +189,7 @@ WRONG = {
     "ablate benchmark=etth1 h=3 out=a.json": "h=3 would have no effect",
     "ablate data=sales.csv random_state=1 out=a.json": "budget.seeds=[0]",
     "speed model=last": "speed measures an adapter",
+    "speed base=auto": "speed measures an adapter alone",
     # verbs' own
     f"{LAST} baselines=5": "model=5 is unknown",
     f"{LAST} baselines=a,b": "baselines=[a,b]",

@@ -131,6 +131,10 @@ def _refuse_unused(cfg: DictConfig, given: Mapping[str, Word], primary: str) -> 
     """
     if primary == "verb/speed" and "model" in given:
         raise ConfigError("speed measures an adapter, so model= has no place here.")
+    if primary == "verb/speed" and cfg.get(CHOICES, {}).get("base") == "auto":
+        raise ConfigError(
+            "speed measures an adapter alone, so base=auto has no place here. Leave it out."
+        )
     if name := cfg.get(CHOICES, {}).get("model"):
         unused = [key for key in sorted(tagged(LANGUAGE)) if key in given]
         if unused:

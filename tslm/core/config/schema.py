@@ -213,7 +213,7 @@ class RunConfig:
         LANGUAGE, TEXT, null="begins with new weights",
     )
 
-    max_steps: int = setting(TRAINING, 1000, "number of training batches", least=1)
+    max_steps: int = setting(TRAINING, 1000, "number of training batches", least=0)
     max_epochs: int | None = setting(
         TRAINING, None, "number of passes over all training windows, in place of max_steps", least=1
     )

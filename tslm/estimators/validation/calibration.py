@@ -103,6 +103,8 @@ def calibrate(
     if independent >= ENOUGH:
         windows = rows.windows(model, limit)
         return fit_conformal(method, model, windows, season_length, h, independent)
+    if conformal_class(few).fallback is None:  # it uses no past changes, so none are computed
+        return conformal_class(few).of_changes(season_length, h, independent)
     ends = rows.shorter(model, min(limit, FEW))
     season, stretch = fit_changes(model, chain.from_iterable(ends), season_length)
     return conformal_class(few).of_changes(season, h, independent, stretch)

@@ -1,6 +1,7 @@
 """The interface of a decoder: hidden states in, values out."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from einops import rearrange
 from jaxtyping import Bool, Float
@@ -21,11 +22,13 @@ class Decoder(nn.Module, ABC):
         family: turns R = ``family.size`` numbers per value into a distribution.
 
     Attributes:
+        families: distribution families that it can have.
         step: steps from the end of the context to the last value.
         caution: number of standard errors subtracted from the shrinkage of a correction, see
             ``Shrinkage``.
     """
 
+    families: ClassVar[tuple[type[DistributionFamily], ...]] = (DistributionFamily,)
     step: int
     caution: float = 0.0
 

@@ -42,6 +42,8 @@ class FilterDecoder(Decoder):
             or ``caution`` is negative.
     """
 
+    families = (PointFamily, MixtureFamily)
+
     def __init__(
         self,
         *,
@@ -61,7 +63,7 @@ class FilterDecoder(Decoder):
                 "decoder=filters needs an adapter with filters, and this one has none. Use "
                 "adapter=lipcot, or decoder=flatten."
             )
-        if not isinstance(family, PointFamily | MixtureFamily):
+        if not isinstance(family, self.families):
             raise ConfigError(
                 "decoder=filters forecasts a mixture or a point, no other distribution. Use "
                 "decoder=mixture, or another layout: decoder=flatten distribution=..."
