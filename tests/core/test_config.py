@@ -193,7 +193,10 @@ class TestFiles:
         elif group == "suite":
             assert groups.load(name.name).tasks
         elif group == "entrant":
-            entrants.find(name.name).estimator(h=4).check_params()
+            found = entrants.find(name.name)
+            members = [name.name] if found.combination is None else found.combination[1]
+            for part in members:
+                entrants.find(part).estimator(h=4).check_params()
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":

@@ -31,7 +31,7 @@ def test_no_window_holds_rows_after_its_origin() -> None:
 def test_an_entrant_is_a_file_a_baseline_or_an_adapter(site: Path) -> None:
     assert entrants.find("drift").settings == {"model": "drift"}
     assert entrants.find("time_llm").settings == {"adapter": "time_llm"}
-    assert entrants.find("random").settings == {"backbone": "random"}
+    assert entrants.find("random").settings == {"base": "auto", "backbone": "random"}
     model = entrants.find("small").estimator(h=3, random_state=1, verbose=0)
     assert (model.h, model.get_params(deep=False)["adapter"].name) == (3, "autotimes")
     path = site / "mine.yaml"

@@ -7,14 +7,14 @@ import torch
 from torch import Tensor
 
 from tslm import BaselineForecaster
-from tslm.core.types import Batch, Task
+from tslm.core.types import Batch, Facts, Task
 from tslm.models.assembly import rule
 from tslm.models.baselines.classical.seasonality import (
     interpolate,
     is_seasonal,
     seasonal_component,
 )
-from tslm.models.baselines.classical.theta import Line, fit_by_grids
+from tslm.models.baselines.classical.theta import Line, Theta, fit_by_grids
 
 NAN = float("nan")
 
@@ -123,3 +123,11 @@ def test_a_frame_of_positive_values_has_a_season_of_factors() -> None:
     batch = batch._replace(zero=torch.zeros(1, 1, dtype=torch.float64))
     expected = rule("theta", Task(1, 1, 4)).forecast(batch, 8)[0, :, 0].numpy()
     np.testing.assert_allclose(model.predict().iloc[:, 2], expected, rtol=0.01)
+
+
+def test_twenty_seasons_are_read_where_they_are_more_than_500_rows() -> None:
+    daily, quarters = Task(5_000, 24, 24), Task(5_000, 96, 96)
+    assert (Theta(task=daily).rows, Theta(task=quarters).rows) == (500, 20 * 96)
+    facts = Facts(horizon=96, season_length=96, longest=10_000)
+    assert Theta.suggest(facts, None, {}).context_length == 20 * 96
+    assert Theta.suggest(facts, 300, {}).context_length == 300

@@ -186,3 +186,11 @@ def test_members_that_cannot_be_mixed_are_refused(members: list[str]) -> None:
 def test_an_unknown_way_to_combine_is_refused() -> None:
     with pytest.raises(ConfigError, match="combine"):
         mix(combine="mode")
+
+
+def test_local_rules_read_twenty_seasons_but_at_least_512_rows() -> None:
+    def reach(season: int, context: int = 24, **options: object) -> int:
+        task = Task(context, H, season)
+        return Mix(task=task, trained=None, members=RULES, adapter=False, **options).reach
+
+    assert (reach(12), reach(96), reach(12, 600), reach(96, reach=40)) == (512, 1920, 600, 40)

@@ -13,6 +13,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import at_least, check_choice
 from tslm.core.types import Batch, Contribution, Task
+from tslm.models.baselines.classical.smoothing import SEASONS
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.mix.members import (
     LEVELS,
@@ -35,6 +36,7 @@ COMBINE = ("mean", "median")
 TRAINED = "trained"  # name of the trained model among the members
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2)  # on widths of a member
 CAUTION = 0.5  # power of the best factor that is used: halfway to 1; chosen by hand
+REACH = 512  # rows that local rules read at least by default; chosen by hand
 SHARE = 0.5  # of the weights by a window's own errors, the rest are those of all series
 
 
@@ -51,7 +53,7 @@ class Mix(Forecaster):
         trained: the model whose weights are trained; None for local rules alone.
         members: names of local rules, files of ``conf/model``.
         adapter: False for local rules alone; ``trained`` is then None.
-        reach: rows that local rules read.
+        reach: rows that local rules read; None takes 20 seasons, at least 512.
         origins: origins inside a context that shift its weights; 0 for the weights of the panel.
         combine: ``mean`` or ``median`` of the members' quantiles.
 
@@ -77,12 +79,14 @@ class Mix(Forecaster):
         trained: ForecastModel | None,
         members: Sequence[str],
         adapter: bool = True,
-        reach: int = 512,
+        reach: int | None = None,
         origins: int = 1,
         combine: str = "mean",
     ) -> None:
         super().__init__()
         assert adapter == (trained is not None), "the trained model and the setting differ"
+        if reach is None:
+            reach = max(REACH, SEASONS * task.season_length)
         at_least(1, reach=reach)
         at_least(0, origins=origins)
         check_choice("combine", combine, COMBINE)

@@ -5,17 +5,20 @@ further steps of the horizon.
 """
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from tslm.core.messages import whole_number
-from tslm.core.types import Task
+from tslm.core.types import Facts, Sizes, Task
 from tslm.models.baselines.classical.base import NormalRule, Predictive
 from tslm.models.layers.seasonal import steps_since_observed
 
 ROWS = 500  # last rows that are fitted by default; chosen by hand
+SEASONS = 20  # seasons that a rule with many seasons reads; chosen on ETT, see docs/mix.md
 
 
 class Smoothing(NormalRule):
@@ -31,10 +34,18 @@ class Smoothing(NormalRule):
 
     about_zero = True
     calibration_windows = 64  # few, because each needs a fit; chosen by hand
+    seasons = 0  # seasons that are read at least, where they are more than ``rows``
 
     def __init__(self, *, task: Task, rows: int = ROWS) -> None:
         super().__init__(task=task)
-        self.rows = whole_number("rows", rows)
+        self.rows = max(whole_number("rows", rows), self.seasons * self.season_length)
+
+    @classmethod
+    def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:
+        """Suggest a context of at least ``seasons`` seasons."""
+        sizes = super().suggest(facts, context_length, options)
+        seasons = cls.seasons * facts.season_length
+        return Sizes(context_length or max(sizes.context_length, seasons))
 
     def extend(self, rows: Float[Tensor, "S L"], horizon: int) -> Float[Tensor, "S H"]:
         return self.predictive(rows, horizon).mean

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tslm.models.baselines.classical.base import Predictive
 from tslm.models.baselines.classical.seasonality import factors_and_sums, interpolate
-from tslm.models.baselines.classical.smoothing import Smoothing
+from tslm.models.baselines.classical.smoothing import SEASONS, Smoothing
 from tslm.models.layers.seasonal import repeat_season
 
 ALPHAS = (0.1, 0.99)  # bounds of alpha, as in statsforecast
@@ -77,9 +77,10 @@ class Theta(Smoothing):
 
     Args:
         task: gives the steps of a season, m.
-        rows: last rows of the context that are used.
+        rows: last rows of the context that are used, or 20 seasons if these are more.
     """
 
+    seasons = SEASONS
     calibration_windows = 1024  # as many as of other rules: a fit takes 0.1 ms
 
     def smooth(self, rows: Float[Tensor, "S L"], horizon: int) -> Predictive:
