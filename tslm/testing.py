@@ -201,13 +201,13 @@ def check_a_saved_model_forecasts_the_same(subject: Subject) -> None:
 
 
 def check_the_body_stays_as_it_is(subject: Subject) -> None:
-    """Training leaves every tensor of the frozen body bit-identical."""
+    """Training leaves every tensor of the frozen backbone bit-identical."""
     model = subject.fitted.forecaster_
     if not isinstance(model, ForecastModel) or subject.model.get_params()["freeze"] != "strict":
         return
     fresh = load("tiny", model.backbone.identity.n_layers).state_dict()
     for name, tensor in model.backbone.state_dict().items():
-        assert torch.equal(tensor, fresh[name]), f"{name} of the body has changed"
+        assert torch.equal(tensor, fresh[name]), f"{name} of the backbone has changed"
     assert not any(weight.requires_grad for weight in model.backbone.parameters())
 
 

@@ -28,7 +28,7 @@ MODELS = {
     "pairs": {"features": "pairs"},
     "llm": {"features": "llm"},
     "llm, random": {"features": "llm", "backbone": "random:smollm2-135m"},
-    "no body": {"features": "llm", "backbone": "none:smollm2-135m"},
+    "no backbone": {"features": "llm", "backbone": "none:smollm2-135m"},
 }
 Part = tuple[np.ndarray, np.ndarray]
 

@@ -90,16 +90,17 @@ def main(name: str, sets: list[str]) -> None:
     warnings.simplefilter("ignore")
     for title in sets:
         task = SETS[title]()
-        plain, told = (errors(name, task, names) for names in (None, task.covariates))
+        plain, informed = (errors(name, task, names) for names in (None, task.covariates))
         arms = [
             Errors(e.mse[None], e.series, e.position, name in choices("adapter"))
-            for e in (told, plain)
+            for e in (informed, plain)
         ]
         effect = compare(*arms, block=7 * 24 * (2 if task.h == 48 else 1), noise=pooled(arms))
         print(
             f"{title:<16} {name:<12} without {plain.means()[0]:.4f} / {plain.means()[1]:.4f}  "
-            f"with {told.means()[0]:.4f} / {told.means()[1]:.4f}  MSE {effect.percent:+.1f} % "
-            f"[{effect.low:+.1f}, {effect.high:+.1f}]  {len(plain)} windows",
+            f"with {informed.means()[0]:.4f} / {informed.means()[1]:.4f}  "
+            f"MSE {effect.percent:+.1f} % [{effect.low:+.1f}, {effect.high:+.1f}]  "
+            f"{len(plain)} windows",
             flush=True,
         )
 

@@ -2,7 +2,7 @@
 
     python docs/benchmarks/gaps.py tiny
 
-The name of the body. Each adapter is trained briefly on the load HUFL of ETTh1 and
+The name of the backbone. Each adapter is trained briefly on the load HUFL of ETTh1 and
 forecasts 16 later days, from whole contexts and from contexts with values masked at random.
 """
 

@@ -42,20 +42,21 @@ ARMS: dict[str, Callable[[TSLMForecaster, pd.DataFrame, int], pd.DataFrame]] = {
 def experiment(kind: str, seed: int) -> dict[str, Any]:
     """Score every arm on one kind of series."""
     every = load(compose("verb/benchmark", [f"benchmark=m3_{kind}"]).benchmark)
-    kept = every.longer_than(4 * every.horizon)
+    longer = every.longer_than(4 * every.horizon)
     fold = {name: number % 2 for number, name in enumerate(every.known)}
     found: dict[str, list[float]] = {name: [] for name in ARMS}
     for part in (0, 1):
         model = fitted(every, [name for name in fold if fold[name] != part], seed)
-        ours = [name for name in kept.known if fold[name] == part]
-        frame = kept.frame[kept.frame.unique_id.isin(ours)]
+        ours = [name for name in longer.known if fold[name] == part]
+        frame = longer.frame[longer.frame.unique_id.isin(ours)]
         for arm, predict in ARMS.items():
             ahead = predict(model, frame, every.horizon).groupby("unique_id")[model.name]
             found[arm] += [
-                smape(kept.truth[name], ahead.get_group(name).to_numpy()) for name in ours
+                smape(longer.truth[name], ahead.get_group(name).to_numpy()) for name in ours
             ]
     errors = {arm: round(float(np.mean(values)), 2) for arm, values in found.items()}
-    return {"kind": kind, "seed": seed, "series": len(kept.known), "of": len(every.known), **errors}
+    series = {"series": len(longer.known), "of": len(every.known)}
+    return {"kind": kind, "seed": seed, **series, **errors}
 
 
 def fitted(data: Competition, ids: list[str], seed: int) -> TSLMForecaster:

@@ -2,7 +2,7 @@
 
     python docs/benchmarks/many_series.py 10000 6
 
-The number of series, then the blocks of the body.
+The number of series, then the blocks of the backbone.
 """
 
 import resource

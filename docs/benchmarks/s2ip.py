@@ -1,4 +1,4 @@
-"""S2IP on a body the size of GPT-2, with random weights: ``tslm speed`` in a folder made for it."""
+"""S2IP on a random backbone the size of GPT-2: ``tslm speed`` in a folder made for it."""
 
 import argparse
 import json
@@ -49,7 +49,7 @@ def main(words: Sequence[str] | None = None) -> None:
         ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         found = json.loads(out.read_text())
-    found["config"]["backbone"] = "a random body the size of GPT-2"
+    found["config"]["backbone"] = "a random backbone the size of GPT-2"
     found["config"].pop("out")
     print(
         f"training {found['train_windows_per_second']} windows/s "

@@ -73,7 +73,7 @@ def asked(name: str, known: np.ndarray, truth: np.ndarray, season: int) -> Found
     return Found(truth, np.array(ends))
 
 
-def row(found: list[Found], law: np.ndarray | None) -> str:
+def row(found: list[Found], deviations: np.ndarray | None) -> str:
     """Format the fraction refused, coverage and width at each level."""
     given = [one for one in found if one.ends is not None]
     cells = [f"{100 * (1 - len(given) / len(found)):.0f}"]
@@ -85,8 +85,8 @@ def row(found: list[Found], law: np.ndarray | None) -> str:
         truth = np.stack([one.truth for one in given])
         cells.append(f"{100 * np.mean((low <= truth) & (truth <= high)):.1f}")
         width = np.median(high - low, 0)
-        if law is not None:
-            width = width / (2 * ndtri(0.5 + level / 200) * law)
+        if deviations is not None:
+            width = width / (2 * ndtri(0.5 + level / 200) * deviations)
             cells.append(f"{width.mean():.2f}")
         else:
             cells.append(f"{100 * np.mean(high - low <= 0):.0f}")
@@ -103,9 +103,9 @@ def of_simulations(models: list[str], series: int) -> None:
                 found = []
                 count = series if not name.startswith("tiny") else max(series // 4, 1)
                 for seed in range(count):
-                    y, law = simulated(kind, rows, seed)
+                    y, deviations = simulated(kind, rows, seed)
                     found.append(asked(name, y[:-H], y[-H:], SEASON))
-                print(f"| {name} | {kind} | {rows} | {row(found, law)} |", flush=True)
+                print(f"| {name} | {kind} | {rows} | {row(found, deviations)} |", flush=True)
 
 
 def of_real(models: list[str], series: int, benchmarks: list[str]) -> None:

@@ -23,7 +23,7 @@ class Shapes:
 
     Args:
         side: ``ours`` or ``neuralforecast``.
-        llm: the body: a name tslm knows, or a folder cut to ``n_layers`` blocks.
+        llm: the backbone: a name tslm knows, or a folder cut to ``n_layers`` blocks.
         n_layers: its blocks.
         description: of the data, for the prompt.
         windows: a file with a tensor of windows, [batches, batch size, context + horizon].
@@ -191,9 +191,9 @@ def _peak_memory() -> float:
 
 
 if __name__ == "__main__":
-    told = Shapes(**json.loads(sys.argv[1]))
-    torch.set_num_threads(told.threads)
+    shapes = Shapes(**json.loads(sys.argv[1]))
+    torch.set_num_threads(shapes.threads)
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
-    for answer in answers(told):
+    for answer in answers(shapes):
         print(json.dumps(answer), file=out, flush=True)

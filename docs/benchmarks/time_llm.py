@@ -1,4 +1,4 @@
-"""Time-LLM of tslm beside that of neuralforecast: same body, same windows, step by step in turn.
+"""Time-LLM of tslm beside that of neuralforecast: same backbone and windows, step by step in turn.
 
 Each side is a process of its own (``sides.py``) that waits for its turn; a large matrix product is
 timed between the turns. Absolute times drift on shared machines, ratios of neighbours do not.
@@ -72,7 +72,7 @@ def windows(data: Benchmark, batches: int, batch_size: int) -> torch.Tensor:
 
 
 def cut_copy(llm: str, n_layers: int, target: Path) -> Path:
-    """Write a folder with the weights of a body whose config has its first blocks only."""
+    """Write a folder with the weights of a backbone whose config has its first blocks only."""
     source = store.resolve(llm)
     if source.folder is None:
         sys.exit(f"{llm} is no folder of weights.")
@@ -171,7 +171,7 @@ def main(words: Sequence[str] | None = None) -> None:
             sides.append(Side(python, shapes, folder / f"{name}.log"))
         ours, peer = sides
         if abs(ours.facts["says"] / peer.facts["says"] - 1) > 1e-3:
-            sys.exit("The bodies differ, so that their speeds cannot be compared.")
+            sys.exit("The backbones differ, so that their speeds cannot be compared.")
         result = compare(ours, peer, asked.rounds, asked.batch_size)
         for side in sides:
             side.close()

@@ -107,13 +107,13 @@ AHEAD = ("Wind power forecast", "Ampirion zonal load forecast")
 
 TRIALS = {
     "bike": Trial(bike, 24, 168, 672, 60, 1440),
-    "bike, told": Trial(bike, 24, 168, 672, 60, 1440, WEATHER),
+    "bike, with covariates": Trial(bike, 24, 168, 672, 60, 1440, WEATHER),
     "epf_DE": Trial(epf_de, 24, 168, 672, 60, 1440),
-    "epf_DE, told": Trial(epf_de, 24, 168, 672, 60, 1440, AHEAD),
+    "epf_DE, with covariates": Trial(epf_de, 24, 168, 672, 60, 1440, AHEAD),
     "pedestrian": Trial(pedestrian, 24, 168, 672, 30, 1440),
     "m4_hourly": Trial(m4, 48, 24, 336, 1),
     "vic": Trial(vic, 48, 336, 1344, 30, 2880),
-    "vic, told": Trial(vic, 48, 336, 1344, 30, 2880, ("Temperature", "Holiday")),
+    "vic, with covariates": Trial(vic, 48, 336, 1344, 30, 2880, ("Temperature", "Holiday")),
 }
 ENTRANTS = [
     Entrant("seasonal_naive, residual", {"model": "seasonal_naive"}),
@@ -126,7 +126,7 @@ ENTRANTS = [
         {"adapter": "autotimes", "decoder": "quantile", "conformal": "cqr"},
     ),
     Entrant(
-        "AutoTimes without a body, quantile",
+        "AutoTimes without a backbone, quantile",
         {"adapter": "autotimes", "decoder": "quantile", "backbone": "none"},
     ),
     Entrant(

@@ -206,8 +206,8 @@ def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFr
         if seed % 4 and "unique_id" in df:
             df = df.assign(x=df.unique_id.astype(str) + "{x}\n")
         spec = Spec("time_llm", patch_len=4, stride=4, n_prototypes=8, heads=2, head_width=8)
-        said = {"adapter": spec, "prompt": "{x}, {unique_id}: {{sales}}", "max_steps": 1}
-        return TSLMForecaster(**{**TINY, **said}, **options).fit(df).predict()
+        prompted = {"adapter": spec, "prompt": "{x}, {unique_id}: {{sales}}", "max_steps": 1}
+        return TSLMForecaster(**{**TINY, **prompted}, **options).fit(df).predict()
     if who == "past":
         return model.set_params(hist_exog=["x"]).fit(df).predict()
     model.set_params(futr_exog=["x"], calendar=bool(seed % 2)).fit(df)
@@ -233,8 +233,8 @@ def outcome(df: Any, who: str, options: dict[str, Any], seed: int) -> str:
         try:
             ahead = forecast(df, who, options, seed)
         except (DataError, ConfigError) as error:
-            said = re.search(SAYS_WHERE, str(error))
-            return f"{type(error).__name__}{'' if said else ' that says nothing'}"
+            located = re.search(SAYS_WHERE, str(error))
+            return f"{type(error).__name__}{'' if located else ' that says nothing'}"
     check(df.reset_index() if df.index.nlevels > 1 else df, ahead, past=who == "backtest")
     return "forecast"
 

@@ -202,7 +202,7 @@ def altered(saved: Saved, dice: Dice) -> tuple[str, Saved]:
         else:
             with np.errstate(all="ignore"):
                 group[name] = np.ascontiguousarray(ARRAYS[number](group[name], dice))
-        said = f"array {name} {number}"
+        change = f"array {name} {number}"
     else:
         known = list(places(facts))
         if way == "option":
@@ -213,16 +213,16 @@ def altered(saved: Saved, dice: Dice) -> tuple[str, Saved]:
             node = node[key]
         if way == "delete":
             del node[at[-1]]
-            said = f"without {at}"
+            change = f"without {at}"
         else:
             choices = PAYLOADS if way == "payload" else [*PLAIN, *PAYLOADS, {"extra": 1}]
             value = choices[int(dice.integers(len(choices)))]
             if value == {"extra": 1} and isinstance(node, dict):
                 at, value = (*at[:-1], "extra"), 1
             node[at[-1]] = value
-            said = f"{at} = {str(value)[:80]}"
+            change = f"{at} = {str(value)[:80]}"
     tensors = {name: torch.from_numpy(np.array(array)) for name, array in weights.items()}
-    return said, Saved(facts, tensors, history)
+    return change, Saved(facts, tensors, history)
 
 
 def write(saved: Saved, folder: Path) -> None:
@@ -255,10 +255,10 @@ def outcome(folder: Path, same: pd.DataFrame, *allowed: Path) -> str:
             try:
                 ahead = forecast(folder)
             except TslmError as error:
-                ahead, said = None, str(error)
+                ahead, message = None, str(error)
     assert not WATCH.seen, WATCH.seen
     if ahead is None:
-        assert "\n" not in said, "more than a line"
+        assert "\n" not in message, "more than a line"
         return "refused"
     numbers = ahead.select_dtypes("number").iloc[:, -3:]
     assert np.isfinite(numbers.to_numpy(dtype=float)).all(), "not finite"
@@ -275,10 +275,10 @@ class Subject:
 
     def tried(self, seed: int, home: Path) -> tuple[str, Path]:
         """Write one change of it."""
-        said, changed = altered(self.saved, np.random.default_rng(seed))
+        change, changed = altered(self.saved, np.random.default_rng(seed))
         folder = home / f"{self.name}-{seed}"
         write(changed, folder)
-        return said, folder
+        return change, folder
 
 
 @pytest.fixture(scope="module")
@@ -298,11 +298,11 @@ def test_a_changed_folder_is_refused_or_forecast_and_does_nothing(
 ) -> None:
     subject = Subject(name, home)
     for seed in range(count):
-        said, folder = subject.tried(seed, home)
+        change, folder = subject.tried(seed, home)
         try:
             assert outcome(folder, subject.same, home / "cache")
         except Exception as error:
-            raise AssertionError(f"{name} {seed}: {said}") from error
+            raise AssertionError(f"{name} {seed}: {change}") from error
 
 
 @pytest.mark.parametrize("payload", [p for p in PAYLOADS if isinstance(p, dict)], ids=str)
@@ -335,7 +335,7 @@ def main(count: int) -> None:
         for name in KINDS:
             subject = Subject(name, home)
             for seed in range(count):
-                said, folder = subject.tried(seed, home)
+                change, folder = subject.tried(seed, home)
                 before = peak()
                 signal.signal(signal.SIGALRM, hangs)
                 signal.alarm(60)
@@ -344,7 +344,8 @@ def main(count: int) -> None:
                     assert peak() - before < 2**20, f"{(peak() - before) >> 10} MB"
                 except Exception as error:
                     failures += 1
-                    print(f"FAILED {name} {seed}: {said}\n  {type(error).__name__}: {error}"[:600])
+                    reason = f"{type(error).__name__}: {error}"
+                    print(f"FAILED {name} {seed}: {change}\n  {reason}"[:600])
                     traceback.print_exc(limit=-3, file=sys.stdout)
                 finally:
                     signal.alarm(0)

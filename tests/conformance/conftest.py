@@ -47,12 +47,12 @@ def tally(
             path, _, name = report.nodeid.partition("::")
             if Path(path).parent.name != HERE.name:
                 continue
-            said = dict(getattr(report, "user_properties", []))
-            suite = _suite(path, name, "checks" in said)
-            counts.setdefault(suite, Counter()).update(said.get("checks", {outcome: 1}))
+            properties = dict(getattr(report, "user_properties", []))
+            suite = _suite(path, name, "checks" in properties)
+            counts.setdefault(suite, Counter()).update(properties.get("checks", {outcome: 1}))
             why = [_reason(report)] if outcome in ("xfailed", "skipped") else []
-            for reason in said.get("reasons", why):
-                reasons[suite, "skipped" if "reasons" in said else outcome, reason] += 1
+            for reason in properties.get("reasons", why):
+                reasons[suite, "skipped" if "reasons" in properties else outcome, reason] += 1
     return counts, reasons
 
 

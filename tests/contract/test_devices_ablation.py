@@ -27,7 +27,7 @@ pytestmark = [
 ]
 PROBES = ("shuffle_all", "shuffle_half", "swap_halves", "reverse", "shuffle_patches:6")
 PROBES += ("mask:0.5", "noise:0.1")
-KINDS = (  # of arms: without a body, drawn, shuffled, shallower, thawed, based, of other parts
+KINDS = (  # no backbone; random, shuffled, fewer or trained layers; a base; other adapters, models
     Arm("none", "body", backbone="none"),
     Arm("random_matched", "weights", backbone="random_matched"),
     Arm("layers_shuffled", "weights", backbone="layers_shuffled"),

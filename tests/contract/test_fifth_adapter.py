@@ -58,10 +58,10 @@ def site(package: Path) -> Path:
 
 def test_the_test_of_the_page_passes(package: Path, site: Path) -> None:
     where = f"{site}{os.pathsep}{Path(__file__).parents[2]}"
-    said = run(
+    output = run(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=package, PYTHONPATH=where
     )
-    assert re.search(r"^28 passed", said, re.M), said
+    assert re.search(r"^28 passed", output, re.M), output
 
 
 def test_an_installed_adapter_is_a_name_on_the_command_line(site: Path, tmp_path: Path) -> None:

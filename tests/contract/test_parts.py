@@ -142,7 +142,9 @@ def test_what_is_saved_is_small_and_gives_the_same_forecasts(fresh: Subject, wal
     own = {f"adapter.{name}" for name in fresh.model.adapter.state_dict()}
     own |= {f"decoder.{name}" for name in fresh.model.decoder.state_dict()}
     if fresh.model.base is not None:
-        own |= {"gate"} | {f"base.{name}" for name in fresh.model.base.state_dict()}
+        own |= {"gate"} | {  # the shrinkage
+            f"base.{name}" for name in fresh.model.base.state_dict()
+        }
     assert set(kept) == own
     other = built(fresh.name, seed=1)
     other.model.prepare(batch.time.flatten())
@@ -454,9 +456,9 @@ def test_missing_a_fifth_of_the_context_changes_a_forecast_little(trained: TSLMF
     known = {f"w{end}": y[end - 14 * DAY : end] for end in CUTS}
     holed = {name: np.where(dice.random(len(v)) < 0.2, np.nan, v) for name, v in known.items()}
     whole = ahead_of(trained, series(**known))
-    with pytest.warns(UserWarning, match="The frame lacks") as said:
+    with pytest.warns(UserWarning, match="The frame lacks") as caught:
         ahead = ahead_of(trained, series(**holed))
-    assert len([warning for warning in said if "The frame lacks" in str(warning.message)]) == 1
+    assert len([warning for warning in caught if "The frame lacks" in str(warning.message)]) == 1
     spread = np.array([values.std() for values in known.values()])[:, None]
     truth = np.stack([y[end : end + DAY] for end in CUTS])
     moved, error, before = (
@@ -485,12 +487,12 @@ def test_hard_series_are_learnt_from_and_their_gaps_counted(name: str) -> None:
     df = df[(df.unique_id != "zero") | (np.arange(len(df)) % 10 != 5)]  # rows left out
     df = pd.concat([df, series(zero=np.zeros(rows))[-1:]]).drop_duplicates(["unique_id", "ds"])
     gaps = 8 * rows - 2 * rows + 6 - len(df)
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model = estimator(name, max_steps=2).fit(df)
     assert (model.report_.missing, model.report_.gaps) == (absent, gaps)
     assert model.report_.worst.keys() == {"holed", "zero"}
-    (lacks,) = [str(entry.message) for entry in said if "lacks" in str(entry.message)]
+    (lacks,) = [str(entry.message) for entry in caught if "lacks" in str(entry.message)]
     assert f"{gaps} rows between" in lacks
     assert f"a value in {absent} rows" in lacks
     assert "series 'holed', 'zero'" in lacks

@@ -177,17 +177,17 @@ class TestPredict:
     def test_it_merges_no_settings(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         model = small("autotimes")().fit(random_walks())
         rule = BaselineForecaster("profile_ar", h=3).fit(random_walks())
-        said = TSLMForecaster(
+        prompted = TSLMForecaster(
             **TINY, adapter=Spec("time_llm", patch_len=3, n_prototypes=4), prompt="{unique_id}"
         ).fit(random_walks())
         monkeypatch.setenv("TSLM_CONF", str(tmp_path))  # nothing is cached of this folder
         monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", refuse)
         monkeypatch.setattr(OmegaConf, "load", refuse)
         monkeypatch.setattr(folders, "entry_points", refuse)
-        for fitted in (model, rule, said):
+        for fitted in (model, rule, prompted):
             fitted.predict(random_walks(), level=[50])
             fitted.predict()
-        assert (model.name, rule.name, said.name) == ("AutoTimes", "ProfileAR", "TimeLLM")
+        assert (model.name, rule.name, prompted.name) == ("AutoTimes", "ProfileAR", "TimeLLM")
 
     def test_a_fitted_model_is_called_as_it_was_fitted(self) -> None:
         rule = BaselineForecaster("last", h=3).fit(random_walks()).set_params(model="mean")

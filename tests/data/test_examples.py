@@ -267,16 +267,16 @@ def test_any_horizon_rolls_on(model: TSLMForecaster) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"examples": "last"}, "examples='last' is unknown. Choose one of first, similar"),
         ({"examples": "first", "num_samples": 3}, "cannot be given with examples"),
     ],
 )
 def test_impossible_examples_are_refused(
-    model: TSLMForecaster, options: dict[str, Any], said: str
+    model: TSLMForecaster, options: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         model.predict(frame({"a": 30}), **options)
 
 

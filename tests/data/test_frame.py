@@ -318,9 +318,9 @@ def test_local_days_stored_in_utc_are_refused_with_their_time_zone() -> None:
 
 def test_a_later_frame_of_another_frequency_is_refused_by_both_names() -> None:
     calendar = read(long()).calendar
-    said = "The rows have freq={!r}, but the model was fitted on freq='D'.*resample='D'"
+    message = "The rows have freq={!r}, but the model was fitted on freq='D'.*resample='D'"
     for freq in ("W-MON", "h", "MS"):
-        refuse(long(freq=freq), said.format(freq), calendar=calendar)
+        refuse(long(freq=freq), message.format(freq), calendar=calendar)
     refuse(long(), "freq='D', but the model was fitted on freq='h'",
            calendar=read(long(freq="h")).calendar)  # fmt: skip
     assert read(long(1), calendar=calendar).calendar.freq == "D"

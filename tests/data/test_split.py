@@ -124,13 +124,13 @@ def test_an_ablation_scales_errors_of_every_fraction_equally() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"fraction": 0.0}, "fraction=0.0 must be above 0 and at most 1"),
         ({"fraction": 10.0}, r"fraction=10.0 must be above 0"),
         ({"scaler": "all"}, "scaler=all is unknown. Choose one of fraction, train"),
     ],
 )
-def test_impossible_fractions_are_refused(options: dict[str, Any], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_impossible_fractions_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         fitted(random_walks(ROWS, level=0, freq="h"), **options)

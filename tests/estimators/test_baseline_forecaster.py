@@ -126,8 +126,8 @@ def test_a_horizon_longer_than_a_series_is_named() -> None:
     model = BaselineForecaster("last", h=70, verbose=0)
     with pytest.warns(UserWarning, match=r"^h=70 is longer than whole series: 'a' has 60 rows\."):
         model.fit(df[df.unique_id != "b"])
-    said = r"h=70 .*: 'a', 'b' have 5 to 60 rows.* Set a smaller h, or give"
-    with pytest.warns(UserWarning, match=said):
+    message = r"h=70 .*: 'a', 'b' have 5 to 60 rows.* Set a smaller h, or give"
+    with pytest.warns(UserWarning, match=message):
         model.fit(df)
     with pytest.raises(DataError, match="No series is long enough to train on"):
         BaselineForecaster("nlinear", h=70, max_steps=1, verbose=0).fit(df[df.unique_id == "a"])

@@ -99,14 +99,14 @@ def test_the_same_seed_gives_the_same_bits(model: TSLMForecaster) -> None:
 
 def test_a_line_before_and_a_line_after_say_what_is_done(capsys: pytest.CaptureFixture) -> None:
     loud = forecaster(verbose=1).fit(FRAME)
-    said = capsys.readouterr().err
-    assert "Fitting 3 series, h=6: a mix of SeasonalNaive, Drift, ProfileAR and" in said
-    assert "AutoTimes on tiny, at most 6 training steps, about" in said
-    assert f"AutoTimes: {loud.verdict_.carried}" in said
+    printed = capsys.readouterr().err
+    assert "Fitting 3 series, h=6: a mix of SeasonalNaive, Drift, ProfileAR and" in printed
+    assert "AutoTimes on tiny, at most 6 training steps, about" in printed
+    assert f"AutoTimes: {loud.verdict_.carried}" in printed
     pd.testing.assert_frame_equal(loud.predict(), forecaster().fit(FRAME).predict())
     forecaster(verbose=1).fit(FRAME.groupby("unique_id").tail(4))  # too short to train on
-    said = capsys.readouterr().err
-    assert "a mix of SeasonalNaive, Drift and ProfileAR, about 1 second." in said
+    printed = capsys.readouterr().err
+    assert "a mix of SeasonalNaive, Drift and ProfileAR, about 1 second." in printed
 
 
 def test_the_verdict_names_each_member(model: TSLMForecaster) -> None:

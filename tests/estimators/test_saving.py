@@ -376,9 +376,9 @@ class TestWriting:
         (saved.parent / "photos").mkdir()
         (saved.parent / "photos" / "cat.jpg").touch()
         refusals = {"photos": "is not a saved model", "model": "holds a saved model already"}
-        for name, said in refusals.items():
+        for name, message in refusals.items():
             assert command(*verb.split(), f"out={saved.parent / name}") == 2
-            assert said in capsys.readouterr().err
+            assert message in capsys.readouterr().err
 
     @pytest.mark.parametrize("there", [False, True])
     @pytest.mark.parametrize("failing", ["sha256", "swap"])

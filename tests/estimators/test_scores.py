@@ -44,7 +44,7 @@ def test_future_covariates_are_those_of_the_chosen_series(sales: pd.DataFrame) -
 
 
 @pytest.mark.parametrize(
-    ("ids", "kind", "said"),
+    ("ids", "kind", "message"),
     [
         (["s1", "s11"], DataError, "no series 's11' to forecast. Did you mean 's1'"),
         (["x"], DataError, "There are 's0', 's1'"),
@@ -54,9 +54,9 @@ def test_future_covariates_are_those_of_the_chosen_series(sales: pd.DataFrame) -
     ],
 )
 def test_ids_that_cannot_be_forecast_are_named(
-    sales: pd.DataFrame, ids: Any, kind: type[Exception], said: str
+    sales: pd.DataFrame, ids: Any, kind: type[Exception], message: str
 ) -> None:
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=message):
         naive().fit(sales).predict(ids=ids)
 
 

@@ -54,7 +54,7 @@ def sales(ids: str = "abc") -> pd.DataFrame:
     return long_frame({name: y for name, y in zip("abc", waves, strict=True) if name in ids})
 
 
-def said(static: pd.DataFrame, name: str, **words: Any) -> pd.DataFrame:
+def with_values(static: pd.DataFrame, name: str, **words: Any) -> pd.DataFrame:
     """The table with other words for one series."""
     return static.assign(
         **{key: static[key].where(static.unique_id != name, value) for key, value in words.items()}
@@ -72,7 +72,7 @@ def model() -> TSLMForecaster:
 
 def test_the_text_of_one_series_changes_its_forecast_alone(model: TSLMForecaster) -> None:
     before = model.predict(sales(), static_df=STATIC)
-    after = model.predict(sales(), static_df=said(STATIC, "b", city="a place never heard of"))
+    after = model.predict(sales(), static_df=with_values(STATIC, "b", city="an unknown place"))
     assert not torch.allclose(values(after, "b"), values(before, "b"), **CLOSE)
     for name in "ac":
         torch.testing.assert_close(values(after, name), values(before, name), **CLOSE)
@@ -128,7 +128,7 @@ def test_a_saved_model_has_its_text(model: TSLMForecaster, tmp_path: Path) -> No
     model.save(tmp_path / "m")
     again = TSLMForecaster.load(tmp_path / "m")
     pd.testing.assert_frame_equal(again.predict(), model.predict())
-    other = said(STATIC, "b", city="Ulm")
+    other = with_values(STATIC, "b", city="Ulm")
     pd.testing.assert_frame_equal(
         again.predict(sales(), static_df=other), model.predict(sales(), static_df=other)
     )
@@ -146,7 +146,7 @@ def test_intervals_and_paths_depend_on_the_text(decoder: str) -> None:
         torch.testing.assert_close(
             values(asked(name, STATIC), name), values(together, name), **CLOSE
         )
-    changed = asked("abc", said(STATIC, "c", store=3.0))
+    changed = asked("abc", with_values(STATIC, "c", store=3.0))
     torch.testing.assert_close(values(changed, "a"), values(together, "a"), **CLOSE)
     for column in range(values(together, "c").shape[1]):
         before, after = (values(frame, "c")[:, column] for frame in (together, changed))
@@ -168,7 +168,7 @@ def test_faults_of_the_text_are_named(model: TSLMForecaster) -> None:
     with pytest.raises(ConfigError, match=r"{town}.*There is 'unique_id', 'store', 'city'"):
         forecaster(prompt="{town}").fit(sales(), static_df=STATIC)
     with pytest.raises(DataError, match=r"{city}, which is missing in series 'b'"):
-        model.predict(sales(), static_df=said(STATIC, "b", city=None))
+        model.predict(sales(), static_df=with_values(STATIC, "b", city=None))
     with pytest.raises(ConfigError, match=r"more than names in braces"):
         forecaster(prompt="{city.__class__}").fit(sales(), static_df=STATIC)
     with pytest.raises(ConfigError, match=r"names {store}"):
@@ -199,7 +199,7 @@ def test_a_prompt_that_was_changed_after_fit_is_refused(tmp_path: Path) -> None:
 def test_the_command_line_uses_the_text_of_each_series(tmp_path: Path) -> None:
     sales().to_csv(tmp_path / "sales.csv", index=False)
     STATIC.to_csv(tmp_path / "stores.csv", index=False)
-    said(STATIC, "a", city="Ulm").to_csv(tmp_path / "moved.csv", index=False)
+    with_values(STATIC, "a", city="Ulm").to_csv(tmp_path / "moved.csv", index=False)
     files = [f"data={tmp_path}/sales.csv", f"static={tmp_path}/stores.csv"]
     settings = [f'prompt="{PROMPT}"', "h=4", "adapter=time_llm", "backbone=tiny", "max_steps=2"]
     settings += ["adapter.patch_len=8", "adapter.stride=4", "adapter.n_prototypes=8", "verbose=0"]

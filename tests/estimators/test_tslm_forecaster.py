@@ -296,8 +296,8 @@ class TestForecasts:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             ahead = forecaster(max_steps=5).fit(df).predict()
-        said = [str(w.message) for w in caught if "lacks" in str(w.message)]
-        assert len(said) == 1
+        messages = [str(w.message) for w in caught if "lacks" in str(w.message)]
+        assert len(messages) == 1
         assert np.isfinite(ahead.AutoTimes).all()
         assert ahead.ds.iloc[0] == df.ds.max() + pd.Timedelta(hours=1)
 
@@ -437,9 +437,11 @@ class TestTraining:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             verdict.warn("the language model")
-        said = [str(w.message) for w in caught]
-        assert len(said) == loses
-        assert all("untrained profile_ar 0.7000: the language model does not" in w for w in said)
+        messages = [str(w.message) for w in caught]
+        assert len(messages) == loses
+        assert all(
+            "untrained profile_ar 0.7000: the language model does not" in w for w in messages
+        )
         assert Verdict.from_state(verdict.state()) == verdict
 
     def test_fit_prints_the_verdict(self) -> None:
@@ -499,10 +501,10 @@ class TestTraining:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         forecaster(max_steps=10, verbose=1).fit(waves())
-        said = "".join(capfd.readouterr())
-        assert "training" in said
-        assert "10/10" in said
-        assert "alidat" not in said
+        printed = "".join(capfd.readouterr())
+        assert "training" in printed
+        assert "10/10" in printed
+        assert "alidat" not in printed
         assert list(tmp_path.iterdir()) == []
 
     def test_sizes_left_open_are_settled_by_the_data(self) -> None:

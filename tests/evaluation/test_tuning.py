@@ -32,16 +32,16 @@ def dlinear(**settings: Any) -> BaselineForecaster:
 
 
 def test_a_study_continues_where_it_was_interrupted(df: pd.DataFrame, tmp_path: Path) -> None:
-    said: list[str] = []
-    first = tune(dlinear(), df, SPACE, n_trials=2, folder=tmp_path, say=said.append)
-    assert len(first.trials) == len(said) == 2
+    lines: list[str] = []
+    first = tune(dlinear(), df, SPACE, n_trials=2, folder=tmp_path, say=lines.append)
+    assert len(first.trials) == len(lines) == 2
     tried = [trial.params for trial in first.trials]
-    more = tune(dlinear(), df, SPACE, n_trials=3, folder=tmp_path, say=said.append)
-    assert len(more.trials) == len(said) == 3
+    more = tune(dlinear(), df, SPACE, n_trials=3, folder=tmp_path, say=lines.append)
+    assert len(more.trials) == len(lines) == 3
     assert [trial.params for trial in more.trials[:2]] == tried
     assert len({trial.params["learning_rate"] for trial in more.trials}) == 3
-    same = tune(dlinear(), df, SPACE, n_trials=3, folder=tmp_path, say=said.append)
-    assert len(same.trials) == len(said) == 3
+    same = tune(dlinear(), df, SPACE, n_trials=3, folder=tmp_path, say=lines.append)
+    assert len(same.trials) == len(lines) == 3
 
 
 def test_the_value_is_the_validation_error_of_the_fit(df: pd.DataFrame, tmp_path: Path) -> None:
@@ -80,15 +80,15 @@ def test_the_command_line_tunes(
     words = ["model=dlinear", "h=7", "max_steps=3", "accelerator=cpu", "verbose=0", "n_trials=2"]
     where = [f"data={tmp_path / 'sales.csv'}", f"out={tmp_path / 'tuned'}", "random_state=0"]
     code = command("tune", *words, *where, "space={model.kernel: [3, 7]}")
-    said = capsys.readouterr()
-    assert code == 0, said.err
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
     best = json.loads((tmp_path / "tuned" / "best.json").read_text())
     assert best["params"]["model.kernel"] in (3, 7)
     assert len(pd.read_csv(tmp_path / "tuned" / "trials.csv")) == 2
-    assert f"model.kernel={best['params']['model.kernel']}" in said.out
+    assert f"model.kernel={best['params']['model.kernel']}" in printed.out
 
 
 def test_a_warning_of_every_trial_is_given_once(df: pd.DataFrame, tmp_path: Path) -> None:
-    with pytest.warns(UserWarning, match="does not help here") as said:
+    with pytest.warns(UserWarning, match="does not help here") as caught:
         tune(dlinear(), df, {"learning_rate": [1e-6, 2e-6, 3e-6]}, n_trials=3, folder=tmp_path)
-    assert sum("does not help here" in str(one.message) for one in said) == 1
+    assert sum("does not help here" in str(one.message) for one in caught) == 1

@@ -90,15 +90,15 @@ def test_trials_of_other_processes_are_counted(df: pd.DataFrame, tmp_path: Path)
 def test_an_impossible_point_is_pruned_with_its_reason(
     df: pd.DataFrame, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     study = tune(
-        dlinear(), df, {"model.kernel": [0, 7]}, n_trials=6, folder=tmp_path, say=said.append
+        dlinear(), df, {"model.kernel": [0, 7]}, n_trials=6, folder=tmp_path, say=lines.append
     )
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert pruned
     assert all(trial.params["model.kernel"] == 0 for trial in pruned)
     assert "kernel" in pruned[0].user_attrs["reason"]
-    assert sum("impossible" in line for line in said) == len(pruned)
+    assert sum("impossible" in line for line in lines) == len(pruned)
     assert study.best_params == {"model.kernel": 7}
     assert "Traceback" not in capfd.readouterr().err
 
@@ -193,6 +193,6 @@ def test_static_df_and_val_df_can_be_given(
         table.to_csv(tmp_path / f"{name}.csv", index=False)
         words.append(f"{name}={tmp_path / name}.csv")
     code = command("tune", *words)
-    said = capsys.readouterr()
-    assert code == 0, said.err
-    assert "best of 1" in said.out
+    printed = capsys.readouterr()
+    assert code == 0, printed.err
+    assert "best of 1" in printed.out

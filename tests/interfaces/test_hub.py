@@ -236,7 +236,7 @@ ABLATION: dict[str, Any] = {
         {"horizon": 7, "arm": "llm", "mse": 0.5, "mae": 0.25, "verdict": ""},
         {"horizon": 7, "arm": "none", "mse": 0.75, "mae": 0.5, "verdict": "helps"},
     ],
-    "answers": [{"sentence": "Horizon 7. Does the body help? It helps."}],
+    "answers": [{"sentence": "Horizon 7. Does the language model help? It helps."}],
 }
 
 
@@ -248,7 +248,7 @@ def test_the_card_has_a_row_for_each_arm_of_an_ablation(
     push(model, "me/sales", ablation=file)
     page = hub["README.md"].decode()
     assert "| 7 | none | 0.7500 | 0.5000 | helps |" in page
-    assert "- Horizon 7. Does the body help? It helps." in page
+    assert "- Horizon 7. Does the language model help? It helps." in page
     assert "Not tested yet" not in page
 
 

@@ -112,9 +112,9 @@ class Steady(Forecaster):
         return batch.past.new_full((windows, horizon, channels), self.value)
 
 
-@pytest.mark.parametrize(("truth", "gate"), [(1.5, 0.25), (3.0, 1.0), (9.0, 1.0), (-2.0, 0.0)])
+@pytest.mark.parametrize(("truth", "shrinkage"), [(1.5, 0.25), (3.0, 1.0), (9.0, 1.0), (-2.0, 0.0)])
 def test_shrinkage_is_that_of_the_validation_windows(
-    truth: float, gate: float, batch: Batch
+    truth: float, shrinkage: float, batch: Batch
 ) -> None:
     """The base forecasts 1 and the model 3; the true values need a fraction of the correction 2."""
     model = built("autotimes", "profile")
@@ -128,9 +128,9 @@ def test_shrinkage_is_that_of_the_validation_windows(
     future = torch.full((4, model.step, 2), truth)
     future[0, 0, 0] = torch.nan
     model.calibrate([Batch(past, future, batch.time)])
-    assert float(model.gate) == pytest.approx(gate, abs=1e-5)
+    assert model.shrinkage == pytest.approx(shrinkage, abs=1e-5)
     ahead = model.forecast(Batch.of(past, batch.time), model.step)
-    torch.testing.assert_close(ahead, torch.full_like(ahead, 1 + 2 * gate))
+    torch.testing.assert_close(ahead, torch.full_like(ahead, 1 + 2 * shrinkage))
 
 
 def test_a_correction_shrunk_to_zero_warns(batch: Batch) -> None:
@@ -140,8 +140,8 @@ def test_a_correction_shrunk_to_zero_warns(batch: Batch) -> None:
     assert model.base is not None
     base = model.base.forecast(Batch.of(past, batch.time), model.step)
     windows = Batch(past, base - 1, batch.time)  # the correction goes up, the truth down
-    told = "On 4 validation windows the trained correction did not improve on Profile"
-    with pytest.warns(UserWarning, match=told):
+    message = "On 4 validation windows the trained correction did not improve on Profile"
+    with pytest.warns(UserWarning, match=message):
         model.calibrate([windows])
     assert model.shrinkage == 0
     torch.testing.assert_close(model.forecast(Batch.of(past, batch.time), model.step), base)
@@ -151,7 +151,7 @@ def test_a_correction_shrunk_to_zero_warns(batch: Batch) -> None:
 def test_without_validation_shrinkage_is_one() -> None:
     model = built("autotimes", "profile")
     model.calibrate([])
-    assert float(model.gate) == 1
+    assert model.shrinkage == 1
     built("autotimes", None).calibrate([])
 
 
@@ -169,10 +169,10 @@ def forecaster(**options: Any) -> TSLMForecaster:
 @pytest.mark.parametrize("base", BASES)
 def test_a_saved_model_has_its_base_and_shrinkage(base: str, tmp_path: Path) -> None:
     model = forecaster(base=base).fit(waves())
-    assert 0 <= float(model.model_.gate) <= 1
+    assert 0 <= model.model_.shrinkage <= 1
     model.save(tmp_path / "m")
     again = TSLMForecaster.load(tmp_path / "m")
-    assert float(again.model_.gate) == float(model.model_.gate)
+    assert again.model_.shrinkage == model.model_.shrinkage
     pd.testing.assert_frame_equal(again.predict(h=20), model.predict(h=20))
     assert again.get_params()["base"] == base
 

@@ -16,8 +16,8 @@ from tslm.estimators.validation.verdict import Entry, Verdict
 
 
 def test_one_thing_is_no_plural() -> None:
-    said = [counted(n, "validation window") for n in (0, 1, 2)]
-    assert said == ["0 validation windows", "1 validation window", "2 validation windows"]
+    texts = [counted(n, "validation window") for n in (0, 1, 2)]
+    assert texts == ["0 validation windows", "1 validation window", "2 validation windows"]
     verdict = Verdict(1, [Entry("AutoTimes", 2.0, 1.0), Entry("last", 1.0, 1.0)])
     with pytest.warns(UserWarning, match="^On 1 validation window AutoTimes has MSE 2"):
         verdict.warn("training it")
@@ -27,9 +27,9 @@ def test_one_thing_is_no_plural() -> None:
 def test_the_frequency_is_checked_before_anything_runs(verb: str) -> None:
     words = ["data=x.csv", "out=m.csv"] + ["forecasts=f.csv"] * (verb in ("evaluate", "plot"))
     assert complete(compose(f"verb/{verb}", [*words, "freq=W-SUN"])).freq == "W-SUN"
-    for word, said in (("freq=blah", "freq='blah' is no frequency"), ("freq=H", "is now 'h'"),
+    for word, message in (("freq=blah", "freq='blah' is no frequency"), ("freq=H", "is now 'h'"),
                        ("resample=blah", "resample='blah' is no frequency")):  # fmt: skip
-        with pytest.raises(ConfigError, match=said):
+        with pytest.raises(ConfigError, match=message):
             complete(compose(f"verb/{verb}", [*words, word]))
 
 

@@ -16,7 +16,7 @@ from tslm.data.roles import columns_of, find_columns
 DAYS = pd.date_range("2024-01-01", periods=40, freq="D")
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def output_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """Return the message with which the command refuses these words."""
     assert command(*words) == 2
     return capsys.readouterr().err
@@ -82,7 +82,7 @@ def test_a_suggested_setting_is_one_word_of_a_shell() -> None:
 def test_likely_mistakes_are_answered_with_the_right_words(
     words: list[str], hint: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert hint in said(capsys, *words)
+    assert hint in output_of(capsys, *words)
 
 
 def test_a_fit_without_validation_rows_warns() -> None:
@@ -99,7 +99,8 @@ def test_a_saved_model_is_no_choice_of_model(
     df.to_csv("d.csv", index=False)
     BaselineForecaster("last", h=2).fit(df).save("m")
     words = ("backtest", "data=d.csv", "model=m", "h=2", "out=cv.csv")
-    assert "m is a saved model, which predict, explain and recalibrate read" in said(capsys, *words)
+    hint = "m is a saved model, which predict, explain and recalibrate read"
+    assert hint in output_of(capsys, *words)
 
 
 @pytest.mark.parametrize("name", ["Date", "year", " Time "])

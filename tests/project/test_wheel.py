@@ -95,8 +95,8 @@ def test_an_installed_wheel_works_from_an_empty_folder(wheel: Path, tmp_path: Pa
     assert "usage: tslm VERB" in run(tslm, "--help", cwd=empty)
     assert "adapter:" in run(tslm, "config", "show", "fit", cwd=empty)
     words = ["benchmark=etth1", "model=last", "context_length=96", "horizons=[96]", "baselines=[]"]
-    said = run(tslm, "benchmark", *words, cwd=empty)
-    assert "MSE 1.2944  MAE 0.7132  2785 x 7 windows" in said
+    printed = run(tslm, "benchmark", *words, cwd=empty)
+    assert "MSE 1.2944  MAE 0.7132  2785 x 7 windows" in printed
     assert list(empty.iterdir()) == []
 
 

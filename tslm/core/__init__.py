@@ -1,1 +1,1 @@
-"""Words that all rooms speak: errors, value types, calendars, settings, files."""
+"""Vocabulary of all folders: errors, value types, calendars, settings, files."""

@@ -62,8 +62,8 @@ class Examples:
             return cls.given(panel, source, example_length, context_length)
         own = {"first": cls.first, "similar": cls.similar}
         if source not in own:
-            said = unknown_choice("examples", repr(source), own)
-            raise ConfigError(f"{said} Or give a frame of series.")
+            message = unknown_choice("examples", repr(source), own)
+            raise ConfigError(f"{message} Or give a frame of series.")
         return own[source](panel, example_length, context_length)
 
     @classmethod

@@ -192,11 +192,11 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         self, fh: ForecastingHorizon, X: pd.DataFrame | None, alpha: list[float]
     ) -> pd.DataFrame:
         long = _Long(self.context_)
-        names = [f"{self.model_.name}-q-{100 * share:g}" for share in alpha]
+        names = [f"{self.model_.name}-q-{100 * level:g}" for level in alpha]
         found = self._ahead(long, fh, names, quantiles=sorted(set(alpha)))
         times = fh.to_absolute_index(self.cutoff)
         tables = [long.unfold(values, times) for values in found]
-        columns = [(name, share) for name in self._get_varnames() for share in alpha]
+        columns = [(name, level) for name in self._get_varnames() for level in alpha]
         arrays = [table.iloc[:, i] for i in range(len(long.columns)) for table in tables]
         out = pd.concat(arrays, axis=1)
         out.columns = pd.MultiIndex.from_tuples(columns)

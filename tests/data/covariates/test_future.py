@@ -92,8 +92,8 @@ class TestMissing:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             model = profile(futr_exog=COLUMNS).fit(known)
-        said = [str(w.message) for w in caught if "Missing covariate values" in str(w.message)]
-        assert len(said) == 1
-        assert "'temp' in 3 rows" in said[0]
+        messages = [str(w.message) for w in caught if "Missing covariate values" in str(w.message)]
+        assert len(messages) == 1
+        assert "'temp' in 3 rows" in messages[0]
         assert model.report_.covariates == {"temp": 3}
         assert np.isfinite(model.predict(futr_df=futr).Profile).all()

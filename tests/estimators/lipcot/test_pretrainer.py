@@ -268,8 +268,8 @@ def test_codes_count_no_frame_that_does_not_move() -> None:
 def test_wrong_arguments_are_refused(encoder: str, tmp_path: Path) -> None:
     for options, message in (
         ({"objective": "guess"}, "objective='guess' is unknown"),
-        ({"objective": "mlm"}, "needs a body that reads in both directions, and tiny does not"),
-        ({"backbone": encoder}, "needs a body that reads from left to right"),
+        ({"objective": "mlm"}, "needs a backbone that reads in both directions, and tiny does not"),
+        ({"backbone": encoder}, "needs a backbone that reads from left to right"),
         ({"adapter": "autotimes"}, "adapter=autotimes has no codes"),
         ({"adapter": Spec("lipcot", embedding="words")}, "leave nothing to train"),
     ):

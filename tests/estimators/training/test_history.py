@@ -85,15 +85,15 @@ def test_lightning_gets_logger_callbacks_and_trainer_kwargs(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         ("max_steps", "Set max_steps"),
         ("enable_progress_bar", "Set verbose"),
         ("stpes", "not accept"),
     ],
 )
-def test_trainer_kwargs_that_are_settings_are_refused(word: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=f"'{word}'.*{said}"):
+def test_trainer_kwargs_that_are_settings_are_refused(word: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{word}'.*{message}"):
         tiny(trainer_kwargs={word: 1}).fit(SALES)
 
 

@@ -31,7 +31,7 @@ class Screen(io.StringIO):
         return True
 
 
-def looks(text: str) -> list[str]:
+def bars(text: str) -> list[str]:
     return [look for look in text.split("\r") if look.strip()]
 
 
@@ -39,7 +39,7 @@ def test_a_file_gets_few_lines_and_a_summary_at_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     TSLMForecaster(h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(weekly(300))
-    shown = looks(capsys.readouterr().err)
+    shown = bars(capsys.readouterr().err)
     assert len(shown) < 10
     assert "training: 100%" in shown[-1]
     assert "40/40" in shown[-1]
@@ -52,7 +52,7 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(tslm.estimators.training.progress, "OFTEN", 0.0)
     TSLMForecaster(h=7, max_steps=12, **FAST).fit(weekly(300))
-    assert len(looks(screen.getvalue())) >= 12
+    assert len(bars(screen.getvalue())) >= 12
 
 
 def test_jupyter_with_widgets_gets_a_progress_bar_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,6 +82,6 @@ def test_a_notebook_gets_few_lines(tmp_path: Any, monkeypatch: pytest.MonkeyPatc
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(NOTEBOOK)])
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
     texts = [part.text for part in notebook.cells[0].outputs if part.get("name") == "stderr"]
-    shown = looks("".join(texts))
+    shown = bars("".join(texts))
     assert 0 < len(shown) < 30
     assert "60/60" in shown[-1]

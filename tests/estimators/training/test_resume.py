@@ -204,9 +204,9 @@ def test_a_validation_row_without_a_value_counts_for_nothing() -> None:
     gap = series().ds == 110
     frame = series().assign(y=lambda table: table.y.astype(float).mask(gap))
     found = forecaster(max_steps=2, early_stopping_patience=2).fit(frame).history_
-    looks = found.val_mse.dropna()
-    assert len(looks) == 2
-    assert np.isfinite(looks).all()
+    scores = found.val_mse.dropna()
+    assert len(scores) == 2
+    assert np.isfinite(scores).all()
 
 
 def test_a_forecast_that_is_not_finite_does_not_replace_the_best_weights(
@@ -214,20 +214,20 @@ def test_a_forecast_that_is_not_finite_does_not_replace_the_best_weights(
 ) -> None:
     from tslm.estimators.training.module import Training
 
-    plain, looks = Training.on_validation_epoch_start, []
+    plain, states = Training.on_validation_epoch_start, []
 
     def spoil(self: Training) -> None:
         plain(self)
-        looks.append({name: t.clone() for name, t in trained_state(self.model).items()})
-        if len(looks) == 2:
+        states.append({name: t.clone() for name, t in trained_state(self.model).items()})
+        if len(states) == 2:
             for weight in self.model.parameters():
                 if weight.requires_grad:
                     weight.data.fill_(torch.nan)
 
     monkeypatch.setattr(Training, "on_validation_epoch_start", spoil)
     model = forecaster(max_steps=10, early_stopping_patience=9).fit(series())
-    assert len(looks) == 2  # and it ends there
-    assert same(looks[0], state(model))
+    assert len(states) == 2  # and it ends there
+    assert same(states[0], state(model))
 
 
 def test_a_fit_and_its_samples_leave_mode_and_generators_of_the_caller_unchanged() -> None:

@@ -225,8 +225,8 @@ refused("trainer.schedule='step' must be one", trainer=Spec("one_cycle", schedul
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     model = forecaster(max_steps=1, learning_rate=1.0).fit(series())
-(said,) = [w for w in caught if "does not help" in str(w.message)]
-assert said.filename == __file__, said
+(warning,) = [w for w in caught if "does not help" in str(w.message)]
+assert warning.filename == __file__, warning
 for h in (2.5, "8"):
     try:
         model.predict(h=h)

@@ -93,8 +93,8 @@ def power(windows: int, repeats: int, rivals: int) -> float:
         rows[0] *= TRUE
         seen = effects(errors(rows))
         corrected = holm([effect.p for effect in seen])
-        said = [effect.verdict(p) for effect, p in zip(seen, corrected, strict=True)]
-        found += said.count("helps") / rivals
+        verdicts = [effect.verdict(p) for effect, p in zip(seen, corrected, strict=True)]
+        found += verdicts.count("helps") / rivals
     return 100 * found / repeats
 
 

@@ -57,10 +57,10 @@ def waves(n: int = 240, ids: tuple[str, ...] = ("a", "b")) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def ablation() -> Ablation:
     model = forecaster(adapter=Spec("autotimes", patch_len=6))
-    said: list[str] = []
+    lines: list[str] = []
     trial = held_out(model, waves(), 5 * H)
-    report = model.compare(trial, [H, 2 * H], CHEAP, said.append)
-    assert len(said) == 8
+    report = model.compare(trial, [H, 2 * H], CHEAP, lines.append)
+    assert len(lines) == 8
     return report
 
 
@@ -251,7 +251,7 @@ def test_the_command_line_asks_on_a_benchmark_or_a_file(
     waves().to_csv(tmp_path / "d.csv", index=False)
     assert tslm(f"data={tmp_path / 'd.csv'}", "h=6", "n_windows=4") == 0
     assert json.loads(out.read_text())["data"] == "the frame"
-    assert "Does the body help?" in capsys.readouterr().out
+    assert "Does the language model help?" in capsys.readouterr().out
     assert tslm("h=6") == 2
     assert "either benchmark=NAME or data=FILE" in capsys.readouterr().err
     assert tslm("benchmark=ili", "model=last") == 2
@@ -323,8 +323,8 @@ class TestProbes:
 
     @pytest.mark.parametrize("name", ["shuffle_all", "shuffle_patches:4"])
     def test_series_have_orders_of_their_own(self, name: str) -> None:
-        alike = self.rows[:1].repeat(2, 1)
-        moved = probe_of(name)(alike, Generator().manual_seed(0))
+        equal = self.rows[:1].repeat(2, 1)
+        moved = probe_of(name)(equal, Generator().manual_seed(0))
         assert not torch.equal(moved[0], moved[1])
 
     def test_halves(self) -> None:

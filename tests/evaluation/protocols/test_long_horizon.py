@@ -166,7 +166,7 @@ def test_a_transferred_model_learns_only_the_scale_of_its_target(
 
     def scored(values: np.ndarray) -> tuple[float, dict[str, Any]]:
         sets["target"] = replace(target, values=values)
-        # a linear map with a bias: unlike an adapter, it does not forecast alike on any scale
+        # a linear map with a bias: unlike an adapter, its forecasts depend on the scale
         words = ["model=dlinear", "context_length=48", "max_steps=4", "verbose=0"]
         (record,) = records(*ELSEWHERE, *words)
         return record["mse"], record["validation"]
@@ -203,9 +203,9 @@ def test_an_unknown_model_is_refused_with_the_nearest() -> None:
 def test_the_demo_shows_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
     assert command("demo", *TINY, "stride=501", f"out={out}") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for name in ("AutoTimes", "seasonal_naive", "profile_ar"):
-        assert name in said
+        assert name in printed
     assert len(json.loads((out / "result.json").read_text())) == 3
     assert (out / "forecast.png").stat().st_size > 10_000
     assert len(pd.read_csv(out / "forecast.csv")) == 7 * 96

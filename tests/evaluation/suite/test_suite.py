@@ -47,7 +47,7 @@ def errors(table: dict[str, Any], model: str) -> dict[str, float]:
 
 
 def test_a_group_gives_one_table_in_four_files(suite: Command, site: Path) -> None:
-    said, table = suite()
+    output, table = suite()
     order = [row["relative_mase"] for row in table["summary"]]
     assert order == sorted(order)
     assert {(row["task"], row["model"]) for row in table["tasks"]} == {
@@ -62,7 +62,7 @@ def test_a_group_gives_one_table_in_four_files(suite: Command, site: Path) -> No
     assert page.count("<svg") == 3
     assert "Others (published)" in (site / "out" / "waters.md").read_text()
     assert len(pd.read_csv(site / "out" / "waters.csv")) == 4
-    assert "| seasonal_naive" in said
+    assert "| seasonal_naive" in output
 
 
 def test_seasonal_naive_has_the_points_of_the_reference(suite: Command) -> None:
@@ -115,16 +115,16 @@ def test_a_stopped_command_continues_where_it_was(
     path = site / "out/waters/ponds/drift.json"
     made = path.stat().st_mtime_ns
     monkeypatch.setattr(BaselineForecaster, "fit", fit)
-    said, table = suite("entrants=[drift]")
+    output, table = suite("entrants=[drift]")
     assert path.stat().st_mtime_ns == made
-    assert said.count("is there already") == 1
+    assert output.count("is there already") == 1
     assert set(errors(table, "drift")) == {"ponds", "streams"}
 
 
 def test_other_settings_are_run_again(suite: Command, site: Path) -> None:
     suite("entrants=[drift]", "tasks=[ponds]")
-    said, _ = suite("entrants=[drift]", "tasks=[ponds]", "settings={context_length: 20}")
-    assert "already" not in said
+    output, _ = suite("entrants=[drift]", "tasks=[ponds]", "settings={context_length: 20}")
+    assert "already" not in output
     record = waters(site).read("ponds", "drift")
     assert record is not None
     assert record.config["context_length"] == 20
@@ -151,8 +151,8 @@ def test_a_trained_model_runs_once_per_seed(suite: Command, site: Path) -> None:
 
 def test_an_entrant_that_fails_leaves_the_others(suite: Command, site: Path) -> None:
     (site / "conf/entrant/odd.yaml").write_text("entrant:\n  model: drift\n  colour: red\n")
-    said, table = suite("entrants=[odd,drift]", "tasks=[streams]")
-    assert "Entrant odd: colour is not a setting" in said
+    output, table = suite("entrants=[odd,drift]", "tasks=[streams]")
+    assert "Entrant odd: colour is not a setting" in output
     assert [row["model"] for row in table["summary"]] == ["drift"]
     assert [row["model"] for row in table["failed"]] == ["odd"]
     (site / "conf/entrant/odd.yaml").write_text("entrant:\n  model: last\n")
@@ -162,9 +162,9 @@ def test_an_entrant_that_fails_leaves_the_others(suite: Command, site: Path) -> 
 
 def test_an_entrant_that_is_killed_leaves_the_others(suite: Command) -> None:
     suite("entrants=[drift]", "tasks=[streams]")
-    said, table = suite("entrants=[killed,drift]", "tasks=[streams]", "isolated=true")
-    assert "killed             failed: Its process ended with signal 9." in said
-    assert "drift              is there already" in said
+    output, table = suite("entrants=[killed,drift]", "tasks=[streams]", "isolated=true")
+    assert "killed             failed: Its process ended with signal 9." in output
+    assert "drift              is there already" in output
     assert [row["model"] for row in table["summary"]] == ["drift"]
     assert [row["model"] for row in table["failed"]] == ["killed"]
 
@@ -177,8 +177,8 @@ def test_forecasts_of_other_libraries_are_scored(suite: Command, site: Path) -> 
     (folder / "peer.json").write_text(
         json.dumps({"task": "streams", "model": "peer", "runs": [run]})
     )
-    said, table = suite("entrants=[]")
-    assert "scored" in said
+    output, table = suite("entrants=[]")
+    assert "scored" in output
     assert errors(table, "peer")["streams"] == errors(table, "drift")["streams"]
     (row,) = [row for row in table["summary"] if row["model"] == "peer"]
     assert not row["complete"]
@@ -187,14 +187,14 @@ def test_forecasts_of_other_libraries_are_scored(suite: Command, site: Path) -> 
     (folder / "peer.json").write_text(
         json.dumps({"task": "streams", "model": "peer", "runs": [run]})
     )
-    said, _ = suite("entrants=[]", code=2)
-    assert "has not 3 forecasts of series 's0', 's1', 's2'" in said
+    output, _ = suite("entrants=[]", code=2)
+    assert "has not 3 forecasts of series 's0', 's1', 's2'" in output
 
 
 def test_stored_forecasts_are_combined(suite: Command, site: Path) -> None:
     (site / "conf/entrant/both.yaml").write_text("entrant:\n  mean_of: [small, drift]\n")
-    said, _ = suite("entrants=[both]", "tasks=[streams]")
-    assert "small has no forecasts of seed 0 for the task streams" in said
+    output, _ = suite("entrants=[both]", "tasks=[streams]")
+    assert "small has no forecasts of seed 0 for the task streams" in output
     suite("entrants=[small,drift,both]", "tasks=[streams]", "seeds=[0,1]")
     folder = site / "out/waters/streams"
     for seed in (0, 1):
@@ -234,10 +234,10 @@ def test_every_window_of_the_test_rows_is_scored_at_long_horizons(suite: Command
     ],
 )
 def test_names_that_do_not_exist_are_refused(suite: Command, word: str, message: str) -> None:
-    said, _ = suite(word, code=2)
-    assert message in said
+    output, _ = suite(word, code=2)
+    assert message in output
 
 
 def test_a_group_that_does_not_exist_is_refused(suite: Command) -> None:
-    said, _ = suite(group="water", code=2)
-    assert "suite=water is unknown. Did you mean waters?" in said
+    output, _ = suite(group="water", code=2)
+    assert "suite=water is unknown. Did you mean waters?" in output

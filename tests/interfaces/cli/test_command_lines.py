@@ -250,10 +250,10 @@ def test_wrong_command_lines_end_with_two_and_one_line_and_leave_no_file(
 ) -> None:
     before = everything(folder)
     code = command(*words_of(line))
-    said = capsys.readouterr()
-    assert (code, said.out) == (2, ""), said
-    assert said.err.startswith("tslm: ")
-    assert len(said.err.splitlines()) == 1, said.err
-    assert len(said.err) < 1000
-    assert WRONG[line] in said.err
+    printed = capsys.readouterr()
+    assert (code, printed.out) == (2, ""), printed
+    assert printed.err.startswith("tslm: ")
+    assert len(printed.err.splitlines()) == 1, printed.err
+    assert len(printed.err) < 1000
+    assert WRONG[line] in printed.err
     assert everything(folder) == before

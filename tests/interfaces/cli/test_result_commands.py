@@ -38,9 +38,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tslm(here: Path, capsys: pytest.CaptureFixture[str]) -> Any:
     def call(line: str) -> str:
         code = command(*line.split())
-        said = capsys.readouterr()
-        assert code == 0, said.err
-        return said.out
+        printed = capsys.readouterr()
+        assert code == 0, printed.err
+        return printed.out
 
     return call
 
@@ -51,9 +51,9 @@ def refused(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_a_backtest_and_a_forecast_are_evaluated_from_files(tslm: Any, here: Path) -> None:
-    said = tslm("backtest data=sales.csv h=7 model=profile_ar n_windows=2 level=[80] out=cv.csv")
+    printed = tslm("backtest data=sales.csv h=7 model=profile_ar n_windows=2 level=[80] out=cv.csv")
     errors = tslm("evaluate data=sales.csv forecasts=cv.csv out=errors.csv")
-    assert errors.splitlines()[1:-1] == said.splitlines()[1:-1]
+    assert errors.splitlines()[1:-1] == printed.splitlines()[1:-1]
     assert {"mae", "mase", "coverage_80"} <= set(pd.read_csv("errors.csv").metric)
     tslm("fit data=sales.csv h=7 model=seasonal_naive out=m")
     tslm("predict model=m out=forecast.csv")

@@ -272,8 +272,8 @@ def test_codes_as_text_are_read_as_the_sentence_they_are_written_in(batch: Batch
     sentence = "".join(f" {s} {g} {lv}," for s, g, lv in parts)
     ids = model.backbone.lexicon.tokenizer(sentence, add_special_tokens=False)["input_ids"]
     tokens = tokens_of(model, batch)
-    said = tokens.embeds[0, : -adapter.embed.n_tokens][tokens.mask[0, : -adapter.embed.n_tokens]]
-    torch.testing.assert_close(said, model.backbone.lexicon.embed(torch.tensor(ids)))
+    vectors = tokens.embeds[0, : -adapter.embed.n_tokens][tokens.mask[0, : -adapter.embed.n_tokens]]
+    torch.testing.assert_close(vectors, model.backbone.lexicon.embed(torch.tensor(ids)))
     assert not tokens.mask.all()  # shorter numbers are padded
     assert tokens.mask[:, -1].all()
 
@@ -419,14 +419,14 @@ def test_a_gain_in_one_stretch_of_validation_is_shrunk(batch: Batch) -> None:
     correction = model.forecast(batch, H) - base
     agreed = Batch(batch.past, base + 0.5 * correction, batch.time)
     model.calibrate([agreed])
-    everywhere = float(model.gate)
+    everywhere = model.shrinkage
     weight = torch.zeros(len(base), 1, 1)
     weight[0] = 0.5 * correction.square().sum() / correction[0].square().sum()
     model.calibrate([Batch(batch.past, base + weight * correction, batch.time)])
-    assert float(model.gate) < 0.1 < everywhere
+    assert model.shrinkage < 0.1 < everywhere
     model.decoder.caution = 0.0
     model.calibrate([Batch(batch.past, base + weight * correction, batch.time)])
-    assert float(model.gate) == pytest.approx(0.5, abs=1e-3)
+    assert model.shrinkage == pytest.approx(0.5, abs=1e-3)
 
 
 @pytest.mark.filterwarnings("ignore:On .* validation windows")

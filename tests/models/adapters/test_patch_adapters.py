@@ -171,14 +171,14 @@ def test_a_frame_is_forecast_saved_and_loaded(adapter: str, tmp_path: Path) -> N
     n = 300
     y = 5 + np.sin(2 * np.pi * np.arange(n) / 12) + 0.1 * np.random.default_rng(0).normal(size=n)
     df = long_frame({"a": y}, freq="h")
-    said = "A sine with noise." if adapter == "time_llm" else None
+    description = "A sine with noise." if adapter == "time_llm" else None
     model = TSLMForecaster(
         h=12,
         adapter=adapter,
         backbone="tiny",
         context_length=48,
         season_length=12,
-        prompt=said,
+        prompt=description,
         max_steps=60,
         learning_rate=5e-3,
         batch_size=16,
@@ -191,5 +191,5 @@ def test_a_frame_is_forecast_saved_and_loaded(adapter: str, tmp_path: Path) -> N
     model.save(tmp_path / "m")
     again = TSLMForecaster.load(tmp_path / "m")
     pd.testing.assert_frame_equal(again.predict(h=30), model.predict(h=30))
-    assert again.task_.description == (said or "")
+    assert again.task_.description == (description or "")
     assert list(model.predict().columns)[2] == {"time_llm": "TimeLLM", "s2ip": "S2IP"}[adapter]

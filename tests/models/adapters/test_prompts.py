@@ -32,7 +32,7 @@ def text(prompt: Prompt, row: int = 0) -> str:
     return str(tokenizer.decode([*prompt.shared.tolist(), *own]))
 
 
-def said(found: Prompt | None) -> Prompt:
+def made(found: Prompt | None) -> Prompt:
     assert found is not None
     return found
 
@@ -40,7 +40,7 @@ def said(found: Prompt | None) -> Prompt:
 def test_a_prompt_has_dataset_task_and_statistics() -> None:
     t = torch.arange(float(L))
     values = torch.sin(2 * torch.pi * t / 12)[None] + 0.001 * t
-    prompt = said(prompts()(values, torch.ones_like(values, dtype=torch.bool)))
+    prompt = made(prompts()(values, torch.ones_like(values, dtype=torch.bool)))
     assert text(prompt) == (
         "Hourly load of a small town. Forecast the next 12 steps given the previous 48. Of those: "
         "min -0.991 max +1.039 median +0.018 trend fall lags 12 24 00 00 00"
@@ -51,7 +51,7 @@ def test_all_prompts_are_equally_long() -> None:
     values, known = windows(50)
     values[:10] *= 1e4  # written as 9.999
     values[10:20] = 0
-    prompt = said(prompts()(values, known))
+    prompt = made(prompts()(values, known))
     assert prompt.mask.all()
     assert "+9.999" in text(prompt)
     assert "trend flat lags 00 00 00 00 00" in text(prompt, 15)
@@ -60,9 +60,9 @@ def test_all_prompts_are_equally_long() -> None:
 @pytest.mark.parametrize("style", ["fixed", "published"])
 def test_text_of_each_series_follows_text_of_all(style: str) -> None:
     writer, (values, known) = prompts(style=style), windows(2)
-    plain = [text(said(writer(values, known)), row) for row in range(2)]
-    prompt = said(writer(values, known, ["Bonn: sales.", "A place far away: sales"]))
-    again = said(writer(values, known, ["Ulm", "Trier"]))
+    plain = [text(made(writer(values, known)), row) for row in range(2)]
+    prompt = made(writer(values, known, ["Bonn: sales.", "A place far away: sales"]))
+    again = made(writer(values, known, ["Ulm", "Trier"]))
     assert prompt.shared.tolist() == again.shared.tolist()
     head, tail = {
         "fixed": (
@@ -80,20 +80,23 @@ def test_text_of_each_series_follows_text_of_all(style: str) -> None:
 
 def test_the_control_of_other_text_is_the_same_for_all_series() -> None:
     writer, (values, known) = prompts("other"), windows(2)
-    plain, described = said(writer(values, known)), said(writer(values, known, ["Bonn", "Ulm"]))
+    plain, described = (
+        made(writer(values, known)),
+        made(writer(values, known, ["Bonn", "Ulm"])),
+    )
     assert torch.equal(plain.own, described.own)
     assert torch.equal(plain.shared, described.shared)
 
 
 def test_without_a_description_the_prompt_names_a_series() -> None:
-    assert text(said(prompts(about="")(*windows()))).startswith("A time series. Forecast the next")
+    assert text(made(prompts(about="")(*windows()))).startswith("A time series. Forecast the next")
 
 
 def test_the_description_of_a_window_does_not_depend_on_others() -> None:
     values, known = windows(5)
-    together = said(prompts()(values, known))
+    together = made(prompts()(values, known))
     for row in range(5):
-        alone = said(prompts()(values[row : row + 1], known[row : row + 1]))
+        alone = made(prompts()(values[row : row + 1], known[row : row + 1]))
         assert torch.equal(alone.own[0], together.own[row])
         assert torch.equal(alone.shared, together.shared)
 
@@ -111,7 +114,7 @@ def test_longer_numbers_than_others_are_padded_on_the_left() -> None:
     writer.lexicon.tokenizer = Ragged()
     writer.lexicon.tokenize = lambda sentences: [codes(one) for one in sentences]
     values, known = windows(20)
-    prompt = said(writer(values.abs() * torch.where(torch.arange(20) < 10, 1, -1)[:, None], known))
+    prompt = made(writer(values.abs() * torch.where(torch.arange(20) < 10, 1, -1)[:, None], known))
     assert not prompt.mask.all()
     assert prompt.mask[:, -1].all()
     assert (prompt.mask.int().diff(dim=1) >= 0).all()
@@ -121,11 +124,11 @@ def test_longer_numbers_than_others_are_padded_on_the_left() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_controls_have_other_text_of_the_same_length(kind: str) -> None:
     values, known = windows()
-    plain, found = said(prompts()(values, known)), prompts(kind)(values, known)
+    plain, found = made(prompts()(values, known)), prompts(kind)(values, known)
     if kind == "none":
         assert found is None
         return
-    found = said(found)
+    found = made(found)
     same_head = torch.equal(found.shared, plain.shared)
     assert same_head == (kind in ("as_is", "constant"))
     if kind == "other":
@@ -141,7 +144,7 @@ def test_controls_have_other_text_of_the_same_length(kind: str) -> None:
         assert torch.equal(found.shared.sort().values, plain.shared.sort().values)
         assert torch.equal(found.own.sort(1).values, plain.own.sort(1).values)
     if kind in ("random", "shuffled"):
-        again = said(prompts(kind)(values, known))
+        again = made(prompts(kind)(values, known))
         assert torch.equal(again.shared, found.shared)
         assert torch.equal(again.own, found.own)
 
@@ -158,7 +161,7 @@ def test_numbers_are_tokenised_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(kind, "__call__", tokenize)
     values = values[[0, 1, 1, 0]]
-    found = said(writer(values, known[[0, 1, 1, 0]]))
+    found = made(writer(values, known[[0, 1, 1, 0]]))
     assert torch.equal(found.own[0], found.own[3])
     numbers = [piece for piece in asked if any(sign.isdigit() for sign in piece)]
     assert len(set(numbers)) == len(numbers) > 0

@@ -63,7 +63,7 @@ class CodeReader(nn.Module):
         super().__init__()
         if backbone.causal != (objective == "next_code"):
             raise ConfigError(
-                f"objective={objective} needs a body that reads "
+                f"objective={objective} needs a backbone that reads "
                 + ("from left to right" if objective == "next_code" else "in both directions")
                 + f", and {backbone.identity.name} does not. Use objective=next_code with a "
                 "decoder such as smollm2-135m, and objective=mlm with an encoder such as "

@@ -19,7 +19,7 @@ class History(Callback):
     def __init__(self, watched: str) -> None:
         self.watched = watched
         self.steps: list[list[Any]] = []
-        self.looks: list[list[Any]] = []
+        self.validations: list[list[Any]] = []
         self._rate = 0.0
 
     def on_train_batch_start(
@@ -33,25 +33,27 @@ class History(Callback):
         self.steps.append([trainer.global_step, outputs["loss"].detach(), self._rate])
 
     def on_validation_end(self, trainer: Trainer, module: LightningModule) -> None:
-        self.looks.append([trainer.global_step, float(trainer.callback_metrics[self.watched])])
+        self.validations.append(
+            [trainer.global_step, float(trainer.callback_metrics[self.watched])]
+        )
 
     @property
     def frame(self) -> pd.DataFrame:
         """Return one row per step; the validation error is missing for steps without validation."""
         frame = pd.DataFrame(self._plain(), columns=COLUMNS)
-        if not self.looks:
+        if not self.validations:
             return frame
-        looks = pd.DataFrame(self.looks, columns=["step", self.watched])
-        return frame.merge(looks, on="step", how="left")
+        scores = pd.DataFrame(self.validations, columns=["step", self.watched])
+        return frame.merge(scores, on="step", how="left")
 
     def _plain(self) -> list[list[Any]]:
         return [[step, float(loss), rate] for step, loss, rate in self.steps]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"steps": self._plain(), "looks": self.looks}
+        return {"steps": self._plain(), "looks": self.validations}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.steps, self.looks = state["steps"], state["looks"]
+        self.steps, self.validations = state["steps"], state["looks"]
 
 
 def history_state(frame: pd.DataFrame) -> dict[str, list[Any]]:

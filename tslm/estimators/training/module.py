@@ -37,7 +37,7 @@ class Training(LightningModule):
         horizon: steps that are forecast on validation windows.
     """
 
-    strict_loading = False  # checkpoints leave the frozen body out
+    strict_loading = False  # checkpoints leave the frozen backbone out
 
     def __init__(self, model: Forecaster, recipe: Recipe, horizon: int) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from tslm.core.paths import find
 from tslm.core.spec import Spec
 
 CLAIMS = {
-    "body": "Does the body help?",
+    "body": "Does the language model help?",
     "size": "Do its size and depth help?",
     "weights": "Do its pretrained weights help?",
     "language": "Does its language help?",

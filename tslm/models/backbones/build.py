@@ -18,7 +18,7 @@ from tslm.models.backbones.weights.gguf import quiet
 
 Config = Any  # transformers has one class for each architecture, with different fields
 Body = Any  # likewise; a transformer without a head
-FEW_WORDS = 8  # vocabulary of bodies that read vectors only; chosen by hand, small to save memory
+FEW_WORDS = 8  # vocabulary of models that read vectors only; chosen by hand, small to save memory
 
 
 def read_config(folder: Path) -> Config:
