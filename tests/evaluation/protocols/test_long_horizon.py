@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from tests.command import command
@@ -198,15 +197,3 @@ def test_a_stride_thins_the_windows_out() -> None:
 def test_an_unknown_model_is_refused_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"Did you mean profile_ar\?"):
         records("benchmark=ili", "model=profil_ar")
-
-
-def test_the_demo_shows_everything_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = tmp_path / "demo"
-    assert command("demo", *TINY, "stride=501", f"out={out}") == 0
-    printed = capsys.readouterr().out
-    for name in ("AutoTimes", "seasonal_naive", "profile_ar"):
-        assert name in printed
-    assert len(json.loads((out / "result.json").read_text())) == 3
-    assert (out / "forecast.png").stat().st_size > 10_000
-    assert len(pd.read_csv(out / "forecast.csv")) == 7 * 96
-    assert (out / "model").is_dir()

@@ -185,7 +185,7 @@ WRONG = {
     "benchmark benchmark=m4_hourly model=last horizons=[3]": "horizons=[3] would have no effect",
     "benchmark benchmark=m4_hourly model=last stride=3": "stride=3 would have no effect",
     "ablate benchmark=m4_hourly out=a.json": "M4 Hourly is a set of many short series",
-    "demo benchmark=m4_hourly out=d": "M4 Hourly is a set of many short series",
+    "demo benchmark=etth1 out=d": "benchmark",
     "ablate benchmark=etth1 h=3 out=a.json": "h=3 would have no effect",
     "ablate data=sales.csv random_state=1 out=a.json": "budget.seeds=[0]",
     "speed model=last": "speed measures an adapter",

@@ -155,6 +155,9 @@ def _overruled(cfg: DictConfig, primary: str) -> dict[str, str]:
     if "budget" in cfg:
         found["random_state"] = "name seeds, such as budget.seeds=[0]"
         found["stride"] = "windows of a file are all scored; stride is of a benchmark"
+    if primary == "verb/demo":
+        own = "each set of the demonstration has its own, so leave it out"
+        found |= dict.fromkeys(("h", "season_length", "freq", "id_col", "time_col"), own)
     content = cfg.get("benchmark")
     if content is None:
         return found

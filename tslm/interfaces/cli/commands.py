@@ -1,4 +1,4 @@
-"""Verbs about one model: train, forecast, backtest, tune, share, and the demonstration."""
+"""Verbs about one model: train, forecast, backtest, tune, share."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -12,12 +12,10 @@ from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.core.messages import counted
-from tslm.data.datasets.benchmarks import load
 from tslm.estimators.factory import estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
 from tslm.estimators.saving.folder import check_free
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
-from tslm.evaluation.protocols import long_horizon
 from tslm.interfaces import hub
 
 Reporter = Callable[[str], None]
@@ -166,29 +164,3 @@ def pull(cfg: DictConfig, say: Reporter) -> None:
     model = hub.pull(cfg.repo, revision=cfg.revision, **options)
     model.save(cfg.out, overwrite=cfg.overwrite)
     say(f"saved {cfg.out}")
-
-
-def demo(cfg: DictConfig, say: Reporter) -> None:
-    """Train on a shipped data set, score, forecast, plot and save."""
-    data = load(cfg.benchmark)
-    out = Path(cfg.out)
-    files.check_writable(out, files.FOLDER)
-    check_free(out / "model", overwrite=True)
-    out.mkdir(parents=True, exist_ok=True)
-    say(f"{data.name}: training AutoTimes on {cfg.backbone}, then every {cfg.stride}th test window")
-    model = long_horizon.forecaster(cfg, data, cfg.h, cfg.random_state)
-    records = list(long_horizon.fit_and_score(cfg, data, [cfg.h], model))
-    for name in ("seasonal_naive", "profile_ar"):
-        baseline = long_horizon.baseline(cfg, data, cfg.h, cfg.random_state, name)
-        records += long_horizon.fit_and_score(cfg, data, [cfg.h], baseline)
-    for record in records:
-        say(f"{record['model']:<16} MSE {record['mse']:.4f}  MAE {record['mae']:.4f}")
-    frame = data.frame[data.frame.groupby("unique_id").cumcount() < data.borders.val_end]
-    forecast = model.predict(frame)
-    files.write_table(forecast, out / "forecast.csv")
-    files.write_json(records, out / "result.json")
-    model.plot(data.frame[data.frame.ds <= forecast.ds.max()], forecast).savefig(
-        out / "forecast.png", dpi=110
-    )
-    model.save(out / "model", overwrite=True)
-    say(f"wrote {out}/forecast.csv, forecast.png, result.json and model/")

@@ -35,7 +35,7 @@ class Verb(NamedTuple):
 TOPICS: dict[str, dict[str, Verb]] = {
     "Try it": {
         "demo": Verb(
-            "train and forecast shipped data", "tslm demo out=outputs/demo", "commands:demo"
+            "forecast two shipped data sets", "tslm demo out=outputs/demo", "demo_command:demo"
         ),
     },
     "Forecast your table": {
