@@ -52,18 +52,17 @@ def least_squares(
     for _ in range(iterations):
         here, now = point[active], current[active]
         gain = _jacobian(residuals, here, now, active) * free[active][:, :, None]
-        best, least, places = _best_step(residuals, here, now, gain, damping[active], active)
+        best, rest, places = _best_step(residuals, here, now, gain, damping[active], active)
+        least = _sum(rest)
         better = least < value[active]
         ends = ~(least < value[active] * (1 - enough)) & (better | (damping[active] > _LARGEST))
         factor = here.new_tensor(_DAMPINGS)[places].where(better, here.new_tensor(_HARDER))
         damping[active] *= factor
         moved = active[better]
-        point[moved], value[moved] = best[better], least[better]
+        point[moved], current[moved], value[moved] = best[better], rest[better], least[better]
         active = active[~ends]
         if not len(active):
             break
-        if len(moved):
-            current[moved] = residuals(point[moved][:, None], moved)[:, 0]
     return Minimum(point, value)
 
 
@@ -92,8 +91,8 @@ def _best_step(
     gain: Float[Tensor, "n D N"],
     damping: Float[Tensor, " n"],
     problems: Int[Tensor, " n"],
-) -> tuple[Float[Tensor, "n D"], Float[Tensor, " n"], Int[Tensor, " n"]]:
-    """Return the best of the steps with some dampings, its value, and its number."""
+) -> tuple[Float[Tensor, "n D"], Float[Tensor, "n N"], Int[Tensor, " n"]]:
+    """Return the best of the steps with some dampings, its residuals, and its number."""
     curve = gain @ gain.mT
     slope = (gain @ torch.nan_to_num(current)[:, :, None])[:, :, 0]
     diagonal = curve.diagonal(dim1=1, dim2=2)
@@ -104,7 +103,7 @@ def _best_step(
     right = slope[:, None, :, None].expand(-1, len(_DAMPINGS), -1, -1)
     steps = torch.linalg.solve_ex(systems, right).result[..., 0]
     points = point[:, None] - torch.nan_to_num(steps, posinf=0.0, neginf=0.0)
-    values = _sum(residuals(points, problems))
-    least, place = values.min(1)
+    found = residuals(points, problems)
+    place = _sum(found).argmin(1)
     rows = torch.arange(len(point), device=point.device)
-    return points[rows, place], least, place
+    return points[rows, place], found[rows, place], place
