@@ -99,7 +99,7 @@ def test_the_table_of_both_sets_is_printed_with_the_weights_of_the_mix(result: R
 def test_both_sets_are_shipped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TSLM_DATA", raising=False)
     panel, series = demonstration_sets()
-    assert panel.frame.unique_id.nunique() == 120
+    assert panel.frame.unique_id.nunique() == 90
     assert series.frame.unique_id.nunique() == 1
     assert str(series.frame.ds.max()) == "2012-09-30 23:00:00"
 

@@ -1,8 +1,8 @@
 """Two shipped data sets for the demonstration: a panel of weekly series, and one hourly series.
 
-Neither the series nor the dates were chosen by the errors of a model. A third of the weekly series
-is taken so that the demonstration is quick. The hourly series ends in September 2012, because the
-last weeks of its file have a hurricane and holidays.
+Neither the series nor the dates were chosen by the errors of a model. Every fourth weekly series is
+taken so that the demonstration is quick. The hourly series ends in September 2012, because the last
+weeks of its file have a hurricane and holidays.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ BIKES_SHA256 = "b2252681fd3f41eacbbd7242b1184e6aa364c4c01267db2b4b7d706aea184d36
 BIKES_SOURCE = "https://github.com/skforecast/skforecast-datasets (bike_sharing_dataset_clean.csv)"
 BIKES_STOP = "2012-10-01"  # time of the first hour that is not used
 DAYS = 28  # of bike rentals to forecast, each from the hours before it
-EVERY = 3  # every third weekly series is used
+EVERY = 4  # every fourth weekly series is used
 SIMPLE = ("seasonal_naive", "drift", "theta", "ets", "ces", "profile_ar")
 # ``ets`` has several times the error of statsforecast's AutoETS on these hours: no fair comparison
 SIMPLE_HOURLY = tuple(name for name in SIMPLE if name != "ets")
@@ -58,14 +58,14 @@ def demonstration_sets() -> list[DemonstrationSet]:
 
 
 def weekly() -> DemonstrationSet:
-    """Read every third weekly series of the M4 competition, with the 13 weeks to forecast."""
+    """Read every fourth weekly series of the M4 competition, with the 13 weeks to forecast."""
     data = competitions.load(node("benchmark", "m4_weekly"))
     whole = {
         name: np.concatenate([data.known[name], data.truth[name]])
         for name in list(data.known)[::EVERY]
     }
     frame = competitions.long_frame(whole)
-    title = f"M4 Weekly, every third of {len(data.known)} series: the last {data.horizon} weeks"
+    title = f"M4 Weekly, every fourth of {len(data.known)} series: the last {data.horizon} weeks"
     return DemonstrationSet("weekly", title, frame, data.horizon, 1, data.season_length)
 
 
