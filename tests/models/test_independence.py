@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor
 
 from tests.networks import network
 from tslm import BaselineForecaster
@@ -17,6 +16,7 @@ from tslm.core.forecaster import Forecaster
 from tslm.core.spec import Spec
 from tslm.core.types import Batch, Task
 from tslm.models.assembly import baseline
+from tslm.models.baselines.classical.smoothing import Smoothing
 
 L, H, SEASON = 96, 12, 12
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -88,31 +88,29 @@ def adapted(name: str, base: str | None, **options: Any) -> Forecaster:
     return learnt(network(parts, h=H, dated=False, **sizes))
 
 
-def alone(model: Forecaster, batch: Batch, horizon: int) -> Tensor:
-    rows = range(len(batch.past))
-    parts = [Batch.of(batch.past[i : i + 1], batch.time[i : i + 1]) for i in rows]
-    return torch.cat([model.forecast(part, horizon) for part in parts])
-
-
 def check(model: Forecaster, tolerance: float = 1e-5) -> None:
     batch, horizon = company(), 3 * H
+    close = {"rtol": tolerance, "atol": tolerance}
+    singles = [
+        Batch.of(batch.past[i : i + 1], batch.time[i : i + 1]) for i in range(len(batch.past))
+    ]
     together = model.forecast(batch, horizon)
-    apart = alone(model, batch, horizon)
     assert together.isfinite().all()
-    torch.testing.assert_close(together, apart, rtol=tolerance, atol=tolerance)
     backwards = model.forecast(Batch.of(batch.past.flip(0), batch.time.flip(0)), horizon).flip(0)
-    torch.testing.assert_close(together, backwards, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(together, backwards, **close)
+    fits_once = isinstance(model, Smoothing)  # one fit gives its forecast and its distribution
     if model.distribution_horizon:
-        steps = min(H, model.distribution_horizon)
+        steps = min(horizon if fits_once else H, model.distribution_horizon)
         distribution = model.distribution(batch, steps)
-        rows = range(len(batch.past))
-        shares = torch.full_like(distribution.point, 0.9)
-        singles = [
-            model.distribution(Batch.of(batch.past[i : i + 1], batch.time[i : i + 1]), steps)
-            for i in rows
-        ]
-        singly = torch.cat([one.at(shares[:1]) for one in singles])
-        torch.testing.assert_close(distribution.at(shares), singly, rtol=tolerance, atol=tolerance)
+        levels = torch.full_like(distribution.point, 0.9)
+        apart = [model.distribution(one, steps) for one in singles]
+        singly = torch.cat([one.at(levels[:1]) for one in apart])
+        torch.testing.assert_close(distribution.at(levels), singly, **close)
+    if fits_once:
+        alone = torch.cat([one.point for one in apart])
+    else:
+        alone = torch.cat([model.forecast(one, horizon) for one in singles])
+    torch.testing.assert_close(together, alone, **close)
 
 
 @pytest.mark.parametrize(

@@ -130,10 +130,12 @@ class Smoother:
         error = None if value is None else value - ahead
         if error is not None and observed is not None:
             error = error * observed
-        state.level[place] = _chosen(begun, _moved(pair, self.gain, error), pair)
+        moved = _moved(pair, self.gain, error)
+        state.level[place] = moved if begun is None else _chosen(begun, moved, pair)
         if state.season and (error is not None or self.season is not None):
             old = state.season[phase]
-            state.season[phase] = _chosen(begun, self._season(old, error), old)
+            moved = self._season(old, error)
+            state.season[phase] = moved if begun is None else _chosen(begun, moved, old)
         return ahead if error is None else error
 
     def _season(self, pair: Pair, error: Tensor | None) -> Pair:
@@ -172,10 +174,8 @@ class Smoother:
         return torch.stack(errors, -1), state
 
 
-def _chosen(begun: Tensor | None, new: Pair, old: Pair) -> Pair:
+def _chosen(begun: Tensor, new: Pair, old: Pair) -> Pair:
     """Return the new state where a row has begun."""
-    if begun is None:
-        return new
     return torch.where(begun, new[0], old[0]), torch.where(begun, new[1], old[1])
 
 
