@@ -23,7 +23,7 @@ from tslm import TSLMForecaster
 from tslm.data.windows import Windows
 from tslm.evaluation.suite import groups
 from tslm.evaluation.suite.panels import Window, read_panel
-from tslm.models.mix.forecaster import Mix
+from tslm.models.mix.forecaster import WIDER, Mix, widened
 from tslm.models.mix.members import LEVELS, MEDIAN, pinball
 from tslm.models.mix.weights import inverse_losses, shrunk_to_equal
 
@@ -39,6 +39,9 @@ WEIGHTINGS: dict[str, dict[str, Any]] = {
     "each series alone": {"own": 1.0},
     "power 2": {"power": 2.0},
     "power 6": {"power": 6.0},
+    "as wide as the members": {"wider": 1.0},
+    "widths times 1.1": {"wider": 1.1},
+    "widths times 1.3": {"wider": 1.3},
     "without the adapter": {"members": RULES},
     "without profile_ar": {"members": ("theta", "ces", "trained")},
     "without CES": {"members": ("theta", "profile_ar", "trained")},
@@ -92,6 +95,7 @@ def mixed(
     members: tuple[str, ...] = (*RULES, "trained"),
     power: float = 4.0,
     own: float = 0.5,
+    wider: float = WIDER,
 ) -> Tensor:
     """Return the quantiles ``[Q, S, H]`` of a mix whose weights come from the earlier origin."""
     places = [names.index(member) for member in members]
@@ -101,7 +105,8 @@ def mixed(
     shared = shrunk_to_equal(inverse_losses(relative, power), losses.shape[1])
     single = torch.nan_to_num(inverse_losses(losses.T, power).T, nan=1 / len(places))
     weights = (1 - own) * shared[:, None] + own * single
-    return (quantiles[0][places] * weights[:, None, :, None]).sum(0)
+    found = (quantiles[0][places] * weights[:, None, :, None]).sum(0)
+    return widened(found[None], wider)[0]
 
 
 def errors(found: Tensor, truth: Tensor, scale: Tensor, unit: np.ndarray) -> tuple[float, ...]:

@@ -19,9 +19,7 @@ TOLERANCE = 2e-5  # relative
 def main() -> None:
     """Compare SQL and MASE of every stored run with those of fev; exit with 1 if they differ."""
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with epf_DE.csv.gz"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with epf_DE.csv.gz")
     parser.add_argument("--out", type=Path, required=True, help="folder of the group's results")
     arguments = parser.parse_args()
     worst = 0.0

@@ -15,7 +15,7 @@ from tslm.core.types import Batch, Facts, Task
 from tslm.models.assembly import assemble, settle
 from tslm.models.mix import forecaster as mixing
 from tslm.models.mix.forecaster import Mix
-from tslm.models.mix.members import quantiles_of
+from tslm.models.mix.members import LEVELS, MEDIAN, quantiles_of
 
 H, L = 4, 48
 RULES = ["seasonal_naive", "drift", "profile_ar"]
@@ -194,3 +194,13 @@ def test_local_rules_read_twenty_seasons_but_at_least_512_rows() -> None:
         return Mix(task=task, trained=None, members=RULES, adapter=False, **options).reach
 
     assert (reach(12), reach(96), reach(12, 600), reach(96, reach=40)) == (512, 1920, 600, 40)
+
+
+def test_a_mix_is_wider_than_its_members_by_a_fifth() -> None:
+    model, batch = mix(members=["drift"], origins=0), lines()
+    own = quantiles_of(model.local["drift"], batch, H, 4)  # type: ignore[arg-type]
+    low, middle, high = quantiles(model, batch)
+    torch.testing.assert_close(middle, own[MEDIAN], **CLOSE)
+    for found, level in ((low, 0.1), (high, 0.9)):
+        rest = own[LEVELS.index(level)] - own[MEDIAN]
+        torch.testing.assert_close(found - middle, 1.2 * rest, **CLOSE)
