@@ -74,8 +74,7 @@ def draw_forecast() -> None:
     model = TSLMForecaster(
         h=48,
         target_col="rentals per hour",
-        decoder="quantile",
-        base="profile_ar",
+        base="auto",
         floor=0,
         max_steps=150,
         random_state=0,

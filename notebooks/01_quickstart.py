@@ -16,13 +16,14 @@
 # %% [markdown]
 # # Quickstart: forecast a data frame with a frozen language model
 #
-# A long frame goes in. A small adapter is trained on top of a language model that never changes.
-# Forecasts come out, in the units of `y`. Everything here runs on a laptop without a GPU.
+# A long frame goes in. Forecasts with intervals come out, in the units of `y`. The default model is
+# a mix of classical rules and a small adapter, trained on top of a language model that never
+# changes. Everything here runs on a laptop without a GPU.
 
 # %%
 import os
 
-from tslm import TSLMForecaster
+from tslm import TSLMForecaster, evaluate
 from tslm.data.datasets.benchmarks import load
 
 # The default is a real LLM, SmolLM2-135M. Tests of this notebook set TSLM_NOTEBOOK_BACKBONE=tiny.
@@ -46,23 +47,30 @@ frame.tail(3)
 # ## Fit
 #
 # The language model is loaded once and does not change; only the adapter and the decoder are
-# trained. The last tenth of each series is used for validation: to choose the best weights, and to
-# compare with forecasts that need no training. If one of those is better, `fit` warns.
+# trained. The last tenth of each series is used for validation: to choose the best weights, to
+# weight the members of the mix, and to compare with forecasts that need no training. If one of
+# those is better, `fit` warns.
 
 # %%
-model = TSLMForecaster(h=48, backbone=BACKBONE, max_steps=STEPS, random_state=0)
+model = TSLMForecaster(h=48, base="auto", backbone=BACKBONE, max_steps=STEPS, random_state=0)
 model.fit(frame)
 
+# %% [markdown]
+# The verdict says which member carried the forecast, and how much larger the loss would be without
+# the heaviest member and without the adapter.
+
 # %%
+print(model.verdict_.carried)
 model.verdict_.to_frame().round(3)
 
 # %% [markdown]
 # ## Forecast
 #
-# Forecast any number of steps. Beyond the trained horizon, the forecast is rolled out.
+# Forecast any number of steps, here with 80 % intervals. Beyond the trained horizon, the forecast
+# is rolled out.
 
 # %%
-forecast = model.predict(h=96)
+forecast = model.predict(h=96, level=[80])
 forecast.head()
 
 # %%
@@ -79,17 +87,16 @@ model.predict(new, h=3)
 # %% [markdown]
 # ## Backtest
 #
-# Train on the rows before an origin, forecast the rows after it, and compare with seasonal naive.
+# Train on the rows before an origin, forecast the rows after it, and compare with simple forecasts
+# on rows that no model has seen.
 
 # %%
-backtest = model.cross_validation(frame, n_windows=3, baselines=["SeasonalNaive", "profile_ar"])
-backtest.head(3)
+SIMPLE = ["seasonal_naive", "drift", "theta", "profile_ar"]
+backtest = model.cross_validation(frame, n_windows=3, level=[80], baselines=SIMPLE)
+backtest.iloc[:3, :7]
 
 # %%
-from utilsforecast.evaluation import evaluate  # noqa: E402
-from utilsforecast.losses import mae, rmse  # noqa: E402
-
-evaluate(backtest.drop(columns="cutoff"), metrics=[mae, rmse], agg_fn="mean")
+evaluate(backtest, frame, season_length=24).set_index("metric").T.sort_values("mase").round(3)
 
 # %% [markdown]
 # ## Save and load
@@ -106,4 +113,4 @@ print({file.name: f"{file.stat().st_size / 1e6:.2f} MB" for file in sorted(folde
 
 # %%
 again = TSLMForecaster.load(folder)
-assert again.predict(h=96).equals(forecast)
+assert again.predict(h=96, level=[80]).equals(forecast)
