@@ -42,7 +42,7 @@ def main() -> None:
     draw_codes(known[known.unique_id == "OT"].y.to_numpy())
     for adapter in ("time_llm", "s2ip"):
         model = TSLMForecaster(
-            h=96, adapter=adapter, prompt=data.description, max_steps=60, random_state=0
+            h=96, base=None, adapter=adapter, prompt=data.description, max_steps=60, random_state=0
         )
         model.fit(known, val_df=None)
         model.explain(top=4).plot("OT").savefig(PICTURES / f"{adapter}.png", dpi=110)

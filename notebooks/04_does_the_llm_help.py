@@ -18,8 +18,9 @@
 #
 # Every `fit` warns if a forecast that needs no training is better. `ablate` asks the harder question:
 # does the *language model* help, or would something else in its place be as good? It trains the model
-# and its substitutes (no body at all, one attention layer, random weights ...) on the same windows
-# and compares them with paired intervals.
+# and its substitutes (no backbone at all, one attention layer, random weights ...) on the same windows
+# and compares them with paired intervals. `base=None` is the adapter alone, without the classical rules
+# of the default.
 
 # %%
 import os
@@ -36,7 +37,7 @@ frame = frame[frame.unique_id.isin(["OT", "HUFL"]) & (frame.ds < "2016-12-01")]
 
 # %%
 model = TSLMForecaster(
-    h=24, backbone=BACKBONE, max_steps=min(STEPS, 100), random_state=0, verbose=0
+    h=24, base=None, backbone=BACKBONE, max_steps=min(STEPS, 100), random_state=0, verbose=0
 )
 model.fit(frame)
 model.verdict_.to_frame().round(3)

@@ -19,6 +19,7 @@
 # AutoTimes reads segments and predicts the next one. Time-LLM describes patches by words, after a
 # text prompt. S2IP puts the nearest words before the patches. LiPCoT uses linear-predictive codes and
 # starts from a classical forecast. Each adapter is one file, and all are used in the same way.
+# `base=None` is the adapter alone; the default mixes it with classical rules.
 
 # %%
 import os
@@ -39,6 +40,7 @@ models = {
     name: TSLMForecaster(
         h=24,
         adapter=name,
+        base=None,
         backbone=BACKBONE,
         context_length=192,
         max_steps=STEPS,

@@ -31,6 +31,7 @@ STEPS = int(os.environ.get("TSLM_NOTEBOOK_STEPS") or "200")
 frame = load("etth1").frame
 frame = frame[(frame.unique_id == "OT") & (frame.ds < "2016-10-31")]
 SHARED = {"h": 24, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
+SHARED["base"] = None  # the adapter alone
 
 # %% [markdown]
 # ## A distribution of each value

@@ -47,6 +47,7 @@ known, ahead = df[:-14], df[-14:]
 
 # %%
 SHARED = {"h": 14, "backbone": BACKBONE, "max_steps": STEPS, "random_state": 0, "verbose": 0}
+SHARED["base"] = None  # the adapter alone
 plain = TSLMForecaster(alias="plain", **SHARED).fit(known[["unique_id", "ds", "y"]])
 informed = TSLMForecaster(alias="informed", futr_exog=["promotion"], **SHARED).fit(known)
 

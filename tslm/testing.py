@@ -3,7 +3,7 @@
     from tslm import TSLMForecaster
     from tslm.testing import check_forecaster
 
-    check_forecaster(TSLMForecaster(adapter="mine"))
+    check_forecaster(TSLMForecaster(adapter="mine", base=None))
 
 or one test a promise: ``@pytest.mark.parametrize("check", forecaster_checks(...))``.
 """

@@ -31,7 +31,7 @@ def main(backbone: str) -> None:
     spread = past.groupby("unique_id").y.std(ddof=0).to_numpy()[:, None]
     for adapter in choices("adapter"):
         model = TSLMForecaster(
-            h=DAY, adapter=adapter, backbone=backbone, context_length=4 * DAY, val_size=DAY,
+            h=DAY, adapter=adapter, base=None, backbone=backbone, context_length=4 * DAY, val_size=DAY,
             max_steps=80, batch_size=16, accelerator="cpu", random_state=0, verbose=0,
         ).fit(known[:1600])  # fmt: skip
         whole = ahead_of(model, past)

@@ -63,6 +63,7 @@ def fitted(data: Competition, ids: list[str], seed: int) -> TSLMForecaster:
     """Return AutoTimes with three segments of the horizon, jointly normalised, as published."""
     model = TSLMForecaster(
         h=data.horizon,
+        base=None,
         adapter=Spec("autotimes", patch_len=data.horizon, norm="window"),
         context_length=3 * data.horizon,
         freq=1,

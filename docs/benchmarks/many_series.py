@@ -32,7 +32,7 @@ def peak() -> float:
 
 def main(series: int, blocks: int) -> None:
     """Fit on some series; forecast increasing numbers of them."""
-    model = TSLMForecaster(h=12, n_layers=blocks, max_steps=20, random_state=0, verbose=0)
+    model = TSLMForecaster(h=12, base=None, n_layers=blocks, max_steps=20, random_state=0, verbose=0)
     model.fit(months(min(series, 500)))
     passes: list[int] = []
     model.model_.backbone.register_forward_pre_hook(

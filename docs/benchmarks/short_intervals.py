@@ -59,7 +59,7 @@ def forecaster(name: str, h: int, season: int) -> Any:
     if name.partition("-")[0] != "tiny":
         return BaselineForecaster(name, **shared)
     options = {"decoder": name.partition("-")[2] or "point", "max_steps": 20, "accelerator": "cpu"}
-    return TSLMForecaster(backbone="tiny", **options, **shared)
+    return TSLMForecaster(base=None, backbone="tiny", **options, **shared)
 
 
 def asked(name: str, known: np.ndarray, truth: np.ndarray, season: int) -> Found:

@@ -183,14 +183,14 @@ def known() -> TSLMForecaster:
     """A model that has seen one clean series, and is now given other frames."""
     ds = pd.date_range("2024-01-01", periods=60, freq="h")
     df = pd.DataFrame({"unique_id": "s0", "ds": ds, "y": np.sin(np.arange(60.0))})
-    return TSLMForecaster(**TINY, max_steps=5).fit(df)
+    return TSLMForecaster(base=None, **TINY, max_steps=5).fit(df)
 
 
 def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFrame:
     if who == "known":
         return known().predict(df)
     if who == "trained":
-        model: Any = TSLMForecaster(**TINY, **options, max_steps=2)
+        model: Any = TSLMForecaster(base=None, **TINY, **options, max_steps=2)
         return model.fit(df).predict()
     rule = ["last", "seasonal_naive", "profile", "profile_ar", "drift"][seed % 5]
     model = BaselineForecaster(rule, h=H, **options, verbose=0)
@@ -207,7 +207,7 @@ def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFr
             df = df.assign(x=df.unique_id.astype(str) + "{x}\n")
         spec = Spec("time_llm", patch_len=4, stride=4, n_prototypes=8, heads=2, head_width=8)
         prompted = {"adapter": spec, "prompt": "{x}, {unique_id}: {{sales}}", "max_steps": 1}
-        return TSLMForecaster(**{**TINY, **prompted}, **options).fit(df).predict()
+        return TSLMForecaster(**{"base": None, **TINY, **prompted}, **options).fit(df).predict()
     if who == "past":
         return model.set_params(hist_exog=["x"]).fit(df).predict()
     model.set_params(futr_exog=["x"], calendar=bool(seed % 2)).fit(df)

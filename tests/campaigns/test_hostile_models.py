@@ -99,7 +99,7 @@ def covariates() -> Any:
 def language(adapter: Spec, **options: Any) -> Any:
     fast = {"backbone": "tiny", "context_length": 16, "max_steps": 2, "accelerator": "cpu"}
     fast |= {"random_state": 0, "verbose": 0, "val_size": 12}
-    return TSLMForecaster(h=H, adapter=adapter, **{**fast, **options}).fit(table())
+    return TSLMForecaster(base=None, h=H, adapter=adapter, **{**fast, **options}).fit(table())
 
 
 def words() -> Any:

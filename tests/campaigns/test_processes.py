@@ -46,13 +46,15 @@ def test_an_absent_accelerator_is_refused(machine: Machine, message: str) -> Non
 def test_what_was_fitted_on_another_machine_is_loaded_on_the_cpu(tmp_path: Path) -> None:
     options = {"h": 4, "backbone": "tiny", "context_length": 24, "max_steps": 1, "verbose": 0}
     adapter = Spec("autotimes", patch_len=4)
-    model = TSLMForecaster(adapter=adapter, accelerator="cpu", **options).fit(series())
+    model = TSLMForecaster(base=None, adapter=adapter, accelerator="cpu", **options).fit(series())
     model.config_.accelerator, model.config_.devices = "cuda", [3]
     model.save(tmp_path / "m")
     again = TSLMForecaster.load(tmp_path / "m")
     assert next(again.model_.parameters()).device == torch.device("cpu")
     with pytest.raises(ConfigError, match="accelerator=cuda, devices=\\[3\\]"):
-        TSLMForecaster(adapter=adapter, accelerator="cuda", devices=[3], **options).fit(series())
+        TSLMForecaster(base=None, adapter=adapter, accelerator="cuda", devices=[3], **options).fit(
+            series()
+        )
 
 
 class TestUnfrozen:
@@ -63,7 +65,7 @@ class TestUnfrozen:
         fast = {"h": 8, "context_length": 24, "max_steps": steps, "val_size": 8, "verbose": 0}
         fast |= {"accelerator": "cpu", "random_state": 0, "n_layers": 1}
         model = TSLMForecaster(
-            adapter=adapter, backbone=backbone, freeze=freeze, precision="bf16", **fast
+            base=None, adapter=adapter, backbone=backbone, freeze=freeze, precision="bf16", **fast
         )
         return model.fit(series())
 

@@ -49,7 +49,7 @@ def test_it_forecasts_beside_others(df: pd.DataFrame) -> None:
     from tslm.interfaces.foundationforecast import TSLM
 
     fitted = TSLMForecaster(base="profile", random_state=0, h=7, **FAST).fit(df)
-    models = [TSLM(TSLMForecaster(random_state=0, **FAST)), TSLM(fitted, alias="Ready")]
+    models = [TSLM(TSLMForecaster(base=None, random_state=0, **FAST)), TSLM(fitted, alias="Ready")]
     ahead = FoundationForecast(models=models).forecast(df, h=7, freq="D")
     assert list(ahead.columns) == ["unique_id", "ds", "TSLM", "Ready"]
     assert ahead.groupby("unique_id").size().tolist() == [7, 7]
@@ -59,7 +59,9 @@ def test_it_forecasts_beside_others(df: pd.DataFrame) -> None:
 def test_its_backtest_works(df: pd.DataFrame) -> None:
     from tslm.interfaces.foundationforecast import TSLM
 
-    table = TSLM(TSLMForecaster(random_state=0, **FAST)).cross_validation(df, h=7, n_windows=2)
+    table = TSLM(TSLMForecaster(base=None, random_state=0, **FAST)).cross_validation(
+        df, h=7, n_windows=2
+    )
     assert list(table.columns) == ["unique_id", "ds", "cutoff", "y", "TSLM"]
     assert len(table) == 28
 

@@ -53,7 +53,7 @@ def longer_frame(y: pd.DataFrame) -> pd.DataFrame:
 def test_pretraining_serves_other_series() -> None:
     y = load_airline()
     panel = pd.concat({"a": y, "b": 2 * y}, names=["id", "month"]).to_frame("y")
-    model = TSLMForecaster(random_state=0, **FAST).pretrain(panel, fh=[1, 2, 3])
+    model = TSLMForecaster(base=None, random_state=0, **FAST).pretrain(panel, fh=[1, 2, 3])
     weights = model.pretrained_.model_
     model.fit(3 * y, fh=[1, 2, 3])
     assert model.model_.model_ is weights

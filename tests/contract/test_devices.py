@@ -42,7 +42,7 @@ FAST |= {"val_size": 12, "verbose": 0, "random_state": 0}
 def forecaster(adapter: str = "autotimes", **options: Any) -> TSLMForecaster:
     parts = {"autotimes": {"patch_len": H}, "lipcot": {"order": 4, "n_codes": 8}}
     spec = Spec(adapter, **parts.get(adapter, {}) | options.pop("options", {}))
-    return TSLMForecaster(**FAST | {"adapter": spec} | options)
+    return TSLMForecaster(**{"base": None} | FAST | {"adapter": spec} | options)
 
 
 @pytest.fixture(scope="module")

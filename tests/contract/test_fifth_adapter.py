@@ -90,7 +90,7 @@ def test_a_folder_of_the_user_works_too(package: Path, monkeypatch: pytest.Monke
     monkeypatch.syspath_prepend(package)
     monkeypatch.setenv("TSLM_CONF", str(package / "spectra" / "conf"))
     assert {"spectra", "autotimes"} <= set(choices("adapter"))
-    assert TSLMForecaster(adapter="spectra").name == "Spectra"
+    assert TSLMForecaster(base=None, adapter="spectra").name == "Spectra"
     cfg = configure({"adapter": "spectra"}, {})
     assert cfg.learning_rate == 1e-3
     cfg.adapter._target_ = "spectra.adapter.evil"

@@ -317,6 +317,7 @@ def test_further_times_do_not_matter(subject: Subject, walks: Walks) -> None:
 @pytest.mark.parametrize("name", choices("adapter"))
 def test_an_unseen_panel_is_forecast_in_its_own_units(name: str) -> None:
     model = TSLMForecaster(
+        base=None,
         h=HORIZON,
         adapter=name,
         backbone="tiny",
@@ -421,6 +422,7 @@ CUTS = range(2000, 2000 + 16 * DAY, DAY)  # rows of the load from which a day is
 def estimator(name: str, **options: Any) -> TSLMForecaster:
     usual: dict[str, Any] = {"h": DAY, "backbone": "tiny", "context_length": READ, "verbose": 0}
     usual |= {"max_steps": 80, "batch_size": 16, "val_size": DAY, "accelerator": "cpu"}
+    usual["base"] = None
     return TSLMForecaster(adapter=name, random_state=0, **usual | options)
 
 

@@ -128,19 +128,21 @@ class TestPlugIn:
     def test_a_control_takes_the_place_of_the_language_model(self) -> None:
         assert controls()["halved"] == "half of one linear map"
         assert control("halved") is not None
-        model = TSLMForecaster(**{**SMALL, "backbone": "halved:tiny"}).fit(random_walks())
+        model = TSLMForecaster(**{"base": None, **SMALL, "backbone": "halved:tiny"}).fit(
+            random_walks()
+        )
         assert np.isfinite(model.predict()["AutoTimes"]).all()
         assert type(model.model_.backbone).__name__ == "Halved"
 
     def test_a_named_backbone_is_built(self) -> None:
         assert cards()["thin"].config["hidden_size"] == 16
-        model = TSLMForecaster(**{**SMALL, "backbone": "thin"}).fit(random_walks())
+        model = TSLMForecaster(**{"base": None, **SMALL, "backbone": "thin"}).fit(random_walks())
         assert model.model_.backbone.width == 16
 
     def test_a_budget_is_read_in_python_and_on_the_command_line(self) -> None:
         assert [arm.name for arm in Budget.of("cheap").arms] == ["halved", "latest"]
         assert list(compose("verb/ablate", ["budget=cheap"]).budget.arms) == ["halved", "latest"]
-        report = TSLMForecaster(**SMALL).ablate(random_walks(), budget="cheap")
+        report = TSLMForecaster(base=None, **SMALL).ablate(random_walks(), budget="cheap")
         assert {"halved", "latest"} <= set(report["arm"])
 
     def test_benchmarks_of_both_kinds_are_read(

@@ -33,7 +33,7 @@ CLASSES = [
 ]
 DEFAULTS: dict[str, dict[str, Any]] = {  # that differ from those of RunConfig
     CLASSES[2]: {"h": None, "verbose": 0},
-    CLASSES[3]: {"adapter": "time_llm", "season_length": 1, "verbose": 0},
+    CLASSES[3]: {"adapter": "time_llm", "base": None, "season_length": 1, "verbose": 0},
     CLASSES[4]: {"adapter": "lipcot", "random_state": 0},
     CLASSES[5]: {"learning_rate": 2e-4, "batch_size": 16, "random_state": 0},
 }
@@ -167,7 +167,8 @@ def test_the_docstring_is_that_of_the_fields(place: str) -> None:
 
 def lines_of(field: Field[Any], key: bool) -> list[str]:
     """One setting in yaml; a part that is not a key of the file is a comment."""
-    value = "null" if field.default is None else str(field.default)
+    default = None if field.name == "base" else field.default  # some commands have no mix
+    value = "null" if default is None else str(default)
     value = value.lower() if isinstance(field.default, bool) else value
     start = f"{field.name}: {value}" if key else f"# {field.name}="
     return textwrap.wrap(

@@ -26,7 +26,7 @@ def test_baselines_pass_every_check(name: str) -> None:
 
 @pytest.mark.parametrize("adapter", choices("adapter"))
 def test_every_adapter_keeps_every_promise(adapter: str) -> None:
-    check_forecaster(TSLMForecaster(adapter=adapter))
+    check_forecaster(TSLMForecaster(base=None, adapter=adapter))
 
 
 def neighbours(self: AutoTimes, context: Context) -> Tokens:
@@ -67,11 +67,11 @@ def test_a_failed_check_is_named(
 ) -> None:
     monkeypatch.setattr(owner, method, replaced)
     with pytest.raises(AssertionError, match="promises are broken") as caught:
-        check_forecaster(TSLMForecaster(adapter="autotimes"))
+        check_forecaster(TSLMForecaster(base=None, adapter="autotimes"))
     assert broken in str(caught.value)
 
 
 def test_checks_have_names_and_sentences() -> None:
-    names = [check.__name__ for check in forecaster_checks(TSLMForecaster())]
+    names = [check.__name__ for check in forecaster_checks(TSLMForecaster(base=None))]
     assert names == [check.__name__ for check in CHECKS]
     assert all(check.__doc__ for check in CHECKS)

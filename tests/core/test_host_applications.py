@@ -61,7 +61,7 @@ def alone() -> dict[str, pd.DataFrame]:
 
 def small(adapter: str) -> Callable[[], TSLMForecaster]:
     options = {"n_anchors": 8, "n_retrieved": 2} if adapter == "s2ip" else {"hidden": 8}
-    return lambda: TSLMForecaster(**TINY, adapter=Spec(adapter, patch_len=3, **options))
+    return lambda: TSLMForecaster(base=None, **TINY, adapter=Spec(adapter, patch_len=3, **options))
 
 
 class TestThreads:
@@ -178,7 +178,10 @@ class TestPredict:
         model = small("autotimes")().fit(random_walks())
         rule = BaselineForecaster("profile_ar", h=3).fit(random_walks())
         prompted = TSLMForecaster(
-            **TINY, adapter=Spec("time_llm", patch_len=3, n_prototypes=4), prompt="{unique_id}"
+            base=None,
+            **TINY,
+            adapter=Spec("time_llm", patch_len=3, n_prototypes=4),
+            prompt="{unique_id}",
         ).fit(random_walks())
         monkeypatch.setenv("TSLM_CONF", str(tmp_path))  # nothing is cached of this folder
         monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", refuse)
@@ -238,7 +241,7 @@ class TestTypesOfOthers:
         pd.testing.assert_frame_equal(again.predict(futr_df=futr), model.predict(futr_df=futr))
 
     def test_numbers_of_a_grid_set_the_rate(self) -> None:
-        model = TSLMForecaster(**TINY).set_params(learning_rate=np.float32(0.25))
+        model = TSLMForecaster(base=None, **TINY).set_params(learning_rate=np.float32(0.25))
         assert model.settled_rate == 0.25
         rule = BaselineForecaster("last", h=3).set_params(max_steps=np.int64(2))
         assert rule.fit(random_walks()).config_.max_steps == 2
@@ -263,7 +266,7 @@ class TestTypesOfOthers:
     )
     def test_what_no_setting_can_be_is_refused(self, name: str, value: Any) -> None:
         with pytest.raises(ConfigError, match=name):
-            TSLMForecaster(**TINY).set_params(**{name: value}).fit(random_walks())
+            TSLMForecaster(base=None, **TINY).set_params(**{name: value}).fit(random_walks())
 
     def test_options_of_parts_are_set_in_every_estimator(self) -> None:
         model = TSLMWindowRegressor(adapter="time_llm").set_params(adapter__patch_len=6)
@@ -292,7 +295,8 @@ cli.main(sys.argv[1:])
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_an_interrupted_command_has_its_exit_code(name: str, code: int, tmp_path: Path) -> None:
     random_walks().to_csv(tmp_path / "sales.csv", index=False)
-    words = "fit data=sales.csv out=m h=3 backbone=tiny max_steps=50 accelerator=cpu verbose=0"
+    words = "fit data=sales.csv out=m h=3 base=null backbone=tiny max_steps=50 accelerator=cpu"
+    words += " verbose=0"
     script = SLOW.replace("{signal}", name)
     done = subprocess.run(
         [sys.executable, "-c", script, *words.split()], cwd=tmp_path, capture_output=True, text=True

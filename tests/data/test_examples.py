@@ -61,6 +61,7 @@ def series(of: Panel, number: int) -> torch.Tensor:
 @pytest.fixture(scope="module")
 def model() -> TSLMForecaster:
     made = TSLMForecaster(
+        base=None,
         h=F,
         adapter=Spec("autotimes", patch_len=F),
         backbone="tiny",
@@ -289,10 +290,14 @@ def test_without_a_frame_there_are_no_first_rows(model: TSLMForecaster) -> None:
     "maker",
     [
         lambda fixed: BaselineForecaster("seasonal_naive", **fixed),
-        lambda fixed: TSLMForecaster(adapter="time_llm", backbone="tiny", **fixed),
+        lambda fixed: TSLMForecaster(base=None, adapter="time_llm", backbone="tiny", **fixed),
         lambda fixed: TSLMForecaster(adapter="autotimes", backbone="tiny", base="profile", **fixed),
         lambda fixed: TSLMForecaster(
-            adapter=Spec("autotimes", patch_len=F), backbone="tiny", context_length=2 * F, **fixed
+            base=None,
+            adapter=Spec("autotimes", patch_len=F),
+            backbone="tiny",
+            context_length=2 * F,
+            **fixed,
         ),
     ],
     ids=["baseline", "time_llm", "base", "two segments"],

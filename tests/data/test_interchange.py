@@ -60,7 +60,7 @@ def test_a_batch_of_arrow_is_a_table(df: pd.DataFrame) -> None:
 
 
 def test_the_language_model_reads_polars(df: pd.DataFrame) -> None:
-    model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+    model = TSLMForecaster(base=None, h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
     model.set_params(accelerator="cpu", val_size=0)
     expected = model.fit(df).predict()
     forecast = model.fit(pl.from_pandas(df)).predict()

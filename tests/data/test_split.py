@@ -48,7 +48,13 @@ def test_a_fraction_is_at_least_a_window_and_at_most_all_rows(
 def fitted(df: pd.DataFrame, **options: Any) -> TSLMForecaster:
     fixed = {"backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "verbose": 0}
     model = TSLMForecaster(
-        h=6, context_length=CONTEXT, val_size=ROWS - SPLIT, random_state=0, **fixed, **options
+        base=None,
+        h=6,
+        context_length=CONTEXT,
+        val_size=ROWS - SPLIT,
+        random_state=0,
+        **fixed,
+        **options,
     )
     return model.fit(df)
 

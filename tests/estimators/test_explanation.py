@@ -22,6 +22,7 @@ def walks(ids: tuple[str, ...] = ("a", "b"), n: int = 120) -> pd.DataFrame:
 
 def fitted(adapter: str, **options: Any) -> TSLMForecaster:
     return TSLMForecaster(
+        base=None,
         h=8,
         adapter=Spec(adapter, patch_len=8, stride=4, **options),
         backbone="tiny",
@@ -84,7 +85,7 @@ def test_a_word_is_nearest_to_itself() -> None:
 
 def test_an_adapter_without_words_cannot_be_explained() -> None:
     model = TSLMForecaster(
-        h=8, backbone="tiny", max_steps=1, accelerator="cpu", random_state=0, verbose=0
+        base=None, h=8, backbone="tiny", max_steps=1, accelerator="cpu", random_state=0, verbose=0
     ).fit(walks())
     with pytest.raises(ConfigError, match="AutoTimes does not use words with these options"):
         model.explain()

@@ -29,7 +29,7 @@ assert "tslm.estimators.frame_estimator" not in sys.modules
 def model() -> TSLMForecaster:
     fast = {"backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "verbose": 0}
     df = random_walks(90, freq="h")
-    return TSLMForecaster(h=6, adapter="autotimes", random_state=0, **fast).fit(df)
+    return TSLMForecaster(base=None, h=6, adapter="autotimes", random_state=0, **fast).fit(df)
 
 
 def test_a_fresh_process_forecasts_the_same_bits_from_a_pickle(

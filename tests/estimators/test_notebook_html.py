@@ -8,7 +8,9 @@ from tslm import BaselineForecaster, TSLMForecaster
 
 @pytest.mark.filterwarnings("ignore:On .* validation windows")
 def test_a_fitted_model_counts_frozen_and_trained_weights() -> None:
-    model = TSLMForecaster(h=7, backbone="tiny", max_steps=1, verbose=0, accelerator="cpu")
+    model = TSLMForecaster(
+        base=None, h=7, backbone="tiny", max_steps=1, verbose=0, accelerator="cpu"
+    )
     before = model._repr_html_()
     assert "not fitted" in before
     assert "frozen" not in before.partition("</style>")[2]

@@ -30,7 +30,7 @@ def test_only_times_that_occur_are_forecast(freq: str, kind: str, tmp_path: Path
     df = frame(freq)
     model: TSLMForecaster | BaselineForecaster = BaselineForecaster("seasonal_naive", h=5)
     if kind == "tiny":
-        model = TSLMForecaster(
+        model = TSLMForecaster(base=None, 
             h=5, adapter=Spec("autotimes", patch_len=5), backbone="tiny", context_length=20,
             max_steps=1, verbose=0, calendar=True, holidays="US", random_state=0,
         )  # fmt: skip

@@ -33,6 +33,7 @@ def fitted(frame: pd.DataFrame) -> tuple[TSLMForecaster, dict[str, torch.Tensor]
     body = load_body("smollm2-135m", 2)
     before = {name: tensor.clone() for name, tensor in body.state_dict().items()}
     model = TSLMForecaster(
+        base=None,
         h=96,
         n_layers=2,
         context_length=192,

@@ -79,7 +79,7 @@ def test_an_adapter_and_the_pretrainer_read_averages() -> None:
     parts: dict[str, Any] = {"adapter": Spec("lipcot", order=4, n_codes=4, frame_length=4),
                              "backbone": "tiny", "max_steps": 2, "verbose": 0}  # fmt: skip
     ahead = [
-        TSLMForecaster(h=2, resample=grid, random_state=0, **parts).fit(df).predict()
+        TSLMForecaster(base=None, h=2, resample=grid, random_state=0, **parts).fit(df).predict()
         for grid, df in (("h", sensors()), (None, on_grid()))
     ]
     same(*ahead)

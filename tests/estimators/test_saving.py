@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
 def fit(df: pd.DataFrame, **options: Any) -> TSLMForecaster:
     fast = {"backbone": "tiny", "max_steps": 3, "accelerator": "cpu", "verbose": 0, "h": 8}
-    return TSLMForecaster(**{**fast, "random_state": 0, **options}).fit(df)
+    return TSLMForecaster(**{"base": None, **fast, "random_state": 0, **options}).fit(df)
 
 
 def series(n: int = 90) -> pd.DataFrame:

@@ -123,6 +123,7 @@ def test_rows_that_follow_fit_are_forecast_from_its_end(sales: pd.DataFrame) -> 
 def test_scikit_learn_searches_for_the_options_of_a_part(sales: pd.DataFrame) -> None:
     one = sales[sales.unique_id == sales.unique_id.iloc[-1]].reset_index(drop=True)
     model = TSLMForecaster(
+        base=None,
         h=6,
         adapter=Spec("autotimes", patch_len=3),
         backbone="tiny",

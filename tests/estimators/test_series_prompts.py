@@ -45,7 +45,7 @@ def forecaster(**options: Any) -> TSLMForecaster:
         "random_state": 0,
         "verbose": 0,
     }
-    return TSLMForecaster(**usual | options)
+    return TSLMForecaster(**{"base": None} | usual | options)
 
 
 def sales(ids: str = "abc") -> pd.DataFrame:
@@ -202,6 +202,7 @@ def test_the_command_line_uses_the_text_of_each_series(tmp_path: Path) -> None:
     with_values(STATIC, "a", city="Ulm").to_csv(tmp_path / "moved.csv", index=False)
     files = [f"data={tmp_path}/sales.csv", f"static={tmp_path}/stores.csv"]
     settings = [f'prompt="{PROMPT}"', "h=4", "adapter=time_llm", "backbone=tiny", "max_steps=2"]
+    settings.append("base=null")
     settings += ["adapter.patch_len=8", "adapter.stride=4", "adapter.n_prototypes=8", "verbose=0"]
     assert command("fit", *files, *settings, f"out={tmp_path}/m") == 0
     for static in ("stores", "moved"):

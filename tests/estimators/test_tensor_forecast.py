@@ -29,7 +29,7 @@ def walks(windows: int = 2, length: int = 90, channels: int = 3) -> Tensor:
 @pytest.fixture(scope="module")
 def model() -> TSLMForecaster:
     trained = frame(walks(1, 120)).replace({"unique_id": {0: 100, 1: 101, 2: 102}})
-    return TSLMForecaster(h=6, adapter="autotimes", **FAST).fit(trained)
+    return TSLMForecaster(base=None, h=6, adapter="autotimes", **FAST).fit(trained)
 
 
 def test_a_tensor_is_forecast_as_a_frame_of_its_series(model: TrainedForecaster) -> None:
@@ -62,7 +62,7 @@ def test_a_model_of_all_series_reads_the_channels_of_a_window_together() -> None
 
 def test_times_are_asked_for_where_they_are_read() -> None:
     spec = Spec("autotimes", timestamps="numeric")
-    model = TSLMForecaster(h=6, adapter=spec, **FAST).fit(frame(walks(1, 120)))
+    model = TSLMForecaster(base=None, h=6, adapter=spec, **FAST).fit(frame(walks(1, 120)))
     past = walks()
     with pytest.raises(ConfigError, match=r"reads the times of a window. Pass time="):
         model.forecast(past)

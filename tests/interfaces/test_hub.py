@@ -126,7 +126,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[dict[str, b
 
 @pytest.fixture(scope="module")
 def model() -> TSLMForecaster:
-    model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+    model = TSLMForecaster(base=None, h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
     return model.set_params(accelerator="cpu").fit(weekly())
 
 

@@ -171,7 +171,9 @@ def waves(n: int = 300) -> pd.DataFrame:
 
 def forecaster(**options: Any) -> TSLMForecaster:
     fixed = {"h": 8, "backbone": "tiny", "max_steps": 15, "accelerator": "cpu", "verbose": 0}
-    return TSLMForecaster(**{**fixed, "random_state": 0, "context_length": 96, **options})
+    return TSLMForecaster(
+        **{"base": None, **fixed, "random_state": 0, "context_length": 96, **options}
+    )
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tslm.models.baselines.classical import ces
+
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 IN_JUPYTER = [  # each starts a kernel, which imports all of it anew
@@ -22,6 +24,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, and what makes notebooks quick."""
     monkeypatch.setenv("TSLM_NOTEBOOK_BACKBONE", "tiny")
     monkeypatch.setenv("TSLM_NOTEBOOK_STEPS", "20")
+    monkeypatch.setattr(ces, "ITERATIONS", 1)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

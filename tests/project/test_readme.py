@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.command import command
+from tslm import Spec
 from tslm.core.config.compose import compose
 from tslm.core.config.hydra_grammar import sweep
 from tslm.core.config.validation import complete
@@ -17,7 +18,8 @@ from tslm.interfaces.cli.verbs import OTHERS
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 COMMANDS = re.findall(r"^    (tslm .*)$", README, re.M)
-SMALL = {"fit": ["backbone=tiny", "max_steps=5"], "backtest": ["backbone=tiny", "max_steps=5"]}
+FAST = ["backbone=tiny", "max_steps=5", "base.members=[drift]"]
+SMALL = {"fit": FAST, "backtest": FAST}
 
 
 @pytest.fixture
@@ -37,10 +39,11 @@ def sales(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_ten_lines_of_python_run(sales: Path) -> None:
     code = re.search(r"```python\n(.*?)```", README, re.S)
     assert code is not None
-    text = code[1].replace("max_steps=300", 'max_steps=5, verbose=0, backbone="tiny"')
+    few = 'max_steps=5, verbose=0, backbone="tiny", base=Spec("auto", members=["drift"])'
+    text = code[1].replace("max_steps=300", few)
     assert "tiny" in text
-    with pytest.warns(UserWarning, match="the language model does not help here"):
-        exec(compile(text, "README.md", "exec"), {})
+    with pytest.warns(UserWarning, match="the mix does not help here"):
+        exec(compile(text, "README.md", "exec"), {"Spec": Spec})
     assert (sales / "forecast.png").stat().st_size > 10_000
 
 

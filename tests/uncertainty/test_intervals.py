@@ -43,7 +43,7 @@ H = FAST["h"]
 
 
 def forecaster(**options: Any) -> TSLMForecaster:
-    return TSLMForecaster(**{**FAST, **options})
+    return TSLMForecaster(**{"base": None, **FAST, **options})
 
 
 def profile_ar(conformal: str, val_size: int) -> BaselineForecaster:

@@ -31,7 +31,7 @@ def forecast(y: np.ndarray, model: str, conformal: str, **asked: Any) -> pd.Data
     shared = {"h": 7, "alias": "m", "conformal": conformal, "random_state": 0, "verbose": 0}
     if model == "tiny":
         decoder = "point" if conformal in ("residual", "adaptive") else "quantile"
-        made: Any = TSLMForecaster(decoder=decoder, **TINY, **shared)
+        made: Any = TSLMForecaster(base=None, decoder=decoder, **TINY, **shared)
     else:
         made = BaselineForecaster(model, **shared)
     df = pd.DataFrame({"unique_id": "a", "ds": pd.date_range("2024", periods=len(y)), "y": y})

@@ -82,7 +82,9 @@ def unknown_key(key: str, known: Sequence[str]) -> str:
         or nearest(key, known)
         or nearest(key.split(".")[-1], [k.split(".")[-1] for k in known])
     )
-    siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]]
+    part = key.rpartition(".")[0]
+    part = part if any(k.startswith(f"{part}.") for k in known) else ""
+    siblings = [k for k in known if k.rpartition(".")[0] == part]
     hint = f"did you mean {close}?" if close else f"known: {', '.join(siblings or known)}."
     return f"{key} is not a setting: {hint}"
 

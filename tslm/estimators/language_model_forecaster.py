@@ -160,7 +160,7 @@ class LanguageModelForecaster(TrainedForecaster):
                 f"The adapter {part.__name__} passes no text to the language model: prompt has no "
                 "effect. Choose adapter=time_llm, or leave prompt out."
             )
-        self.verdict_.warn("the language model")
+        self.verdict_.warn("the mix" if self.verdict_.members else "the language model")
         if self.verbose and self.verdict_.carried:
             say(f"{self.name}: {self.verdict_.carried}")
 

@@ -119,7 +119,6 @@ class TrainedForecaster(LongFrameForecaster):
         task = task_of(cfg, season, frame.calendar)
         data = TrainingData.of(frame, split, cfg, task, reader)
         cfg = data.allowed(cfg)
-
         folder = None if folder is None else Path(folder)
         with Run.begin(cfg, data.panel, folder) as run, seeded(run.seed):
             model = self._assemble(cfg, task)

@@ -25,10 +25,11 @@ class TSLMForecaster(LanguageModelForecaster):
         decoder: method that turns hidden states into values. None is the adapter's own decoder.
             "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
             distribution of each value.
-        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"; or
-            "auto", a mix of classical forecasts and that of the adapter. None is the adapter's own
-            choice. Training begins at the base forecast, and validation decides how much of the
-            correction is used. Validation weights the members of a mix.
+        base: "auto" is a mix of classical forecasts and that of the adapter; another name is the
+            forecast that the adapter corrects: "profile", "profile_ar", "ridge" or "theta", or
+            "none". None is the adapter alone, as published (lipcot corrects profile_ar). Validation
+            weights the members of a mix. Otherwise training begins at the base forecast, and
+            validation decides how much of the correction is used.
         context_length: number of past steps that the model reads. None takes a length that suits
             the data.
         freq: time between rows: a pandas alias such as h, D or MS, or a whole number. None infers
@@ -125,7 +126,7 @@ class TSLMForecaster(LanguageModelForecaster):
         backbone: str = "smollm2-135m",
         n_layers: int | str | None = None,
         decoder: str | Spec | None = None,
-        base: str | Spec | None = None,
+        base: str | Spec | None = "auto",
         context_length: int | None = None,
         freq: int | str | None = None,
         season_length: int | None = None,

@@ -72,7 +72,7 @@ def tune(
         >>> from tslm.evaluation.tuning import tune
         >>> from utilsforecast.data import generate_series
         >>> sales = generate_series(2, freq="D", min_length=200)
-        >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
+        >>> model = TSLMForecaster(h=7, base=None, backbone="tiny", max_steps=2, random_state=0)
         >>> space = {"learning_rate": [0.001, 0.01]}
         >>> sorted(tune(model, sales, space, n_trials=1, folder="study").best_params)
         ['learning_rate']

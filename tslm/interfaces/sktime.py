@@ -30,10 +30,11 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         decoder: method that turns hidden states into values. None is the adapter's own decoder.
             "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
             distribution of each value.
-        base: the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"; or
-            "auto", a mix of classical forecasts and that of the adapter. None is the adapter's own
-            choice. Training begins at the base forecast, and validation decides how much of the
-            correction is used. Validation weights the members of a mix.
+        base: "auto" is a mix of classical forecasts and that of the adapter; another name is the
+            forecast that the adapter corrects: "profile", "profile_ar", "ridge" or "theta", or
+            "none". None is the adapter alone, as published (lipcot corrects profile_ar). Validation
+            weights the members of a mix. Otherwise training begins at the base forecast, and
+            validation decides how much of the correction is used.
         h: steps to train for. None takes the horizon of ``fit`` or ``pretrain``; without a horizon,
             it takes a quarter of the longest series, at most 24. Longer horizons are rolled out.
         context_length: number of past steps that the model reads. None takes a length that suits
@@ -89,7 +90,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         backbone: str = "smollm2-135m",
         n_layers: int | str | None = None,
         decoder: str | Spec | None = None,
-        base: str | Spec | None = None,
+        base: str | Spec | None = "auto",
         h: int | None = None,
         context_length: int | None = None,
         season_length: int | None = None,
@@ -179,6 +180,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Return the settings for sktime's test suite."""
         fast = {"backbone": "tiny", "max_steps": 2, "accelerator": "cpu", "random_state": 0}
+        fast["base"] = None
         small = Spec("time_llm", n_prototypes=8, prompt="none")
         spread = {**fast, "decoder": "student_t"}
         return [spread, {**spread, "adapter": small, "base": "profile"}]

@@ -25,7 +25,7 @@ COLUMNS = ["temp", "promo", "kind"]
 def forecaster(adapter: Any = None, **options: Any) -> TSLMForecaster:
     """Return a small forecaster with a language model, AutoTimes unless named."""
     adapter = adapter or Spec("autotimes", patch_len=12)
-    return TSLMForecaster(**{**FAST, "adapter": adapter, **options})
+    return TSLMForecaster(**{"base": None, **FAST, "adapter": adapter, **options})
 
 
 def profile(**options: Any) -> BaselineForecaster:

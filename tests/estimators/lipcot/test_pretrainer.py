@@ -205,7 +205,7 @@ def test_forecasting_begins_with_what_was_pretrained(tmp_path: Path) -> None:
     pretrainer.save(tmp_path / "codes")
     taught = pretrainer.reader_.adapters[0].state_dict()
     options = {**FAST, "h": 24, "max_steps": 1, "learning_rate": 1e-12, "random_state": 0}
-    model = TSLMForecaster(pretrained=tmp_path / "codes", **options)
+    model = TSLMForecaster(base=None, pretrained=tmp_path / "codes", **options)
     model = clone(model).fit(frame(seed=2))
     own = model.model_.adapter.state_dict()
     for name in ("embed.map.weight", "calendar.map.weight", "frame_book.filters"):
@@ -220,18 +220,20 @@ def test_forecasting_begins_with_what_was_pretrained(tmp_path: Path) -> None:
 def test_a_forecaster_can_start_from_another_and_names_what_does_not_fit(tmp_path: Path) -> None:
     adapter = Spec("autotimes", patch_len=24)
     options = {**FAST, "adapter": adapter, "h": 24, "max_steps": 2, "random_state": 0}
-    first = TSLMForecaster(**options).fit(frame())
+    first = TSLMForecaster(base=None, **options).fit(frame())
     first.save(tmp_path / "m")
     rest = {"learning_rate": 1e-12, "pretrained": str(tmp_path / "m")}
-    second = TSLMForecaster(**{**options, **rest}).fit(frame(seed=3))
+    second = TSLMForecaster(**{"base": None, **options, **rest}).fit(frame(seed=3))
     for name, tensor in first.model_.adapter.state_dict().items():
         torch.testing.assert_close(second.model_.adapter.state_dict()[name], tensor)
     with pytest.raises(ConfigError, match=r"weights do not fit: .* is .*, and must be"):
-        TSLMForecaster(**{**options, **rest, "adapter": Spec("autotimes", patch_len=12)}).fit(
+        TSLMForecaster(
+            **{"base": None, **options, **rest, "adapter": Spec("autotimes", patch_len=12)}
+        ).fit(frame())
+    with pytest.raises(DataError, match="is not a saved tslm model"):
+        TSLMForecaster(**{"base": None, **options, "pretrained": str(tmp_path / "nothing")}).fit(
             frame()
         )
-    with pytest.raises(DataError, match="is not a saved tslm model"):
-        TSLMForecaster(**{**options, "pretrained": str(tmp_path / "nothing")}).fit(frame())
 
 
 def test_a_backbone_from_scratch_is_pretrained_and_forecasts_from_its_folder(
@@ -242,9 +244,9 @@ def test_a_backbone_from_scratch_is_pretrained_and_forecasts_from_its_folder(
     model.save(tmp_path / "codes")
     model.save_body(tmp_path / "body")
     options |= {"backbone": str(tmp_path / "body"), "freeze": "strict", "h": 24, "max_steps": 1}
-    forecaster = TSLMForecaster(pretrained=tmp_path / "codes", random_state=0, **options).fit(
-        frame(seed=4)
-    )
+    forecaster = TSLMForecaster(
+        base=None, pretrained=tmp_path / "codes", random_state=0, **options
+    ).fit(frame(seed=4))
     body = model.reader_.backbone.body
     for name, weight in forecaster.model_.backbone.body.named_parameters():
         torch.testing.assert_close(weight, body.get_parameter(name))

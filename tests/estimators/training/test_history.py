@@ -20,7 +20,7 @@ SALES = generate_series(3, freq="D", min_length=120, max_length=150, seed=0)
 
 def tiny(**settings: Any) -> TSLMForecaster:
     fast = {"h": 7, "backbone": "tiny", "max_steps": 6, "accelerator": "cpu", "random_state": 0}
-    return TSLMForecaster(**{**fast, "verbose": 0, **settings})
+    return TSLMForecaster(**{"base": None, **fast, "verbose": 0, **settings})
 
 
 @pytest.fixture(scope="module")

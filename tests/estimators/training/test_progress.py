@@ -19,7 +19,7 @@ import numpy as np, pandas as pd
 from tslm import TSLMForecaster
 days = pd.date_range("2024-01-01", periods=300)
 df = pd.DataFrame({"unique_id": "a", "ds": days, "y": np.arange(300) % 7.0})
-model = TSLMForecaster(h=7, backbone="tiny", max_steps=60, early_stopping_patience=50)
+model = TSLMForecaster(base=None, h=7, backbone="tiny", max_steps=60, early_stopping_patience=50)
 _ = model.fit(df)
 """
 
@@ -38,7 +38,9 @@ def bars(text: str) -> list[str]:
 def test_a_file_gets_few_lines_and_a_summary_at_the_end(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    TSLMForecaster(h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(weekly(300))
+    TSLMForecaster(base=None, h=7, max_steps=40, early_stopping_patience=99, **FAST).fit(
+        weekly(300)
+    )
     shown = bars(capsys.readouterr().err)
     assert len(shown) < 10
     assert "training: 100%" in shown[-1]
@@ -51,7 +53,7 @@ def test_a_terminal_gets_a_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None
     screen = Screen()
     monkeypatch.setattr("sys.stderr", screen)
     monkeypatch.setattr(tslm.estimators.training.progress, "OFTEN", 0.0)
-    TSLMForecaster(h=7, max_steps=12, **FAST).fit(weekly(300))
+    TSLMForecaster(base=None, h=7, max_steps=12, **FAST).fit(weekly(300))
     assert len(bars(screen.getvalue())) >= 12
 
 
@@ -67,7 +69,7 @@ def test_jupyter_with_widgets_gets_a_progress_bar_too(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_verbose_decides(verbose: int, capsys: pytest.CaptureFixture[str]) -> None:
-    TSLMForecaster(h=7, max_steps=2, verbose=verbose, **FAST).fit(weekly(300))
+    TSLMForecaster(base=None, h=7, max_steps=2, verbose=verbose, **FAST).fit(weekly(300))
     adapter = Spec("lipcot", order=4, n_codes=4, frame_length=14)
     shared = {key: FAST[key] for key in ("backbone", "accelerator")}
     LiPCoTPretrainer(adapter=adapter, max_steps=2, verbose=verbose, **shared).fit([weekly(300)])

@@ -40,7 +40,7 @@ def forecaster(**options):
     adapter = Spec("autotimes", patch_len=8, layers=2, dropout=options.pop("dropout", 0.5))
     fast = dict(h=8, backbone="tiny", context_length=24, max_steps=40, batch_size=16)
     fast |= dict(accelerator="cpu", random_state=0, verbose=0, adapter=adapter, val_size=20)
-    return TSLMForecaster(**fast | options)
+    return TSLMForecaster(**{"base": None} | fast | options)
 
 def die_at(step, by=signal.SIGKILL):
     plain = RandomWindows.batch

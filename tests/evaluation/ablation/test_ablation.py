@@ -45,7 +45,9 @@ CHEAP = Budget(
 
 def forecaster(**options: Any) -> TSLMForecaster:
     fixed = {"h": H, "backbone": "tiny", "max_steps": 5, "accelerator": "cpu", "verbose": 0}
-    return TSLMForecaster(**{**fixed, "context_length": 24, "season_length": 6, **options})
+    return TSLMForecaster(
+        **{"base": None, **fixed, "context_length": 24, "season_length": 6, **options}
+    )
 
 
 def waves(n: int = 240, ids: tuple[str, ...] = ("a", "b")) -> pd.DataFrame:
@@ -214,7 +216,9 @@ def test_budgets_can_be_read_and_name_things_that_exist(name: str) -> None:
 
 
 def test_a_budget_may_leave_out_language_arms() -> None:
-    model = TSLMForecaster(h=6, adapter="lipcot", backbone="tiny", max_steps=1, verbose=0)
+    model = TSLMForecaster(
+        base=None, h=6, adapter="lipcot", backbone="tiny", max_steps=1, verbose=0
+    )
     found = model.ablate(waves(), n_windows=4, budget="base")
     assert set(found.arm) == {"llm", "profile_ar"}
 

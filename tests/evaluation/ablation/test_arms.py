@@ -20,7 +20,7 @@ H = 4
 def forecaster(**options: Any) -> TSLMForecaster:
     fixed = {"h": H, "backbone": "tiny", "max_steps": 1, "accelerator": "cpu", "verbose": 0}
     fixed |= {"adapter": Spec("autotimes", patch_len=4), "context_length": 8, "season_length": 4}
-    return TSLMForecaster(**{**fixed, **options})
+    return TSLMForecaster(**{"base": None, **fixed, **options})
 
 
 def frame(lengths: dict[str, int], ends: dict[str, int] | None = None) -> pd.DataFrame:

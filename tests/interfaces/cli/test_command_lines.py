@@ -64,7 +64,7 @@ WRONG = {
     f"{FIT} h=${{oc.env:HOME}}": "holds ${",
     f"{FIT} alias=${{oc.env:HOME}}": "holds ${",
     f"{FIT} context_length=0": "context_length=0 must be at least 1",
-    f"{FIT} max_steps=0": "max_steps=0 must be at least 1",
+    f"{FIT} max_steps=0 base=null": "max_steps=0 must be at least 1",
     f"{FIT} max_steps=1e3": "must be a whole number",
     f"{FIT} learning_rate=nan": "learning_rate=nan must be a number",
     f"{FIT} learning_rate=inf": "learning_rate=inf must be a number",

@@ -103,7 +103,7 @@ def test_nothing_to_draw_is_refused(here: Path, capsys: pytest.CaptureFixture[st
 def test_an_explanation_is_written_and_drawn(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = "backbone=tiny max_steps=1 h=6 verbose=0 accelerator=cpu random_state=0"
+    small = "backbone=tiny base=null max_steps=1 h=6 verbose=0 accelerator=cpu random_state=0"
     tslm(f"fit data=sales.csv adapter=time_llm {small} out=m")
     tslm("explain model=m top=2 out=words.csv")
     assert {"unique_id", "start"} <= set(pd.read_csv("words.csv"))

@@ -436,7 +436,9 @@ def test_a_saved_model_forecasts_as_before_and_further_than_it_was_trained(tmp_p
     df = long_frame({"a": y}, freq="h")
     options = {"backbone": "tiny", "h": 24, "context_length": 96, "max_steps": 5, "verbose": 0}
     adapter = Spec("lipcot", n_codes=4, order=8)
-    model = TSLMForecaster(adapter=adapter, random_state=0, accelerator="cpu", **options).fit(df)
+    model = TSLMForecaster(
+        base=None, adapter=adapter, random_state=0, accelerator="cpu", **options
+    ).fit(df)
     assert model.verdict_.shrinkage == model.model_.shrinkage
     model.save(tmp_path / "m")
     again = TSLMForecaster.load(tmp_path / "m")

@@ -173,6 +173,7 @@ def test_a_frame_is_forecast_saved_and_loaded(adapter: str, tmp_path: Path) -> N
     df = long_frame({"a": y}, freq="h")
     description = "A sine with noise." if adapter == "time_llm" else None
     model = TSLMForecaster(
+        base=None,
         h=12,
         adapter=adapter,
         backbone="tiny",

@@ -330,11 +330,15 @@ def test_a_saved_control_is_loaded_unchanged(tmp_path: Path) -> None:
     for kind, freeze in [("block", "strict"), ("gru", "strict"), ("random", "lora"), ("", "norms")]:
         name = f"{kind}:tiny" if kind else "tiny"
         options: dict[str, Any] = {"h": 4, "max_steps": 3, "accelerator": "cpu", "verbose": 0}
-        model = TSLMForecaster(backbone=name, freeze=freeze, random_state=0, val_size=0, **options)
+        model = TSLMForecaster(
+            base=None, backbone=name, freeze=freeze, random_state=0, val_size=0, **options
+        )
         model.fit(df).save(tmp_path / (kind or "plain"))
         again = TSLMForecaster.load(tmp_path / (kind or "plain"))
         pd.testing.assert_frame_equal(again.predict(h=9), model.predict(h=9))
-    other = TSLMForecaster(backbone="random:tiny:3", random_state=0, val_size=0, **options).fit(df)
+    other = TSLMForecaster(
+        base=None, backbone="random:tiny:3", random_state=0, val_size=0, **options
+    ).fit(df)
     other.save(tmp_path / "other")
     stored = (tmp_path / "other" / "model.json").read_text()
     assert '"random:tiny:3"' in stored

@@ -22,6 +22,8 @@ from tslm.core.messages import unknown_key
 from tslm.core.paths import further_folders
 from tslm.core.spec import refuse_nested
 
+FORECASTS = ("verb/fit", "verb/backtest", "verb/tune")  # commands whose base is a mix by default
+
 
 def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
     """Compose settings from a primary yaml file, such as ``verb/fit``, and words ``key=value``.
@@ -33,6 +35,9 @@ def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
     typed = split(words)
     given, defaults = with_distribution(typed), default_choices(primary)
     named = {word.key: _name(word, defaults[word.key]) for word in given if word.key in defaults}
+    apart = named.get("model") or named.get("experiment")  # the settings of a paper have no mix
+    if primary in FORECASTS and "base" not in named and not apart:
+        named["base"] = "auto"
     chosen = tuple(f"{group}={name}" for group, name in named.items() if name is not None)
     cfg = composed(primary, chosen, further_folders()).copy()
     for word in given:

@@ -61,6 +61,7 @@ def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
     arguments: dict[str, Any] = {field.name: values[field.name] for field in value_fields()}
     for group in GROUPS:
         if group not in cfg.choices:
+            arguments[group] = None
             continue
         node = values[group] or {}  # base=none
         options = {str(key): value for key, value in node.items() if key != "_target_"}

@@ -96,13 +96,14 @@ class RunConfig:
         "that distribution of each value.",
     )
     base: str | Spec | None = setting(
-        MODEL, None,
-        'the forecast that the adapter corrects: "none", "profile", "profile_ar" or "ridge"; or '
-        '"auto", a mix of classical forecasts and that of the adapter',
+        MODEL, "auto",
+        '"auto" is a mix of classical forecasts and that of the adapter; another name is the '
+        'forecast that the adapter corrects: "profile", "profile_ar", "ridge" or "theta", or '
+        '"none"',
         PART, LANGUAGE,
-        null="is the adapter's own choice",
-        more="Training begins at the base forecast, and validation decides how much of the "
-        "correction is used. Validation weights the members of a mix.",
+        null="is the adapter alone, as published (lipcot corrects profile_ar)",
+        more="Validation weights the members of a mix. Otherwise training begins at the base "
+        "forecast, and validation decides how much of the correction is used.",
     )
     context_length: int | None = setting(
         MODEL, None, "number of past steps that the model reads", OWN, least=1, most=LONGEST,

@@ -110,7 +110,7 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
         >>> teacher.fit([sales]).save("codes", overwrite=True)
         >>> from tslm import TSLMForecaster
         >>> model = TSLMForecaster(
-        ...     h=7, adapter=adapter, backbone="tiny", pretrained="codes", max_steps=2, verbose=0
+        ...     h=7, adapter=adapter, base=None, backbone="tiny", pretrained="codes", max_steps=2
         ... )
         >>> len(model.fit(sales).predict())
         14
