@@ -103,13 +103,12 @@ class TrainedForecaster(LongFrameForecaster):
             ConfigError: if a setting is impossible.
             NotFittedError: if ``warm_start`` is set before any ``fit``.
         """
-        reader, cfg = self._reader(), self._configure()
-        cfg = self._with_last_sizes(cfg) if warm_start else cfg
+        cfg = self._with_last_sizes(self._configure()) if warm_start else self._configure()
         machine = self._machine(cfg)
         device = machine.device  # raises before the work if this computer lacks it
         name, val_size = self._called(cfg), plain(self.val_size)
 
-        reader = reader.for_frame(df)
+        reader = self._reader().for_frame(df)
         reader.check_names([name])
         frame, held_out = read_with_validation(reader, df, val_df, static_df, val_size, cfg.h)
         frame, split = split_rows(frame, held_out, self._joint(cfg))
