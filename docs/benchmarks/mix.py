@@ -25,20 +25,21 @@ from tslm.evaluation.suite import groups
 from tslm.evaluation.suite.panels import Window, read_panel
 from tslm.models.mix.forecaster import WIDER, Mix, widened
 from tslm.models.mix.members import LEVELS, MEDIAN, pinball
-from tslm.models.mix.weights import inverse_losses, shrunk_to_equal
+from tslm.models.mix.weights import FAMILIAR, inverse_losses, shrunk_to_equal, without_poor
 
 DECILES = [LEVELS.index(level) for level in LEVELS if round(level * 10, 6) in range(1, 10)]
 MOST = 200  # series of a task that are scored, evenly spaced
 RULES = ("theta", "ces", "profile_ar")
 WEIGHTINGS: dict[str, dict[str, Any]] = {
-    "equal": {"power": 0.0},
+    "equal": {"power": 0.0, "all_members": True},
     "inverse loss, all series alike": {"own": 0.0},
     "own part .3": {"own": 0.3},
     "**own part .5**": {},
     "own part .7": {"own": 0.7},
     "each series alone": {"own": 1.0},
-    "power 2": {"power": 2.0},
-    "power 6": {"power": 6.0},
+    "power 4": {"power": 4.0},
+    "no member left out": {"all_members": True},
+    "no member left out, power 4": {"all_members": True, "power": 4.0},
     "as wide as the members": {"wider": 1.0},
     "widths times 1.1": {"wider": 1.1},
     "widths times 1.3": {"wider": 1.3},
@@ -93,8 +94,9 @@ def mixed(
     quantiles: list[Tensor],
     truth: list[Tensor],
     members: tuple[str, ...] = (*RULES, "trained"),
-    power: float = 4.0,
+    power: float = 2.0,
     own: float = 0.5,
+    all_members: bool = False,
     wider: float = WIDER,
 ) -> Tensor:
     """Return the quantiles ``[Q, S, H]`` of a mix whose weights come from the earlier origin."""
@@ -102,8 +104,11 @@ def mixed(
     before = torch.stack([pinball(q[..., None], truth[1][..., None])[:, 0] for q in quantiles[1]])
     losses = before[places]
     relative = (losses / losses.mean(0).clamp(min=1e-12)).nanmean(1)
+    if not all_members:
+        relative = without_poor(relative, max(losses.shape[1], int(FAMILIAR)))
     shared = shrunk_to_equal(inverse_losses(relative, power), losses.shape[1])
-    single = torch.nan_to_num(inverse_losses(losses.T, power).T, nan=1 / len(places))
+    losses = torch.where(shared[:, None] > 0, losses.nan_to_num(1.0), torch.inf)
+    single = inverse_losses(losses.T, power).T
     weights = (1 - own) * shared[:, None] + own * single
     found = (quantiles[0][places] * weights[:, None, :, None]).sum(0)
     return widened(found[None], wider)[0]

@@ -10,6 +10,7 @@ from tslm.models.mix.weights import (
     shrunk_to_equal,
     weighted_mean,
     weighted_median,
+    without_poor,
 )
 
 LOSSES = st.lists(st.floats(0, 1e6), min_size=1, max_size=7).map(torch.tensor)
@@ -47,6 +48,21 @@ def test_few_windows_leave_weights_nearly_equal() -> None:
     assert 0.5 < float(near[0]) < 0.55
     assert float(far[0]) == pytest.approx(0.9, abs=0.01)
     torch.testing.assert_close(shrunk_to_equal(learnt, 0), torch.tensor([0.5, 0.5]))
+
+
+def test_a_poor_member_is_left_out_if_windows_are_enough() -> None:
+    losses = torch.tensor([1.0, 1.3, 1.5])
+    torch.testing.assert_close(without_poor(losses, 15), losses)
+    left = without_poor(losses, 16)
+    torch.testing.assert_close(left, torch.tensor([1.0, 1.3, torch.inf]))
+    weights = shrunk_to_equal(inverse_losses(left), 16)
+    assert float(weights[2]) == 0
+    assert float(weights.sum()) == pytest.approx(1)
+
+
+@given(LOSSES)
+def test_the_best_member_is_never_poor(losses: torch.Tensor) -> None:
+    assert bool(without_poor(losses, 100)[losses.argmin()].isfinite())
 
 
 def test_equal_weights_give_the_ordinary_mean_and_median() -> None:

@@ -29,6 +29,7 @@ from tslm.models.mix.weights import (
     shrunk_to_equal,
     weighted_mean,
     weighted_median,
+    without_poor,
 )
 from tslm.uncertainty.distributions.quantile import Quantiles, at_levels
 
@@ -168,14 +169,16 @@ class Mix(Forecaster):
         """Return the weights of the members for each window; they sum to 1.
 
         Each member forecasts the last steps of a context from the steps before them. A context
-        that is too short for this has the weights of the panel.
+        that is too short for this has the weights of the panel, and a member without weight there
+        has none here.
         """
         shape = (len(self.weights), len(batch.past), batch.past.shape[2])
         panel = self.weights.to(batch.past)[:, None, None].expand(shape)
         losses = self._own_losses(batch)
         if losses is None:
             return panel
-        own = rearrange(inverse_losses(rearrange(losses, "M B C -> B C M")), "B C M -> M B C")
+        members = torch.where(panel > 0, losses, torch.inf)
+        own = rearrange(inverse_losses(rearrange(members, "M B C -> B C M")), "B C M -> M B C")
         return torch.where(losses.isnan().any(0), panel, (1 - SHARE) * panel + SHARE * own)
 
     def _own_losses(self, batch: Batch) -> Float[Tensor, "M B C"] | None:
@@ -233,6 +236,7 @@ class Mix(Forecaster):
         best = totals.argmin(0)
         self.widths.copy_(torch.tensor(FACTORS)[best] ** CAUTION)
         losses = totals.gather(0, best[None])[0] / windows
+        losses = without_poor(losses, windows)
         self.weights.copy_(shrunk_to_equal(inverse_losses(losses), windows))
         self.report.copy_(self._reported(batches))
 
