@@ -31,7 +31,9 @@ def announce(model: Forecaster, train: Windows, cfg: DictConfig, windows: int) -
     members = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     series = "1 series" if len(train.panel) == 1 else f"{len(train.panel):,} series"
     training = ""
-    if model.trains:
+    if model.trains and not cfg.max_steps:
+        training = f" on {cfg.backbone}, pretrained and not trained further"
+    elif model.trains:
         training = f" on {cfg.backbone}, at most {counted(cfg.max_steps, 'training step')}"
     seconds = seconds_of_fit(model, train, cfg.batch_size, cfg.max_steps, 3 * windows)
     say(f"Fitting {series}, h={cfg.h}: a mix of {members}{training}, about {_duration(seconds)}.")
@@ -55,7 +57,7 @@ def seconds_of_fit(
         return 0.0
     total = 0.0
     with torch.random.fork_rng():
-        if model.trains:
+        if model.trains and steps:
             sample = train.cut(evenly_spaced(len(train), batch_size))
             started = perf_counter()
             model.loss(sample).backward()

@@ -175,6 +175,9 @@ def train_forecaster(
     history = history_from_state(None)
     if model.trains:
         _begin_with(model.learner, start)
+    if model.trains and not cfg.max_steps:
+        model.learner.to(machine.device).eval()
+    elif model.trains:
         sampler = (RandomWindows if cfg.max_epochs is None else EpochWindows)(
             windows, cfg.batch_size, run.seed
         )

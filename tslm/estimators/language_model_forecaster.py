@@ -22,7 +22,7 @@ from tslm.data.series_text import PromptTemplate
 from tslm.estimators.announcement import say
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
-from tslm.estimators.saving.folder import read_saved
+from tslm.estimators.pretrained import Pretrained
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.ablation.ablate import ablate
 from tslm.evaluation.ablation.arms import Budget
@@ -177,14 +177,9 @@ class LanguageModelForecaster(TrainedForecaster):
     ) -> Forecaster:
         return forecaster_of(cfg, task, device=device, download=download, sizes=sizes)
 
-    def _begin(self, model: Forecaster) -> None:
-        learner = model.learner
-        if self.pretrained is None or not isinstance(learner, ForecastModel):
-            return
-        weights = read_saved(self.pretrained).weights
-        named = {name.removeprefix("trained."): tensor for name, tensor in weights.items()}
-        own = [name for name in named if name.startswith("adapter.")]
-        learner.adapter.begin({name.removeprefix("adapter."): named[name] for name in own})
+    def _begin(self, model: Forecaster, cfg: DictConfig) -> None:
+        if self.pretrained is not None and isinstance(model.learner, ForecastModel):
+            Pretrained.read(self.pretrained).begin(model.learner, cfg)
 
     def baseline(self, name: str) -> TrainedForecaster:
         known = BaselineForecaster().get_params(deep=False)

@@ -122,7 +122,7 @@ class TrainedForecaster(LongFrameForecaster):
         with Run.begin(cfg, data.panel, folder) as run, seeded(run.seed):
             model = self._assemble(cfg, task)
             check_conformal(self._conformal(cfg, model), model)
-            self._begin(model)
+            self._begin(model, cfg)
             goes_on = warm_start and self.forecaster_.trains
             start = trained_state(self.forecaster_.learner) if goes_on else {}
             history = train_forecaster(model, data, cfg, run, machine, start)
@@ -331,7 +331,7 @@ class TrainedForecaster(LongFrameForecaster):
     ) -> Forecaster:
         """Build the forecaster, not trained; ``sizes`` watches all tensors but the backbone's."""
 
-    def _begin(self, model: Forecaster) -> None:
+    def _begin(self, model: Forecaster, cfg: DictConfig) -> None:
         """Give a new model its first weights; an empty hook."""
 
     def _warn_after_fit(self) -> None:

@@ -70,7 +70,8 @@ class TSLMForecaster(LanguageModelForecaster):
         rollout: roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster
             and less accurate far ahead. See ``ForecastModel``.
         pretrained: folder of a saved model, or of a saved LiPCoTPretrainer; training begins with
-            its adapter. None begins with new weights.
+            its adapter. None begins with new weights. With max_steps=0 its adapter and decoder
+            forecast untrained.
         max_steps: number of training batches.
         max_epochs: number of passes over all training windows, in place of max_steps.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.

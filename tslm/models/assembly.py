@@ -31,18 +31,19 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
     """Fill in sizes that are None, in a copy, with those the part suggests for these data.
 
-    A mix that is not trained has no adapter. If its decoder cannot forecast quantiles, it forecasts
-    a mixture.
+    A mix that is neither trained nor pretrained has no adapter. If its decoder cannot forecast
+    quantiles, it forecasts a mixture.
 
     Raises:
-        ConfigError: if ``max_steps`` is 0 and there is no mix.
+        ConfigError: if ``max_steps`` is 0, there is no mix and nothing is pretrained.
     """
     cfg = cfg.copy()
     if mixes(cfg):
         _set_distribution_of_mix(cfg)
-        cfg.base.adapter = cfg.base.adapter and cfg.max_steps > 0
-    elif cfg.max_steps == 0:
-        hint = "" if cfg.model else ", or base=auto to forecast by classical rules alone"
+        cfg.base.adapter = cfg.base.adapter and (cfg.max_steps > 0 or cfg.pretrained is not None)
+    elif cfg.max_steps == 0 and cfg.pretrained is None:
+        rules = ", base=auto to forecast by classical rules alone"
+        hint = "" if cfg.model else f"{rules}, or pretrained=FOLDER to use its adapter untrained"
         raise ConfigError(f"max_steps=0 must be at least 1. Set max_steps=1 or more{hint}.")
     part = cfg.adapter if cfg.model is None else cfg.model
     sizes = part_class(part).suggest(facts, cfg.context_length, dict(part))

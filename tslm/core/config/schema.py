@@ -212,6 +212,7 @@ class RunConfig:
         DETAIL, None,
         "folder of a saved model, or of a saved LiPCoTPretrainer; training begins with its adapter",
         LANGUAGE, TEXT, null="begins with new weights",
+        more="With max_steps=0 its adapter and decoder forecast untrained.",
     )
 
     max_steps: int = setting(TRAINING, 1000, "number of training batches", least=0)
