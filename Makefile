@@ -10,7 +10,7 @@ GROUP ?= chronos2
 SUITE ?= outputs/suite
 
 .PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden settings notebooks wheel
-.PHONY: conformance docs tutorials suite suite-peers suite-fev suite-publish
+.PHONY: conformance docs tutorials suite suite-peers suite-fev suite-publish pretrain pretrain-study
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -127,3 +127,11 @@ suite-fev: $(PEERS)/.ready
 suite-publish:
 	mkdir -p docs/results/suite
 	cp $(SUITE)/$(GROUP).json $(SUITE)/$(GROUP).md $(SUITE)/$(GROUP).html docs/results/suite/
+
+# one adapter per segment length, trained on the rows before the test rows of all sets
+pretrain: setup
+	OMP_NUM_THREADS=1 $(BIN)/python docs/benchmarks/pretrain.py train --out outputs/pretrained
+
+# the same with the sets of one task left out, for every task and control; continues where it stopped
+pretrain-study: setup
+	OMP_NUM_THREADS=1 $(BIN)/python docs/benchmarks/pretrain.py study --out outputs/pretrained-study

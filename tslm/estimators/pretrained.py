@@ -16,9 +16,9 @@ from tslm.estimators.saving.values import plain_settings
 from tslm.models.forecast_model import ForecastModel
 
 MEMBER = "trained."  # in a saved mix the names of the adapter's model begin with this
-BEYOND = ("decoder.", "backbone.")  # weights that are used if all settings are those of the folder
+FURTHER = ("decoder.", "backbone.")  # weights that are used if all settings are those of the folder
 NEEDED = ("adapter", "adapter.patch_len")  # settings that the adapter alone needs
-UNSEEN = "none"
+ABSENT = "none"  # value of a setting that one of two models does not have
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Pretrained:
         part = "adapter."
         own = {name.removeprefix(part): weights[name] for name in weights if name.startswith(part)}
         model.adapter.begin(own)
-        rest = {name: weights[name] for name in weights if name.startswith(BEYOND)}
+        rest = {name: weights[name] for name in weights if name.startswith(FURTHER)}
         if self._complete(rest, model, cfg) and not other:
             model.load_state_dict(rest, strict=False)
 
@@ -78,7 +78,11 @@ class Pretrained:
         return found
 
     def _complete(self, rest: Mapping[str, Tensor], model: ForecastModel, cfg: DictConfig) -> bool:
-        """Return True if these weights of decoder and backbone fit the model."""
+        """Return True if these weights of decoder and backbone fit the model.
+
+        Raises:
+            ConfigError: if they do not fit and ``max_steps`` is 0.
+        """
         own = model.state_dict()
         decoder = [name for name in own if name.startswith("decoder.")]
         sizes = [name for name in rest if name in own and own[name].shape != rest[name].shape]
@@ -118,7 +122,7 @@ class Pretrained:
         before["n_layers"] = identity.get("n_layers")
         after["n_layers"] = model.backbone.identity.n_layers
         names = [*before, *(name for name in after if name not in before)]
-        pairs = {name: (before.get(name, UNSEEN), after.get(name, UNSEEN)) for name in names}
+        pairs = {name: (before.get(name, ABSENT), after.get(name, ABSENT)) for name in names}
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
     def _misfit(self, wrong: Mapping[str, tuple[Any, Any]], cfg: DictConfig) -> str:
@@ -129,7 +133,7 @@ class Pretrained:
         if "adapter.patch_len" in wrong and "adapter" not in wrong:
             size = wrong["adapter.patch_len"][0]
             python = f' (in Python: adapter=Spec("{cfg[CHOICES].adapter}", patch_len={size}))'
-        if wrong.get("base", ("", ""))[0] == UNSEEN:
+        if wrong.get("base", ("", ""))[0] == ABSENT:
             words = [f"{word} or base=auto" if word == "base=none" else word for word in words]
         return (
             f"The pretrained weights do not fit: {'; '.join(shown)}. Set {', '.join(words)}"
