@@ -49,11 +49,11 @@ def test_a_study_leaves_out_the_set_and_continues(
 def test_shares_of_a_correction_are_compared_with_the_base(
     site: Path, script: dict[str, Any]
 ) -> None:
-    yaml = site / "conf" / "benchmark" / "streams.yaml"
-    yaml.write_text(yaml.read_text().replace("season_length: 4", "season_length: 7"))
-    bases = ["--bases", "profile_ar", "--tasks", "ponds", "--groups", "waters"]
+    yaml = site / "conf" / "benchmark" / "ponds.yaml"
+    yaml.write_text(yaml.read_text().replace("season_length: 7", "season_length: 4"))
+    bases = ["--bases", "profile_ar", "--tasks", "streams", "--groups", "waters"]
     script["main"](["study", "--out", str(site / "s"), *bases, *SMALL])
-    rows = json.loads((site / "s" / "runs" / "ponds-tiny-profile_ar.json").read_text())["rows"]
+    rows = json.loads((site / "s" / "runs" / "streams-tiny-profile_ar.json").read_text())["rows"]
     assert [row["share"] for row in rows[1:]] == [0, 0.25, 0.5, 1]
     assert rows[1]["mase"] != rows[4]["mase"]
 
