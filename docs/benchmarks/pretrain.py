@@ -142,8 +142,15 @@ def pretrain(
     asked: argparse.Namespace,
     out: Path,
 ) -> None:
-    """Train an adapter on windows drawn evenly over the sets, and save it; a saved one is kept."""
-    if (out / "model.json").is_file():
+    """Train an adapter on windows drawn evenly over the sets, and save it.
+
+    One that was saved for the same sets and settings is kept.
+    """
+    note = out / "pretraining.json"
+    names = [source.name for source in sources]
+    facts = {"steps": asked.steps, "batch": asked.batch, "seed": asked.seed, "sets": names}
+    facts["n_layers"] = asked.n_layers
+    if note.is_file() and json.loads(note.read_text()) == facts:
         return
     dice = np.random.default_rng(asked.seed)
     count = max(asked.steps * asked.batch // len(sources), 1)
@@ -163,11 +170,11 @@ def pretrain(
         batch_size=asked.batch,
         val_size=0,
     ).fit(competitions.long_frame(parts))
-    model.save(out, history=False)
+    model.save(out, overwrite=True, history=False)
+    write_json(facts, note)
     size = sum(path.stat().st_size for path in out.iterdir()) / 1e6
-    names = ", ".join(source.name for source in sources)
     seconds = time.perf_counter() - began
-    print(f"{out}: {names}; {size:.1f} MB, {seconds:.0f} s", flush=True)
+    print(f"{out}: {', '.join(names)}; {size:.1f} MB, {seconds:.0f} s", flush=True)
 
 
 def train(asked: argparse.Namespace) -> None:

@@ -24,8 +24,14 @@ def script() -> dict[str, Any]:
 def test_one_adapter_per_segment_length_is_saved_and_forecasts(
     site: Path, script: dict[str, Any]
 ) -> None:
-    script["main"](["train", "--out", str(site / "a"), "--segments", "8", *SMALL])
     folder = site / "a" / "tiny-none" / "8"
+    line = ["train", "--out", str(site / "a"), "--segments", "8", *SMALL]
+    script["main"](line)
+    written = (folder / "model.json").stat().st_mtime_ns
+    script["main"](line)
+    assert (folder / "model.json").stat().st_mtime_ns == written
+    script["main"]([*line, "--seed", "1"])
+    assert TSLMForecaster.load(folder).random_state == 1
     assert TSLMForecaster.load(folder).settings["adapter"]["patch_len"] == 8
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1e5
 
