@@ -109,7 +109,7 @@ class TSLMForecaster(LanguageModelForecaster):
     Examples:
         >>> from tslm import TSLMForecaster
         >>> from utilsforecast.data import generate_series
-        >>> sales = generate_series(2, freq="D", min_length=200)
+        >>> sales = generate_series(2, freq="D", min_length=90, max_length=100)
         >>> model = TSLMForecaster(h=7, backbone="tiny", max_steps=2, random_state=0, verbose=0)
         >>> model.fit(sales).predict(level=[80]).columns.tolist()
         ['unique_id', 'ds', 'AutoTimes', 'AutoTimes-lo-80', 'AutoTimes-hi-80']

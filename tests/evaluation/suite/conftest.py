@@ -57,6 +57,7 @@ TINY = """
 entrant:
   backbone: tiny
   adapter: {name: autotimes, patch_len: 4}
+  base: {name: auto, members: [drift]}
   context_length: 16
   max_steps: 2
   batch_size: 8
