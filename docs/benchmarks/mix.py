@@ -32,7 +32,7 @@ MOST = 200  # series of a task that are scored, evenly spaced
 RULES = ("theta", "ces", "profile_ar")
 WEIGHTINGS: dict[str, dict[str, Any]] = {
     "equal": {"power": 0.0, "all_members": True},
-    "inverse loss, all series alike": {"own": 0.0},
+    "weights of all series alone": {"own": 0.0},
     "own part .3": {"own": 0.3},
     "**own part .5**": {},
     "own part .7": {"own": 0.7},
