@@ -176,6 +176,7 @@ TINY: dict[str, Any] = {
     "h": H, "backbone": "tiny", "adapter": Spec("autotimes", patch_len=4), "context_length": 12,
     "accelerator": "cpu", "random_state": 0, "verbose": 0,
 }  # fmt: skip
+MIX = Spec("auto", members=["theta", "drift"])  # the default, with rules that are quickly fitted
 
 
 @cache
@@ -190,7 +191,8 @@ def forecast(df: Any, who: str, options: dict[str, Any], seed: int) -> pd.DataFr
     if who == "known":
         return known().predict(df)
     if who == "trained":
-        model: Any = TSLMForecaster(base=None, **TINY, **options, max_steps=2)
+        base = MIX if seed % 2 else None
+        model: Any = TSLMForecaster(base=base, **TINY, **options, max_steps=2)
         return model.fit(df).predict()
     rule = ["last", "seasonal_naive", "profile", "profile_ar", "drift"][seed % 5]
     model = BaselineForecaster(rule, h=H, **options, verbose=0)
