@@ -1,0 +1,142 @@
+"""Reading of free text: statements with their spans and bounds, and series written in the text."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from tslm.core.calendar import Freq
+from tslm.core.errors import DataError
+from tslm.data.columns import Columns
+from tslm.data.events.series_in_text import read_series
+from tslm.data.events.statements import read_statements
+from tslm.data.events.timeline import Timeline, joined, timelines
+
+EVENT_COLUMNS = ("unique_id", "start", "end", "said_at", "text", "lower", "upper")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Contents of a text, as tables that a person can correct.
+
+    Attributes:
+        events: one row per statement and span, with the columns of ``EVENT_COLUMNS``. ``start``
+            and ``end`` are the first and last step concerned; both are missing if the statement
+            concerns the whole horizon. ``lower`` and ``upper`` are bounds in the units of the
+            series.
+        covariates: long frame of ``unique_id``, ``ds`` and one column per series that is written in
+            the text, over the history and the steps to forecast.
+        background: ``unique_id`` and ``text`` of the sentences that describe the series and state
+            nothing about its future.
+    """
+
+    events: pd.DataFrame
+    covariates: pd.DataFrame
+    background: pd.DataFrame
+
+
+def read(
+    texts: Any,
+    df: pd.DataFrame,
+    h: int,
+    *,
+    target: str | None = None,
+    freq: Freq | None = None,
+    said_at: Any = None,
+    columns: Columns | None = None,
+) -> Reading:
+    """Read free text about series: what is said about which steps, in which bounds.
+
+    Args:
+        texts: one text about all series; a text for each id; or a frame of ``text``, with
+            ``unique_id`` and ``said_at`` where they are known.
+        df: long frame of the history; its values are not read.
+        h: steps to forecast.
+        target: the quantity in words, such as "pressure"; found in the text if None. Bounds of
+            other quantities are left out.
+        freq: frequency of the rows; inferred from the times if None.
+        said_at: time at which the texts became known; None if they were always known.
+        columns: column names of the frame.
+
+    Raises:
+        DataError: if a text is not text, names an unknown series, or the frame cannot be read.
+    """
+    columns = columns or Columns()
+    series = timelines(df, h, freq=freq, columns=columns)
+    events: list[dict[str, Any]] = []
+    background: list[dict[str, Any]] = []
+    covariates: list[pd.DataFrame] = []
+    for name, said, text in _texts(texts, said_at):
+        if name is not None and name not in series:
+            raise DataError(
+                f"A text is about the series {name!r}, which the frame does not have. Its series "
+                f"are {', '.join(map(str, list(series)[:5]))}."
+            )
+        concerned = series if name is None else {name: series[name]}
+        timeline = joined(list(concerned.values()))
+        numbers = read_series(text, timeline)
+        covariates += [_long(numbers.values, key, each) for key, each in concerned.items()]
+        for statement in read_statements(numbers.rest, timeline, target):
+            facts = {"unique_id": name, "text": statement.text}
+            if statement.is_event:
+                facts |= {"said_at": said, **statement.facts()}
+                events.append(facts)
+            else:
+                background.append(facts)
+    return Reading(
+        _event_table(events),
+        pd.concat(covariates, ignore_index=True) if covariates else _no_covariates(),
+        pd.DataFrame(background, columns=["unique_id", "text"]),
+    )
+
+
+def _texts(texts: Any, said_at: Any) -> list[tuple[Hashable | None, Any, str]]:
+    """Return id, time of becoming known and text of each text; None for all series."""
+    if isinstance(texts, str):
+        return [(None, said_at, texts)]
+    if isinstance(texts, Mapping):
+        rows = [(name, said_at, text) for name, text in texts.items()]
+    elif isinstance(texts, pd.DataFrame):
+        if "text" not in texts:
+            raise DataError(
+                f"The frame of texts has no column 'text'. Its columns are {list(texts.columns)}."
+            )
+        missing = [None] * len(texts)
+        names = texts.get("unique_id", missing)
+        said = texts.get("said_at", [said_at] * len(texts))
+        rows = [
+            (None if name is None or pd.isna(name) else name, each, text)
+            for name, each, text in zip(names, said, texts["text"], strict=True)
+        ]
+    else:
+        raise DataError(
+            f"texts is of type {type(texts).__name__}. Pass one text, a text for each id, or a "
+            "frame with the column text."
+        )
+    for name, _, text in rows:
+        if not isinstance(text, str):
+            whose = "A text" if name is None else f"The text of the series {name!r}"
+            raise DataError(
+                f"{whose} is of type {type(text).__name__}, not text. Pass a string, and leave out "
+                "texts that are missing."
+            )
+    return rows
+
+
+def _event_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return statements as a table with the columns of ``EVENT_COLUMNS``."""
+    table = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
+    for name in ("start", "end", "said_at"):
+        table[name] = pd.to_datetime(table[name])
+    return table.astype({"lower": float, "upper": float})
+
+
+def _long(values: pd.DataFrame, name: Hashable, timeline: Timeline) -> pd.DataFrame:
+    """Return the series written in a text as a long frame of one series."""
+    table = values.reindex(timeline.times).rename_axis("ds").reset_index()
+    return pd.concat([pd.Series([name] * len(table), name="unique_id"), table], axis=1)
+
+
+def _no_covariates() -> pd.DataFrame:
+    return pd.DataFrame(columns=["unique_id", "ds"])
