@@ -32,17 +32,48 @@ def final_contexts(
         multivariate: True puts all series into one window; ``series`` is then 0.
     """
     chosen = torch.arange(len(panel)) if series is None else series
-    position = torch.from_numpy(panel.lengths)[chosen]
+    return contexts_before(
+        panel,
+        calendar,
+        chosen,
+        torch.from_numpy(panel.lengths)[chosen],
+        context_length=context_length,
+        horizon=horizon,
+        multivariate=multivariate,
+    )
+
+
+def contexts_before(
+    panel: Panel,
+    calendar: Calendar,
+    series: Int[Tensor, " N"],
+    position: Int[Tensor, " N"],
+    *,
+    context_length: int,
+    horizon: int,
+    multivariate: bool = False,
+) -> Batch:
+    """Cut the contexts before given rows, with the times to forecast; ``future`` is empty.
+
+    Args:
+        panel: the series.
+        calendar: calendar of their times.
+        series: number of the series of each window.
+        position: row of each series that is the first step to forecast; at least 1.
+        context_length: rows of context, L.
+        horizon: steps to forecast, H; ``time`` has L + H columns.
+        multivariate: True puts all series into one window; ``series`` is then 0.
+    """
     windows = Windows.at(
         panel,
-        chosen,
+        series,
         position,
         context_length=context_length,
         future_length=0,
         multivariate=multivariate,
     )
     batch = windows.cut(torch.arange(len(windows)))
-    last = panel.time[torch.from_numpy(panel.offsets[1:])[chosen] - 1]
+    last = panel.time[torch.from_numpy(panel.offsets[:-1])[series] + position - 1]
     ahead = torch.from_numpy(calendar.future(last.numpy(), horizon))
     return batch._replace(time=torch.cat([batch.time, ahead], dim=1))
 

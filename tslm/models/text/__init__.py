@@ -1,0 +1,1 @@
+"""Reading of statements: sentences about what is coming, and the effect they have."""
