@@ -36,3 +36,19 @@ class Course(NamedTuple):
         """Return some rows."""
         begun = None if self.begun is None else self.begun[rows]
         return Course(self.values[rows], self.observed[rows], begun)
+
+    def steps(self) -> list[tuple[Tensor, Tensor | None, Tensor | None]]:
+        """Return each step: its values, and where they are observed and have begun.
+
+        Each of the last two is None where it is true of all rows.
+        """
+        values = self.values[:, None].unbind(-1)
+        observed = _unless_all(self.observed)
+        begun = [None] * len(values) if self.begun is None else _unless_all(self.begun)
+        return list(zip(values, observed, begun, strict=True))
+
+
+def _unless_all(flags: Tensor) -> list[Tensor | None]:
+    """Return the flags ``[n, 1]`` of each step; None where all are set."""
+    every = flags.bool().all(0).tolist()
+    return [None if all_set else flags[:, i, None] for i, all_set in enumerate(every)]
