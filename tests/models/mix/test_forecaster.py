@@ -167,6 +167,26 @@ def test_each_window_is_forecast_once_by_each_member(monkeypatch: pytest.MonkeyP
     assert calls == 2 * ["SeasonalNaive", "Drift", "ProfileAR"]  # the window, an origin inside it
 
 
+@pytest.mark.parametrize("combine", ["mean", "median"])
+def test_a_member_without_weight_is_not_computed_and_the_forecast_is_the_same(
+    combine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weighted median also reads the values of members without weight."""
+    model, batch, calls = mix(combine=combine), lines(), []
+    model.weights.copy_(torch.tensor([0.0, 0.4, 0.6]))
+    found, weights = model.members(batch, H), model.window_weights(batch)
+    expected = model._combined(found, weights)[LEVELS.index(0.5)]
+    model.memory.found.clear()
+
+    def counted(member: Forecaster, *words: Any) -> Any:
+        calls.append(type(member).__name__)
+        return quantiles_of(member, *words)
+
+    monkeypatch.setattr(mixing, "quantiles_of", counted)
+    torch.testing.assert_close(model.forecast(batch, H), expected, rtol=0, atol=0)
+    assert ("SeasonalNaive" in calls) == (combine == "median")
+
+
 def test_a_changed_weight_changes_the_next_forecast_of_the_same_windows() -> None:
     model, batch = mix(trained=True), lines()
     assert model.trained is not None

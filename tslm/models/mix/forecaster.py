@@ -1,6 +1,7 @@
 """Mix of local rules and a trained model, combined quantile by quantile."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import torch
 from einops import rearrange
@@ -23,7 +24,7 @@ from tslm.models.mix.members import (
     quantiles_of,
     without_padding,
 )
-from tslm.models.mix.memory import Memory
+from tslm.models.mix.memory import Memory, contents_of
 from tslm.models.mix.weights import (
     inverse_losses,
     shrunk_to_equal,
@@ -125,7 +126,8 @@ class Mix(Forecaster):
 
     @torch.no_grad()
     def distribution(self, batch: Batch, horizon: int) -> Quantiles:
-        found = self.members(batch, horizon)
+        # a median also depends on the values of members without weight
+        found = self.members(batch, horizon, unused=self.combine == "median")
         values = self._combined(found, self.window_weights(batch))
         return at_levels(rearrange(values, "Q B H C -> B H C Q"), LEVELS)
 
@@ -141,25 +143,35 @@ class Mix(Forecaster):
         found = join(members, rearrange(weights, "M B C -> M 1 B 1 C")).sort(0).values
         return widened(found[None], WIDER)[0]
 
-    def members(self, batch: Batch, horizon: int) -> Float[Tensor, "M Q B H C"]:
+    def members(
+        self, batch: Batch, horizon: int, *, unused: bool = True
+    ) -> Float[Tensor, "M Q B H C"]:
         """Return the quantiles of each member, with its factor on the width.
 
         Args:
             batch: contexts, with the times of the steps after them.
             horizon: steps to forecast, H.
+            unused: False gives 0 for members without weight, which are then not computed.
         """
-        parts = [*self._local, *([] if self.trained is None else [self.trained])]
-        found = self.memory.get(parts, batch, horizon, lambda: self._members(batch, horizon))
+        short, seen = without_padding(batch), contents_of(batch, horizon)
+        own = fitted_to(batch, self.context_length)
+        parts: list[Tensor | None] = []
+        for name, member, weight in zip(
+            self.names, self._parts, self.weights.tolist(), strict=True
+        ):
+            if not (weight or unused):
+                parts.append(None)
+                continue
+            read = own if name == TRAINED else short
+            compute = partial(quantiles_of, member, read, horizon, self.season_length)
+            parts.append(self.memory.get(name, member, seen, compute))
+        like = next(part for part in parts if part is not None)
+        found = torch.stack([torch.zeros_like(like) if part is None else part for part in parts])
         return widened(found, self.widths.to(found)[:, None, None, None, None])
 
-    def _members(self, batch: Batch, horizon: int) -> Float[Tensor, "M Q B H C"]:
-        """Return the quantiles of each member as it gives them."""
-        short = without_padding(batch)
-        parts = [quantiles_of(rule, short, horizon, self.season_length) for rule in self._local]
-        if self.trained is not None:
-            own = fitted_to(batch, self.context_length)
-            parts.append(quantiles_of(self.trained, own, horizon, self.season_length))
-        return torch.stack(parts)
+    @property
+    def _parts(self) -> list[Forecaster]:
+        return [*self._local, *([] if self.trained is None else [self.trained])]
 
     @property
     def _local(self) -> list[Forecaster]:
@@ -195,7 +207,10 @@ class Mix(Forecaster):
             time = batch.time[:, : stop + h]
             known = batch._replace(past=batch.past[:, :stop], future=batch.past[:, :0], time=time)
             loss = torch.stack(
-                [pinball(q, batch.past[:, stop : stop + h]) for q in self.members(known, h)]
+                [
+                    pinball(q, batch.past[:, stop : stop + h])
+                    for q in self.members(known, h, unused=False)
+                ]
             )
             enough = (~known.past.isnan()).sum(1) >= max(2 * h, 2 * self.season_length, 4)
             parts.append(torch.where(enough, loss, torch.nan))

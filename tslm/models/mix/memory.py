@@ -1,7 +1,7 @@
 """Memory of the last forecasts of a mix, so that fit and predict compute each only once."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from hashlib import blake2b
 
 from torch import Tensor, nn
@@ -13,36 +13,32 @@ LARGEST = 2**26  # numbers that are kept
 
 
 class Memory:
-    """Results of the last batches, by their contents, while no weight of the members changes.
+    """Quantiles of the members on the last batches, while no weight of a member changes.
 
     Copies and pickles of it are empty.
     """
 
     def __init__(self) -> None:
-        self.found: OrderedDict[bytes, Tensor] = OrderedDict()
-        self.stamps: tuple[tuple[int, ...], ...] = ()
+        self.found: OrderedDict[tuple[str, bytes], Tensor] = OrderedDict()
+        self.stamps: dict[str, tuple[int, ...]] = {}
 
     def get(
-        self,
-        members: Iterable[nn.Module],
-        batch: Batch,
-        horizon: int,
-        compute: Callable[[], Tensor],
+        self, name: str, member: nn.Module, contents: bytes, compute: Callable[[], Tensor]
     ) -> Tensor:
-        """Return what ``compute`` gave for the same windows and horizon.
+        """Return what ``compute`` gave for the same member and windows.
 
         Args:
-            members: modules that make the result. All results are dropped if one of their weights
-                was changed.
-            batch: contexts with their times and texts.
-            horizon: steps that are forecast.
+            name: name of the member.
+            member: the member. Its results are dropped if one of its weights was changed.
+            contents: digest of the windows and the horizon, see ``contents_of``.
             compute: called if there is no such result.
         """
-        stamps = tuple(map(stamp_of, members))
-        if stamps != self.stamps:
-            self.found.clear()
-            self.stamps = stamps
-        key = _key(batch, horizon)
+        stamp = stamp_of(member)
+        if stamp != self.stamps.get(name):
+            self.stamps[name] = stamp
+            for key in [key for key in self.found if key[0] == name]:
+                del self.found[key]
+        key = (name, contents)
         if key in self.found:
             self.found.move_to_end(key)
             return self.found[key]
@@ -56,7 +52,7 @@ class Memory:
         return Memory, ()
 
 
-def _key(batch: Batch, horizon: int) -> bytes:
+def contents_of(batch: Batch, horizon: int) -> bytes:
     """Return a digest of all that a forecast depends on."""
     digest = blake2b(digest_size=16)
     steps = batch.past.shape[1] + horizon
