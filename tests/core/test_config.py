@@ -20,8 +20,7 @@ from tslm.core.config.schema import listed
 from tslm.core.config.validation import complete
 from tslm.core.paths import conf_folder
 from tslm.core.types import Facts
-from tslm.data.datasets.benchmarks import names
-from tslm.data.datasets.competitions import is_competition
+from tslm.data.datasets.benchmarks import LONG_HORIZON, kind_of, names
 from tslm.estimators.factory import estimator_of
 from tslm.estimators.saving.values import plain_parameter
 from tslm.estimators.training.recipe import Recipe
@@ -200,8 +199,8 @@ class TestFiles:
         elif group == "budget":
             assert compose("verb/ablate", [f"budget={name.name}"]).choices.budget == name.name
         elif group == "benchmark":
-            competition = is_competition(OmegaConf.load(conf_folder() / f"{name}.yaml").benchmark)
-            assert (name.name in names()) != competition
+            kind = kind_of(OmegaConf.load(conf_folder() / f"{name}.yaml").benchmark)
+            assert (name.name in names()) == (kind == LONG_HORIZON)
             compose("verb/benchmark", [f"benchmark={name.name}"])
         else:
             cfg = compose("verb/benchmark", [f"{group}={name.name}"])

@@ -12,7 +12,10 @@ from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.training.weights import trained_weights
 
 Record = dict[str, Any]
-METRICS = ("smape", "mase", "owa", "mse", "mae")  # in the order in which they are printed
+METRICS = (  # in the order in which they are printed
+    *("average", "future", "causal", "covariate", "history", "intemporal"),
+    *("smape", "mase", "owa", "mse", "mae"),
+)
 
 
 def every_run(

@@ -1,5 +1,7 @@
 """Verbs that compare models: benchmark, ablate, table and speed."""
 
+from types import ModuleType
+
 from omegaconf import DictConfig
 
 from tslm.core import files
@@ -7,12 +9,13 @@ from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError
 from tslm.data.datasets.benchmarks import load
 from tslm.data.datasets.competitions import is_competition
+from tslm.data.datasets.context_is_key import is_context_is_key
 from tslm.estimators.factory import estimator_of
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation import leaderboard, speed
 from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.trial import held_out
-from tslm.evaluation.protocols import long_horizon, m_competition
+from tslm.evaluation.protocols import cik, long_horizon, m_competition
 from tslm.evaluation.protocols.records import describe
 from tslm.interfaces.cli.commands import Reporter, further_tables
 
@@ -22,12 +25,18 @@ def benchmark(cfg: DictConfig, say: Reporter) -> None:
     if cfg.out is not None:
         files.check_writable(cfg.out, (".json",))
     records = []
-    protocol = m_competition if is_competition(cfg.benchmark) else long_horizon
-    for record in protocol.run(cfg):
+    for record in _protocol(cfg).run(cfg):
         say(describe(record))
         records.append(record)
         if cfg.out is not None:
             files.write_json(records, cfg.out)
+
+
+def _protocol(cfg: DictConfig) -> ModuleType:
+    """Return the protocol of the chosen benchmark."""
+    if is_context_is_key(cfg.benchmark):
+        return cik
+    return m_competition if is_competition(cfg.benchmark) else long_horizon
 
 
 def ablate(cfg: DictConfig, say: Reporter) -> None:
