@@ -177,6 +177,11 @@ class Panel:
             y = np.where(still, loc, round_to_decimals(z * spread + loc, spread))
         return y.clip(-LARGEST, LARGEST)
 
+    def in_units(self) -> Floats:
+        """Return the values in the units of ``y``, without the effects of covariates."""
+        loc, spread = (np.repeat(part, self.lengths) for part in (self.loc, self.spread))
+        return np.asarray(self.values.double().numpy() * spread + loc)
+
     def take(self, series: Ints) -> "Panel":
         """Return some series, in the order given."""
         lengths = self.lengths[series]

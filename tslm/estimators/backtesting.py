@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from tslm.core.errors import DataError
 from tslm.data.align import align_series
+from tslm.data.events.table import EventTable
 from tslm.data.frame import Frame
 from tslm.data.origins import all_rolling_origins, check_lengths, rolling_origins, steps_after
 from tslm.data.panel import Floats
@@ -45,17 +46,19 @@ def backtest(
     origins: Origins,
     request: RequestedColumns,
     examples: str | pd.DataFrame | None = None,
+    events: EventTable | None = None,
 ) -> pd.DataFrame:
     """Fit models on the rows before each origin, and forecast the rows after it.
 
     Args:
         models: unfitted estimators by the names of their forecast columns; the first one is given
-            the examples.
+            the examples and the events.
         frame: the series.
         reader: gives the user's names of columns.
         origins: the origins, and the work at each.
         request: requested columns beside the point forecasts.
         examples: examples for the first model, see ``predict``.
+        events: statements for the first model. Those that were said after an origin are not read.
 
     Returns:
         One row per step: id, time, ``cutoff``, true value, and the forecasts of each model.
@@ -72,15 +75,19 @@ def backtest(
             warnings.simplefilter("ignore", UserWarning)  # given when the frame was read
             known = reader.rename(known)
             if fold == 0 or (origins.refit_every and fold % origins.refit_every == 0):
-                fitted = {name: clone(model).fit(known) for name, model in models.items()}
+                fitted = {
+                    name: clone(model).fit(known, events=events if name == own else None)
+                    for name, model in models.items()
+                }
             elif origins.recalibrate:
                 fitted = {name: model.recalibrate(known) for name, model in fitted.items()}
             for name, model in fitted.items():
                 panels, shown = model.panel_reader, None
                 panel = panels.known(known, h, truth)
+                said = events if name == own else None
                 if examples is not None and name == own:
                     shown = panels.examples(examples, known, panel, request)
-                found = model.panel_forecaster.forecast(panel, h, request, shown)
+                found = model.forecast_panel(panel, h, request, shown, said)
                 columns |= found.named(name, request)
         folds.append(_fold(reader, cutoffs, truth, columns))
     return pd.concat(folds, ignore_index=True)

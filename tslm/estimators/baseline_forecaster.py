@@ -74,6 +74,9 @@ class BaselineForecaster(TrainedForecaster):
         conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
             "none". None is "residual" for points and "none" for distributions. See
             ``tslm.uncertainty.conformal``.
+        text_reader: reader of the statements in events: "smollm2-135m", a language model with a
+            pretrained head; another backbone, which learns effects from past statements alone; or
+            "rules", which uses numbers and a short list of words.
         floor: smallest value of forecasts, intervals and samples, in the units of the target; such
             as 0 for sales.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
@@ -128,6 +131,7 @@ class BaselineForecaster(TrainedForecaster):
         scaler: str = "fraction",
         trainer: str | Spec = "one_cycle",
         conformal: str | None = None,
+        text_reader: str = "smollm2-135m",
         floor: float | int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -168,6 +172,7 @@ class BaselineForecaster(TrainedForecaster):
         self.scaler = scaler
         self.trainer = trainer
         self.conformal = conformal
+        self.text_reader = text_reader
         self.floor = floor
         self.accelerator = accelerator
         self.devices = devices

@@ -10,6 +10,7 @@ from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError
 from tslm.data.covariates.selection import CovariateColumns
 from tslm.data.covariates.static import join_statics
+from tslm.data.events.table import EventTable
 from tslm.data.frame import Columns, Frame, read_frame
 from tslm.data.id_columns import split_ids
 from tslm.data.roles import find_columns
@@ -100,6 +101,21 @@ class FrameReader:
             on_duplicate=self.on_duplicate,
             calendar=calendar,
         )
+
+    def events(self, events: Any, calendar: Calendar, ids: pd.Index) -> EventTable:
+        """Return a user's table of events, checked.
+
+        Args:
+            events: a frame, see ``EventTable.read``, or a table that was read.
+            calendar: calendar of the series.
+            ids: ids of the series.
+
+        Raises:
+            DataError: if the table is wrong, or names another series.
+        """
+        if isinstance(events, EventTable):
+            return events
+        return EventTable.read(events, self.columns, calendar, ids.tolist())
 
     def texts(self, frame: Frame) -> Sequence[str] | None:
         """Return the prompt text of each series; None if the prompt names no columns."""

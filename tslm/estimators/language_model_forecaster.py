@@ -23,6 +23,7 @@ from tslm.estimators.announcement import say
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
 from tslm.estimators.pretrained import Pretrained
+from tslm.estimators.statements.explanation import StatementExplanation
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.ablation.ablate import ablate
 from tslm.evaluation.ablation.arms import Budget
@@ -59,16 +60,32 @@ class LanguageModelForecaster(TrainedForecaster):
         return found
 
     @same_kind
-    def explain(self, df: pd.DataFrame | None = None, *, top: int = 5) -> Explanation:
-        """Show the text and words that the language model reads of each series' last context.
+    def explain(
+        self,
+        df: pd.DataFrame | None = None,
+        *,
+        events: pd.DataFrame | None = None,
+        h: int | None = None,
+        futr_df: pd.DataFrame | None = None,
+        top: int = 5,
+    ) -> Explanation | StatementExplanation:
+        """Show the words that the language model reads: those of the adapter, or statements.
 
         Args:
             df: series to explain, also ones that ``fit`` did not see; None takes those of ``fit``.
+            events: statements, as in ``predict``; their effects on the forecast are shown. None
+                shows the text and words that the adapter gives to the language model, for the last
+                context of each series.
+            h: steps to forecast with ``events``, the estimator's ``h`` by default.
+            futr_df: as in ``predict``, with ``events``.
             top: number of words per prototype or anchor, and of these per patch.
 
         Raises:
             ConfigError: if the adapter uses no words.
         """
+        if events is not None:
+            found: StatementExplanation = super().explain(df, events=events, h=h, futr_df=futr_df)
+            return found
         self._check_as_fitted()
         panel = self.contexts_ if df is None else self.panel_reader.read(df)
         return explain(

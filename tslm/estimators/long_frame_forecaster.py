@@ -17,6 +17,7 @@ from tslm.data.origins import warn_of_long_horizon
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample, scaled_error
 from tslm.estimators.frame_estimator import FrameEstimator
+from tslm.estimators.statements.explanation import StatementExplanation
 from tslm.estimators.tensor_forecast import forecast_tensor
 from tslm.estimators.validation.calibration import warn_if_not_calibrated
 from tslm.uncertainty.requested_columns import RequestedColumns
@@ -37,6 +38,7 @@ class LongFrameForecaster(FrameEstimator):
         num_samples: int | None = None,
         futr_df: pd.DataFrame | None = None,
         static_df: pd.DataFrame | None = None,
+        events: pd.DataFrame | None = None,
         examples: str | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the last row of each series.
@@ -55,6 +57,11 @@ class LongFrameForecaster(FrameEstimator):
             futr_df: id, time and ``futr_exog`` of the steps to forecast; other rows are ignored.
             static_df: one row per series of ``df`` with the columns of ``static_exog`` and those
                 that ``prompt`` names; None takes them from ``df``.
+            events: statements about the past or the steps to forecast, one per row: ``text``, and
+                where they are known the id, ``start``, ``end`` (first and last step concerned),
+                ``said_at`` (when it became known; statements after the last row are left out),
+                ``lower`` and ``upper`` (bounds of the values). ``tslm.data.events.read`` makes
+                such a table from free text.
             examples: rows in place of the oldest two thirds of each context, for autoregressive
                 adapters; see ``tslm.data.examples``. "first" are the first rows of the series.
                 "similar" are its earlier rows that are most similar to the rest of the context,
@@ -77,6 +84,7 @@ class LongFrameForecaster(FrameEstimator):
             warn_if_not_calibrated(self.calibration_, len(self.contexts_), self.h)
         horizon = positive("h", self.h if h is None else h)
         series = panels.series(df, static_df)
+        statements = None if events is None else panels.events(events, series)
         series = series if ids is None else panels.select(series, ids)
         if horizon > self.h:
             rows = np.diff(series.offsets)
@@ -85,13 +93,34 @@ class LongFrameForecaster(FrameEstimator):
             warn_of_long_horizon(series.ids, rows, horizon)
         panel = panels.with_future(series, horizon, futr_df)
         shown = None if examples is None else panels.examples(examples, df, panel, request)
-        found = self.panel_forecaster.forecast(panel, horizon, request, shown)
+        found = self.forecast_panel(panel, horizon, request, shown, statements)
         index = {
             "unique_id": np.repeat(np.asarray(panel.ids), horizon),
             "ds": self.calendar_.from_int(found.time.ravel()),
         }
         table = pd.DataFrame({**index, **found.named(panels.name, request)})
         return panels.reader.rename(table)
+
+    def explain(
+        self,
+        df: pd.DataFrame | None = None,
+        *,
+        events: pd.DataFrame | None = None,
+        h: int | None = None,
+        futr_df: pd.DataFrame | None = None,
+    ) -> Any:
+        """Show the effect of each statement in ``events`` on the forecast of ``predict``.
+
+        Returns:
+            A ``StatementExplanation``: a table of effects, both forecasts, and ``plot()``.
+        """
+        self._check_as_fitted()
+        if events is None:
+            raise ConfigError("There are no words to explain. Pass events=, a table of statements.")
+        panels, horizon = self.panel_reader, positive("h", self.h if h is None else h)
+        panel = panels.with_future(panels.series(df), horizon, futr_df)
+        effects = self.statement_effects(panels.events(events, panel))
+        return StatementExplanation.of(effects, self.panel_forecaster, panel, horizon, panels.name)
 
     def forecast(
         self,
@@ -152,6 +181,7 @@ class LongFrameForecaster(FrameEstimator):
         quantiles: Sequence[float | int] | None = None,
         baselines: str | Sequence[str] = ("SeasonalNaive",),
         static_df: pd.DataFrame | None = None,
+        events: pd.DataFrame | None = None,
         examples: str | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Backtest from rolling origins: fit, and put forecasts beside the true values.
@@ -169,6 +199,8 @@ class LongFrameForecaster(FrameEstimator):
             quantiles: as in ``predict``, for this model and the baselines.
             baselines: names of ``conf/model`` to compare with, fitted wherever this model is.
             static_df: as in ``predict``. Covariates known ahead are taken from ``df``.
+            events: as in ``predict``; at each origin only those that were said before are read. The
+                baselines have none.
             examples: as in ``predict``; the baselines have none.
 
         Returns:
@@ -189,7 +221,9 @@ class LongFrameForecaster(FrameEstimator):
         reader.check_names([own, *rivals])
         number = positive("n_windows", n_windows)
         origins = Origins(horizon, number, step, every, recalibrate)
-        return backtest({own: maker, **rivals}, frame, reader, origins, request, examples)
+        said = None if events is None else reader.events(events, frame.calendar, frame.ids)
+        models = {own: maker, **rivals}
+        return backtest(models, frame, reader, origins, request, examples, said)
 
     @same_kind
     def predict_insample(

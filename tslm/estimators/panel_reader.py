@@ -21,6 +21,7 @@ from tslm.data.covariates.future import (
     look_up_future,
     missing_future_rows,
 )
+from tslm.data.events.table import EventTable
 from tslm.data.examples import Examples
 from tslm.data.frame import Frame
 from tslm.data.panel import Panel
@@ -183,6 +184,15 @@ class PanelReader:
     def _look_up(self, futr_df: pd.DataFrame, panel: Panel, time: Ints) -> pd.DataFrame:
         names, columns = self.reader.covariates.future, self.reader.columns
         return look_up_future(futr_df, names, panel, time, self.calendar, columns)
+
+    def events(self, events: Any, panel: Panel) -> EventTable:
+        """Return a user's table of events about the series of a panel.
+
+        Raises:
+            DataError: if it is wrong, or names a series that neither the panel nor ``fit`` has.
+        """
+        known = panel.ids.union(self.contexts.ids, sort=False)
+        return self.reader.events(events, self.calendar, known)
 
     def last_times(self) -> pd.Series:
         """Return the last time of each series of ``fit``, by its id."""

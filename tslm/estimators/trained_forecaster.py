@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from tslm.core.config.estimator_settings import with_last_sizes
 from tslm.core.errors import ConfigError, DataError
 from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine, is_first
 from tslm.core.plain_values import plain, positive
 from tslm.core.seeds import seeded
 from tslm.core.types import Facts, Task
+from tslm.data.events.table import EventTable
 from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.origins import warn_of_long_horizon
@@ -37,6 +39,7 @@ from tslm.estimators.saving.checks import check_parameters
 from tslm.estimators.saving.fitted_state import FittedState, restore
 from tslm.estimators.saving.folder import damage, read_saved, write_saved
 from tslm.estimators.saving.values import plain_parameter, restored_parameters
+from tslm.estimators.statements.learning import learn
 from tslm.estimators.training.resume import Run
 from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.calibration import ValidationRows, calibrate
@@ -81,6 +84,7 @@ class TrainedForecaster(LongFrameForecaster):
         y: None = None,
         *,
         static_df: pd.DataFrame | None = None,
+        events: pd.DataFrame | EventTable | None = None,
         val_df: pd.DataFrame | None = None,
         warm_start: bool = False,
         folder: str | Path | None = None,
@@ -92,6 +96,8 @@ class TrainedForecaster(LongFrameForecaster):
             y: ignored; scikit-learn passes it.
             static_df: one row per series with the columns of ``static_exog`` and those that
                 ``prompt`` names; None takes them from ``df``.
+            events: statements about these rows, see ``predict``. The effects that they had correct
+                those that the reader of statements expects of new ones.
             val_df: rows after those of ``df`` to validate on, in place of ``val_size``.
             warm_start: begin with the weights and sizes of the last ``fit``: a few steps then
                 update a model to newer rows. Parts that learn without training, such as a ridge
@@ -103,15 +109,21 @@ class TrainedForecaster(LongFrameForecaster):
             ConfigError: if a setting is impossible.
             NotFittedError: if ``warm_start`` is set before any ``fit``.
         """
-        cfg = self._with_last_sizes(self._configure()) if warm_start else self._configure()
-        machine = self._machine(cfg)
-        device = machine.device  # raises before the work if this computer lacks it
+        cfg = self._configure()
+        if warm_start:
+            self._check_fitted()
+            cfg = with_last_sizes(cfg, self.config_, self.parts)
+        device = (machine := self._machine(cfg)).device  # raises if this computer lacks it
         name, val_size = self._called(cfg), plain(self.val_size)
 
         reader = self._reader().for_frame(df)
         reader.check_names([name])
         frame, held_out = read_with_validation(reader, df, val_df, static_df, val_size, cfg.h)
         frame, split = split_rows(frame, held_out, self._joint(cfg))
+        statements = None
+        if events is not None:
+            statements = reader.events(events, frame.calendar, frame.ids)
+            self.statement_reader()  # raises before the work if it is not on this machine
 
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
@@ -135,6 +147,9 @@ class TrainedForecaster(LongFrameForecaster):
         learnt = (calibration, contexts, data.effects, history, verdict, frame.report)
         self.columns_ = reader.columns
         self._adopt(FittedState(cfg, task, frame.calendar, model, *learnt))
+        if statements is not None:
+            known = self.statement_effects(statements)
+            self.statements_ = learn(known, self.panel_forecaster, data.panel, cfg.h)
         warn_of_long_horizon(frame.ids, np.diff(frame.offsets), cfg.h)
         self._warn_after_fit()
         return self
@@ -282,20 +297,6 @@ class TrainedForecaster(LongFrameForecaster):
         windows = Windows(panel, context_length=self.context_length_, future_length=1)
         if self.forecaster_.patch_len:
             self.forecaster_.prepare(start_times(windows, 1))
-
-    def _with_last_sizes(self, cfg: DictConfig) -> DictConfig:
-        """Return settings with the sizes of the last fit where they are None."""
-        self._check_fitted()
-        cfg = cfg.copy()
-        names = [name for name in (*self.parts, "context_length") if name in cfg]
-        for name in names:
-            own, before = cfg[name], self.config_[name]
-            if own is None:
-                cfg[name] = before
-            elif OmegaConf.is_dict(own) and OmegaConf.is_dict(before):
-                open_sizes = [key for key in own if own[key] is None and key in before]
-                own.update({key: before[key] for key in open_sizes})
-        return cfg
 
     def _machine(self, cfg: DictConfig) -> Machine:
         """Return the hardware to train on, with the user's loggers and callbacks."""

@@ -91,6 +91,9 @@ class TSLMForecaster(LanguageModelForecaster):
         conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
             "none". None is "residual" for points and "none" for distributions. See
             ``tslm.uncertainty.conformal``.
+        text_reader: reader of the statements in events: "smollm2-135m", a language model with a
+            pretrained head; another backbone, which learns effects from past statements alone; or
+            "rules", which uses numbers and a short list of words.
         floor: smallest value of forecasts, intervals and samples, in the units of the target; such
             as 0 for sales.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
@@ -160,6 +163,7 @@ class TSLMForecaster(LanguageModelForecaster):
         scaler: str = "fraction",
         trainer: str | Spec = "one_cycle",
         conformal: str | None = None,
+        text_reader: str = "smollm2-135m",
         floor: float | int | None = None,
         accelerator: str = "auto",
         devices: Any = 1,
@@ -210,6 +214,7 @@ class TSLMForecaster(LanguageModelForecaster):
         self.scaler = scaler
         self.trainer = trainer
         self.conformal = conformal
+        self.text_reader = text_reader
         self.floor = floor
         self.accelerator = accelerator
         self.devices = devices

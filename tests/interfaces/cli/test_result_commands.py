@@ -64,6 +64,29 @@ def test_a_backtest_and_a_forecast_are_evaluated_from_files(tslm: Any, here: Pat
     assert found["mae"] == pytest.approx((both.y - both.SeasonalNaive).abs().mean())
 
 
+def test_statements_in_a_file_are_read_by_fit_predict_backtest_and_explain(
+    tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["unique_id,start,end,text,lower,upper", "007,2024-05-01,2024-05-02,,0,1"]
+    Path("events.csv").write_text("\n".join(rows))
+    options = "h=7 model=seasonal_naive text_reader=tiny events=events.csv"
+    tslm(f"fit data=sales.csv {options} out=m")
+    tslm("predict model=m events=events.csv out=forecast.csv")
+    found = pd.read_csv("forecast.csv", dtype={"unique_id": str})
+    assert (found.SeasonalNaive <= 1).sum() == 2
+    assert found[found.SeasonalNaive <= 1].unique_id.unique() == ["007"]
+    tslm(f"backtest data=sales.csv {options} out=cv.csv")
+    tslm("explain model=m events=events.csv out=effects.csv")
+    assert pd.read_csv("effects.csv").steps.tolist() == [2]
+    tslm("explain model=m events=events.csv out=effects.png")
+    assert Path("effects.png").stat().st_size > 1000
+    line = "explain model=m events=events.csv out=effects.html"
+    assert "drawn as .png" in refused(line, capsys)
+    Path("events.csv").write_text(rows[0] + "\n009,2024-05-01,,Closed.,,")
+    line = "predict model=m events=events.csv out=forecast.csv"
+    assert "series '009', which do not exist" in refused(line, capsys)
+
+
 def test_forecasts_without_true_values_are_refused(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,6 @@
 """Settings of an estimator: from its parameters to a config, and from a config to parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -67,6 +67,25 @@ def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
         options = {str(key): value for key, value in node.items() if key != "_target_"}
         arguments[group] = Spec(cfg.choices[group], **options)
     return arguments
+
+
+def with_last_sizes(cfg: DictConfig, last: DictConfig, parts: Sequence[str]) -> DictConfig:
+    """Return settings with the sizes of the last fit where they are None.
+
+    Args:
+        cfg: settings of the new fit.
+        last: settings of the last fit, with the sizes that the data suggested.
+        parts: names of the parts of the estimator.
+    """
+    cfg = cfg.copy()
+    for name in (name for name in (*parts, "context_length") if name in cfg):
+        own, before = cfg[name], last[name]
+        if own is None:
+            cfg[name] = before
+        elif OmegaConf.is_dict(own) and OmegaConf.is_dict(before):
+            open_sizes = [key for key in own if own[key] is None and key in before]
+            own.update({key: before[key] for key in open_sizes})
+    return cfg
 
 
 def _own_decoder(specs: Mapping[str, Spec]) -> tuple[dict[str, Spec], dict[str, Any]]:

@@ -268,6 +268,13 @@ class RunConfig:
         null='is "residual" for points and "none" for distributions',
         more="See ``tslm.uncertainty.conformal``.",
     )
+    text_reader: str = setting(
+        UNCERTAINTY, "smollm2-135m",
+        'reader of the statements in events: "smollm2-135m", a language model with a pretrained '
+        'head; another backbone, which learns effects from past statements alone; or "rules", '
+        "which uses numbers and a short list of words",
+        TEXT,
+    )
     floor: float | int | None = setting(
         UNCERTAINTY, None,
         "smallest value of forecasts, intervals and samples, in the units of the target; such as 0 "

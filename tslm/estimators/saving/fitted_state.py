@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tslm.data.panel import Panel
 from tslm.estimators.saving.checks import check_settings, count, fill, no_larger
 from tslm.estimators.saving.folder import Saved, damage
 from tslm.estimators.saving.values import joined, parted, plain_settings, restored_spec
+from tslm.estimators.statements.past import PastStatements
 from tslm.estimators.training.history import history_from_state, history_state
 from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.verdict import Verdict
@@ -34,6 +35,7 @@ from tslm.uncertainty.conformal.methods import conformal_class, from_state
 
 EFFECTS = "effects."  # in a saved model the names of the arrays of effects begin with this
 INTERVALS = "intervals."  # in a saved model the names of the tensors of intervals begin with this
+STATEMENTS = "statements."  # and those of past statements with this
 
 Assemble = Callable[[DictConfig, Task, AbstractContextManager[None]], Forecaster]
 
@@ -54,6 +56,7 @@ class FittedState:
         verdict: comparison with baselines on validation windows.
         report: findings in the frame; None in models of earlier versions.
         kind: library of the frame of ``fit``.
+        statements: effects of the statements of ``fit``.
     """
 
     config: DictConfig
@@ -67,6 +70,7 @@ class FittedState:
     verdict: Verdict
     report: Report | None
     kind: Kind | None = None
+    statements: PastStatements = field(default_factory=PastStatements)
 
     def without_series(self) -> "FittedState":
         """Return the state without the rows, ids, levels and texts of the series of ``fit``."""
@@ -84,6 +88,7 @@ class FittedState:
         series, arrays = parted(self.contexts.state())
         effects, more = ({}, {}) if self.effects is None else parted(self.effects.state(), EFFECTS)
         intervals, tensors = parted(self.calibration.state(), INTERVALS)
+        statements, memory = parted(self.statements.state(), STATEMENTS)
         facts = {
             "kind": kind,
             "params": params,
@@ -98,8 +103,10 @@ class FittedState:
             "effects": effects or None,
             **identity,
             "intervals": intervals,
+            "statements": statements,
         }
-        return Saved(facts, trained_state(self.forecaster) | tensors, arrays | more)
+        weights = trained_state(self.forecaster) | tensors | memory
+        return Saved(facts, weights, arrays | more)
 
 
 def restore(
@@ -131,7 +138,8 @@ def restore(
     with damage(f"{path}: its calendar"):
         calendar = Calendar.from_state(facts["calendar"])
         task = task_of(cfg, count(facts["season_length"]), calendar)
-    weights = {name: t for name, t in saved.weights.items() if not name.startswith(INTERVALS)}
+    apart = (INTERVALS, STATEMENTS)
+    weights = {name: t for name, t in saved.weights.items() if not name.startswith(apart)}
     # new weights are drawn, and saved ones take their place
     with damage(f"{path}: its weights"), seeded(0):
         model = assemble(cfg, task, no_larger(weights))
@@ -147,6 +155,10 @@ def restore(
         if (state := facts.get("effects")) is not None:  # absent in models of earlier versions
             effects = Effects.from_state(joined(state, saved.history, EFFECTS), contexts.ids)
             effects.check(covariates, calendar)
+    with damage(f"{path}: its past statements"):
+        past = PastStatements()
+        if (state := facts.get("statements")) is not None:  # absent in earlier versions
+            past = PastStatements.from_state(joined(state, saved.weights, STATEMENTS))
     with damage(f"{path}: its report and verdict"):
         verdict = Verdict.from_state(facts["verdict"])
         history = history_from_state(facts.get("training"))
@@ -166,6 +178,7 @@ def restore(
         verdict=verdict,
         report=report,
         kind=kind,
+        statements=past,
     )
 
 

@@ -38,7 +38,8 @@ def fit(cfg: DictConfig, say: Reporter) -> None:
     data, further = files.read(cfg, cfg.data), further_tables(cfg)
     model = estimator_of(cfg)
     with _remove_if_failed_early(out / CHECKPOINTS):
-        model.fit(data, **further, folder=out / CHECKPOINTS)
+        events = files.read(cfg, cfg.events, cfg.id_col)
+        model.fit(data, **further, events=events, folder=out / CHECKPOINTS)
     model.save(out, overwrite=True)
     for entry in model.verdict_.entries:
         say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
@@ -67,9 +68,9 @@ def predict(cfg: DictConfig, say: Reporter) -> None:
         cfg.model, device=cfg.device, backbone=cfg.backbone, download=cfg.download
     )
     panels = model.panel_reader
-    data, futr, static = (
+    data, futr, static, events = (
         panels.with_known_ids(files.read(cfg, path, model.id_col))
-        for path in (cfg.data, cfg.futr, cfg.static)
+        for path in (cfg.data, cfg.futr, cfg.static, cfg.events)
     )
     level, quantiles = listed(cfg.level), listed(cfg.quantiles)
     forecast = model.predict(
@@ -81,6 +82,7 @@ def predict(cfg: DictConfig, say: Reporter) -> None:
         num_samples=cfg.num_samples,
         futr_df=futr,
         static_df=static,
+        events=events,
         examples=panels.with_known_ids(_examples(cfg, model.id_col)),
     )
     files.write_table(forecast, cfg.out)
@@ -102,6 +104,7 @@ def backtest(cfg: DictConfig, say: Reporter) -> None:
     table = model.cross_validation(
         data,
         static_df=static,
+        events=files.read(cfg, cfg.events, cfg.id_col),
         n_windows=cfg.n_windows,
         step_size=cfg.step_size,
         refit=cfg.refit,

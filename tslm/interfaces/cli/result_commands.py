@@ -1,6 +1,7 @@
 """Verbs about the output of other verbs: evaluate, plot, explain and recalibrate."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tslm.core import files
 from tslm.core.errors import ConfigError
 from tslm.core.messages import counted
 from tslm.estimators.baseline_forecaster import BaselineForecaster
+from tslm.estimators.explanation import Explanation
 from tslm.estimators.factory import load_estimator
 from tslm.estimators.saving.folder import check_free
 from tslm.estimators.tslm_forecaster import TSLMForecaster
@@ -54,19 +56,32 @@ def plot(cfg: DictConfig, say: Reporter) -> None:
 
 
 def explain(cfg: DictConfig, say: Reporter) -> None:
-    """Write the words the language model reads for each series: a table, or a picture of one."""
+    """Write the words the language model reads, or the effects of statements, or a picture."""
     files.check_writable(cfg.out, (*files.TABLES, *PICTURES))
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
-    if not isinstance(model, TSLMForecaster):
+    panels = model.panel_reader
+    data, events, futr = (
+        panels.with_known_ids(files.read(cfg, path, model.id_col))
+        for path in (cfg.data, cfg.events, cfg.futr)
+    )
+    if events is not None:
+        statements = model.explain(data, events=events, h=cfg.h, futr_df=futr)
+        found, draw = statements.effects, statements.plot
+        if cfg.out.endswith(".html"):
+            raise ConfigError(f"out={cfg.out}: statements are drawn as .png, .svg or .pdf.")
+    elif isinstance(model, TSLMForecaster):
+        words = model.explain(data, top=cfg.top)
+        assert isinstance(words, Explanation), "without events words are explained"
+        found, draw = words.reading, partial(words.plot, cfg.series, engine=_engine(cfg.out))
+    else:
         raise ConfigError(
             f"{cfg.model} holds a baseline, which has no language model to explain. Give a model "
-            "that was fitted with adapter=."
+            "that was fitted with adapter=, or events= to explain the effects of statements."
         )
-    explanation = model.explain(files.read(cfg, cfg.data, model.id_col), top=cfg.top)
     if cfg.out.endswith(PICTURES):
-        files.write_picture(explanation.plot(cfg.series, engine=_engine(cfg.out)), cfg.out)
+        files.write_picture(draw(), cfg.out)
     else:
-        files.write_table(explanation.reading, cfg.out)
+        files.write_table(found, cfg.out)
     say(f"wrote {cfg.out}")
 
 

@@ -102,7 +102,7 @@ TOPICS: dict[str, dict[str, Verb]] = {
             "result_commands:plot",
         ),
         "explain": Verb(
-            "show the words a model reads",
+            "show what a model reads in words",
             "tslm explain model=runs/a out=words.csv",
             "result_commands:explain",
         ),
