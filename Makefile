@@ -123,10 +123,11 @@ suite-peers: .venv/.ready $(PEERS)/.ready
 suite-fev: $(PEERS)/.ready
 	$(PEERS)/bin/python docs/benchmarks/suite_fev.py --data $(TSLM_DATA) --out $(SUITE)/epf
 
-# the tables of a group as the documentation shows them
-suite-publish:
+# the tables of a group as the documentation shows them, and a picture of the ranks
+suite-publish: .venv/.ready
 	mkdir -p docs/results/suite
 	cp $(SUITE)/$(GROUP).json $(SUITE)/$(GROUP).md $(SUITE)/$(GROUP).html docs/results/suite/
+	$(BIN)/python docs/pictures.py ranks
 
 # one adapter per segment length, trained on the rows before the test rows of all sets
 pretrain: setup

@@ -1,9 +1,11 @@
-"""Draw results, a forecast, and the input of the language model: docs/pictures/*.png.
+"""Draw results, ranks, a forecast, and the input of the language model: docs/pictures/*.png.
 
 python docs/pictures.py draws all of it in about six minutes on two cores;
 python docs/pictures.py results forecast draws only the pictures of these names.
+python docs/pictures.py ranks draws the mean ranks of each published table of the suite.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,8 +16,10 @@ import pandas as pd
 from tslm import LiPCoTTokenizer, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
 from tslm.evaluation.leaderboard import gather
+from tslm.plots.suite import plot_ranks
 
 SURVEY = Path(__file__).parent / "results" / "survey"
+SUITE = Path(__file__).parent / "results" / "suite"
 COMPARED = {  # models of the survey in the picture: their names there
     "AutoTimes": "AutoTimes",
     "llm+profile_ar": "AutoTimes on profile_ar",
@@ -31,7 +35,7 @@ def main() -> None:
     """Draw results, a forecast, codes of ETTh1, and its last context in words."""
     PICTURES.mkdir(exist_ok=True)
     wanted = sys.argv[1:]
-    for name, draw in {"results": draw_results, "forecast": draw_forecast}.items():
+    for name, draw in DRAWN.items():
         if not wanted or name in wanted:
             draw()
     if wanted:
@@ -63,6 +67,15 @@ def draw_results() -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     figure.savefig(PICTURES / "results.png", dpi=110)
+
+
+def draw_ranks() -> None:
+    """Draw the mean ranks of the models of the suite, with the critical difference."""
+    for path in sorted(SUITE.glob("*.json")):
+        ranks = json.loads(path.read_text())["ranks"]
+        if ranks["mean_ranks"]:
+            figure = plot_ranks(ranks["mean_ranks"], ranks["critical_difference"], "default")
+            figure.savefig(PICTURES / f"ranks-{path.stem}.png", dpi=110)
 
 
 def draw_forecast() -> None:
@@ -97,6 +110,9 @@ def draw_codes(series: np.ndarray) -> None:
     }
     for name, figure in figures.items():
         figure.savefig(PICTURES / f"codes-{name}.png", dpi=110)
+
+
+DRAWN = {"results": draw_results, "ranks": draw_ranks, "forecast": draw_forecast}
 
 
 if __name__ == "__main__":
