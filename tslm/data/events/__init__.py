@@ -1,1 +1,4 @@
 """Events: statements in words about a series, with the steps that they concern."""
+
+from tslm.data.events.reading import Reading as Reading
+from tslm.data.events.reading import read as read

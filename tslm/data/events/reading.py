@@ -9,6 +9,7 @@ import pandas as pd
 from tslm.core.calendar import Freq
 from tslm.core.errors import DataError
 from tslm.data.columns import Columns
+from tslm.data.events.limits import find_limits
 from tslm.data.events.series_in_text import read_series
 from tslm.data.events.statements import read_statements
 from tslm.data.events.timeline import Timeline, joined, timelines
@@ -75,13 +76,18 @@ def read(
             )
         concerned = series if name is None else {name: series[name]}
         timeline = joined(list(concerned.values()))
+        for row, step, bound in find_limits(text, timeline, target):
+            facts = {"unique_id": name, "said_at": said, "text": row}
+            span = {"start": timeline.own(step), "end": timeline.own(step)}
+            events.append({**facts, **span, "lower": bound.lower, "upper": bound.upper})
         numbers = read_series(text, timeline)
         covariates += [_long(numbers.values, key, each) for key, each in concerned.items()]
         for statement in read_statements(numbers.rest, timeline, target):
             facts = {"unique_id": name, "text": statement.text}
             if statement.is_event:
-                facts |= {"said_at": said, **statement.facts()}
-                events.append(facts)
+                span = {"start": timeline.own(statement.start), "end": timeline.own(statement.end)}
+                limits = {"lower": statement.lower, "upper": statement.upper}
+                events.append({**facts, "said_at": said, **span, **limits})
             else:
                 background.append(facts)
     return Reading(

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,22 @@ import pandas as pd
 from tslm.core.calendar import Calendar, Freq, Ints
 from tslm.data.columns import Columns, parse_ids
 from tslm.data.id_columns import complete_columns
+
+
+class Span(NamedTuple):
+    """Span of time.
+
+    Attributes:
+        start: its first instant.
+        stop: the first instant after it.
+    """
+
+    start: pd.Timestamp
+    stop: pd.Timestamp
+
+    def within(self, other: "Span") -> "Span":
+        """Return the part inside another span."""
+        return Span(max(self.start, other.start), min(self.stop, other.stop))
 
 
 @dataclass(frozen=True)
@@ -19,11 +36,13 @@ class Timeline:
         past: times of the history in order, on the wall clock of the series, without time zone.
         future: times to forecast.
         dated: False if steps are counted by whole numbers; such times are days since 1970 here.
+        tz: time zone of the series; None for times without one.
     """
 
     past: pd.DatetimeIndex
     future: pd.DatetimeIndex
     dated: bool = True
+    tz: str | None = None
 
     @property
     def times(self) -> pd.DatetimeIndex:
@@ -36,15 +55,47 @@ class Timeline:
         return self.future[0] if len(self.future) else self.past[-1]
 
     @property
+    def today(self) -> pd.Timestamp:
+        """Return the day of the origin."""
+        return self.origin.normalize()
+
+    @property
     def step(self) -> pd.Timedelta:
         """Return the usual distance of two steps."""
         gaps = np.diff(self.times.to_numpy())
         return pd.Timedelta(np.median(gaps)) if len(gaps) else pd.Timedelta(days=1)
 
-    def within(self, start: pd.Timestamp, end: pd.Timestamp) -> pd.DatetimeIndex:
-        """Return the steps from ``start`` up to and without ``end``."""
+    @property
+    def stop(self) -> pd.Timestamp:
+        """Return the first instant after the last step."""
+        return self.times[-1] + self.step
+
+    @property
+    def daily(self) -> bool:
+        """Return whether steps are days or longer."""
+        return self.step >= pd.Timedelta(days=1)
+
+    def own(self, time: pd.Timestamp | None) -> pd.Timestamp | None:
+        """Return a time of this clock as the frame has it, with its time zone."""
+        if time is None or self.tz is None:
+            return time
+        return time.tz_localize(self.tz, ambiguous=True, nonexistent="shift_forward")
+
+    def steps(self, span: Span) -> Span:
+        """Return the first and last step that a span concerns.
+
+        A span shorter than a step concerns the step that it lies in. One outside of the timeline
+        keeps its times.
+        """
         times = self.times
-        return times[(times >= start) & (times < end)]
+        first = int(times.searchsorted(span.start))
+        last = int(times.searchsorted(span.stop)) - 1
+        if first > last:  # no step begins in the span
+            first = last = int(times.searchsorted(span.start, side="right")) - 1
+        outside = span.stop <= times[0] or span.start >= self.stop
+        if outside or last < 0:
+            return Span(span.start, max(span.start, span.stop - self.step))
+        return Span(times[max(first, 0)], times[last])
 
 
 def timelines(
@@ -71,7 +122,8 @@ def timelines(
     for code, name in enumerate(ids):
         past = np.unique(counts[codes == code])
         future = calendar.future(past[-1:], h).ravel() if h else past[:0]
-        found[name] = Timeline(_wall(past, calendar), _wall(future, calendar), dated=calendar.dated)
+        wall = _wall(past, calendar), _wall(future, calendar)
+        found[name] = Timeline(*wall, calendar.dated, calendar.tz)
     return found
 
 
@@ -84,7 +136,7 @@ def joined(series: Sequence[Timeline]) -> Timeline:
         return series[0]
     past = pd.DatetimeIndex(np.unique(np.concatenate([each.past for each in series])))
     future = pd.DatetimeIndex(np.unique(np.concatenate([each.future for each in series])))
-    return Timeline(past, future[future > past[-1]], series[0].dated)
+    return Timeline(past, future[future > past[-1]], series[0].dated, series[0].tz)
 
 
 def _wall(values: Ints, calendar: Calendar) -> pd.DatetimeIndex:

@@ -16,6 +16,9 @@ from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError
 from tslm.core.messages import check_choice
 from tslm.data.datasets.context_is_key import Instance, load
+from tslm.data.events import read
+from tslm.data.events.apply import apply_bounds, apply_rules
+from tslm.data.events.disturbances import without_disturbances
 from tslm.estimators.factory import estimator_of
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.metrics.context_is_key import averages, score
@@ -95,11 +98,16 @@ def _samples(instance: Instance, model: TrainedForecaster, reads: Collection[str
     """Return draws of the steps to forecast, ``[n, H]``."""
     h = len(instance.times)
     model.set_params(h=h, season_length=instance.season_length)
-    ahead = model.fit(instance.past).predict(num_samples=SAMPLES)
+    past, events = instance.past, read(instance.text, instance.past, h).events
+    if "past" in reads:
+        past = without_disturbances(past, events)
+    ahead = model.fit(past).predict(num_samples=SAMPLES)
     samples = ahead.drop(columns=["unique_id", "ds"]).to_numpy(dtype=np.float64)[:, -SAMPLES:].T
-    if "given" in reads:
-        samples = _within_given(instance, samples)
-    return samples
+    if "rules" in reads:
+        samples = apply_rules(samples, instance.times, events)
+    if "bounds" in reads:
+        samples = apply_bounds(samples, instance.times, events)
+    return _within_given(instance, samples) if "given" in reads else samples
 
 
 def _within_given(instance: Instance, samples: Samples) -> Samples:
