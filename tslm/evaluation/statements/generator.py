@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from tslm.evaluation.statements import frames
 from tslm.evaluation.statements.sizes import Split, draw_size
 
-Kind = Literal[
-    "factor", "replacement", "shift", "trend", "spike", "none", "calendar", "capacity"
-]
+Kind = Literal["factor", "replacement", "shift", "trend", "spike", "none", "calendar", "capacity"]
 Shape = Literal["flat", "ramp", "first", "middle", "last"]
 SEEN_KINDS: tuple[Kind, ...] = ("factor", "replacement", "shift", "trend", "spike", "none")
 UNSEEN_KINDS: tuple[Kind, ...] = ("calendar", "capacity")

@@ -96,9 +96,19 @@ ADJECTIVES = {
 }
 # wordings without a gap, by factor, split and grammatical place
 FIXED: list[tuple[float, str, str, str]] = [
-    (2, "train", "P", "double the usual level|twice as high as usual|twice the normal value|doubled"),
+    (
+        2,
+        "train",
+        "P",
+        "double the usual level|twice as high as usual|twice the normal value|doubled",
+    ),
     (2, "train", "V", "double|rise to twice the normal level|reach double the normal value"),
-    (2, "train", "N", "a doubling|twice the usual level|a twofold increase|double the normal value"),
+    (
+        2,
+        "train",
+        "N",
+        "a doubling|twice the usual level|a twofold increase|double the normal value",
+    ),
     (3, "train", "P", "triple the normal level|threefold|tripled|three times as high as usual"),
     (3, "train", "V", "triple|increase threefold|rise to triple the usual level"),
     (3, "train", "N", "a tripling|a threefold increase|triple the usual level"),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tslm.core.atomic_write import draft_beside
@@ -60,7 +60,7 @@ def read_head(path: Path) -> StoredHead:
         head.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
         names = ("backbone", "fingerprint", "n_layers", "template")
         return StoredHead(head.eval(), *(facts[name] for name in names))
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         raise DataError(f"{path} is not an effect head ({error}). Install tslm again.") from error
 
 
@@ -79,4 +79,5 @@ def write_head(stored: StoredHead, path: Path) -> None:
     tensors = {name: tensor.half().contiguous() for name, tensor in head.state_dict().items()}
     with draft_beside(path) as draft:
         save_file(tensors, draft, {"effect_head": json.dumps(facts)})
+        draft.chmod(0o644)
         draft.replace(path)

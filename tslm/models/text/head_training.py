@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from tslm.core.seeds import seeded
@@ -15,6 +15,7 @@ from tslm.models.text.stated_numbers import log_factors
 BATCH = 512
 # weights of the parts of the loss, by hand
 SHIFT, REPLACED, COURSE = 0.3, 0.5, 0.2
+RARE = 5.0  # weight of a replacement: they are rarer than other effects, by hand
 
 
 class Targets(NamedTuple):
@@ -61,9 +62,7 @@ def train_head(
     with seeded(seed):
         head = EffectHead(vectors.shape[1], rank, dropout=dropout, numbers=numbers)
         head.fit_scale(vectors)
-        optimizer = torch.optim.AdamW(
-            head.parameters(), learning_rate, weight_decay=weight_decay
-        )
+        optimizer = torch.optim.AdamW(head.parameters(), learning_rate, weight_decay=weight_decay)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=steps)
         head.train()
         for _ in range(steps):
@@ -80,7 +79,10 @@ def loss_of(said: Said, targets: Targets) -> Float[Tensor, ""]:
     """Return the loss of effects: errors of each of their parts, weighted and summed."""
     factor = functional.smooth_l1_loss(said.log_factor, targets.log_factor, beta=0.1)
     shift = functional.smooth_l1_loss(said.shift, targets.shift, beta=0.3)
-    replaced = functional.binary_cross_entropy_with_logits(said.logits[:, 0], targets.replaced)
+    weight = 1 + (RARE - 1) * targets.replaced
+    replaced = functional.binary_cross_entropy_with_logits(
+        said.logits[:, 0], targets.replaced, weight
+    )
     moves = (targets.log_factor.abs() > 0.02) | (targets.shift != 0)
     course = functional.cross_entropy(said.logits[:, 1:], targets.course, reduction="none")
     return factor + SHIFT * shift + REPLACED * replaced + COURSE * (course * moves).mean()

@@ -6,10 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tslm.models.backbones.loading import load
 from tslm.models.text.effect import Effect, Phase
 from tslm.models.text.effect_head import EffectHead
-from tslm.models.text.head_file import SHIPPED, read_head
 from tslm.models.text.sentence_reader import SentenceReader
 from tslm.models.text.statement_reader import StatementReader
 
@@ -25,23 +23,6 @@ class LanguageModelReader(StatementReader):
     def __init__(self, sentences: SentenceReader, head: EffectHead) -> None:
         self.sentences, self.head = sentences, head.eval()
         self.identity = sentences.key
-
-    @classmethod
-    def shipped(cls, *, device: torch.device | None = None, download: bool = True) -> "StatementReader":
-        """Return the reader whose head comes with the package, on its own backbone and depth.
-
-        Args:
-            device: device of the backbone; None is the CPU.
-            download: True if weights that are not on this machine may be downloaded.
-
-        Raises:
-            BackboneError: if the backbone cannot be found, or has other weights than the head was
-                trained with.
-        """
-        stored = read_head(SHIPPED)
-        backbone = load(stored.backbone, stored.n_layers, device=device, download=download)
-        stored.check(backbone.identity)
-        return cls(SentenceReader(backbone, stored.template), stored.head)
 
     def vectors(self, sentences: Sequence[str]) -> Float[Tensor, "K E"]:
         return self.sentences.read(sentences)

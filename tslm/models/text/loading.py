@@ -3,6 +3,8 @@
 import torch
 
 from tslm.models.backbones.loading import load
+from tslm.models.text.head_file import SHIPPED, read_head
+from tslm.models.text.language_model_reader import LanguageModelReader
 from tslm.models.text.sentence_reader import SentenceReader
 from tslm.models.text.statement_reader import StatementReader
 from tslm.models.text.vector_reader import VectorReader
@@ -14,11 +16,19 @@ def statement_reader(
     """Load a reader of statements.
 
     Args:
-        name: a backbone. It expects no effects; past statements alone correct that.
+        name: a backbone. That of the head which comes with the package expects the effects of that
+            head, and reads at its depth. Any other expects no effects; past statements alone
+            correct that.
         device: device of the backbone; None is the CPU.
         download: True if weights that are not on this machine may be downloaded.
 
     Raises:
-        BackboneError: if the backbone cannot be found.
+        BackboneError: if the backbone cannot be found, or has other weights than the head was
+            trained with.
     """
-    return VectorReader(SentenceReader(load(name, device=device, download=download)))
+    stored = read_head(SHIPPED)
+    if name != stored.backbone:
+        return VectorReader(SentenceReader(load(name, device=device, download=download)))
+    backbone = load(name, stored.n_layers, device=device, download=download)
+    stored.check(backbone.identity)
+    return LanguageModelReader(SentenceReader(backbone, stored.template), stored.head)
