@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tslm.evaluation.statements import frames, vocabulary
+from tslm.evaluation.statements import vocabulary
 from tslm.evaluation.statements.generator import SEEN_KINDS, UNSEEN_KINDS, curve, generate
+from tslm.evaluation.statements.wordings import wordings
 from tslm.models.text.stated_numbers import log_factors
 
 
@@ -30,9 +31,9 @@ def test_a_number_of_size_in_a_factor_statement_has_a_meaning_that_is_the_effect
     assert right[known].mean() > 0.97
 
 
-@pytest.mark.parametrize("name", ["FACTOR", "REPLACEMENT", "SHIFT", "TREND", "SPIKE", "NONE"])
+@pytest.mark.parametrize("name", SEEN_KINDS)
 def test_each_kind_has_a_dozen_frames_and_none_in_two_splits(name: str) -> None:
-    table = getattr(frames, name)
+    table = wordings().frames[name]
     everything = [frame for split in table.values() for frame in split]
     assert len(everything) >= 12
     assert len(set(everything)) == len(everything)

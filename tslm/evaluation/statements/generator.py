@@ -10,14 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tslm.evaluation.statements import frames
 from tslm.evaluation.statements.sizes import Split, draw_size
+from tslm.evaluation.statements.wordings import wordings
 
 Kind = Literal["factor", "replacement", "shift", "trend", "spike", "none", "calendar", "capacity"]
 Shape = Literal["flat", "ramp", "first", "middle", "last"]
 SEEN_KINDS: tuple[Kind, ...] = ("factor", "replacement", "shift", "trend", "spike", "none")
 UNSEEN_KINDS: tuple[Kind, ...] = ("calendar", "capacity")
-SHARES = (0.45, 0.1, 0.1, 0.12, 0.08, 0.15)  # of the seen kinds, by hand
 CAPACITIES = {
     "half": 1 / 2,
     "a third": 1 / 3,
@@ -25,6 +24,15 @@ CAPACITIES = {
     "three quarters": 3 / 4,
     "two thirds": 2 / 3,
 }
+SHARES: dict[Kind, float] = {  # of the seen kinds, by hand
+    "factor": 0.4,
+    "replacement": 0.12,
+    "shift": 0.12,
+    "trend": 0.12,
+    "spike": 0.08,
+    "none": 0.16,
+}
+PLACES: dict[float, Shape] = {0.0: "first", 0.5: "middle", 1.0: "last"}
 SMALLEST = 0.02  # least factor
 
 
@@ -63,7 +71,7 @@ def generate(
         kinds: kinds of effect; unseen kinds exist in the split "test" only.
     """
     rng = np.random.default_rng([seed, ("train", "val", "test").index(split)])
-    shares = np.array([dict(zip(SEEN_KINDS, SHARES, strict=True)).get(kind, 0.5) for kind in kinds])
+    shares = np.array([SHARES.get(kind, 0.5) for kind in kinds])
     found: dict[str, Statement] = {}
     while len(found) < count:
         kind = kinds[rng.choice(len(kinds), p=shares / shares.sum())]
@@ -74,43 +82,35 @@ def generate(
 
 def _statement(rng: np.random.Generator, kind: Kind, split: Split) -> Statement:
     """Draw one statement of a kind."""
-    table: dict[Kind, dict[str, tuple[str, ...]]] = {
-        "factor": frames.FACTOR,
-        "replacement": frames.REPLACEMENT,
-        "shift": frames.SHIFT,
-        "trend": frames.TREND,
-        "spike": frames.SPIKE,
-        "none": frames.NONE,
-        "calendar": frames.CALENDAR,
-        "capacity": frames.CAPACITY,
-    }
-    frame = str(rng.choice(table[kind][split]))
+    known = wordings()
+    frame = str(rng.choice(known.frames[kind][split]))
     words = {
-        "cause": str(rng.choice(frames.CAUSES[split].split("|"))),
-        "noun": str(rng.choice(frames.NOUNS[split].split("|"))),
+        "cause": str(rng.choice(known.causes[split])),
+        "noun": str(rng.choice(known.nouns[split])),
         "k": str(rng.integers(2, 13)),
         "year": str(rng.integers(1985, 2020)),
     }
-    log_factor, shift, shape = 0.0, 0.0, "flat"
+    log_factor, shift = 0.0, 0.0
+    shape: Shape = "flat"
     for form in ("P", "V", "N"):
         if "{" + form + "}" in frame:
             size = draw_size(rng, split, form)
             words[form], log_factor = size.text, float(np.log(max(size.factor, SMALLEST)))
     if kind == "shift":
-        level = str(rng.choice(list(frames.LEVELS[split])))
-        words["level"], shift = level, frames.LEVELS[split][level]
+        level = str(rng.choice(list(known.levels[split])))
+        words["level"], shift = level, known.levels[split][level]
     if kind == "trend":
         shape = "ramp"
     if kind == "spike":
-        place = str(rng.choice(list(frames.PLACES[split])))
+        place = str(rng.choice(list(known.places[split])))
         words["place"] = place
-        shape = {0.0: "first", 0.5: "middle", 1.0: "last"}[frames.PLACES[split][place]]
+        shape = PLACES[known.places[split][place]]
     if kind == "capacity":
         log_factor = _share(rng, frame, words)
     text = frame.format(**words)
     when = ""
     if rng.random() < 0.2:
-        when = str(rng.choice(frames.WHEN[split])).format(**words)
+        when = str(rng.choice(known.when[split])).format(**words)
     text = when + text if when else text[0].upper() + text[1:]
     if kind == "none":
         log_factor = 0.0
@@ -121,7 +121,7 @@ def _statement(rng: np.random.Generator, kind: Kind, split: Split) -> Statement:
         log_factor=log_factor,
         shift=shift,
         replaced=float(kind == "replacement"),
-        shape=shape,  # type: ignore[arg-type]
+        shape=shape,
     )
 
 
