@@ -137,6 +137,18 @@ def test_an_adapter_forecast_has_the_effects_too():
     assert (moved.AutoTimes[:2] == plain.AutoTimes[:2]).all()
 
 
+def test_each_sentence_is_read_once_by_all_predictions(caplog, tmp_path, monkeypatch):
+    monkeypatch.setenv("TSLM_CACHE", str(tmp_path))
+    fitted = model().fit(sales())
+    frame = pd.concat([COMING.assign(text=f"Fair number {n} opens today.") for n in range(50)])
+    with caplog.at_level("INFO"):
+        for _ in range(20):
+            fitted.predict(events=frame)
+    assert [message for message in caplog.messages if message.startswith("reading")] == [
+        "reading 50 sentences with the language model, once"
+    ]
+
+
 def test_an_explanation_says_what_each_statement_did():
     fitted = model().fit(sales(fairs=FAIRS), events=spans(FAIRS))
     limit = spans([145], days=1, text="").assign(upper=60.0)

@@ -215,6 +215,23 @@ class Panel:
             effects=self.effects.take(rows),
         )
 
+    def head(self, rows: Ints) -> "Panel":
+        """Return the first rows of each series, with the same statistics.
+
+        Args:
+            rows: number of rows of each series, at least 1.
+        """
+        offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
+        shift = np.repeat(self.offsets[:-1] - offsets[:-1], rows)
+        index = torch.from_numpy(np.arange(offsets[-1]) + shift)
+        return replace(
+            self,
+            values=self.values[index],
+            time=self.time[index],
+            offsets=offsets,
+            effects=self.effects.take(index),
+        )
+
     def without_series(self) -> "Panel":
         """Return a panel of no series, of the same kind."""
         none = self.tail(0)

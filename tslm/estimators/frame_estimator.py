@@ -30,7 +30,7 @@ from tslm.estimators.inference import POINTS, Forecasts, PanelForecaster
 from tslm.estimators.panel_reader import PanelReader
 from tslm.estimators.statements.effects import StatementEffects
 from tslm.estimators.statements.past import PastStatements
-from tslm.models.text.loading import statement_reader
+from tslm.estimators.statements.readers import reader_named
 from tslm.models.text.statement_reader import StatementReader
 from tslm.uncertainty.conformal.base import Conformal
 from tslm.uncertainty.requested_columns import RequestedColumns
@@ -265,7 +265,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
 
     def statement_reader(self) -> StatementReader:
         """Return the reader of statements that the parameters name."""
-        return statement_reader(self.text_reader)
+        return reader_named(self.text_reader)
 
     def addressed(self: Estimator, df: Any) -> Estimator:
         """Return an estimator whose parameters name the columns of a frame: itself, or a copy.

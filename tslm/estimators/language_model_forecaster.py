@@ -29,6 +29,7 @@ from tslm.evaluation.ablation.ablate import ablate
 from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.report import Ablation
 from tslm.evaluation.ablation.run import Reporter
+from tslm.evaluation.ablation.text_claim import TextTrial, ablate_text
 from tslm.evaluation.ablation.trial import Trial, held_out
 from tslm.models.assembly import ANY, forecaster_of
 from tslm.models.forecast_model import ForecastModel
@@ -100,6 +101,7 @@ class LanguageModelForecaster(TrainedForecaster):
         h: int | None = None,
         n_windows: int = 1,
         static_df: pd.DataFrame | None = None,
+        events: pd.DataFrame | None = None,
         val_df: pd.DataFrame | None = None,
         budget: str | Budget = "quick",
         say: Reporter | None = None,
@@ -114,6 +116,9 @@ class LanguageModelForecaster(TrainedForecaster):
             h: steps forecast, the estimator's ``h`` by default.
             n_windows: horizons held out; more than three give an interval for few series.
             static_df: as in ``fit``.
+            events: statements, as in ``predict``. They are then tested in place of the language
+                model of the adapter: the arms have other texts, other readers or none, and errors
+                are those of the steps that statements concern.
             val_df: rows after those of ``df``. The horizons held out are the last of them, and
                 the rows before are used for validation, in place of ``val_size``.
             budget: a file of ``conf/budget`` ("quick", "full", "survey"), or a ``Budget``.
@@ -132,7 +137,10 @@ class LanguageModelForecaster(TrainedForecaster):
         rows = horizon * positive("n_windows", n_windows)
         trial = held_out(settled, df, rows, static_df=static_df, val_df=val_df)
         asked = budget if isinstance(budget, Budget) else Budget.of(budget)
-        self.ablation_ = settled.compare(trial, [horizon], asked, say)
+        if events is None:
+            self.ablation_ = settled.compare(trial, [horizon], asked, say)
+        else:
+            self.ablation_ = settled.compare_texts(trial, horizon, events, asked, say)
         return self.ablation_.frame
 
     def compare(
@@ -145,6 +153,22 @@ class LanguageModelForecaster(TrainedForecaster):
         cfg = self._configure()
         language = self._part(cfg).language(dict(cfg.adapter))
         return ablate(self, trial, horizons, budget, language, say)
+
+    def compare_texts(
+        self,
+        trial: Trial,
+        horizon: int,
+        events: pd.DataFrame,
+        budget: Budget,
+        say: Reporter | None = None,
+    ) -> Ablation:
+        """Compare forecasts with statements to those with other texts, other readers and none.
+
+        Raises:
+            DataError: if the table of events is wrong, or concerns none of the scored rows.
+        """
+        table = self.reader.events(events, trial.frame.calendar, trial.frame.ids)
+        return ablate_text(self, TextTrial(trial, horizon, table), budget.seeds, say)
 
     def _configure(self) -> DictConfig:
         cfg = super()._configure()

@@ -28,7 +28,7 @@ def plot_statements(
     """
     ids = list(pd.unique(forecasts.unique_id)[:MAX_SERIES])
     rows, columns = grid_shape(len(ids))
-    size = (6.5 * columns, 3.2 * rows)
+    size = (9 if columns == 1 else 6.5 * columns, 3.2 * rows)
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axes in grid.flat[len(ids) :]:
         axes.remove()

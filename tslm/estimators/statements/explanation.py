@@ -11,7 +11,7 @@ from tslm.estimators.inference import PanelForecaster
 from tslm.estimators.statements.effects import StatementEffects
 from tslm.plots.statements import plot_statements
 
-HISTORY_HORIZONS = 5  # horizons of history before the forecast
+HISTORY_HORIZONS = 2  # horizons of history before the forecast
 
 
 @dataclass(frozen=True)

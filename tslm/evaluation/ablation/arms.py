@@ -20,6 +20,7 @@ CLAIMS = {
     "language": "Does its language help?",
     "system": "Does the whole beat what needs no language model?",
     "design": "Does it beat other designs on the same language model?",
+    "text": "Does it help what statements say, as the language model reads them?",
 }
 ITSELF = "llm"
 

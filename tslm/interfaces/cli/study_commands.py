@@ -63,7 +63,13 @@ def ablate(cfg: DictConfig, say: Reporter) -> None:
         rows = max(horizons) * cfg.n_windows
         trial = held_out(model, frame, rows, **further_tables(cfg))
     budget = Budget.of(cfg.choices.budget, cfg.budget)
-    ablation = model.compare(trial, horizons, budget, say)
+    events = files.read(cfg, cfg.events)
+    if events is None:
+        ablation = model.compare(trial, horizons, budget, say)
+    elif len(horizons) > 1:
+        raise ConfigError(f"horizons={list(horizons)}: statements are tested at one horizon.")
+    else:
+        ablation = model.compare_texts(trial, horizons[0], events, budget, say)
     for answer in ablation.answers:
         say(answer.sentence)
     say("wrote " + ", ".join(map(str, ablation.save(cfg.out))))
