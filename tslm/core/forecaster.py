@@ -23,6 +23,10 @@ class Forecaster(nn.Module, ABC):
         step: steps of one pass, by which it is trained and rolls on; 0 for a rule that gives any
             number at once.
         reads_time: True if the forecast depends on the times of a window.
+        reads_covariates: True if it reads covariates that are known in advance itself, as
+            ``Batch.known``. For others their effects are subtracted from the series.
+        validated: True if its distribution comes from forecasts of rolling origins in each context,
+            so that it can be trusted without validation rows.
         patch_len: steps between the times that ``prepare`` reads; 0 if it needs no times.
         calibration_windows: most validation windows that are forecast to calibrate intervals.
         example_length: first rows of a context that may hold an example of another series; 0 if
@@ -36,6 +40,8 @@ class Forecaster(nn.Module, ABC):
     distribution_horizon: int = 0
     step: int = 0
     reads_time: bool = False
+    reads_covariates: bool = False
+    validated: bool = False
     patch_len: int = 0
     calibration_windows: int = 1024
     example_length: int = 0

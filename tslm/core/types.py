@@ -63,6 +63,18 @@ class Sizes:
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Known(NamedTuple):
+    """Covariates of windows, known in advance, in their own units.
+
+    Args:
+        values: covariates of each step of the context, and of the steps after it.
+        names: their names.
+    """
+
+    values: Float[Tensor, "B T K"]
+    names: Sequence[str]
+
+
 class Batch(NamedTuple):
     """Windows of series: the context, the steps after it, and their times.
 
@@ -75,6 +87,8 @@ class Batch(NamedTuple):
             are none.
         zero: the value that stands for 0 in the units of the frame, in the units of ``past``; None
             if it is unknown.
+        unit: what 1 in the units of ``past`` is in the units of the frame; None if it is unknown.
+        known: covariates, for a forecaster that reads them itself; None if there are none.
     """
 
     past: Float[Tensor, "B L C"]
@@ -82,6 +96,8 @@ class Batch(NamedTuple):
     time: Int[Tensor, "B T"]
     text: Sequence[str] | None = None
     zero: Float[Tensor, "B C"] | None = None
+    unit: Float[Tensor, "B C"] | None = None
+    known: Known | None = None
 
     @classmethod
     def of(

@@ -75,7 +75,11 @@ def contexts_before(
     batch = windows.cut(torch.arange(len(windows)))
     last = panel.time[torch.from_numpy(panel.offsets[:-1])[series] + position - 1]
     ahead = torch.from_numpy(calendar.future(last.numpy(), horizon))
-    return batch._replace(time=torch.cat([batch.time, ahead], dim=1))
+    known, rows = batch.known, panel.effects.known
+    if known is not None and rows is not None:
+        after = rows.after(panel.offsets, series, position, horizon)
+        known = known._replace(values=torch.cat([known.values, after], dim=1))
+    return batch._replace(time=torch.cat([batch.time, ahead], dim=1), known=known)
 
 
 def final_batches(

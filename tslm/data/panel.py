@@ -16,7 +16,7 @@ from torch import Tensor
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
 from tslm.data.covariates.lagged import LaggedEffect
-from tslm.data.covariates.panel_effects import PanelEffects
+from tslm.data.covariates.panel_effects import KnownRows, PanelEffects
 from tslm.data.frame import Frame
 from tslm.data.standardise import (
     CONSTANT,
@@ -242,7 +242,7 @@ class Panel:
             loc=none.loc[:0],
             spread=none.spread[:0],
             step=none.step[:0],
-            effects=PanelEffects(lagged=none.effects.lagged),
+            effects=PanelEffects(lagged=none.effects.lagged, known=none.effects.known),
             text=None,
         )
 
@@ -261,6 +261,9 @@ class Panel:
         if (lagged := self.effects.lagged) is not None:
             state["lead"] = lagged.amplitude.numpy()
             state["lead.horizon"] = np.array([lagged.horizon])
+        if (known := self.effects.known) is not None:
+            state["known"] = known.values.numpy()
+            state["known.names"] = list(known.names)
         return state
 
     @classmethod
@@ -276,6 +279,9 @@ class Panel:
         lagged = None
         if "lead" in state:
             lagged = LaggedEffect(torch.tensor(state["lead"]), int(state["lead.horizon"][0]))
+        known = None
+        if state.get("known.names") is not None:
+            known = KnownRows(torch.tensor(state["known"]), tuple(state["known.names"]))
         panel = cls(
             values=torch.tensor(state["values"]),
             time=torch.tensor(state["time"]),
@@ -285,7 +291,7 @@ class Panel:
             spread=state["spread"],
             step=state["step"],
             text=check_series_texts(state.get("about"), len(ids["values"])),
-            effects=PanelEffects(lagged=lagged),
+            effects=PanelEffects(lagged=lagged, known=known),
         )
         if not panel._fits():
             raise DataError("The saved series do not fit together.")
@@ -312,6 +318,7 @@ class Panel:
             and not (self.values.abs() > _LARGE).any()
             and self.ids.is_unique
             and (self.effects.lagged is None or self.effects.lagged.is_valid(rows))
+            and (self.effects.known is None or self.effects.known.is_valid(rows))
         )
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Int, Shaped
 from torch import Tensor
 
 from tslm.core.calendar import Ints
-from tslm.core.types import Batch
+from tslm.core.types import Batch, Known
 from tslm.data.panel import Panel
 
 Array = npt.NDArray[Any]
@@ -156,6 +156,8 @@ class Windows:
         past, future = np.split(values, [self.context_length], axis=1)
         time = time[:: self.channels]
         text = self.panel.text and [self.panel.text[number] for number in series.tolist()]
+        known = self._known(series[:: self.channels], position[:: self.channels])
+        unit = self.panel.spread[series].reshape(-1, self.channels)
         zero = (-self.panel.loc[series] / self.panel.spread[series]).reshape(-1, self.channels)
         return Batch(
             torch.from_numpy(past),
@@ -163,7 +165,18 @@ class Windows:
             torch.from_numpy(time),
             text,
             torch.from_numpy(zero.astype(past.dtype)),
+            torch.from_numpy(unit),
+            known,
         )
+
+    def _known(self, series: Ints, position: Ints) -> Known | None:
+        """Return the covariates of windows; those before the first row are those of that row."""
+        rows = self.panel.effects.known
+        if rows is None:
+            return None
+        steps = position[:, None] + np.arange(-self.context_length, self.future_length)
+        flat = np.maximum(steps, 0) + self.panel.offsets[series][:, None]
+        return Known(rows.values[torch.from_numpy(flat)], rows.names)
 
     def members(self, index: Int[Tensor, " B"]) -> tuple[Ints, Ints]:
         """Return series and position of every channel of these windows, window by window."""

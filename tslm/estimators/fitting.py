@@ -12,13 +12,16 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from tslm.core.calendar import Ints
-from tslm.core.config.build import build
+from tslm.core.config.build import build, part_class
+from tslm.core.config.choices import CHOICES
 from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
 from tslm.core.types import Task
 from tslm.data.batches import Batches
 from tslm.data.covariates.effects import Effects
+from tslm.data.covariates.known import KnownCovariates
+from tslm.data.covariates.treatment import CovariateTreatment
 from tslm.data.frame import Frame
 from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
@@ -59,7 +62,7 @@ class TrainingData:
     panel: Panel
     train_rows: Ints
     split: Ints
-    effects: Effects | None = None
+    effects: CovariateTreatment | None = None
 
     @classmethod
     def of(
@@ -79,6 +82,9 @@ class TrainingData:
         panel = replace(panel, text=reader.texts(frame))
         if not reader.covariates:
             return cls(panel, rows, split)
+        if cfg.model is not None and part_class(cfg.model).reads_covariates:
+            known = KnownCovariates.of(reader.covariates, cfg[CHOICES].model)
+            return cls(known.apply(panel, frame), rows, split, known)
         effects, panel = Effects.learn(reader.covariates, frame, panel, rows, task)
         return cls(panel, rows, split, effects)
 

@@ -16,8 +16,8 @@ from tslm.core.fitted import check_fitted, fitted_attribute, is_fitted
 from tslm.core.forecaster import Forecaster
 from tslm.core.plain_values import plain
 from tslm.core.spec import nested
-from tslm.data.covariates.effects import Effects
 from tslm.data.covariates.selection import CovariateColumns
+from tslm.data.covariates.treatment import CovariateTreatment
 from tslm.data.events.table import EventTable
 from tslm.data.examples import Examples
 from tslm.data.frame import Columns
@@ -75,7 +75,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
     config_: DictConfig
     columns_: Columns
     calendar_: Calendar
-    effects_: Effects | None
+    effects_: CovariateTreatment | None
     contexts_: Panel
     context_length_: int
     forecaster_: Forecaster
@@ -300,7 +300,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
             ConfigError: if one was changed; names it, with its values then and now.
         """
         self._check_fitted()
-        fitted = CovariateColumns() if self.effects_ is None else self.effects_.encoder.chosen
+        fitted = CovariateColumns() if self.effects_ is None else self.effects_.chosen
         self.reader.covariates.check_unchanged(fitted)
 
     def __sklearn_is_fitted__(self) -> bool:

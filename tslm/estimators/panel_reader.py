@@ -13,7 +13,6 @@ from tslm.core.errors import ConfigError, DataError, warn
 from tslm.core.forecaster import Forecaster
 from tslm.core.messages import did_you_mean, naming
 from tslm.data.align import align_series
-from tslm.data.covariates.effects import Effects
 from tslm.data.covariates.future import (
     check_future,
     future_rows,
@@ -21,6 +20,7 @@ from tslm.data.covariates.future import (
     look_up_future,
     missing_future_rows,
 )
+from tslm.data.covariates.treatment import CovariateTreatment
 from tslm.data.events.table import EventTable
 from tslm.data.examples import Examples
 from tslm.data.frame import Frame
@@ -46,7 +46,7 @@ class PanelReader:
     reader: FrameReader
     calendar: Calendar
     contexts: Panel
-    effects: Effects | None
+    effects: CovariateTreatment | None
     forecaster: Forecaster
     context_length: int
     name: str

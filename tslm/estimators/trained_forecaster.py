@@ -315,9 +315,9 @@ class TrainedForecaster(LongFrameForecaster):
         self, cfg: DictConfig, model: Forecaster, rows: ValidationRows, season_length: int
     ) -> Conformal:
         """Calibrate intervals on validation rows, by the method of the settings."""
-        method = self._conformal(cfg, model)
-        few = method
-        if cfg.conformal is None and self._trusts_distribution(model) and not model.contributions:
+        few = method = self._conformal(cfg, model)
+        judged = cfg.conformal or model.contributions or model.validated
+        if self._trusts_distribution(model) and not judged:
             few = "cqr"  # no validation rows have shown that its distribution can be trusted
         return calibrate(model, rows, season_length, method, few)
 
@@ -340,7 +340,7 @@ class TrainedForecaster(LongFrameForecaster):
 
     def _trusts_distribution(self, model: Forecaster) -> bool:
         """Return True if intervals are those of the forecaster's own distribution by default."""
-        return False
+        return model.validated
 
     def _identity(self) -> dict[str, Any]:
         """Return facts about the weights that a saved model needs and does not hold."""

@@ -36,7 +36,7 @@ def cached_rollout(
     Returns:
         Whole segments that cover the horizon, H2 >= ``horizon``.
     """
-    past, _, time, text, _ = batch
+    past, _, time, text, *_ = batch
     context, step = past.shape[1], adapter.layout.patch_len
     scale = adapter.scale(past)
     tokens = adapter(Context.fold(scale.apply(past), time[:, :context], text))

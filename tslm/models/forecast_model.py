@@ -180,7 +180,7 @@ class ForecastModel(Network):
     @torch.no_grad()
     def distribution(self, batch: Batch, horizon: int) -> Distribution:
         assert horizon <= self.distribution_horizon
-        past, _, time, text, _ = self.here(batch)
+        past, _, time, text, *_ = self.here(batch)
         prediction = self(past, time[:, : past.shape[1]], text, last=True)
         assert prediction.distribution is not None, "points have no distribution"
         found = self.shrunk(prediction.distribution, prediction.level)

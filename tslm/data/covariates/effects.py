@@ -25,6 +25,7 @@ from tslm.data.covariates.panel_effects import PanelEffects
 from tslm.data.covariates.regression import fit_effect_weights
 from tslm.data.covariates.selection import CovariateColumns
 from tslm.data.covariates.static import static_values
+from tslm.data.covariates.treatment import CovariateTreatment
 from tslm.data.frame import Frame
 from tslm.data.panel import Panel
 
@@ -32,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Effects:
+class Effects(CovariateTreatment):
     """Fitted linear effects of covariates on the target.
 
     Attributes:
@@ -50,6 +51,10 @@ class Effects:
     horizon: int
     reach: int
     statics: pd.DataFrame
+
+    @property
+    def chosen(self) -> CovariateColumns:
+        return self.encoder.chosen
 
     @classmethod
     def learn(

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -14,6 +15,52 @@ from tslm.core.calendar import Ints
 from tslm.data.covariates.lagged import LaggedEffect
 
 Floats = npt.NDArray[np.float64]
+
+
+class KnownRows(NamedTuple):
+    """Covariates known in advance that a model reads itself, in their own units.
+
+    Attributes:
+        values: covariates of each row of a panel.
+        names: their names.
+        future: covariates of the steps after the last row of each series; None before they are
+            known.
+    """
+
+    values: Float[Tensor, "T K"]
+    names: tuple[str, ...]
+    future: Float[Tensor, "n H K"] | None = None
+
+    def is_valid(self, rows: int) -> bool:
+        """Return True if there are finite covariates for each of ``rows`` rows."""
+        shape = (rows, len(self.names))
+        return self.values.shape == shape and bool(self.values.isfinite().all())
+
+    def after(
+        self, offsets: Ints, series: Int[Tensor, " B"], position: Int[Tensor, " B"], horizon: int
+    ) -> Float[Tensor, "B H K"]:
+        """Return the covariates from a row of some series on; the last known ones go on.
+
+        Args:
+            offsets: row at which each series starts, and the end of the last one.
+            series: number of the series.
+            position: its row.
+            horizon: steps, H.
+        """
+        start, end = (torch.from_numpy(part)[series][:, None] for part in (offsets, offsets[1:]))
+        row = start + position[:, None] + torch.arange(horizon)
+        values = self.values[torch.minimum(row, end - 1)]
+        if self.future is None:
+            return values
+        beyond = (row - end).clamp(0, self.future.shape[1] - 1)
+        return torch.where((row < end)[:, :, None], values, self.future[series[:, None], beyond])
+
+    def take(self, rows: Int[Tensor, " N"], series: Ints | None) -> "KnownRows":
+        """Return the covariates of some rows, and of some series; of all series if None."""
+        future = self.future
+        if future is not None and series is not None:
+            future = future[series]
+        return self._replace(values=self.values[rows], future=future)
 
 
 @dataclass(frozen=True)
@@ -27,12 +74,14 @@ class PanelEffects:
         levels: mean and standard deviation of covariates by column name and series id; None for
             those of ``fit``.
         statics: static covariates of each series, indexed by id; None for those of ``fit``.
+        known: covariates that the model reads itself; None where effects are subtracted.
     """
 
     lagged: LaggedEffect | None = None
     future: Float[Tensor, "n H"] | None = None
     levels: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
     statics: pd.DataFrame | None = None
+    known: KnownRows | None = None
 
     def add_future(self, z: Floats, series: Ints) -> Floats:
         """Return standardised forecasts plus the effect of covariates on their steps.
@@ -52,7 +101,8 @@ class PanelEffects:
         if future is not None and series is not None:
             future = future[series]
         lagged = None if self.lagged is None else self.lagged.take(rows)
-        return replace(self, lagged=lagged, future=future)
+        known = None if self.known is None else self.known.take(rows, series)
+        return replace(self, lagged=lagged, future=future, known=known)
 
     def scale_lagged(self, factor: float) -> "PanelEffects":
         """Return the effects with that of past covariates multiplied by a factor."""

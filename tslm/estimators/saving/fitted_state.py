@@ -17,8 +17,9 @@ from tslm.core.config.estimator_settings import configure
 from tslm.core.forecaster import Forecaster
 from tslm.core.seeds import seeded
 from tslm.core.types import Task
-from tslm.data.covariates.effects import Effects
+from tslm.data.covariates.known import treatment_from_state
 from tslm.data.covariates.selection import CovariateColumns
+from tslm.data.covariates.treatment import CovariateTreatment
 from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind
 from tslm.data.panel import Panel
@@ -65,7 +66,7 @@ class FittedState:
     forecaster: Forecaster
     calibration: Conformal
     contexts: Panel
-    effects: Effects | None
+    effects: CovariateTreatment | None
     history: pd.DataFrame
     verdict: Verdict
     report: Report | None
@@ -147,13 +148,13 @@ def restore(
     with damage(f"{path}: its intervals"):
         calibration = _calibration(facts, saved.weights, task)
     with damage(f"{path}: its series"):
-        series = {name: facts.get(name) for name in ("ids", "about")}
+        series = {name: facts.get(name) for name in ("ids", "about", "known.names")}
         contexts = Panel.from_state(joined(series, saved.history))
         calendar.check(contexts.time.numpy(), contexts.offsets)
     with damage(f"{path}: its covariates"):
         effects = None
         if (state := facts.get("effects")) is not None:  # absent in models of earlier versions
-            effects = Effects.from_state(joined(state, saved.history, EFFECTS), contexts.ids)
+            effects = treatment_from_state(joined(state, saved.history, EFFECTS), contexts.ids)
             effects.check(covariates, calendar)
     with damage(f"{path}: its past statements"):
         past = PastStatements()

@@ -66,7 +66,7 @@ class WindowForecast:
             count: paths of each series.
             seed: seed of the draws.
         """
-        past, _, time, text, _ = self.batch
+        past, _, time, text, *_ = self.batch
         windows, step = len(past), self.forecaster.step
         whole = -(-self.horizon // step) * step
         time = _longer(time, past.shape[1] + whole)

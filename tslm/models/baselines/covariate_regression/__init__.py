@@ -1,0 +1,1 @@
+"""Regression of single series on covariates, chosen and weighted by rolling validation."""
