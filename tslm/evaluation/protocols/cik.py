@@ -16,16 +16,14 @@ from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError
 from tslm.core.messages import check_choice
 from tslm.data.datasets.context_is_key import Instance, load
-from tslm.data.events import read
-from tslm.data.events.apply import apply_bounds, apply_rules
-from tslm.data.events.disturbances import without_disturbances
+from tslm.data.events import read, without_disturbances
 from tslm.estimators.factory import estimator_of
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.metrics.context_is_key import averages, score
 from tslm.evaluation.protocols.records import Record
 
 SAMPLES = 100  # draws of each forecast, as published
-READS = ("given", "bounds", "past", "series", "rules")
+READS = ("given", "bounds", "past", "series", "rules", "effects")
 DIGITS = 7  # significant digits of written samples
 
 Samples = Float64[np.ndarray, "n H"]
@@ -96,17 +94,18 @@ def forecast(instance: Instance, model: TrainedForecaster, reads: Collection[str
 
 def _samples(instance: Instance, model: TrainedForecaster, reads: Collection[str]) -> Samples:
     """Return draws of the steps to forecast, ``[n, H]``."""
-    h = len(instance.times)
+    h, past = len(instance.times), instance.past
     model.set_params(h=h, season_length=instance.season_length)
-    past, events = instance.past, read(instance.text, instance.past, h).events
+    events = read(instance.text, past, h).events
+    bounded = events["lower"].notna() | events["upper"].notna()
+    told = (bounded & ("bounds" in reads)) | (~bounded & bool({"rules", "effects"} & {*reads}))
     if "past" in reads:
         past = without_disturbances(past, events)
-    ahead = model.fit(past).predict(num_samples=SAMPLES)
-    samples = ahead.drop(columns=["unique_id", "ds"]).to_numpy(dtype=np.float64)[:, -SAMPLES:].T
-    if "rules" in reads:
-        samples = apply_rules(samples, instance.times, events)
-    if "bounds" in reads:
-        samples = apply_bounds(samples, instance.times, events)
+    if "effects" not in reads:
+        model.set_params(text_reader="rules")  # bounds need no language model
+    model.fit(past, events=events[told])
+    ahead = model.predict(num_samples=SAMPLES, events=events[told])
+    samples = ahead.iloc[:, -SAMPLES:].to_numpy(dtype=np.float64).T
     return _within_given(instance, samples) if "given" in reads else samples
 
 
