@@ -26,7 +26,7 @@ import pandas as pd
 
 from tslm import BaselineForecaster
 from tslm.data.datasets.demonstration import bikes
-from tslm.data.events.reading import read
+from tslm.data.events import read
 
 # The reader is SmolLM2-135M with a small head that comes with tslm. Tests of this notebook set
 # TSLM_NOTEBOOK_BACKBONE=tiny; they then read by rules, without a language model.

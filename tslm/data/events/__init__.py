@@ -1,4 +1,4 @@
-"""Events: statements in words about a series, with the steps that they concern."""
+"""Events: statements in words about series, the steps that they concern, and free text."""
 
 from tslm.data.events.disturbances import without_disturbances as without_disturbances
 from tslm.data.events.reading import Reading as Reading
