@@ -88,6 +88,13 @@ class Source:
             count -= max(len(piece) - length + 1, 1)
 
 
+def sets_of_series() -> list[str]:
+    """Return the names of the sets of series; Context is Key, whose series have texts, is none."""
+    kinds = (benchmarks.LONG_HORIZON, benchmarks.M_COMPETITION)
+    found = choices("benchmark")
+    return [name for name in found if benchmarks.kind_of(node("benchmark", name)) in kinds]
+
+
 def read_sources(names: Sequence[str]) -> list[Source]:
     """Read the sets, without their test rows."""
     found = []
@@ -349,7 +356,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", choices=("train", "study"))
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--sets", nargs="+", default=choices("benchmark"))
+    parser.add_argument("--sets", nargs="+", default=sets_of_series())
     parser.add_argument("--segments", nargs="+", type=int, default=list(SEGMENTS))
     parser.add_argument("--bases", nargs="+", choices=BASES, default=None)
     parser.add_argument("--backbones", nargs="+", default=None)

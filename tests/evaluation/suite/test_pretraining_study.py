@@ -36,6 +36,12 @@ def test_one_adapter_per_segment_length_is_saved_and_forecasts(
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1e5
 
 
+def test_the_sets_are_those_that_hold_series(script: dict[str, Any]) -> None:
+    found = script["sets_of_series"]()
+    assert {"etth1", "m4_hourly", "hospital"} <= set(found)
+    assert "cik" not in found
+
+
 def test_a_study_leaves_out_the_set_and_continues(
     site: Path, script: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
