@@ -101,7 +101,9 @@ def test_series_with_integer_times_have_statements_with_integer_times():
         ({"start": [5]}, "start"),
         ({"start": ["2024-05-02T00:00+02:00"]}, "another kind of time"),
         ({"lower": ["much"]}, "'lower' of events holds 'much'"),
-        ({"lower": [2], "upper": [1]}, "lower bound above the upper one in row 0"),
+        ({"lower": [2], "upper": [1]}, "lower is 2 and upper 1"),
+        ({"lower": [np.inf]}, "No value is within the bounds in row 0"),
+        ({"upper": [-np.inf]}, "No value is within the bounds in row 0"),
         ({"strat": ["2024-05-02"]}, "column 'strat' and no column 'start'"),
     ],
 )

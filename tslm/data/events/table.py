@@ -84,8 +84,11 @@ class EventTable:
             np.where(np.isnan(lower), -np.inf, lower),
             np.where(np.isnan(upper), np.inf, upper),
         )
-        if (wrong := lower > upper).any():
-            raise DataError(f"events has a lower bound above the upper one in {_rows(wrong)}.")
+        if (wrong := (lower > upper) | (lower == np.inf) | (upper == -np.inf)).any():
+            raise DataError(
+                f"No value is within the bounds in {_rows(wrong)} of events: lower is "
+                f"{lower[wrong][0]:g} and upper {upper[wrong][0]:g}. Correct them."
+            )
         said = np.where(_absent(table, "said_at"), FIRST, said_at)
         return cls(ids, start, end, said, text, lower, upper)
 
