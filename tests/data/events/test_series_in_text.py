@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tslm import BaselineForecaster, DataError
+from tslm.data.events.reading import read
 from tslm.data.events.series_in_text import read_series
 from tslm.data.events.timeline import Timeline
 
@@ -197,3 +199,46 @@ def test_any_text_can_be_read(pieces: list[str], other: str) -> None:
         assert found.values.index.equals(steps.times)
         assert not np.isinf(found.values.to_numpy()).any()
         assert set(found.follows) <= set(found.values)
+
+
+def history() -> pd.DataFrame:
+    times = pd.date_range("2024-01-01", periods=20)
+    return pd.DataFrame({"unique_id": "a", "ds": times, "y": np.arange(20.0)})
+
+
+TEXT = "The price is 3 until 2024-01-10, 5 from 2024-01-11 until 2024-02-10."
+
+
+def test_a_reading_gives_what_a_forecaster_takes() -> None:
+    reading = read(TEXT, history(), 5)
+    assert reading.futr_exog == ["price"]
+    joined = reading.join(history())
+    assert joined["price"].tolist() == [3.0] * 10 + [5.0] * 10
+    assert len(joined) == 20
+    fitted = BaselineForecaster(
+        "covariate_regression", h=5, futr_exog=reading.futr_exog, verbose=0, random_state=0
+    ).fit(joined)
+    assert len(fitted.predict(futr_df=reading.futr_df)) == 5
+
+
+def test_times_of_the_covariates_are_of_the_kind_of_the_frame() -> None:
+    df = history()
+    zoned = df.assign(ds=df["ds"].dt.tz_localize("Europe/Berlin"))
+    assert read(TEXT, zoned, 5).join(zoned)["price"].notna().all()
+    assert read("Nothing.", df.assign(ds=range(20)), 5).join(df.assign(ds=range(20))).shape == (
+        20,
+        3,
+    )
+
+
+def test_a_covariate_with_gaps_is_shown_but_not_used() -> None:
+    reading = read("The price is 3 from 2024-01-02 to 2024-01-10, 5 on 2024-01-11.", history(), 5)
+    assert "price" in reading.covariates
+    assert reading.futr_exog == []
+    assert list(reading.join(history())) == ["unique_id", "ds", "y"]
+
+
+def test_a_column_of_the_frame_is_not_replaced() -> None:
+    reading = read(TEXT, history(), 5)
+    with pytest.raises(DataError, match="has a column 'price', as the text has"):
+        reading.join(history().assign(price=1.0))

@@ -14,6 +14,7 @@ from tslm.data.events.series_in_text import read_series
 from tslm.data.events.statements import read_statements
 from tslm.data.events.timeline import Timeline, joined, timelines
 
+KEYS = ("unique_id", "ds")
 EVENT_COLUMNS = ("unique_id", "start", "end", "said_at", "text", "lower", "upper")
 
 
@@ -27,14 +28,47 @@ class Reading:
             concerns the whole horizon. ``lower`` and ``upper`` are bounds in the units of the
             series.
         covariates: long frame of ``unique_id``, ``ds`` and one column per series that is written in
-            the text, over the history and the steps to forecast.
+            the text, over the history and the steps to forecast; missing where the text gives no
+            value.
         background: ``unique_id`` and ``text`` of the sentences that describe the series and state
             nothing about its future.
+        follows: covariates that the target is known to follow, for the option of this name of
+            ``covariate_regression``.
     """
 
     events: pd.DataFrame
     covariates: pd.DataFrame
     background: pd.DataFrame
+    follows: tuple[str, ...] = ()
+
+    @property
+    def futr_exog(self) -> list[str]:
+        """Return the covariates without a missing value, which a forecaster can use."""
+        names = [name for name in self.covariates if name not in KEYS]
+        return [str(name) for name in names if self.covariates[name].notna().all()]
+
+    @property
+    def futr_df(self) -> pd.DataFrame:
+        """Return the covariates of ``futr_exog``, for ``predict``; rows of the past are ignored."""
+        return self.covariates[[*KEYS, *self.futr_exog]]
+
+    def join(self, df: pd.DataFrame) -> pd.DataFrame:
+        """Return the history with the covariates of ``futr_exog`` as columns.
+
+        Args:
+            df: the frame that was read, with the columns ds and, if it has several series,
+                unique_id.
+
+        Raises:
+            DataError: if it has a column of the name of a covariate.
+        """
+        if taken := [name for name in self.futr_exog if name in df]:
+            raise DataError(
+                f"The frame has a column {taken[0]!r}, as the text has. Rename one of them; the "
+                "table of the text is reading.covariates."
+            )
+        keys = [name for name in KEYS if name in df]
+        return df.merge(self.futr_df.drop(columns=set(KEYS) - set(keys)), on=keys, how="left")
 
 
 def read(
@@ -68,6 +102,7 @@ def read(
     events: list[dict[str, Any]] = []
     background: list[dict[str, Any]] = []
     covariates: list[pd.DataFrame] = []
+    follows: list[str] = []
     for name, said, text in _texts(texts, said_at):
         if name is not None and name not in series:
             raise DataError(
@@ -82,6 +117,7 @@ def read(
             events.append({**facts, **span, "lower": bound.lower, "upper": bound.upper})
         numbers = read_series(text, timeline)
         covariates += [_long(numbers.values, key, each) for key, each in concerned.items()]
+        follows += numbers.follows
         for statement in read_statements(numbers.rest, timeline, target):
             facts = {"unique_id": name, "text": statement.text}
             if statement.is_event:
@@ -94,6 +130,7 @@ def read(
         _event_table(events),
         pd.concat(covariates, ignore_index=True) if covariates else _no_covariates(),
         pd.DataFrame(background, columns=["unique_id", "text"]),
+        tuple(dict.fromkeys(follows)),
     )
 
 
@@ -140,8 +177,13 @@ def _event_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _long(values: pd.DataFrame, name: Hashable, timeline: Timeline) -> pd.DataFrame:
     """Return the series written in a text as a long frame of one series."""
-    table = values.reindex(timeline.times).rename_axis("ds").reset_index()
-    return pd.concat([pd.Series([name] * len(table), name="unique_id"), table], axis=1)
+    table = values.reindex(timeline.times).reset_index(drop=True)
+    times = pd.Series([timeline.own(step) for step in timeline.times])
+    if not timeline.dated:  # steps that are counted are days since 1970 on the timeline
+        times = (times - pd.Timestamp(0)).dt.days
+    table.insert(0, "ds", times)
+    table.insert(0, "unique_id", pd.Series([name] * len(table)))
+    return table
 
 
 def _no_covariates() -> pd.DataFrame:
