@@ -59,6 +59,7 @@ def test_a_sentence_about_the_effect_belongs_to_the_event_before(days: pd.DataFr
     "text",
     [
         "A festival is held elsewhere on May 3. This does not affect our sales.",
+        "A power cut halves output on May 3. It affects other cities, but not this one.",
         "The dip of March 5 is not expected to happen again.",
     ],
 )

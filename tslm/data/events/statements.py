@@ -32,7 +32,9 @@ _NO_EFFECT = re.compile(
     r"|\b(?:no|without(?:\sany)?|little)\s(?:effect|impact|influence|consequences?)\b"
     r"|\b(?:not|never|n't)\s(?:be\s)?(?:expected|likely|going|anticipated|planned|scheduled)\sto\s"
     r"(?:happen|occur|recur|return|repeat|affect|be\srepeated)\b"
-    r"|\bunaffected\b",
+    r"|\bunaffected\b|\bspared\b"
+    r"|\b(?:but|though|although|and)\snot\s(?:in\s|at\s|on\s|to\s)?(?:this|our|ours|here|the)\b"
+    r"|\bonly\s(?:elsewhere|in\sother)\b",
     re.IGNORECASE,
 )
 _ENDS = re.compile(

@@ -95,12 +95,13 @@ def forecast(instance: Instance, model: TrainedForecaster, reads: Collection[str
 def _samples(instance: Instance, model: TrainedForecaster, reads: Collection[str]) -> Samples:
     """Return draws of the steps to forecast, ``[n, H]``."""
     h, past = len(instance.times), instance.past
-    model.set_params(h=h, season_length=instance.season_length)
+    model.set_params(h=h, season_length=instance.season_length, verbose=0)
     events = read(instance.text, past, h).events
     bounded = events["lower"].notna() | events["upper"].notna()
     told = (bounded & ("bounds" in reads)) | (~bounded & bool({"rules", "effects"} & {*reads}))
     if "past" in reads:
         past = without_disturbances(past, events)
+        told &= ~(events["end"] < instance.times[0])  # their effects are no longer there
     if "effects" not in reads:
         model.set_params(text_reader="rules")  # bounds need no language model
     model.fit(past, events=events[told])
