@@ -129,3 +129,23 @@ def test_a_missing_file_is_an_error_of_the_user(
 ) -> None:
     assert command("benchmark", "benchmark=cik", f"out={tmp_path / 'out.json'}") == 2
     assert "Give instances=FILE.jsonl.gz" in capsys.readouterr().err
+
+
+def test_series_in_the_text_are_read_as_covariates(tmp_path: Path) -> None:
+    times = pd.date_range("2024-01-01", periods=96, freq="h")
+    level = np.where(np.arange(96) // 6 % 2, 5.0, 1.0)
+    steps = "; ".join(
+        f"at {t} the load becomes {v}" for t, v in zip(times[::6], level[::6], strict=True)
+    )
+    noise = np.random.default_rng(0).normal(0, 0.05, 96)
+    past, future = (
+        json.dumps({"y": dict(zip(map(str, times[part]), (3 * level + noise)[part], strict=True))})
+        for part in (slice(72), slice(72, None))
+    )
+    file = written(tmp_path, row(past_time=past, future_time=future, scenario=steps))
+    scores = []
+    for reads in ("reads=[]", "reads=[series]"):
+        words = (f"instances={file}", reads, f"out={tmp_path / 'out.json'}")
+        assert command("benchmark", "benchmark=cik", "model=climatology", *words) == 0
+        scores.append(json.loads((tmp_path / "out.json").read_text())[0]["average"])
+    assert scores[1] < 0.3 * scores[0]

@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 from omegaconf import DictConfig
+from sklearn.base import clone
 
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError
 from tslm.core.messages import check_choice
+from tslm.core.spec import Spec
 from tslm.data.datasets.context_is_key import Instance, load
-from tslm.data.events import read, without_disturbances
+from tslm.data.events import Reading, read, without_disturbances
+from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.factory import estimator_of
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.metrics.context_is_key import averages, score
@@ -36,11 +39,13 @@ class Result(NamedTuple):
         samples: draws, or None if the forecast failed.
         seconds: duration of reading, fit and forecast.
         failure: message of the error; empty if there was none.
+        settings: those of the fit; empty if it failed.
     """
 
     samples: Samples | None
     seconds: float
     failure: str
+    settings: Mapping[str, Any]
 
 
 def run(cfg: DictConfig) -> Iterator[Record]:
@@ -86,17 +91,21 @@ def forecast(instance: Instance, model: TrainedForecaster, reads: Collection[str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of short histories
-            samples, failure = _samples(instance, model, reads), ""
+            samples, settings = _samples(instance, model, reads)
+            failure = ""
     except TslmError as error:
-        samples, failure = None, str(error)
-    return Result(samples, time.perf_counter() - began, failure)
+        samples, settings, failure = None, {}, str(error)
+    return Result(samples, time.perf_counter() - began, failure, settings)
 
 
-def _samples(instance: Instance, model: TrainedForecaster, reads: Collection[str]) -> Samples:
-    """Return draws of the steps to forecast, ``[n, H]``."""
+def _samples(
+    instance: Instance, model: TrainedForecaster, reads: Collection[str]
+) -> tuple[Samples, Mapping[str, Any]]:
+    """Return draws of the steps to forecast, ``[n, H]``, and the settings of the fit."""
     h, past = len(instance.times), instance.past
     model.set_params(h=h, season_length=instance.season_length, verbose=0)
-    events = read(instance.text, past, h).events
+    reading = read(instance.text, past, h)
+    events, ahead = reading.events, None
     bounded = events["lower"].notna() | events["upper"].notna()
     told = (bounded & ("bounds" in reads)) | (~bounded & bool({"rules", "effects"} & {*reads}))
     if "past" in reads:
@@ -104,10 +113,31 @@ def _samples(instance: Instance, model: TrainedForecaster, reads: Collection[str
         told &= ~(events["end"] < instance.times[0])  # their effects are no longer there
     if "effects" not in reads:
         model.set_params(text_reader="rules")  # bounds need no language model
+    if "series" in reads and reading.futr_exog:
+        model, past, ahead = with_series(model, reading), reading.join(past), reading.futr_df
     model.fit(past, events=events[told])
-    ahead = model.predict(num_samples=SAMPLES, events=events[told])
-    samples = ahead.iloc[:, -SAMPLES:].to_numpy(dtype=np.float64).T
-    return _within_given(instance, samples) if "given" in reads else samples
+    found = model.predict(num_samples=SAMPLES, futr_df=ahead, events=events[told])
+    samples = found.iloc[:, -SAMPLES:].to_numpy(dtype=np.float64).T
+    if "given" in reads:
+        samples = _within_given(instance, samples)
+    return samples, model.settings
+
+
+def with_series(model: TrainedForecaster, reading: Reading) -> TrainedForecaster:
+    """Return a new estimator that reads the series of a text.
+
+    A baseline is replaced by the regression on covariates. A model with an adapter subtracts their
+    effects.
+
+    Args:
+        model: the estimator without them.
+        reading: the text.
+    """
+    model = clone(model).set_params(futr_exog=reading.futr_exog)
+    if isinstance(model, BaselineForecaster):
+        follows = [name for name in reading.follows if name in reading.futr_exog]
+        model.set_params(model=Spec("covariate_regression", follows=follows))
+    return model
 
 
 def _within_given(instance: Instance, samples: Samples) -> Samples:
@@ -131,7 +161,7 @@ def _record(
     seconds = [got.seconds for got in results]
     return {
         "benchmark": cfg.benchmark.name,
-        "model": str(model.settings["choices"].get("model", model.name)),
+        "model": Spec.of(model.get_params().get("model") or model.name).name,
         "reads": list(reads),
         "horizon": max(len(each.times) for each in instances),
         **{name: round(value, 4) for name, value in averages(instances, scores).items()},
@@ -143,7 +173,7 @@ def _record(
         "longest_seconds": round(max(seconds), 3),
         "trainable_parameters": None,
         "train_seconds": round(sum(seconds), 1),
-        "config": model.settings,
+        "config": next((got.settings for got in results if got.settings), {}),
         "instances": [_outcome(*each) for each in zip(instances, results, scores, strict=True)],
     }
 
