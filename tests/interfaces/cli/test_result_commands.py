@@ -87,6 +87,25 @@ def test_statements_in_a_file_are_read_by_fit_predict_backtest_and_explain(
     assert "series '009', which do not exist" in refused(line, capsys)
 
 
+def test_a_parquet_data_set_is_forecast_block_after_block(
+    tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tslm("fit data=sales.csv h=7 model=seasonal_naive out=m")
+    Path("sales").mkdir()
+    sales = pd.read_csv("sales.csv", dtype={"unique_id": str}, parse_dates=["ds"])
+    for shop, rows in sales.groupby("unique_id"):
+        rows.to_parquet(f"sales/{shop}.parquet", index=False)
+    printed = tslm("predict model=m data=sales engine=local level=[80] out=ahead")
+    assert "wrote 2 series to ahead, 0 refused" in printed
+    found = pd.concat(map(pd.read_parquet, sorted(Path("ahead").glob("part-*"))))
+    tslm("predict model=m data=sales.csv level=[80] out=ahead.csv")
+    assert found.SeasonalNaive.tolist() == pd.read_csv("ahead.csv").SeasonalNaive.tolist()
+    line = "predict model=m data=sales engine=local ids=[007] out=ahead"
+    assert "takes no ids" in refused(line, capsys)
+    line = "predict model=m data=sales engine=spark out=ahead"
+    assert "engine" in refused(line, capsys)
+
+
 def test_forecasts_without_true_values_are_refused(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

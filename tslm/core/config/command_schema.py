@@ -37,6 +37,7 @@ class CommandConfig:
     baselines: list[str] | None = option(TEXT)
     decimal: str | None = option(TEXT)
     encoding: str | None = option(TEXT)
+    engine: str | None = option(TEXT)
     entrants: list[str] | None = option(TEXT)
     export: str | None = option(TEXT)
     fit_on: str | None = option(TEXT)
@@ -49,6 +50,7 @@ class CommandConfig:
     series: str | None = option(TEXT)
     tasks: list[str] | None = option(TEXT)
 
+    max_errors: int | None = option(COUNT)
     n_trials: int | None = option(COUNT)
     n_windows: int | None = option(COUNT)
     num_samples: int | None = option(COUNT)
@@ -58,6 +60,7 @@ class CommandConfig:
     time_limit: int | None = option(COUNT)
     stride: int | None = option(COUNT)
     top: int | None = option(COUNT)
+    workers: int | None = option(COUNT)
 
     download: bool = option()
     history: bool = option()

@@ -12,6 +12,7 @@ from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.core.messages import counted
+from tslm.distributed.predict import predict as predict_data_set
 from tslm.estimators.factory import estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
 from tslm.estimators.saving.folder import check_free
@@ -62,7 +63,10 @@ def _remove_if_failed_early(folder: Path) -> Iterator[None]:
 
 
 def predict(cfg: DictConfig, say: Reporter) -> None:
-    """Forecast with a saved model."""
+    """Forecast with a saved model: a table, or a Parquet data set of any size."""
+    if cfg.engine is not None:
+        _predict_data_set(cfg, say)
+        return
     files.check_writable(cfg.out)
     model = load_estimator(
         cfg.model, device=cfg.device, backbone=cfg.backbone, download=cfg.download
@@ -88,6 +92,30 @@ def predict(cfg: DictConfig, say: Reporter) -> None:
     files.write_table(forecast, cfg.out)
     if cfg.verbose:
         say(f"wrote {counted(len(forecast), 'row')} to {cfg.out}")
+
+
+def _predict_data_set(cfg: DictConfig, say: Reporter) -> None:
+    """Forecast a Parquet data set block after block, into a folder."""
+    beside = ("ids", "futr", "static", "events", "num_samples", "examples", "backbone")
+    if given := [name for name in beside if cfg[name] is not None]:
+        raise ConfigError(f"engine={cfg.engine} takes no {given[0]}. Leave it out, or engine.")
+    if cfg.data is None:
+        raise ConfigError("engine= needs data=: a Parquet file, a folder of them or a pattern.")
+    manifest = predict_data_set(
+        cfg.model,
+        cfg.data,
+        cfg.out,
+        h=cfg.h,
+        level=listed(cfg.level),
+        quantiles=listed(cfg.quantiles),
+        engine=cfg.engine,
+        workers=cfg.workers,
+        max_errors=cfg.max_errors,
+        device=cfg.device,
+        progress=cfg.verbose > 0,
+    )
+    if cfg.verbose:
+        say(f"wrote {manifest['series']:,} series to {cfg.out}, {manifest['errors']:,} refused")
 
 
 def _examples(cfg: DictConfig, id_col: Any = None) -> Any:

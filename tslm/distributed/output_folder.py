@@ -1,0 +1,120 @@
+"""Output folder of a run: one file a block, written once, and a manifest at the end."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from tslm.core.atomic_write import beside
+from tslm.core.errors import ConfigError
+from tslm.core.files import write_json
+from tslm.distributed.series_blocks import Block
+from tslm.distributed.table_forecaster import Forecasted
+
+RUN, MANIFEST, ERRORS = "run.json", "manifest.json", "errors.parquet"
+PARTS, WORK, LOCK = "errors", "work", "lock"  # inside the hidden folder of a run
+HIDDEN = ".run"
+
+
+@dataclass(frozen=True)
+class OutputFolder:
+    """Folder of the forecasts of one run. A run that is started again continues it.
+
+    Attributes:
+        path: the folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def begin(cls, path: str | Path, run: Mapping[str, Any]) -> "OutputFolder":
+        """Open a folder for a run: a new one, or one that this run has begun.
+
+        Args:
+            path: the folder.
+            run: facts on which the forecasts depend, ready for JSON.
+
+        Raises:
+            ConfigError: if it has files of something else, or cannot be written.
+        """
+        folder = cls(Path(path).expanduser())
+        note = folder.path / RUN
+        if note.is_file():
+            before = json.loads(note.read_text(encoding="utf-8"))
+            if other := sorted(key for key in {*before, *run} if before.get(key) != run.get(key)):
+                raise ConfigError(
+                    f"{path} has the forecasts of another run: {', '.join(other)} differ. Give "
+                    "another out=, or the settings of that run to continue it."
+                )
+        elif folder.path.exists() and any(folder.path.iterdir()):
+            raise ConfigError(f"{path} has other files. Give an empty or a new folder.")
+        else:
+            write_json(dict(run), note)
+        return folder
+
+    @property
+    def work(self) -> Path:
+        """Return the folder of regrouped series."""
+        return self.path / HIDDEN / WORK
+
+    def lock(self) -> FileLock:
+        """Return the lock that one run holds.
+
+        Raises:
+            ConfigError: if another process has it.
+        """
+        (self.path / HIDDEN).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / HIDDEN / LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise ConfigError(f"Another process is writing to {self.path}. Wait for it.") from error
+        return lock
+
+    def file(self, block: Block) -> Path:
+        """Return the file of the forecasts of a block, named by its place and content."""
+        return self.path / f"part-{block.number:06d}-{block.digest}.parquet"
+
+    def is_done(self, block: Block) -> bool:
+        """Return True if a block is forecast: its file is the last that is written."""
+        return self.file(block).is_file()
+
+    def write(self, block: Block, found: Forecasted) -> None:
+        """Write the errors of a block, and then its forecasts.
+
+        Raises:
+            ConfigError: if the disk is full.
+        """
+        target = self.file(block)
+        if found.errors.num_rows:
+            _write(found.errors, self.path / HIDDEN / PARTS / target.name)
+        _write(found.forecasts, target)
+
+    def close(self, blocks: int, series: int) -> dict[str, Any]:
+        """Write ``errors.parquet`` and the manifest, and return the manifest."""
+        parts = sorted((self.path / HIDDEN / PARTS).glob("*.parquet"))
+        if parts:
+            errors = pa.concat_tables([pq.read_table(part) for part in parts])
+            _write(errors, self.path / ERRORS)
+        files = sorted(file.name for file in self.path.glob("part-*.parquet"))
+        manifest = {
+            "blocks": blocks,
+            "series": series,
+            "errors": sum(pq.read_metadata(part).num_rows for part in parts),
+            "files": files,
+        }
+        write_json(manifest, self.path / MANIFEST)
+        return manifest
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    """Write a table in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with beside(path) as draft:
+        pq.write_table(table, draft)
+        draft.replace(path)
