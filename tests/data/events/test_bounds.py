@@ -23,6 +23,8 @@ STATED = {
     "The forecast must lie between 2.5 and 8.": (2.5, 8),
     "All values range from -3 to 12.": (-3, 12),
     "Values are bounded below by .6.": (0.6, None),
+    "The series is upper bounded by 5.3 and lower bounded by 1.2.": (1.2, 5.3),
+    "The minimum will be 2 and the maximum 8.": (2, 8),
     "The series is capped at 1,500 units.": (None, 1500),
     "Output is limited to 40 kW.": (None, 40),
     "There will be at most 3000 rpm.": (None, 3000),

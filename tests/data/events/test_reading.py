@@ -67,6 +67,16 @@ def test_what_has_no_effect_is_no_event(days: pd.DataFrame, text: str) -> None:
     assert read(text, days, 7).events.empty
 
 
+def test_an_event_of_the_past_stays_one_if_it_will_not_come_again(days: pd.DataFrame) -> None:
+    text = "On March 5 a glitch led to a spike. This is not expected to happen again."
+    assert list(read(text, days, 7).events["start"]) == [pd.Timestamp("2024-03-05")]
+
+
+def test_an_effect_on_something_else_does_not_belong_to_the_event(days: pd.DataFrame) -> None:
+    text = "This series contains sales. A fair opens on May 3. Storms become 3 times more frequent."
+    assert list(read(text, days, 7).events["text"]) == ["A fair opens on May 3."]
+
+
 def test_a_statement_about_the_past_lies_in_the_history(days: pd.DataFrame) -> None:
     (row,) = read("The shop was closed on 12 March.", days, 7).events.to_dict("records")
     assert row["start"] == row["end"] == pd.Timestamp("2024-03-12")

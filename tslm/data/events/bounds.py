@@ -62,6 +62,7 @@ _FIXED = (
 )
 _PATTERNS: list[tuple[Side, str]] = [
     ("both", rf"\b{_FROM}\s?[\[(]?{_LOW}[^\w.]*?(?:and|to|-|\u2013|,)\s?{_HIGH}"),
+    ("lower", rf"\blower[-\s]?{_BOUND}\s(?:by|at|to)\s{_VALUE}"),
     ("lower", rf"\b{_BOUND}\s(?:from\s)?below\s(?:by|at|to)\s{_VALUE}"),
     ("upper", rf"\b{_BOUND}\s(?:(?:from\s)?above\s)?(?:by|at|to)\s(?:{_AT_MOST}\s)?{_VALUE}"),
     ("upper", rf"\b{_AT_MOST}\s{_VALUE}"),
@@ -72,6 +73,8 @@ _PATTERNS: list[tuple[Side, str]] = [
     ("lower", rf"\b{_STAY}(?:{_MORE}|exceed)\s{_VALUE}"),
     ("upper", rf"\b{_GREATEST}{_NOUN}{_OF}{_VALUE}"),
     ("lower", rf"\b{_LEAST}{_NOUN}{_OF}{_VALUE}"),
+    ("upper", rf"\bmax(?:imum|imal)?\s{_VALUE}"),
+    ("lower", rf"\bmin(?:imum|imal)?\s{_VALUE}"),
     ("upper", rf"\b(?:ceiling|cap|capacity){_NOUN}\s?(?:is|of|at|=|:|equals)\s?{_VALUE}"),
     ("lower", rf"\bfloor{_NOUN}\s?(?:is|of|at|=|:|equals)\s?{_VALUE}"),
     ("upper", rf"{_VALUE}{_UNIT}\s(?:is|as|being)\s(?:the|its|their|an?)\s{_GREATEST}"),

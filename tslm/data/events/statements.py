@@ -15,7 +15,7 @@ from tslm.data.events.marked import mark
 from tslm.data.events.rules import effect_of
 from tslm.data.events.sentences import sentences
 from tslm.data.events.spans import find_spans
-from tslm.data.events.subject import find_subject
+from tslm.data.events.subject import concerns, find_subject
 from tslm.data.events.tense import tense_of
 from tslm.data.events.timeline import Span, Timeline
 
@@ -30,11 +30,14 @@ _NO_EFFECT = re.compile(
     r"\b(?:did|does|do|will|would|has|have|had|should)(?:\s?not|n't)\s(?:been\s)?(?:affect|impact"
     r"|influence|change|disturb|alter)(?:s|ed)?\b"
     r"|\b(?:no|without(?:\sany)?|little)\s(?:effect|impact|influence|consequences?)\b"
-    r"|\b(?:not|never|n't)\s(?:be\s)?(?:expected|likely|going|anticipated|planned|scheduled)\sto\s"
-    r"(?:happen|occur|recur|return|repeat|affect|be\srepeated)\b"
     r"|\bunaffected\b|\bspared\b"
     r"|\b(?:but|though|although|and)\snot\s(?:in\s|at\s|on\s|to\s)?(?:this|our|ours|here|the)\b"
     r"|\bonly\s(?:elsewhere|in\sother)\b",
+    re.IGNORECASE,
+)
+_NOT_AGAIN = re.compile(  # an event of the past stays one, an event ahead is none
+    r"\b(?:not|never|n't)\s(?:be\s)?(?:expected|likely|going|anticipated|planned|scheduled)\sto\s"
+    r"(?:happen|occur|recur|return|repeat|affect|be\srepeated)\b",
     re.IGNORECASE,
 )
 _ENDS = re.compile(
@@ -49,6 +52,7 @@ _GENERAL = re.compile(  # words of a rule that holds in general, and of conditio
     r"|whenever|if|conditions)\b",
     re.IGNORECASE,
 )
+_USUAL = re.compile(r"\b(?:usual|normal|typical|average|regular)\b", re.IGNORECASE)
 _CANCELS = re.compile(r"(?:but|however|this|it|that|the)\b", re.IGNORECASE)
 
 
@@ -111,10 +115,12 @@ def read_statements(text: str, timeline: Timeline, target: str | None) -> list[S
             continue
         event = found[anchor]
         near = anchor == len(found) - 1
-        if near and _NO_EFFECT.search(sentence) and _CANCELS.match(sentence):
+        ahead = any(span.stop >= timeline.origin for span in event.spans)
+        denied = _NO_EFFECT.search(sentence) or (ahead and _NOT_AGAIN.search(sentence))
+        if near and denied and _CANCELS.match(sentence):
             found[anchor] = replace(event, is_event=False, text=f"{event.text} {sentence}")
             anchor = None
-        elif _continues(sentence, near):
+        elif _continues(sentence, near, subject):
             found[anchor] = replace(event, text=f"{event.text} {sentence}")
         else:
             found.append(one)
@@ -123,14 +129,15 @@ def read_statements(text: str, timeline: Timeline, target: str | None) -> list[S
 
 def _read(sentence: str, timeline: Timeline, subject: str | None) -> _Read:
     """Read one sentence by itself."""
-    if _TASK.search(sentence) or _NO_EFFECT.search(sentence):
+    if any(each.search(sentence) for each in (_TASK, _NO_EFFECT, _NOT_AGAIN)):
         return _Read(sentence, is_event=False)
     spans = tuple(timeline.steps(span) for span in find_spans(sentence, timeline))
     bound = find_bound(mark(sentence, timeline).text, subject)
     if bound is not None or spans:
         return _Read(sentence, spans, bound)
     tense, effect = tense_of(sentence), effect_of(sentence)
-    plain = _ENDS.search(sentence) or _GENERAL.search(sentence) or tense == "none"
+    other = not concerns(sentence, subject) and not _USUAL.search(sentence)
+    plain = _ENDS.search(sentence) or _GENERAL.search(sentence) or tense == "none" or other
     if effect is None or plain:
         return _Read(sentence, is_event=False)
     if tense == "past":
@@ -139,13 +146,19 @@ def _read(sentence: str, timeline: Timeline, subject: str | None) -> _Read:
     return _Read(sentence)
 
 
-def _continues(sentence: str, near: bool) -> bool:
+def _continues(sentence: str, near: bool, subject: str | None) -> bool:
     """Return whether a sentence without a span tells the effect of an event before it.
+
+    It has to speak of the quantity that is forecast, or of what is usual.
 
     Args:
         sentence: the sentence.
         near: True if it follows the event directly; else only a sentence with a number does.
+        subject: the quantity, or None if it is unknown.
     """
     effect = effect_of(sentence)
-    told = effect is not None and (near or (effect.certain and not effect.replaced))
-    return told and not _ENDS.search(sentence) and not _TASK.search(sentence)
+    if effect is None or not (near or (effect.certain and not effect.replaced)):
+        return False
+    if any(each.search(sentence) for each in (_ENDS, _NOT_AGAIN, _TASK)):
+        return False
+    return concerns(sentence, subject) or bool(_USUAL.search(sentence))
