@@ -144,6 +144,12 @@ def test_follows_must_be_a_list_of_names() -> None:
         CovariateRegression(task=Task(4, 2), follows="x")
 
 
+def test_what_is_followed_must_be_a_covariate() -> None:
+    model = CovariateRegression(task=Task(4, 2), follows=["speed"])
+    with pytest.raises(ConfigError, match="follows names 'speed', and the covariates are 'x'"):
+        model.forecast(batch(np.arange(4.0), np.arange(6.0)), 2)
+
+
 STEPS = np.repeat([0.0, 2.0, 1.0, 3.0, 0.0, 2.0, 1.0, 3.0], 6)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
-from tslm.core.messages import whole_number
+from tslm.core.messages import naming, whole_number
 from tslm.core.types import Batch, Facts, Sizes, Task
 from tslm.models.baselines.covariate_regression.candidates import Floats, History
 from tslm.models.baselines.covariate_regression.laws import LEVELS
@@ -97,8 +97,21 @@ class CovariateRegression(Forecaster):
         if batch.known is not None:
             rows = batch.known.values[window, first : len(steps) + horizon]
             covariates = rows.double().cpu().numpy()
-            names = list(batch.known.names)
-            follows = [names.index(name) for name in self.follows if name in names]
+            follows = [self._place(name, batch.known.names) for name in self.follows]
         own = (past - zero) * unit
         history = History(own, covariates, self.season_length, follows, natural)
         return np.asarray(forecast(history, horizon, self.judged) / unit + zero)
+
+    @staticmethod
+    def _place(name: str, names: Sequence[str]) -> int:
+        """Return the place of a covariate that the series follows.
+
+        Raises:
+            ConfigError: if it is not among the covariates.
+        """
+        if name not in names:
+            raise ConfigError(
+                f"follows names {name!r}, and the covariates are {naming(names)}. Add it to "
+                "futr_exog, or leave it out of follows."
+            )
+        return list(names).index(name)
