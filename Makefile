@@ -10,7 +10,7 @@ GROUP ?= chronos2
 SUITE ?= outputs/suite
 
 .PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden settings notebooks wheel
-.PHONY: conformance docs tutorials suite suite-peers suite-fev suite-publish pretrain pretrain-study
+.PHONY: conformance docs tutorials suite suite-peers suite-fev suite-publish pretrain pretrain-study text-head
 
 .venv/.ready: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -33,6 +33,10 @@ test-data: setup
 
 test-all: setup
 	TSLM_REQUIRE_BACKBONE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m "not gpu"
+
+# train the effect head that comes with tslm, on generated statements: docs/text.md
+text-head: setup
+	OMP_NUM_THREADS=1 $(BIN)/python docs/benchmarks/text_head.py
 
 hostile-models: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.campaigns.test_hostile_models 250

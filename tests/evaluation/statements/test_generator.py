@@ -6,7 +6,7 @@ import pytest
 from tslm.evaluation.statements import vocabulary
 from tslm.evaluation.statements.generator import SEEN_KINDS, UNSEEN_KINDS, curve, generate
 from tslm.evaluation.statements.wordings import wordings
-from tslm.models.text.stated_numbers import log_factors
+from tslm.models.text.stated_numbers import stated_sizes
 
 
 def test_the_same_seed_gives_the_same_statements() -> None:
@@ -23,7 +23,7 @@ def test_statements_are_distinct_and_fill_all_gaps() -> None:
 
 def test_a_number_of_size_in_a_factor_statement_has_a_meaning_that_is_the_effect() -> None:
     made = [one for one in generate(400, "train") if one.kind == "factor"]
-    table = log_factors([one.text for one in made]).numpy()
+    table = stated_sizes([one.text for one in made]).log_factors.numpy()
     truth = np.array([one.log_factor for one in made])[:, None]
     known = ~np.isnan(table[:, 0])
     assert known.mean() > 0.6

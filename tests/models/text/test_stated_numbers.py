@@ -2,7 +2,7 @@
 
 import pytest
 
-from tslm.models.text.stated_numbers import log_factors, stated_number
+from tslm.models.text.stated_numbers import stated_number, stated_sizes
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,14 @@ def test_dates_counts_and_times_of_day_are_no_sizes(sentence: str) -> None:
 
 
 def test_a_number_can_mean_a_share_more_or_less() -> None:
-    table = log_factors(["by 40%", "3 times", "nothing"]).exp()
+    table = stated_sizes(["by 40%", "3 times", "nothing"]).log_factors.exp()
     assert table[0].tolist() == pytest.approx([0.4, 1.4, 0.6])
-    assert table[1].tolist() == pytest.approx([3, 4, 1 / 3])
+    assert table[1, ::2].tolist() == pytest.approx([3, 1 / 3])
     assert table[2].isnan().all()
+
+
+def test_standard_deviations_are_no_factors() -> None:
+    sentences = ["two standard deviations above", "half a sd below", "1.5 sigmas up", "half of it"]
+    stated = stated_sizes(sentences)
+    assert stated.deviations.nan_to_num().tolist() == [2, 0.5, 1.5, 0]
+    assert stated.log_factors[:3].isnan().all()

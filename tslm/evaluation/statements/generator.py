@@ -44,6 +44,7 @@ class Statement:
         text: the sentence.
         kind: kind of the effect.
         split: split of its wording.
+        frame: sentence with gaps that was filled.
         log_factor: logarithm of the factor where the effect is largest.
         shift: shift in standard deviations.
         replaced: 1 if the value is replaced by 0.
@@ -53,6 +54,7 @@ class Statement:
     text: str
     kind: Kind
     split: Split
+    frame: str = ""
     log_factor: float = 0.0
     shift: float = 0.0
     replaced: float = 0.0
@@ -118,6 +120,7 @@ def _statement(rng: np.random.Generator, kind: Kind, split: Split) -> Statement:
         text=text,
         kind=kind,
         split=split,
+        frame=frame,
         log_factor=log_factor,
         shift=shift,
         replaced=float(kind == "replacement"),

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError, TslmError
-from tslm.data.datasets.benchmarks import load
+from tslm.data.datasets.benchmarks import STATEMENTS, kind_of, load
 from tslm.data.datasets.competitions import is_competition
 from tslm.data.datasets.context_is_key import is_context_is_key
 from tslm.estimators.factory import estimator_of
@@ -15,7 +15,7 @@ from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation import leaderboard, speed
 from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.trial import held_out
-from tslm.evaluation.protocols import cik, long_horizon, m_competition
+from tslm.evaluation.protocols import cik, long_horizon, m_competition, statements
 from tslm.evaluation.protocols.records import describe
 from tslm.interfaces.cli.commands import Reporter, further_tables
 
@@ -36,6 +36,8 @@ def _protocol(cfg: DictConfig) -> ModuleType:
     """Return the protocol of the chosen benchmark."""
     if is_context_is_key(cfg.benchmark):
         return cik
+    if kind_of(cfg.benchmark) == STATEMENTS:
+        return statements
     return m_competition if is_competition(cfg.benchmark) else long_horizon
 
 

@@ -14,10 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tslm.models.text.effect import Effect, Phase
-from tslm.models.text.stated_numbers import MEANINGS, log_factors
+from tslm.models.text.stated_numbers import MEANINGS, Stated, stated_sizes
 
 COURSES = ("flat", "ramp", "first", "middle", "last")
 WIDTH_OF_PEAK = 0.15  # standard deviation of a short peak, as a share of the span
+# log factor, shift, sign of a shift in numbers, replacement and courses, meanings
+OUTPUTS = (1, 1, 1, 1 + len(COURSES), 2 + len(MEANINGS))
 HIGHEST = 3.5  # largest log factor: 33 times
 
 
@@ -63,7 +65,7 @@ class EffectHead(nn.Module):
     doubts: Float[Tensor, "2"]
 
     def __init__(
-        self, width: int, rank: int = 32, *, dropout: float = 0.2, numbers: bool = True
+        self, width: int, rank: int = 64, *, dropout: float = 0.5, numbers: bool = True
     ) -> None:
         super().__init__()
         self.width, self.rank, self.numbers = width, rank, numbers
@@ -72,7 +74,7 @@ class EffectHead(nn.Module):
         self.register_buffer("doubts", torch.tensor([0.0, 0.0]))
         self.dropout = nn.Dropout(dropout)
         self.down = nn.Linear(width, rank)
-        self.out = nn.Linear(rank, 3 + len(COURSES) + 2 + len(MEANINGS))
+        self.out = nn.Linear(rank, sum(OUTPUTS))
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
@@ -88,21 +90,31 @@ class EffectHead(nn.Module):
             vectors: sentence vectors of a ``SentenceReader``; zeros say nothing.
             sentences: the same sentences, for the numbers in them.
         """
-        return self.say(vectors, log_factors(sentences).to(vectors))
+        return self.say(vectors, stated_sizes(sentences))
 
-    def say(self, vectors: Float[Tensor, "K E"], stated: Float[Tensor, "K meanings"]) -> Said:
-        """Return what each sentence says, from the log factors that its number can mean."""
+    def say(self, vectors: Float[Tensor, "K E"], stated: Stated) -> Said:
+        """Return what each sentence says, from the sizes that its number can mean.
+
+        A number is used exactly: the head decides if it counts, and what it means. Only without a
+        number does it estimate a size from the words.
+        """
+        sizes, deviations = (part.to(vectors) for part in stated)
         if not self.numbers:
-            stated = torch.full_like(stated, torch.nan)
+            sizes, deviations = sizes * torch.nan, deviations * torch.nan
         out = self.out(functional.gelu(self.down(self.dropout(self._normal(vectors)))))
-        in_words, shift, logits, scores = out.split([1, 1, 1 + len(COURSES), 2 + len(MEANINGS)], 1)
-        choices = torch.cat([torch.zeros_like(in_words), in_words, stated], 1)
+        in_words, shift, sign, logits, scores = out.split(OUTPUTS, 1)
+        numbered = ~sizes[:, :1].isnan()
+        words = torch.where(numbered, torch.nan, in_words)
+        choices = torch.cat([torch.zeros_like(words), words, sizes], 1)
         meaning = torch.softmax(scores.masked_fill(choices.isnan(), -torch.inf), 1)
+        exact = deviations.nan_to_num() * torch.tanh(sign[:, 0])
+        moved = torch.where(deviations.isnan(), shift[:, 0], exact)
         says = (vectors != 0).any(1).to(out)
-        log_factor = (meaning * choices.nan_to_num(0.0)).sum(1) * says
+        factor = (meaning * choices.nan_to_num(0.0).clamp(-HIGHEST, HIGHEST).exp()).sum(1)
+        log_factor = factor.log() * says
         return Said(
-            log_factor=log_factor.clamp(-HIGHEST, HIGHEST),
-            shift=shift[:, 0] * says,
+            log_factor=log_factor,
+            shift=moved * says,
             replaced=torch.sigmoid(logits[:, 0]) * says,
             course=torch.softmax(logits[:, 1:], 1),
             doubt=(self.doubts[0] ** 2 + (self.doubts[1] * log_factor) ** 2).sqrt() * says,

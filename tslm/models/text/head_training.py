@@ -10,12 +10,12 @@ from torch.nn import functional
 
 from tslm.core.seeds import seeded
 from tslm.models.text.effect_head import EffectHead, Said
-from tslm.models.text.stated_numbers import log_factors
+from tslm.models.text.stated_numbers import stated_sizes
 
 BATCH = 512
 # weights of the parts of the loss, by hand
 SHIFT, REPLACED, COURSE = 0.3, 0.5, 0.2
-RARE = 5.0  # weight of a replacement: they are rarer than other effects, by hand
+RARE = 5.0  # weight of replacements and shifts, which are rarer than factors, by hand
 
 
 class Targets(NamedTuple):
@@ -37,12 +37,12 @@ def train_head(
     targets: Targets,
     *,
     seed: int = 0,
-    rank: int = 32,
-    dropout: float = 0.2,
+    rank: int = 64,
+    dropout: float = 0.5,
     numbers: bool = True,
     learning_rate: float = 3e-3,
     weight_decay: float = 0.01,
-    steps: int = 600,
+    steps: int = 500,
 ) -> EffectHead:
     """Train an effect head with AdamW and a one-cycle schedule.
 
@@ -58,7 +58,7 @@ def train_head(
         weight_decay: of AdamW.
         steps: number of batches.
     """
-    stated = log_factors(sentences)
+    stated = stated_sizes(sentences)
     with seeded(seed):
         head = EffectHead(vectors.shape[1], rank, dropout=dropout, numbers=numbers)
         head.fit_scale(vectors)
@@ -67,7 +67,7 @@ def train_head(
         head.train()
         for _ in range(steps):
             rows = torch.randint(len(vectors), (BATCH,))
-            loss = loss_of(head.say(vectors[rows], stated[rows]), targets.take(rows))
+            loss = loss_of(head.say(vectors[rows], stated.take(rows)), targets.take(rows))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -78,14 +78,20 @@ def train_head(
 def loss_of(said: Said, targets: Targets) -> Float[Tensor, ""]:
     """Return the loss of effects: errors of each of their parts, weighted and summed."""
     factor = functional.smooth_l1_loss(said.log_factor, targets.log_factor, beta=0.1)
-    shift = functional.smooth_l1_loss(said.shift, targets.shift, beta=0.3)
+    rare = 1 + (targets.shift != 0)
+    shift = functional.smooth_l1_loss(said.shift, targets.shift, beta=0.3, reduction="none")
     weight = 1 + (RARE - 1) * targets.replaced
     replaced = functional.binary_cross_entropy_with_logits(
         said.logits[:, 0], targets.replaced, weight
     )
     moves = (targets.log_factor.abs() > 0.02) | (targets.shift != 0)
     course = functional.cross_entropy(said.logits[:, 1:], targets.course, reduction="none")
-    return factor + SHIFT * shift + REPLACED * replaced + COURSE * (course * moves).mean()
+    return (
+        factor
+        + SHIFT * (shift * rare).mean()
+        + REPLACED * replaced
+        + COURSE * (course * moves).mean()
+    )
 
 
 @torch.no_grad()

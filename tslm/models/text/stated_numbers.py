@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 MEANINGS = ("of", "up", "down")  # 40 % of normal, 40 % more, 40 % less
@@ -65,6 +65,11 @@ _MULTIPLE = re.compile(rf"\b(?P<n>{'|'.join(_MULTIPLES)})\b", re.I)
 _FRACTION = re.compile(
     rf"\b(?:(?P<n>a|one|two|three|four)[\s-]+)?(?P<d>half|{'|'.join(_PARTS)})s?\b", re.I
 )
+_DEVIATIONS = re.compile(
+    rf"(?:\b(?:(?P<part>half\s+an?)|(?P<n>{_NUMBER}|an?)){_HALF}\s+)"
+    r"(?:standard\s+deviations?|std|sds?|sigmas?|deviations?)\b",
+    re.I,
+)
 _AND_A_HALF = re.compile(r"\band\s+a\s+half\b", re.I)
 
 
@@ -96,24 +101,47 @@ def stated_number(sentence: str) -> StatedNumber | None:
     return None
 
 
-def log_factors(sentences: Sequence[str]) -> Float[Tensor, "sentences meanings"]:
-    """Return the log factor of each meaning that the number of a sentence can have.
+class Stated(NamedTuple):
+    """Sizes that the numbers of sentences can mean; NaN where a sentence has no such number.
 
-    Returns:
-        One column per meaning in ``MEANINGS``: the value is this share of normal, is higher by it,
-        or lower by it. "Three times lower" is a third. NaN where a sentence has no number of size.
+    Args:
+        log_factors: log factor by each meaning in ``MEANINGS``: the value is this share of normal,
+            is higher by it, or lower by it. "Three times lower" is a third.
+        deviations: number of standard deviations, without a sign.
     """
+
+    log_factors: Float[Tensor, "K meanings"]
+    deviations: Float[Tensor, " K"]
+
+    def take(self, rows: Int[Tensor, " n"]) -> "Stated":
+        """Return the sizes of some sentences."""
+        return Stated(self.log_factors[rows], self.deviations[rows])
+
+
+def stated_sizes(sentences: Sequence[str]) -> Stated:
+    """Return the sizes that the numbers of sentences can mean."""
     table = torch.full((len(sentences), len(MEANINGS)), torch.nan)
+    deviations = torch.full((len(sentences),), torch.nan)
     for row, sentence in enumerate(sentences):
-        found = stated_number(sentence)
-        if found is not None and found.value > 0:
-            down = 1 / found.value if found.kind == "times" else 1 - found.value
-            factors = torch.tensor([found.value, 1 + found.value, down])
-            table[row] = factors.clamp(SMALLEST, LARGEST).log()
-    return table
+        if found := _DEVIATIONS.search(sentence):
+            half = 0.5 if found["half"] else 0.0
+            deviations[row] = 0.5 if found["part"] else _value(found["n"] or "one") + half
+            continue
+        number = stated_number(sentence)
+        if number is not None and number.value > 0:
+            table[row] = _meanings(number).clamp(SMALLEST, LARGEST).log()
+    return Stated(table, deviations)
+
+
+def _meanings(number: StatedNumber) -> Float[Tensor, " meanings"]:
+    """Return the factor of each meaning; NaN for those that a number cannot have."""
+    value = number.value
+    if number.kind == "times":  # "three times higher" is used for "three times as high"
+        return torch.tensor([value, torch.nan, 1 / value])
+    return torch.tensor([value, 1 + value, 1 - value if value < 1 else torch.nan])
 
 
 def _value(written: str) -> float:
     """Read a number in digits or words."""
-    known = _SMALL.get(written.lower())
+    known = 1 if written.lower() in ("a", "an") else _SMALL.get(written.lower())
     return float(written.replace(",", ".")) if known is None else float(known)
