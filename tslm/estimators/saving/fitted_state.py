@@ -89,7 +89,8 @@ class FittedState:
         series, arrays = parted(self.contexts.state())
         effects, more = ({}, {}) if self.effects is None else parted(self.effects.state(), EFFECTS)
         intervals, tensors = parted(self.calibration.state(), INTERVALS)
-        statements, memory = parted(self.statements.state(), STATEMENTS)
+        known = len(self.statements.memory) > 0
+        statements, memory = parted(self.statements.state(), STATEMENTS) if known else ({}, {})
         facts = {
             "kind": kind,
             "params": params,
@@ -104,7 +105,7 @@ class FittedState:
             "effects": effects or None,
             **identity,
             "intervals": intervals,
-            "statements": statements,
+            "statements": statements or None,
         }
         weights = trained_state(self.forecaster) | tensors | memory
         return Saved(facts, weights, arrays | more)
