@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from tslm.data.events.moments import Moment, find_moments
+from tslm.data.events.moments import MONTHS, Moment, find_moments
 from tslm.data.events.timeline import Timeline
 from tslm.data.events.words import NUMBER, UNITS, number, plural
 
@@ -16,6 +16,15 @@ _DURATION = re.compile(
 )
 _NEXT = re.compile(
     rf"\b(?:next|following|coming|first|last|past|previous|final)\s(?P<unit>{UNITS})\b",
+    re.IGNORECASE,
+)
+_TO = r"(\s?(?:to|and|until|till|through|-|\u2013)\s?(?:the\s)?)"
+_FIRST_DAY = re.compile(  # "from 3 to 5 May": the month belongs to both days
+    rf"\b(\d{{1,2}}(?:st|nd|rd|th)?){_TO}(\d{{1,2}}(?:st|nd|rd|th)?\s(?:of\s)?({MONTHS})\b)",
+    re.IGNORECASE,
+)
+_SECOND_DAY = re.compile(  # "May 3 to 5"
+    rf"\b({MONTHS})\s(\d{{1,2}}(?:st|nd|rd|th)?){_TO}(\d{{1,2}}(?:st|nd|rd|th)?)\b(?![:.]\d|\s?[ap]m)",
     re.IGNORECASE,
 )
 
@@ -83,6 +92,7 @@ def mark(sentence: str, timeline: Timeline, past: bool = False) -> Marked:
         timeline: steps of the series.
         past: True if the sentence is about the past.
     """
+    sentence = _FIRST_DAY.sub(r"\1 \4\2\3", _SECOND_DAY.sub(r"\1 \2\3\1 \4", sentence))
     moments = find_moments(sentence, timeline, past)
     pieces, place = [], 0
     for count, moment in enumerate(moments):

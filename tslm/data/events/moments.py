@@ -14,7 +14,7 @@ from tslm.data.events.timeline import Timeline
 from tslm.data.events.words import NUMBER, UNITS, number, plural
 
 Unit = Literal["instant", "day", "weekend", "week", "month", "year", "clock", "weekday"]
-_MONTHS = (
+MONTHS = (
     r"jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
     r"|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
 )
@@ -29,11 +29,11 @@ _CLOCK = (
 )
 _DATE = (
     r"\d{4}[-/]\d{1,2}[-/]\d{1,2}(?!\d)|\d{1,2}[/.]\d{1,2}[/.](?:\d{4}|\d{2})(?!\d)"
-    rf"|(?:the\s)?\d{{1,2}}(?:st|nd|rd|th)?(?:\sof|\s?-)?\s?\b(?:{_MONTHS})\b\.?(?:,?\s\d{{4}}\b)?"
-    rf"|\b(?:{_MONTHS})\b\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?![\d:])(?:,?\s\d{{4}}\b)?"
+    rf"|(?:the\s)?\d{{1,2}}(?:st|nd|rd|th)?(?:\sof|\s?-)?\s?\b(?:{MONTHS})\b\.?(?:,?\s\d{{4}}\b)?"
+    rf"|\b(?:{MONTHS})\b\.?\s\d{{1,2}}(?:st|nd|rd|th)?(?![\d:])(?:,?\s\d{{4}}\b)?"
 )
-_MONTH = rf"\b(?:{_MONTHS})\b\.?,?\s\d{{4}}\b|\b\d{{4}}-\d{{2}}\b(?![-\d])" + "".join(
-    rf"|(?<=\b{word}\s)(?:{_MONTHS})\b"
+_MONTH = rf"\b(?:{MONTHS})\b\.?,?\s\d{{4}}\b|\b\d{{4}}-\d{{2}}\b(?![-\d])" + "".join(
+    rf"|(?<=\b{word}\s)(?:{MONTHS})\b"
     for word in (
         *("in", "of", "to", "by", "from", "and", "until", "till", "since", "after", "before"),
         *("early", "mid", "late", "during", "between", "through", "throughout", "entire"),
