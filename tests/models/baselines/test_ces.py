@@ -103,3 +103,11 @@ def test_without_a_zero_values_are_counted_from_their_mean() -> None:
 
 def test_three_values_repeat_the_last_one() -> None:
     assert forecast(torch.tensor([4.0, 6, 5]).double(), 2, 1).tolist() == [5, 5]
+
+
+def test_an_explosive_fit_repeats_its_last_season_in_a_long_forecast() -> None:
+    series = 1.05 ** torch.arange(60, dtype=torch.float64)
+    short, long = forecast(series, 20, 1), forecast(series, 700, 1)
+    torch.testing.assert_close(long[:20], short)
+    assert float(short[-1]) > 1.5 * float(series[-1])
+    assert float(long.abs().max()) < 100 * float(series[-1])

@@ -10,6 +10,7 @@ damped least squares from several starts, in a bounded number of steps. All kind
 fitted together, because a pass over a few rows takes as long as one over many.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -26,6 +27,7 @@ from tslm.models.layers.seasonal import last_observed, repeat_season
 
 WARM_UP = 10  # first values that give the first level
 ITERATIONS = 10  # of the least squares; chosen by hand
+GROWTH = 5.0  # factor by which a forecast may grow exponentially; chosen by hand
 LEAST = 4  # values of the shortest series that is fitted; a shorter one repeats its last value
 
 
@@ -131,7 +133,7 @@ def _fitted(
     criterion = torch.where((left > 0) & total.isfinite(), criterion, torch.inf)
     # without a season: the last resort of a short row
     criterion = torch.where(kind == 0, torch.nan_to_num(criterion, posinf=1e300), criterion)
-    mean, response = _continue(smoother, state, horizon)
+    mean, response = _bounded(*_continue(smoother, state, horizon), smoother)
     deviation = (total / left.clamp(min=1)).sqrt()[:, None] * response.square().cumsum(1).sqrt()
     deviation = torch.where((left > 0)[:, None], deviation * scale, torch.nan)
     return criterion, Predictive(mean * scale, deviation)
@@ -161,6 +163,22 @@ def _continue(
         steps.append(torch.cat([ahead[:, :1], 1 + zero], 1))
     mean, response = torch.stack(steps, -1).unbind(1)
     return mean, response
+
+
+def _bounded(
+    mean: Float[Tensor, "n H"], response: Float[Tensor, "n H"], smoother: Smoother
+) -> tuple[Float[Tensor, "n H"], Float[Tensor, "n H"]]:
+    """Repeat the last season before exponential growth exceeds ``GROWTH``.
+
+    Parameters within their bounds may still make the recursion grow exponentially. Over a few steps
+    this is a trend; over hundreds no forecast may follow it.
+    """
+    steps = torch.arange(mean.shape[1], device=mean.device)
+    rate = torch.maximum(smoother.level.growth.log(), smoother.season.growth.log() / smoother.m)
+    calm = torch.where(rate > 0, math.log(GROWTH) / rate, len(steps)).clamp(1, len(steps)).long()
+    period = calm.clamp(max=smoother.m)
+    place = torch.where(steps < calm, steps, calm - period + (steps - calm) % period)
+    return mean.gather(1, place), response.gather(1, place)
 
 
 def _problems(

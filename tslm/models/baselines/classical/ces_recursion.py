@@ -87,6 +87,14 @@ class Gain(NamedTuple):
         """
         return cls(whole * (b - 1), whole * (1 - a), part * a - whole * b, whole * (a + b))
 
+    @property
+    def growth(self) -> Float[Tensor, "..."]:
+        """Return the largest factor by which a state grows in a step without an error."""
+        half, product = (1 + self.keep) / 2, self.keep - self.cross
+        square = half.square() - product
+        real = half.abs() + square.clamp(min=0).sqrt()
+        return torch.where(square < 0, product.abs().sqrt(), real)
+
 
 class Form(NamedTuple):
     """Kinds of several problems, one per row.
