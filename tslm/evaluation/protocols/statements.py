@@ -118,13 +118,13 @@ def _of_rules() -> Reader:
 def _of_head(vectors: Any, head: Any) -> Reader:
     """Return the reader of a trained head."""
 
-    @torch.no_grad()
     def read(texts: Sequence[str], where: Sequence[Case]) -> Iterator[tuple[Effect, float]]:
-        table = vectors(texts)
-        doubt = head(table, texts).doubt.detach().tolist()
-        for row, case in enumerate(where):
-            effect = head.effect(table[row : row + 1], texts[row : row + 1], case.phase)
-            yield effect, doubt[row]
+        with torch.no_grad():
+            table = vectors(texts)
+            doubt = head(table, texts).doubt.tolist()
+            rows = range(len(where))
+            effects = [head.effect(table[[row]], [texts[row]], where[row].phase) for row in rows]
+        yield from zip(effects, doubt, strict=True)
 
     return read
 
