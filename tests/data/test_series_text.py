@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.data.frame import Columns, Frame, read_frame
-from tslm.data.panel import check_series_texts
+from tslm.data.frame import Columns, Frame, check_series_texts, read_frame
 from tslm.data.series_text import PromptTemplate
 
 COLUMNS = Columns("shop", "day", "sales")

@@ -15,7 +15,7 @@ import pandas as pd
 from utilsforecast.validation import validate_format
 
 from tslm.core.calendar import Calendar, Freq, Ints
-from tslm.core.errors import warn
+from tslm.core.errors import DataError, warn
 from tslm.core.frequency import check_steps
 from tslm.core.messages import check_choice, naming
 from tslm.data.columns import Columns as Columns
@@ -60,10 +60,10 @@ class Frame:
 
     @cached_property
     def unknown(self) -> Ints:
-        """Return the number of rows after the last value of each series."""
+        """Return the number of rows after the last value of each series; 0 without a value."""
         known = np.flatnonzero(~self.table["y"].isna().to_numpy())
-        last = known[np.searchsorted(known, self.offsets[1:]) - 1]
-        return self.offsets[1:] - 1 - last
+        last = np.append(known, -1)[np.searchsorted(known, self.offsets[1:]) - 1]
+        return np.where(last < self.offsets[:-1], 0, self.offsets[1:] - 1 - last)
 
 
 def read_frame(
@@ -77,6 +77,7 @@ def read_frame(
     extra: Sequence[str] = (),
     words: Sequence[str] = (),
     resample: str | pd.offsets.BaseOffset | None = None,
+    unknown: bool = False,
 ) -> Frame:
     """Check a long frame and put it on a regular grid; the frame itself is not changed.
 
@@ -96,6 +97,7 @@ def read_frame(
         words: further columns to keep, used in prompts.
         resample: steps of a grid: the numbers of all rows of a step are averaged, and of other
             columns the last value is taken. None leaves rows where they are.
+        unknown: True to let series pass of which every value is missing.
 
     Raises:
         DataError: if the frame breaks the contract; names ids, dates and columns.
@@ -116,7 +118,7 @@ def read_frame(
     y = parse_target(raw[columns.target], columns)
     clock = replace(Calendar.clock(ds.values), dayfirst=ds.dayfirst)
     found = Rows(ids, codes, clock.to_int(ds.values), y, clock, columns.time, ds.fractions)
-    found.check()
+    found.check(unknown=unknown)
     rows = found.sort().merge_duplicates(on_duplicate)
     duplicates = len(found.y) - len(rows.y)
     rows = rows.with_frequency(freq, calendar, resample).resample()
@@ -188,3 +190,17 @@ def _warn_about_end(frame: Frame) -> None:
         f"in {naming([frame.ids[longest]])}. Forecasts begin after the last row, there at {begin}. "
         "Drop these rows to forecast them."
     )
+
+
+def check_series_texts(stored: Any, series: int) -> Sequence[str] | None:
+    """Return the saved text of each series; None if nothing was saved.
+
+    Raises:
+        DataError: if there is not exactly one text per series.
+    """
+    if stored is None:
+        return None
+    whole = isinstance(stored, list) and len(stored) == series
+    if not whole or not all(isinstance(text, str) for text in stored):
+        raise DataError(f"The saved model must have one text for each of {series} series.")
+    return list(stored)

@@ -17,7 +17,7 @@ from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import DataError
 from tslm.data.covariates.lagged import LaggedEffect
 from tslm.data.covariates.panel_effects import KnownRows, PanelEffects
-from tslm.data.frame import Frame
+from tslm.data.frame import Frame, check_series_texts
 from tslm.data.standardise import (
     CONSTANT,
     round_to_decimals,
@@ -51,6 +51,7 @@ class Panel:
         step: distance of the first two rows of each series, used to extend time backwards.
         effects: effects of covariates that were removed from the values.
         text: words about each series for prompts; None if there are none.
+        titles: title of each series; None without titles.
     """
 
     values: Float[Tensor, " T"]
@@ -62,6 +63,7 @@ class Panel:
     step: Ints
     effects: PanelEffects = field(default_factory=PanelEffects)
     text: Sequence[str] | None = None
+    titles: Sequence[str] | None = None
 
     @classmethod
     def from_frame(
@@ -199,6 +201,7 @@ class Panel:
             step=self.step[series],
             effects=self.effects.take(rows, series),
             text=self.text and [self.text[number] for number in series.tolist()],
+            titles=self.titles and [self.titles[number] for number in series.tolist()],
         )
 
     def tail(self, n: int) -> "Panel":
@@ -244,6 +247,7 @@ class Panel:
             step=none.step[:0],
             effects=PanelEffects(lagged=none.effects.lagged, known=none.effects.known),
             text=None,
+            titles=None,
         )
 
     def state(self) -> dict[str, Any]:
@@ -251,6 +255,7 @@ class Panel:
         state: dict[str, Any] = {
             "ids": {"dtype": str(self.ids.dtype), "values": self.ids.tolist()},
             "about": self.text,
+            "titles": self.titles,
             "values": self.values.numpy(),
             "time": self.time.numpy(),
             "offsets": self.offsets,
@@ -291,6 +296,7 @@ class Panel:
             spread=state["spread"],
             step=state["step"],
             text=check_series_texts(state.get("about"), len(ids["values"])),
+            titles=check_series_texts(state.get("titles"), len(ids["values"])),
             effects=PanelEffects(lagged=lagged, known=known),
         )
         if not panel._fits():
@@ -331,17 +337,3 @@ def _steps(time: Ints, offsets: Ints, calendar: Calendar) -> Ints:
         alone = time[first[single]]
         steps[single] = calendar.future(alone, 1)[:, 0] - alone
     return steps
-
-
-def check_series_texts(stored: Any, series: int) -> Sequence[str] | None:
-    """Return the saved text of each series; None if nothing was saved.
-
-    Raises:
-        DataError: if there is not exactly one text per series.
-    """
-    if stored is None:
-        return None
-    whole = isinstance(stored, list) and len(stored) == series
-    if not whole or not all(isinstance(text, str) for text in stored):
-        raise DataError(f"The saved model must have one text for each of {series} series.")
-    return list(stored)

@@ -69,8 +69,11 @@ class Rows:
         more = f" and {len(rows) - _NAMED} more" if len(rows) > _NAMED else ""
         return ", ".join(names) + more
 
-    def check(self) -> None:
+    def check(self, *, unknown: bool = False) -> None:
         """Refuse infinite values, series without any value, and dates out of range.
+
+        Args:
+            unknown: True to let series without any value pass.
 
         Raises:
             DataError: if there are such; names series and dates.
@@ -80,7 +83,7 @@ class Rows:
                 f"The target is infinite in series {self.name_rows(infinite)}. Replace these "
                 "values, with NaN if they are unknown."
             )
-        if len(empty := self.without_value):
+        if not unknown and len(empty := self.without_value):
             raise DataError(
                 f"Series {naming(empty)} have no value at all, only missing ones. Drop them."
             )

@@ -23,29 +23,32 @@ class PromptTemplate:
 
     Attributes:
         pieces: pairs of text and the column whose value follows it; None after the last text.
+        setting: name of the setting, for messages.
     """
 
     pieces: tuple[tuple[str, str | None], ...] = ()
+    setting: str = "prompt"
 
     @classmethod
-    def parse(cls, prompt: str | None) -> "PromptTemplate":
+    def parse(cls, prompt: str | None, setting: str = "prompt") -> "PromptTemplate":
         """Parse a prompt such as ``"{store}, {city}: daily sales"``; ``{{`` is a literal brace.
 
-        Names are never evaluated as code, attributes or indices.
+        ``setting`` is the name of the setting. Names are never evaluated as code, attributes or
+        indices.
 
         Raises:
             ConfigError: if braces hold anything but a name.
         """
         if prompt is None or "{" not in prompt:
-            return cls()
+            return cls(setting=setting)
         try:
             parts = list(Formatter().parse(prompt))
         except ValueError as error:
-            raise ConfigError(f"prompt={prompt!r} cannot be read: {error}. {_HOW}") from error
+            raise ConfigError(f"{setting}={prompt!r} cannot be read: {error}. {_HOW}") from error
         for _, name, spec, conversion in parts:
             if spec or conversion or (name is not None and not _is_name(name)):
-                raise ConfigError(f"prompt={prompt!r} has more than names in braces. {_HOW}")
-        return cls(tuple((words, name) for words, name, *_ in parts))
+                raise ConfigError(f"{setting}={prompt!r} has more than names in braces. {_HOW}")
+        return cls(tuple((words, name) for words, name, *_ in parts), setting)
 
     @property
     def names(self) -> list[str]:
@@ -71,9 +74,9 @@ class PromptTemplate:
         for name in self.columns(own):
             if name not in known:
                 raise ConfigError(
-                    f"The prompt names {{{name}}}, and there is no such column with one value per "
-                    f"series. There is {naming(dict.fromkeys([*known, ID]), 30)}. Add it to "
-                    "the frame or to static_df; write {{ for a brace."
+                    f"The {self.setting} names {{{name}}}, and there is no such column with one "
+                    f"value per series. There is {naming(dict.fromkeys([*known, ID]), 30)}. Add "
+                    "it to the frame or to static_df; write {{ for a brace."
                 )
 
     def fill(self, frame: Frame, own: Columns) -> Sequence[str] | None:
@@ -89,8 +92,8 @@ class PromptTemplate:
         for name in columns:
             if (absent := values[name].isna().to_numpy()).any():
                 raise DataError(
-                    f"The prompt names {{{name}}}, which is missing in series "
-                    f"{naming(frame.ids[absent])}. Fill it in, or leave it out of the prompt."
+                    f"The {self.setting} names {{{name}}}, which is missing in series "
+                    f"{naming(frame.ids[absent])}. Fill it in, or leave it out of {self.setting}."
                 )
         texts = {name: [format_value(value) for value in values[name]] for name in columns}
         texts |= {name: [format_value(value) for value in frame.ids] for name in (ID, own.id)}

@@ -15,8 +15,8 @@ from tslm.data.events.table import EventTable
 from tslm.data.frame import Frame
 from tslm.data.origins import all_rolling_origins, check_lengths, rolling_origins, steps_after
 from tslm.data.panel import Floats
-from tslm.estimators.frame_estimator import FrameEstimator
 from tslm.estimators.frame_reader import FrameReader
+from tslm.estimators.text_estimator import TextEstimator
 from tslm.uncertainty.requested_columns import RequestedColumns
 
 
@@ -40,7 +40,7 @@ class Origins:
 
 
 def backtest(
-    models: Mapping[str, FrameEstimator],
+    models: Mapping[str, TextEstimator],
     frame: Frame,
     reader: FrameReader,
     origins: Origins,
@@ -65,7 +65,7 @@ def backtest(
     """
     own, h = next(iter(models)), origins.horizon
     check_lengths(frame, h + origins.step * (origins.number - 1))
-    fitted: dict[str, FrameEstimator] = {}
+    fitted: dict[str, TextEstimator] = {}
     folds = []
     for fold, (cutoffs, known, truth) in enumerate(
         rolling_origins(frame, h, origins.number, origins.step)
@@ -94,7 +94,7 @@ def backtest(
 
 
 def forecast_insample(
-    model: FrameEstimator, frame: Frame, horizon: int, step: int, request: RequestedColumns
+    model: TextEstimator, frame: Frame, horizon: int, step: int, request: RequestedColumns
 ) -> pd.DataFrame:
     """Forecast from every origin in a frame with a fitted model.
 
@@ -133,7 +133,7 @@ def _fold(
     return reader.rename(truth[["unique_id", "ds", "cutoff", "y"]]).assign(**forecasts)
 
 
-def scaled_error(model: FrameEstimator, frame: Frame, horizon: int) -> float:
+def scaled_error(model: TextEstimator, frame: Frame, horizon: int) -> float:
     """Return the mean absolute error of a fitted model, on the scale of its training rows.
 
     If all series follow those of ``fit``, they are forecast from the end of ``fit``; otherwise the

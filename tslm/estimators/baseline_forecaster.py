@@ -41,6 +41,9 @@ class BaselineForecaster(TrainedForecaster):
         hist_exog: columns of covariates that are known up to the last row.
         static_exog: columns with one value per series. They are columns of ``static_df``, or of the
             frame itself.
+        titles: title of each series, such as "{title}", by which series with few rows or none are
+            forecast. Names in braces are columns with one value per series. The ``text_reader``
+            reads each title once. A series of one row with a missing value has no history.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
         on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
@@ -74,9 +77,9 @@ class BaselineForecaster(TrainedForecaster):
         conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
             "none". None is "residual" for points and "none" for distributions. See
             ``tslm.uncertainty.conformal``.
-        text_reader: reader of the statements in events: "smollm2-135m", a language model with a
-            pretrained head; another backbone, which learns effects from past statements alone; or
-            "rules", which uses numbers and a short list of words.
+        text_reader: reader of titles and of statements in events: "smollm2-135m", a language model
+            with a pretrained head; another backbone, which learns effects from past statements
+            alone; or "rules", which uses numbers and a short list of words.
         floor: smallest value of forecasts, intervals and samples, in the units of the target; such
             as 0 for sales.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
@@ -113,6 +116,7 @@ class BaselineForecaster(TrainedForecaster):
         futr_exog: list[str] | None = None,
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
+        titles: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
@@ -154,6 +158,7 @@ class BaselineForecaster(TrainedForecaster):
         self.futr_exog = futr_exog
         self.hist_exog = hist_exog
         self.static_exog = static_exog
+        self.titles = titles
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format

@@ -79,7 +79,7 @@ class TrainingData:
         """
         rows = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
         panel = Panel.from_frame(frame, until=rows if cfg.scaler == "fraction" else split)
-        panel = replace(panel, text=reader.texts(frame))
+        panel = replace(panel, text=reader.texts(frame), titles=reader.titles_of(frame))
         if not reader.covariates:
             return cls(panel, rows, split)
         if cfg.model is not None and part_class(cfg.model).reads_covariates:

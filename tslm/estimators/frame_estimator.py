@@ -11,29 +11,24 @@ from sklearn.base import BaseEstimator, clone
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
 from tslm.core.config.schema import COVARIATE, LIVE, tagged
-from tslm.core.errors import BackboneError
-from tslm.core.fitted import check_fitted, fitted_attribute, is_fitted
+from tslm.core.fitted import check_fitted, check_unchanged, fitted_attribute, is_fitted
 from tslm.core.forecaster import Forecaster
 from tslm.core.plain_values import plain
 from tslm.core.spec import nested
 from tslm.data.covariates.selection import CovariateColumns
 from tslm.data.covariates.treatment import CovariateTreatment
 from tslm.data.events.table import EventTable
-from tslm.data.examples import Examples
 from tslm.data.frame import Columns
 from tslm.data.panel import Panel
 from tslm.data.roles import columns_of
 from tslm.data.series_text import PromptTemplate
 from tslm.data.time_writing import Writing
 from tslm.estimators.frame_reader import FrameReader
-from tslm.estimators.inference import POINTS, Forecasts, PanelForecaster
+from tslm.estimators.inference import PanelForecaster
 from tslm.estimators.panel_reader import PanelReader
-from tslm.estimators.statements.effects import StatementEffects
-from tslm.estimators.statements.past import PastStatements
-from tslm.estimators.statements.readers import reader_named
-from tslm.models.text.statement_reader import StatementReader
+from tslm.estimators.titles.known_titles import KnownTitles
+from tslm.estimators.titles.readers import title_template
 from tslm.uncertainty.conformal.base import Conformal
-from tslm.uncertainty.requested_columns import RequestedColumns
 
 Estimator = TypeVar("Estimator", bound="FrameEstimator")
 
@@ -51,7 +46,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         context_length_: rows that the forecaster reads.
         forecaster_: the trained model, or a rule.
         calibration_: intervals.
-        statements_: effects of the statements of ``fit``.
+        titles_: what the titles of the series of ``fit`` told.
     """
 
     parts: tuple[str, ...] = ()
@@ -69,6 +64,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
     resample: str | None
     alias: str | None
     text_reader: str
+    titles: str | None
     floor: float | None
     random_state: int | None
 
@@ -80,7 +76,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
     context_length_: int
     forecaster_: Forecaster
     calibration_: Conformal
-    statements_: PastStatements
+    titles_: KnownTitles
 
     @abstractmethod
     def fit(
@@ -186,6 +182,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
             resample=plain(self.resample),
             missing=self.missing,
             on_duplicate=self.on_duplicate,
+            titles=title_template(self.titles),
         )
 
     def _named_columns(self) -> Columns:
@@ -213,6 +210,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
             self.forecaster_,
             self.context_length_,
             self.name,
+            unknown=self.titles_.process is not None,
         )
 
     @property
@@ -223,49 +221,6 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         floor = None if self.floor is None else float(self.floor)
         parts = (self.forecaster_, self.calibration_, self.calendar_, self.context_length_)
         return PanelForecaster(*parts, floor=floor, random_state=seed)
-
-    def forecast_panel(
-        self,
-        panel: Panel,
-        horizon: int,
-        request: RequestedColumns = POINTS,
-        examples: Examples | None = None,
-        events: EventTable | None = None,
-    ) -> Forecasts:
-        """Forecast the steps after the last row of each series of a panel.
-
-        Args:
-            panel: as in ``PanelForecaster.forecast``.
-            horizon: as there.
-            request: as there.
-            examples: as there.
-            events: statements about the series; None forecasts without them.
-        """
-        if events is None:
-            return self.panel_forecaster.forecast(panel, horizon, request, examples)
-        effects = self.statement_effects(events)
-        return effects.forecast(self.panel_forecaster, panel, horizon, request, examples)
-
-    def statement_effects(self, events: EventTable) -> StatementEffects:
-        """Return the effects of statements on the forecasts of the fitted model.
-
-        Raises:
-            BackboneError: if the reader of statements is not on this machine, or is another one
-                than that of ``fit``.
-        """
-        reader = self.statement_reader()
-        past = self.statements_
-        if past.reader not in ("", reader.identity):
-            raise BackboneError(
-                f"The statements of fit were read by {past.reader}, and text_reader="
-                f"{self.text_reader} is {reader.identity} now. Set the text_reader of fit, or fit "
-                "again with events."
-            )
-        return StatementEffects(reader, past, events, self.calendar_)
-
-    def statement_reader(self) -> StatementReader:
-        """Return the reader of statements that the parameters name."""
-        return reader_named(self.text_reader)
 
     def addressed(self: Estimator, df: Any) -> Estimator:
         """Return an estimator whose parameters name the columns of a frame: itself, or a copy.
@@ -302,6 +257,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         self._check_fitted()
         fitted = CovariateColumns() if self.effects_ is None else self.effects_.chosen
         self.reader.covariates.check_unchanged(fitted)
+        check_unchanged("titles", self.config_.titles, self.titles)
 
     def __sklearn_is_fitted__(self) -> bool:
         return is_fitted(self, "forecaster_")

@@ -28,6 +28,7 @@ class FrameReader:
         columns: id, time and target column, and the way times are written.
         covariates: covariates to use.
         prompt: template of the text of each series.
+        titles: template of the title of each series.
         freq: frequency of rows; None infers it.
         resample: step of a regular grid to put rows on; None leaves rows as they are.
         missing: treatment of missing values.
@@ -44,6 +45,7 @@ class FrameReader:
     resample: Any = None
     missing: str = "mask"
     on_duplicate: str = "raise"
+    titles: PromptTemplate = field(default_factory=PromptTemplate)
 
     def __post_init__(self) -> None:
         self.covariates.check((self.columns.id, self.columns.time, self.columns.target))
@@ -56,7 +58,7 @@ class FrameReader:
         Raises:
             DataError: if there is not exactly one column of dates, or of numbers.
         """
-        others = {*self.covariates.columns, *self.prompt.names}
+        others = {*self.covariates.columns, *self.prompt.names, *self.titles.names}
         return replace(self, columns=find_columns(df, self.columns, others))
 
     def join(self, df: pd.DataFrame, static_df: pd.DataFrame | None) -> pd.DataFrame:
@@ -65,9 +67,9 @@ class FrameReader:
             return df
         names = list(self.covariates.static)
         if isinstance(df, pd.DataFrame) and isinstance(static_df, pd.DataFrame):
-            self.prompt.check([*df.columns, *static_df.columns], self.columns)
-            words = self.prompt.columns(self.columns)
-            names += [name for name in words if name in static_df.columns]
+            for template in (self.prompt, self.titles):
+                template.check([*df.columns, *static_df.columns], self.columns)
+            names += [name for name in self.words if name in static_df.columns]
         return join_statics(df, static_df, self.columns, list(dict.fromkeys(names)))
 
     def read(
@@ -76,6 +78,7 @@ class FrameReader:
         static_df: pd.DataFrame | None = None,
         *,
         calendar: Calendar | None = None,
+        unknown: bool = False,
     ) -> Frame:
         """Check a frame and put it on a regular grid.
 
@@ -83,24 +86,33 @@ class FrameReader:
             df: long frame.
             static_df: one row per series with static columns, if ``df`` has none.
             calendar: frequency and time zone of ``fit``; None takes those of the settings.
+            unknown: True to let series pass of which every value is missing.
 
         Raises:
             DataError: if the frame breaks the contract.
         """
         df = self.join(df, static_df)
         if isinstance(df, pd.DataFrame):
-            self.prompt.check(df.columns, self.columns)
+            for template in (self.prompt, self.titles):
+                template.check(df.columns, self.columns)
         return read_frame(
             df,
             self.columns,
             extra=self.covariates.columns,
-            words=self.prompt.columns(self.columns),
+            words=self.words,
             freq=self.freq if calendar is None else None,
             resample=self.resample if calendar is None else None,
             missing=self.missing,
             on_duplicate=self.on_duplicate,
             calendar=calendar,
+            unknown=unknown,
         )
+
+    @property
+    def words(self) -> list[str]:
+        """Return the columns that texts of series are made of."""
+        both = [each.columns(self.columns) for each in (self.prompt, self.titles)]
+        return list(dict.fromkeys(both[0] + both[1]))
 
     def events(self, events: Any, calendar: Calendar, ids: pd.Index) -> EventTable:
         """Return a user's table of events, checked.
@@ -120,6 +132,10 @@ class FrameReader:
     def texts(self, frame: Frame) -> Sequence[str] | None:
         """Return the prompt text of each series; None if the prompt names no columns."""
         return self.prompt.fill(frame, self.columns)
+
+    def titles_of(self, frame: Frame) -> Sequence[str] | None:
+        """Return the title of each series; None without titles."""
+        return self.titles.fill(frame, self.columns)
 
     def rename(self, table: pd.DataFrame) -> pd.DataFrame:
         """Return a table of ``unique_id``, ``ds`` and ``y`` with the user's names of columns."""

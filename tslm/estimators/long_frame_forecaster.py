@@ -16,14 +16,14 @@ from tslm.data.interchange import same_kind, to_pandas
 from tslm.data.origins import warn_of_long_horizon
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample, scaled_error
-from tslm.estimators.frame_estimator import FrameEstimator
 from tslm.estimators.statements.explanation import StatementExplanation
 from tslm.estimators.tensor_forecast import forecast_tensor
+from tslm.estimators.text_estimator import TextEstimator
 from tslm.estimators.validation.calibration import warn_if_not_calibrated
 from tslm.uncertainty.requested_columns import RequestedColumns
 
 
-class LongFrameForecaster(FrameEstimator):
+class LongFrameForecaster(TextEstimator):
     """Forecaster of any number of series of any lengths in one long frame."""
 
     @same_kind

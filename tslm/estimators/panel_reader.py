@@ -41,6 +41,7 @@ class PanelReader:
         forecaster: the fitted model.
         context_length: rows that it reads.
         name: its name, for messages.
+        unknown: True if series without a known value can be forecast, from their titles.
     """
 
     reader: FrameReader
@@ -50,6 +51,7 @@ class PanelReader:
     forecaster: Forecaster
     context_length: int
     name: str
+    unknown: bool = False
 
     def panel_of(self, frame: Frame, until: Ints | None = None) -> Panel:
         """Return the panel of a frame.
@@ -62,12 +64,14 @@ class PanelReader:
         stats = self.contexts.stats if until is None else None
         frame = align_series(frame) if self.forecaster.multivariate else frame
         panel = Panel.from_frame(frame, until=until, stats=stats)
-        panel = replace(panel, text=self.reader.texts(frame))
+        panel = replace(panel, text=self.reader.texts(frame), titles=self.reader.titles_of(frame))
         return panel if self.effects is None else self.effects.apply(panel, frame)
 
     def read(self, df: pd.DataFrame, static_df: pd.DataFrame | None = None) -> Panel:
         """Return the panel of a user's frame."""
-        return self.panel_of(self.reader.read(df, static_df, calendar=self.calendar))
+        return self.panel_of(
+            self.reader.read(df, static_df, calendar=self.calendar, unknown=self.unknown)
+        )
 
     def series(self, df: pd.DataFrame | None, static_df: pd.DataFrame | None = None) -> Panel:
         """Return the series to continue: those of a frame, or those of ``fit``.

@@ -39,7 +39,6 @@ from tslm.estimators.saving.checks import check_parameters
 from tslm.estimators.saving.fitted_state import FittedState, restore
 from tslm.estimators.saving.folder import damage, read_saved, write_saved
 from tslm.estimators.saving.values import plain_parameter, restored_parameters
-from tslm.estimators.statements.learning import learn
 from tslm.estimators.training.resume import Run
 from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.calibration import ValidationRows, calibrate
@@ -95,7 +94,7 @@ class TrainedForecaster(LongFrameForecaster):
             df: any number of series, of any lengths.
             y: ignored; scikit-learn passes it.
             static_df: one row per series with the columns of ``static_exog`` and those that
-                ``prompt`` names; None takes them from ``df``.
+                ``prompt`` and ``titles`` name; None takes them from ``df``.
             events: statements about these rows, see ``predict``. The effects that they had correct
                 those that the reader of statements expects of new ones.
             val_df: rows after those of ``df`` to validate on, in place of ``val_size``.
@@ -124,6 +123,7 @@ class TrainedForecaster(LongFrameForecaster):
         if events is not None:
             statements = reader.events(events, frame.calendar, frame.ids)
             self.statement_reader()  # raises before the work if it is not on this machine
+        self._check_titles()
 
         season = cfg.season_length or frame.calendar.season_length
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
@@ -143,13 +143,11 @@ class TrainedForecaster(LongFrameForecaster):
 
         model = model.to(device)
         verdict = compare_with_baselines(name, model, data, task, val_size)
-        contexts = data.panel.tail(rows_read(cfg, model))
+        contexts = data.panel.tail(max(rows_read(cfg, model), self._rows_of_titles(season)))
         learnt = (calibration, contexts, data.effects, history, verdict, frame.report)
         self.columns_ = reader.columns
         self._adopt(FittedState(cfg, task, frame.calendar, model, *learnt))
-        if statements is not None:
-            known = self.statement_effects(statements)
-            self.statements_ = learn(known, self.panel_forecaster, data.panel, cfg.h)
+        self._learn_from_text(statements, data.panel, season)
         warn_of_long_horizon(frame.ids, np.diff(frame.offsets), cfg.h)
         self._warn_after_fit()
         return self

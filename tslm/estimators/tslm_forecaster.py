@@ -48,6 +48,9 @@ class TSLMForecaster(LanguageModelForecaster):
             example "Hourly load of a small town.". Names in braces are filled in for each series:
             "{store}, {city}: daily sales". They name the id column, or columns with one value per
             series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
+        titles: title of each series, such as "{title}", by which series with few rows or none are
+            forecast. Names in braces are columns with one value per series. The ``text_reader``
+            reads each title once. A series of one row with a missing value has no history.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
         on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
@@ -91,9 +94,9 @@ class TSLMForecaster(LanguageModelForecaster):
         conformal: calibration of intervals on validation windows: "residual", "cqr", "adaptive" or
             "none". None is "residual" for points and "none" for distributions. See
             ``tslm.uncertainty.conformal``.
-        text_reader: reader of the statements in events: "smollm2-135m", a language model with a
-            pretrained head; another backbone, which learns effects from past statements alone; or
-            "rules", which uses numbers and a short list of words.
+        text_reader: reader of titles and of statements in events: "smollm2-135m", a language model
+            with a pretrained head; another backbone, which learns effects from past statements
+            alone; or "rules", which uses numbers and a short list of words.
         floor: smallest value of forecasts, intervals and samples, in the units of the target; such
             as 0 for sales.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
@@ -141,6 +144,7 @@ class TSLMForecaster(LanguageModelForecaster):
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
         prompt: str | None = None,
+        titles: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
@@ -192,6 +196,7 @@ class TSLMForecaster(LanguageModelForecaster):
         self.hist_exog = hist_exog
         self.static_exog = static_exog
         self.prompt = prompt
+        self.titles = titles
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format

@@ -149,6 +149,14 @@ class RunConfig:
         "value per series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
         "text.",
     )
+    titles: str | None = setting(
+        DATA, None,
+        'title of each series, such as "{title}", by which series with few rows or none are '
+        "forecast",
+        OWN, TEXT,
+        more="Names in braces are columns with one value per series. The ``text_reader`` reads "
+        "each title once. A series of one row with a missing value has no history.",
+    )
     missing: str = setting(
         DATA, "mask",
         'treatment of missing values: "mask" (left out of statistics and loss), "interpolate", '
@@ -270,9 +278,9 @@ class RunConfig:
     )
     text_reader: str = setting(
         UNCERTAINTY, "smollm2-135m",
-        'reader of the statements in events: "smollm2-135m", a language model with a pretrained '
-        'head; another backbone, which learns effects from past statements alone; or "rules", '
-        "which uses numbers and a short list of words",
+        'reader of titles and of statements in events: "smollm2-135m", a language model with a '
+        'pretrained head; another backbone, which learns effects from past statements alone; or '
+        '"rules", which uses numbers and a short list of words',
         TEXT,
     )
     floor: float | int | None = setting(

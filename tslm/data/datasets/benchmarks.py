@@ -22,11 +22,12 @@ from tslm.core.hashing import sha256_bytes
 from tslm.core.messages import check_choice, did_you_mean
 from tslm.core.paths import data_folders, find, group_files
 
-LONG_HORIZON, M_COMPETITION, CONTEXT_IS_KEY, STATEMENTS = KINDS = (  # protocols
+LONG_HORIZON, M_COMPETITION, CONTEXT_IS_KEY, STATEMENTS, COLD_START = KINDS = (  # protocols
     "long_horizon",
     "m_competition",
     "context_is_key",
     "statements",
+    "cold_start",
 )
 
 

@@ -27,6 +27,7 @@ from tslm.estimators.saving.checks import check_settings, count, fill, no_larger
 from tslm.estimators.saving.folder import Saved, damage
 from tslm.estimators.saving.values import joined, parted, plain_settings, restored_spec
 from tslm.estimators.statements.past import PastStatements
+from tslm.estimators.titles.known_titles import KnownTitles
 from tslm.estimators.training.history import history_from_state, history_state
 from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.verdict import Verdict
@@ -37,6 +38,7 @@ from tslm.uncertainty.conformal.methods import conformal_class, from_state
 EFFECTS = "effects."  # in a saved model the names of the arrays of effects begin with this
 INTERVALS = "intervals."  # in a saved model the names of the tensors of intervals begin with this
 STATEMENTS = "statements."  # and those of past statements with this
+TITLES = "titles."  # and those of titles with this
 
 Assemble = Callable[[DictConfig, Task, AbstractContextManager[None]], Forecaster]
 
@@ -58,6 +60,7 @@ class FittedState:
         report: findings in the frame; None in models of earlier versions.
         kind: library of the frame of ``fit``.
         statements: effects of the statements of ``fit``.
+        titles: what the titles of the series of ``fit`` told.
     """
 
     config: DictConfig
@@ -72,11 +75,13 @@ class FittedState:
     report: Report | None
     kind: Kind | None = None
     statements: PastStatements = field(default_factory=PastStatements)
+    titles: KnownTitles = field(default_factory=KnownTitles)
 
     def without_series(self) -> "FittedState":
         """Return the state without the rows, ids, levels and texts of the series of ``fit``."""
         effects = None if self.effects is None else self.effects.without_series()
-        return replace(self, contexts=self.contexts.without_series(), effects=effects, report=None)
+        contexts = self.contexts.without_series()
+        return replace(self, contexts=contexts, effects=effects, report=None, titles=KnownTitles())
 
     def to_saved(self, kind: str, params: Mapping[str, Any], identity: Mapping[str, Any]) -> Saved:
         """Return the content of a saved model.
@@ -91,6 +96,7 @@ class FittedState:
         intervals, tensors = parted(self.calibration.state(), INTERVALS)
         known = len(self.statements.memory) > 0
         statements, memory = parted(self.statements.state(), STATEMENTS) if known else ({}, {})
+        titles, learnt = parted(self.titles.state(), TITLES)
         facts = {
             "kind": kind,
             "params": params,
@@ -106,8 +112,9 @@ class FittedState:
             **identity,
             "intervals": intervals,
             "statements": statements or None,
+            "titled": titles or None,
         }
-        weights = trained_state(self.forecaster) | tensors | memory
+        weights = trained_state(self.forecaster) | tensors | memory | learnt
         return Saved(facts, weights, arrays | more)
 
 
@@ -140,7 +147,7 @@ def restore(
     with damage(f"{path}: its calendar"):
         calendar = Calendar.from_state(facts["calendar"])
         task = task_of(cfg, count(facts["season_length"]), calendar)
-    apart = (INTERVALS, STATEMENTS)
+    apart = (INTERVALS, STATEMENTS, TITLES)
     weights = {name: t for name, t in saved.weights.items() if not name.startswith(apart)}
     # new weights are drawn, and saved ones take their place
     with damage(f"{path}: its weights"), seeded(0):
@@ -149,7 +156,7 @@ def restore(
     with damage(f"{path}: its intervals"):
         calibration = _calibration(facts, saved.weights, task)
     with damage(f"{path}: its series"):
-        series = {name: facts.get(name) for name in ("ids", "about", "known.names")}
+        series = {name: facts.get(name) for name in ("ids", "about", "titles", "known.names")}
         contexts = Panel.from_state(joined(series, saved.history))
         calendar.check(contexts.time.numpy(), contexts.offsets)
     with damage(f"{path}: its covariates"):
@@ -161,6 +168,9 @@ def restore(
         past = PastStatements()
         if (state := facts.get("statements")) is not None:  # absent in earlier versions
             past = PastStatements.from_state(joined(state, saved.weights, STATEMENTS))
+    with damage(f"{path}: its titles"):
+        titled = facts.get("titled")  # absent in earlier versions
+        titles = KnownTitles.from_state(joined(titled, saved.weights, TITLES) if titled else {})
     with damage(f"{path}: its report and verdict"):
         verdict = Verdict.from_state(facts["verdict"])
         history = history_from_state(facts.get("training"))
@@ -181,6 +191,7 @@ def restore(
         report=report,
         kind=kind,
         statements=past,
+        titles=titles,
     )
 
 

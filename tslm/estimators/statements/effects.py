@@ -16,6 +16,7 @@ from tslm.data.examples import Examples
 from tslm.data.panel import Floats, Panel
 from tslm.estimators.inference import POINTS, Forecasts, PanelForecaster
 from tslm.estimators.statements.past import PastStatements
+from tslm.estimators.titles.titled_forecaster import TitledForecaster
 from tslm.models.text.effect import Effect, Phase, widening
 from tslm.models.text.statement_reader import StatementReader
 from tslm.uncertainty.requested_columns import RequestedColumns
@@ -45,7 +46,7 @@ class StatementEffects:
 
     def forecast(
         self,
-        forecaster: PanelForecaster,
+        forecaster: PanelForecaster | TitledForecaster,
         panel: Panel,
         horizon: int,
         request: RequestedColumns = POINTS,

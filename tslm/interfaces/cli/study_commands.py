@@ -10,12 +10,13 @@ from tslm.core.errors import ConfigError, TslmError
 from tslm.data.datasets.benchmarks import STATEMENTS, kind_of, load
 from tslm.data.datasets.competitions import is_competition
 from tslm.data.datasets.context_is_key import is_context_is_key
+from tslm.data.datasets.titled import is_cold_start
 from tslm.estimators.factory import estimator_of
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation import leaderboard, speed
 from tslm.evaluation.ablation.arms import Budget
 from tslm.evaluation.ablation.trial import held_out
-from tslm.evaluation.protocols import cik, long_horizon, m_competition, statements
+from tslm.evaluation.protocols import cik, cold_start, long_horizon, m_competition, statements
 from tslm.evaluation.protocols.records import describe
 from tslm.interfaces.cli.commands import Reporter, further_tables
 
@@ -38,6 +39,8 @@ def _protocol(cfg: DictConfig) -> ModuleType:
         return cik
     if kind_of(cfg.benchmark) == STATEMENTS:
         return statements
+    if is_cold_start(cfg.benchmark):
+        return cold_start
     return m_competition if is_competition(cfg.benchmark) else long_horizon
 
 
