@@ -120,7 +120,7 @@ def forecast_insample(
         frame, horizon, step, forecaster.context_length
     ):
         panel = panels.known(panels.reader.rename(known), horizon, truth)
-        found = forecaster.forecast(panel, horizon, request).named(panels.name, request)
+        found = model.forecast_panel(panel, horizon, request).named(panels.name, request)
         folds.append(_fold(panels.reader, cutoffs, truth, found))
     return pd.concat(folds, ignore_index=True)
 
@@ -159,7 +159,7 @@ def scaled_error(model: TextEstimator, frame: Frame, horizon: int) -> float:
         futr_df = reader.rename(truth) if reader.covariates.future else None
         series = panels.select(panels.contexts, frame.ids)
         panel = panels.with_future(series, steps, futr_df)
-    found = model.panel_forecaster.forecast(panel, steps)
+    found = model.forecast_panel(panel, steps)
     ahead = pd.DataFrame(
         {
             "unique_id": np.repeat(np.asarray(panel.ids), steps),

@@ -120,7 +120,8 @@ class LongFrameForecaster(TextEstimator):
         panels, horizon = self.panel_reader, positive("h", self.h if h is None else h)
         panel = panels.with_future(panels.series(df), horizon, futr_df)
         effects = self.statement_effects(panels.events(events, panel))
-        return StatementExplanation.of(effects, self.panel_forecaster, panel, horizon, panels.name)
+        forecaster = self.forecaster_of(panel)
+        return StatementExplanation.of(effects, forecaster, panel, horizon, panels.name)
 
     def forecast(
         self,

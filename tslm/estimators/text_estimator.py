@@ -46,13 +46,17 @@ class TextEstimator(FrameEstimator):
             examples: as there.
             events: statements about the series; None forecasts without them.
         """
-        forecaster: PanelForecaster | TitledForecaster = self.panel_forecaster
-        if needs_titles(self.titles_, panel):
-            forecaster = TitledForecaster(self.panel_forecaster, self.titles_, self.title_reader())
+        forecaster = self.forecaster_of(panel)
         if events is None:
             return forecaster.forecast(panel, horizon, request, examples)
         effects = self.statement_effects(events)
         return effects.forecast(forecaster, panel, horizon, request, examples)
+
+    def forecaster_of(self, panel: Panel) -> PanelForecaster | TitledForecaster:
+        """Return the forecaster of a panel: one that reads titles if some series need them."""
+        if not needs_titles(self.titles_, panel):
+            return self.panel_forecaster
+        return TitledForecaster(self.panel_forecaster, self.titles_, self.title_reader())
 
     def title_reader(self) -> TitleVectors:
         """Return the reader of titles that the parameters name.

@@ -178,3 +178,21 @@ def test_a_scale_is_undone(logs: bool) -> None:
 def test_a_damaged_state_is_refused(fitted: BaselineForecaster, change: dict[str, object]) -> None:
     with pytest.raises(DataError, match="titles do not fit together"):
         KnownTitles.from_state(fitted.titles_.state() | change)
+
+
+def test_explanations_and_forecasts_of_past_rows_read_titles_as_predict_does(
+    fitted: BaselineForecaster,
+) -> None:
+    few = pd.concat([sales(NEW[0], 3, 6), sales(NEW[1], 4, 6)])
+    frame = few.groupby("unique_id").head(2)
+    expected = fitted.predict(frame)["Theta"].to_numpy()
+    limits = pd.DataFrame({"unique_id": [NEW[0]], "upper": [1.0]})
+    found = fitted.explain(frame, events=limits)
+    assert found.forecasts["without"].to_numpy() == pytest.approx(expected)
+    both = fitted.predict(frame, events=limits)["Theta"].to_numpy()
+    assert (both[:4] <= 1).all()
+    assert both[4:] == pytest.approx(expected[4:])
+    truth = few.groupby("unique_id").tail(4).y.to_numpy()
+    spread = few.groupby("unique_id").head(2).groupby("unique_id").y.std(ddof=0)
+    error = np.abs(truth - expected) / spread.to_numpy().repeat(4)
+    assert fitted.score(few) == pytest.approx(-error.mean())

@@ -9,6 +9,7 @@ import pandas as pd
 from tslm.data.panel import Panel
 from tslm.estimators.inference import PanelForecaster
 from tslm.estimators.statements.effects import StatementEffects
+from tslm.estimators.titles.titled_forecaster import TitledForecaster
 from tslm.plots.statements import plot_statements
 
 HISTORY_HORIZONS = 2  # horizons of history before the forecast
@@ -38,7 +39,7 @@ class StatementExplanation:
     def of(
         cls,
         statements: StatementEffects,
-        forecaster: PanelForecaster,
+        forecaster: PanelForecaster | TitledForecaster,
         panel: Panel,
         horizon: int,
         name: str,
