@@ -75,7 +75,8 @@ def splits(cfg: DictConfig, data: TitledSet, held: str) -> Iterator[Split]:
     """Yield the splits: other series, and an origin one year earlier each."""
     kinds = data.groups if held == "groups" else data.ids
     names = list(dict.fromkeys(kinds))
-    for number in range(cfg.benchmark.splits):
+    first = cfg.benchmark.first_split
+    for number in range(first, first + cfg.benchmark.splits):
         drawn = np.random.default_rng(number).permutation(len(names))
         chosen = {names[i] for i in drawn[: max(1, int(cfg.benchmark.share * len(names)))]}
         end = len(data.times) - cfg.benchmark.horizon * (number + 1)
