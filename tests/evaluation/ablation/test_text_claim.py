@@ -10,7 +10,7 @@ from tslm.core.errors import ConfigError, DataError
 from tslm.data.columns import Columns
 from tslm.data.events.table import EventTable
 from tslm.evaluation.ablation.arms import Budget
-from tslm.evaluation.ablation.text_swaps import SWAPS, swapped
+from tslm.evaluation.statements.text_swaps import SWAPS, swapped
 
 DAYS = pd.date_range("2024-01-01", periods=140, freq="D")
 

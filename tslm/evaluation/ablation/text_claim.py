@@ -15,15 +15,15 @@ from tslm.data.panel import Floats
 from tslm.estimators.statements.effects import StatementEffects
 from tslm.estimators.statements.learning import learn
 from tslm.estimators.statements.past import PastStatements
-from tslm.estimators.statements.rules_reader import RulesReader
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.evaluation.ablation.arms import ITSELF, Arm
 from tslm.evaluation.ablation.comparison import Errors
+from tslm.evaluation.ablation.control_readers import control_readers
 from tslm.evaluation.ablation.outcome import Fitted, Outcome, cost_of
 from tslm.evaluation.ablation.report import Ablation
 from tslm.evaluation.ablation.run import Reporter
-from tslm.evaluation.ablation.text_swaps import SWAPS, swapped
 from tslm.evaluation.ablation.trial import Trial
+from tslm.evaluation.statements.text_swaps import SWAPS, swapped
 from tslm.models.text.statement_reader import StatementReader
 
 WITHOUT = "without"  # arm that reads no statements
@@ -87,9 +87,8 @@ def _arms(
     """Yield each arm, its table of statements (None for no table), and the reader of them."""
     yield Arm(ITSELF, ""), events, reader
     yield Arm(WITHOUT, "text"), None, reader
-    rules = RulesReader()
-    if rules.identity != reader.identity:
-        yield Arm("rules", "text"), events, rules
+    for name, other in control_readers(reader):
+        yield Arm(name, "text"), events, other
     if events.bounded.any():
         yield Arm(BOUNDS, "text"), events.take(events.bounded), reader
     for how in SWAPS:

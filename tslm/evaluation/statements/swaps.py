@@ -5,8 +5,8 @@ from functools import cache
 
 import numpy as np
 
-from tslm.evaluation.ablation.text_swaps import CONSTANT, OTHER
 from tslm.evaluation.statements.generator import UNSEEN_KINDS, Kind, Statement, generate
+from tslm.evaluation.statements.text_swaps import CONSTANT, OTHER
 
 SWAPS = ("empty", "constant", "shuffled", "other", "paraphrase")
 POOL = 3000  # statements among which a paraphrase is looked for
