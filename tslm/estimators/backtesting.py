@@ -66,6 +66,7 @@ def backtest(
     own, h = next(iter(models)), origins.horizon
     check_lengths(frame, h + origins.step * (origins.number - 1))
     fitted: dict[str, TextEstimator] = {}
+    said = {} if events is None else {"events": events}
     folds = []
     for fold, (cutoffs, known, truth) in enumerate(
         rolling_origins(frame, h, origins.number, origins.step)
@@ -76,7 +77,7 @@ def backtest(
             known = reader.rename(known)
             if fold == 0 or (origins.refit_every and fold % origins.refit_every == 0):
                 fitted = {
-                    name: clone(model).fit(known, events=events if name == own else None)
+                    name: clone(model).fit(known, **(said if name == own else {}))
                     for name, model in models.items()
                 }
             elif origins.recalibrate:
@@ -84,10 +85,10 @@ def backtest(
             for name, model in fitted.items():
                 panels, shown = model.panel_reader, None
                 panel = panels.known(known, h, truth)
-                said = events if name == own else None
+                about = events if name == own else None
                 if examples is not None and name == own:
                     shown = panels.examples(examples, known, panel, request)
-                found = model.forecast_panel(panel, h, request, shown, said)
+                found = model.forecast_panel(panel, h, request, shown, about)
                 columns |= found.named(name, request)
         folds.append(_fold(reader, cutoffs, truth, columns))
     return pd.concat(folds, ignore_index=True)

@@ -41,9 +41,6 @@ class BaselineForecaster(TrainedForecaster):
         hist_exog: columns of covariates that are known up to the last row.
         static_exog: columns with one value per series. They are columns of ``static_df``, or of the
             frame itself.
-        titles: title of each series, such as "{title}", by which series with few rows or none are
-            forecast. Names in braces are columns with one value per series. The ``text_reader``
-            reads each title once. A series of one row with a missing value has no history.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
         on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
@@ -58,6 +55,9 @@ class BaselineForecaster(TrainedForecaster):
             leaves rows as they are.
         holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
         calendar: use the time of day, of the week and of the year as covariates.
+        titles: title of each series, such as "{title}", by which series with few rows or none are
+            forecast. Names in braces are columns with one value per series. The ``text_reader``
+            reads each title once. A series of one row with a missing value has no history.
         max_steps: number of training batches.
         max_epochs: number of passes over all training windows, in place of max_steps.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
@@ -116,7 +116,6 @@ class BaselineForecaster(TrainedForecaster):
         futr_exog: list[str] | None = None,
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
-        titles: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
@@ -125,6 +124,7 @@ class BaselineForecaster(TrainedForecaster):
         resample: str | None = None,
         holidays: str | None = None,
         calendar: bool = False,
+        titles: str | None = None,
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
@@ -158,7 +158,6 @@ class BaselineForecaster(TrainedForecaster):
         self.futr_exog = futr_exog
         self.hist_exog = hist_exog
         self.static_exog = static_exog
-        self.titles = titles
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format
@@ -167,6 +166,7 @@ class BaselineForecaster(TrainedForecaster):
         self.resample = resample
         self.holidays = holidays
         self.calendar = calendar
+        self.titles = titles
         self.max_steps = max_steps
         self.max_epochs = max_epochs
         self.learning_rate = learning_rate

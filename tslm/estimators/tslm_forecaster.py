@@ -48,9 +48,6 @@ class TSLMForecaster(LanguageModelForecaster):
             example "Hourly load of a small town.". Names in braces are filled in for each series:
             "{store}, {city}: daily sales". They name the id column, or columns with one value per
             series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
-        titles: title of each series, such as "{title}", by which series with few rows or none are
-            forecast. Names in braces are columns with one value per series. The ``text_reader``
-            reads each title once. A series of one row with a missing value has no history.
         missing: treatment of missing values: "mask" (left out of statistics and loss),
             "interpolate", "ffill" or "raise".
         on_duplicate: treatment of rows with the same time: "raise", "first", "last" or "mean".
@@ -65,6 +62,9 @@ class TSLMForecaster(LanguageModelForecaster):
             leaves rows as they are.
         holidays: country or subdivision whose holidays are covariates, such as DE or DE-BY.
         calendar: use the time of day, of the week and of the year as covariates.
+        titles: title of each series, such as "{title}", by which series with few rows or none are
+            forecast. Names in braces are columns with one value per series. The ``text_reader``
+            reads each title once. A series of one row with a missing value has no history.
         distribution: distribution of each forecast value: "point", "quantile", "student_t" or
             "mixture"; use it if decoder= names a layout such as "flatten". None is a point, or the
             distribution that decoder= names.
@@ -144,7 +144,6 @@ class TSLMForecaster(LanguageModelForecaster):
         hist_exog: list[str] | None = None,
         static_exog: list[str] | None = None,
         prompt: str | None = None,
-        titles: str | None = None,
         missing: str = "mask",
         on_duplicate: str = "raise",
         time_format: str | None = None,
@@ -153,6 +152,7 @@ class TSLMForecaster(LanguageModelForecaster):
         resample: str | None = None,
         holidays: str | None = None,
         calendar: bool = False,
+        titles: str | None = None,
         distribution: str | Spec | None = None,
         freeze: str | Spec = "strict",
         rollout: str = "sliding",
@@ -196,7 +196,6 @@ class TSLMForecaster(LanguageModelForecaster):
         self.hist_exog = hist_exog
         self.static_exog = static_exog
         self.prompt = prompt
-        self.titles = titles
         self.missing = missing
         self.on_duplicate = on_duplicate
         self.time_format = time_format
@@ -205,6 +204,7 @@ class TSLMForecaster(LanguageModelForecaster):
         self.resample = resample
         self.holidays = holidays
         self.calendar = calendar
+        self.titles = titles
         self.distribution = distribution
         self.freeze = freeze
         self.rollout = rollout

@@ -149,14 +149,6 @@ class RunConfig:
         "value per series. ``fit`` warns, or refuses names in braces, if the adapter does not read "
         "text.",
     )
-    titles: str | None = setting(
-        DATA, None,
-        'title of each series, such as "{title}", by which series with few rows or none are '
-        "forecast",
-        OWN, TEXT,
-        more="Names in braces are columns with one value per series. The ``text_reader`` reads "
-        "each title once. A series of one row with a missing value has no history.",
-    )
     missing: str = setting(
         DATA, "mask",
         'treatment of missing values: "mask" (left out of statistics and loss), "interpolate", '
@@ -195,6 +187,14 @@ class RunConfig:
     )
     calendar: bool = setting(
         DATA, False, "use the time of day, of the week and of the year as covariates", COVARIATE
+    )
+    titles: str | None = setting(
+        DATA, None,
+        'title of each series, such as "{title}", by which series with few rows or none are '
+        "forecast",
+        OWN, TEXT,
+        more="Names in braces are columns with one value per series. The ``text_reader`` reads "
+        "each title once. A series of one row with a missing value has no history.",
     )
 
     distribution: str | Spec | None = setting(

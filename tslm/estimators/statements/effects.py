@@ -10,6 +10,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from tslm.core.calendar import Calendar
+from tslm.core.float64 import exactly
 from tslm.data.events.active import ActiveStatements, past_steps, steps_ahead
 from tslm.data.events.table import FIRST, EventTable
 from tslm.data.examples import Examples
@@ -94,7 +95,7 @@ class StatementEffects:
             effect, _ = self.effects(pairs, panel)
             rows = slice(panel.offsets[number], panel.offsets[number + 1])
             loc, spread = panel.loc[number], panel.spread[number]
-            y = panel.values[rows].double() * spread + loc
+            y = exactly(panel.values[rows]) * spread + loc
             for each in range(len(pairs)):
                 y = effect.take(each).remove(y, torch.tensor(spread))
             clean = (y - loc) / spread
@@ -115,7 +116,7 @@ class StatementEffects:
         )
         name = "log_factor" if self.past.as_factors else "shift"
         part = getattr(found, name) + past.mean[:, None]
-        variance = past.variance + (1 - past.known) * self.reader.doubt(texts).double().square()
+        variance = past.variance + (1 - past.known) * exactly(self.reader.doubt(texts)).square()
         silent = torch.from_numpy(self.table.bounded[pairs.row])
         inside = torch.from_numpy(pairs.inside) & ~silent[:, None]
         return found._replace(**{name: part}).where(inside), torch.where(silent, 0, variance)
@@ -128,7 +129,7 @@ class StatementEffects:
         """Return the effects that the reader expects, ``[K, T]``."""
         position, length = torch.from_numpy(pairs.position), torch.from_numpy(pairs.length)
         phase = Phase(position, length, torch.zeros_like(position))
-        return Effect(*(part.double() for part in self.reader.effects(self.texts(pairs), phase)))
+        return Effect(*(exactly(part) for part in self.reader.effects(self.texts(pairs), phase)))
 
     def expected(
         self, effect: Effect, pairs: ActiveStatements, panel: Panel

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tslm.core.calendar import Ints
+from tslm.core.float64 import exactly
 from tslm.data.batches import contexts_before
 from tslm.data.events.active import ActiveStatements
 from tslm.data.panel import Panel
@@ -131,7 +132,7 @@ def _missed(
             horizon=horizon,
             multivariate=model.multivariate,
         )
-        ahead = model.forecast(batch, horizon).double().numpy()
+        ahead = exactly(model.forecast(batch, horizon)).numpy()
         ahead = ahead[np.arange(len(part)), :, series if model.multivariate else 0]
         ahead = ahead * panel.spread[series, None] + panel.loc[series, None]
         rows = np.arange(horizon)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from tslm.core.calendar import Calendar, Ints
 from tslm.core.errors import warn
+from tslm.core.float64 import exactly
 from tslm.data.panel import Floats, Panel
 from tslm.estimators.inference import POINTS, PanelForecaster
 from tslm.estimators.titles.known_titles import (
@@ -229,7 +230,7 @@ def _histories(panel: Panel, rows: int, phases: int, calendar: Calendar, leave: 
 def _rows(panel: Panel, number: int) -> Floats:
     """Return the values of one series in its units."""
     rows = slice(panel.offsets[number], panel.offsets[number + 1])
-    y = panel.values[rows].double().numpy() * panel.spread[number] + panel.loc[number]
+    y = exactly(panel.values[rows]).numpy() * panel.spread[number] + panel.loc[number]
     return np.asarray(y)
 
 

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from scipy.special import ndtri
 from torch import Tensor
 
+from tslm.core.float64 import exactly
 from tslm.core.hashing import sha256_text
 from tslm.data.examples import Examples
 from tslm.data.panel import Floats, Panel
@@ -95,7 +96,7 @@ class TitledForecaster:
         rows = slice(panel.offsets[number], panel.offsets[number + 1])
         calendar, time = self.plain.calendar, panel.time[rows].numpy()
         ahead = calendar.future(time[-1:], horizon)[0]
-        y = panel.values[rows].double() * panel.spread[number] + panel.loc[number]
+        y = exactly(panel.values[rows]) * panel.spread[number] + panel.loc[number]
         phase, steps = (
             torch.from_numpy(phase_of(calendar, each, self.known.phases)) for each in (time, ahead)
         )

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from tslm.core.float64 import exactly
+
 SEASONS = 5  # last seasons that are read; chosen by hand
 FEWEST = 2  # seasons that a shape needs
 SHARE = 0.02  # least share of each noise in the variance of changes
@@ -49,7 +51,7 @@ def measure(
         The shapes of the series that are long enough, and the mask of these series, ``[N]``.
     """
     rows = min(values.shape[1], SEASONS * phases if phases > 1 else 40)
-    values, phase = values[:, -rows:].double(), phase[:, -rows:]
+    values, phase = exactly(values[:, -rows:]), phase[:, -rows:]
     known = ~values.isnan()
     enough = known.sum(1) >= max(FEWEST * phases, 8)
     found = [_one(values[i], phase[i], phases) for i in enough.nonzero()[:, 0].tolist()]
@@ -64,7 +66,7 @@ def _one(y: Float[Tensor, " T"], phase: Int[Tensor, " T"], phases: int) -> tuple
     """Return level, growth, season, drift and noise of one series."""
     time = torch.arange(1 - len(y), 1, dtype=torch.float64) / phases
     seen = ~y.isnan()
-    dummies = torch.nn.functional.one_hot(phase, phases).double()
+    dummies = exactly(torch.nn.functional.one_hot(phase, phases))
     season = y.new_zeros(phases)
     slope = y.new_zeros(())
     for _ in range(5 if phases > 1 else 1):  # backfitting of trend and season
@@ -74,7 +76,7 @@ def _one(y: Float[Tensor, " T"], phase: Int[Tensor, " T"], phases: int) -> tuple
         if phases > 1:
             flat = torch.where(seen, y - slope * time, 0)
             flat = torch.where(seen, flat - flat[seen].mean(), 0)
-            season = (dummies.T @ flat) / (dummies.T @ seen.double()).clamp(min=1)
+            season = (dummies.T @ flat) / (dummies.T @ exactly(seen)).clamp(min=1)
             season = season - season.mean()
     rest = y - dummies @ season - slope * time
     last = rest[-max(phases // 2, 3) :]

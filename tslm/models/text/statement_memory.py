@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from tslm.core.errors import DataError
+from tslm.core.float64 import exactly
 
 SIZES = (0.0, 0.1, 0.3, 1.0)  # standard deviations that are tried for each part
 PRICE = 1.0  # logarithm of the likelihood that a part must add to be used; chosen by hand
@@ -100,8 +101,8 @@ class StatementMemory:
             observed: effect that the statement had.
             noise: variance of the observation.
         """
-        parts = (vectors.double(), expected.double(), (observed - expected).double())
-        memory = cls(*parts, noise.double().clamp(min=1e-6))
+        parts = (exactly(vectors), exactly(expected), exactly(observed - expected))
+        memory = cls(*parts, exactly(noise).clamp(min=1e-6))
         if not len(memory):
             return memory
         tried = [Sizes(*sizes) for sizes in product(SIZES, SIZES, SIZES, LENGTHS)]
@@ -118,7 +119,7 @@ class StatementMemory:
             vectors: vector of each new statement.
             expected: effect that the reader expects.
         """
-        vectors, expected = vectors.double(), expected.double()
+        vectors, expected = exactly(vectors), exactly(expected)
         if not len(self):
             none = torch.zeros_like(expected)
             return Correction(none, none, none)

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from tslm.core.errors import DataError
+from tslm.core.float64 import exactly
 from tslm.models.text.series_shape import SeriesShape
 from tslm.models.text.title_regression import TitleRegression
 
@@ -135,7 +136,7 @@ class TitleProcess:
             return TitleForecast(centre, cov)
         root = torch.linalg.cholesky(cov[:known, :known])
         half = torch.linalg.solve_triangular(root, cov[:known, known:], upper=False)
-        gap = (values[seen].double() - centre[:known])[:, None]
+        gap = (exactly(values[seen]) - centre[:known])[:, None]
         error = torch.linalg.solve_triangular(root, gap, upper=False)
         return TitleForecast(
             centre[known:] + (half.T @ error)[:, 0], cov[known:, known:] - half.T @ half

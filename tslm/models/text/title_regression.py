@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from tslm.core.errors import DataError
+from tslm.core.float64 import exactly
 
 SHARES = (0.25, 0.5, 0.75, 0.9)  # shares of the similar part that are tried
 LENGTHS = (0.1, 0.2, 0.4, 0.8)  # distances (1 - cosine) at which titles are half as similar
@@ -97,7 +98,7 @@ class TitleRegression:
             use: False leaves the titles out, so that all series have the same expectation.
         """
         count = values.shape[1]
-        made = cls(vectors.double(), values.double(), pieces, (NOTHING,) * count)
+        made = cls(exactly(vectors), exactly(values), pieces, (NOTHING,) * count)
         if not use or len(values) < FEWEST:
             return made
         tried = [Kernel(*each) for each in product(SHARES, LENGTHS, (True, False))]
@@ -119,7 +120,7 @@ class TitleRegression:
         for kernel in set(self.kernels):
             chosen = [q for q, each in enumerate(self.kernels) if each == kernel]
             found = self._solve(kernel, self._cosine(self.vectors, kernel.centred))
-            cosine = self._cosine(vectors.double(), kernel.centred)
+            cosine = self._cosine(exactly(vectors), kernel.centred)
             cross = kernel.share * _similarity(cosine, kernel.length)
             half = torch.linalg.solve_triangular(found.root, cross.T, upper=False)
             rest = found.seen - found.ones[:, None] * found.mean
@@ -162,7 +163,7 @@ class TitleRegression:
         )
         if not fits:
             raise DataError("The saved titles do not fit together.")
-        return cls(vectors.double(), values, pieces, kernels)
+        return cls(exactly(vectors), values, pieces, kernels)
 
     def _cosine(self, vectors: Float[Tensor, "K E"], centred: bool) -> Float[Tensor, "K N"]:
         """Return the mean cosine of the pieces of new and known vectors."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from jaxtyping import Float
 from torch import Tensor
 
+from tslm.core.float64 import exactly
 from tslm.models.text.sentence_reader import SentenceReader
 
 
@@ -39,4 +40,4 @@ class LanguageModelTitles(TitleVectors):
         self.identity = sentences.key
 
     def vectors(self, titles: Sequence[str]) -> Float[Tensor, "K E"]:
-        return self.sentences.read(titles).double()
+        return exactly(self.sentences.read(titles))

@@ -83,7 +83,7 @@ class CovariateRegression(Forecaster):
 
     def _series(self, batch: Batch, window: int, channel: int, horizon: int) -> Floats:
         """Return the quantiles of one series, ``[H, quantiles]``."""
-        past = batch.past[window, :, channel].double().cpu().numpy()
+        past = batch.past[window, :, channel].cpu().double().numpy()
         observed = np.flatnonzero(np.isfinite(past))
         if not len(observed):
             return np.zeros((horizon, len(LEVELS)))
@@ -96,7 +96,7 @@ class CovariateRegression(Forecaster):
         follows: list[int] = []
         if batch.known is not None:
             rows = batch.known.values[window, first : len(steps) + horizon]
-            covariates = rows.double().cpu().numpy()
+            covariates = rows.cpu().double().numpy()
             follows = [self._place(name, batch.known.names) for name in self.follows]
         own = (past - zero) * unit
         history = History(own, covariates, self.season_length, follows, natural)
