@@ -179,6 +179,13 @@ def test_a_model_that_was_read_by_another_reader_is_refused():
         fitted.predict(events=COMING)
 
 
+def test_an_unknown_reader_is_refused_before_the_fit_and_rules_are_named():
+    forecaster = model().set_params(text_reader="./rulez")
+    with pytest.raises(BackboneError, match="text_reader=rules needs no"):
+        forecaster.fit(sales(), events=spans(FAIRS))
+    assert not hasattr(forecaster, "forecaster_")
+
+
 def test_events_of_an_unknown_series_are_refused():
     fitted = model().fit(sales())
     with pytest.raises(DataError, match="events names series 'north', which do not exist"):

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from tslm.core.errors import BackboneError
 from tslm.core.paths import cache_folder
 from tslm.estimators.statements.rules_reader import RulesReader
 from tslm.models.text.loading import statement_reader
@@ -18,7 +19,12 @@ def reader_named(name: str) -> StatementReader:
         BackboneError: if the backbone cannot be found, or has other weights than the head was
             trained with.
     """
-    return _reader(name, str(cache_folder()))
+    try:
+        return _reader(name, str(cache_folder()))
+    except BackboneError as error:
+        raise BackboneError(
+            f"text_reader={name}: {error} text_reader=rules needs no language model."
+        ) from error
 
 
 @lru_cache(maxsize=4)

@@ -18,6 +18,7 @@ from torch import Tensor
 from tslm.core.atomic_write import draft_beside
 from tslm.core.errors import ConfigError
 from tslm.core.hashing import sha256_text
+from tslm.core.messages import counted
 from tslm.core.paths import cache_folder
 from tslm.models.backbones.base import Backbone
 
@@ -92,7 +93,7 @@ class SentenceReader:
 
     def _add(self, new: dict[int, str]) -> None:
         """Read new sentences, add them to the table, and write it."""
-        log.info("reading %d sentences with the language model, once", len(new))
+        log.info("reading %s with the language model, once", counted(len(new), "sentence"))
         vectors = self._pass([self.template.format(sentence=text) for text in new.values()])
         self._vectors.update(zip(new, vectors, strict=True))
         self.readings += len(new)
