@@ -1,0 +1,1 @@
+"""Forecast server: a saved model behind HTTP."""
