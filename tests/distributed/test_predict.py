@@ -15,8 +15,8 @@ import pytest
 
 from tslm import BaselineForecaster
 from tslm.core.errors import ConfigError, DataError
+from tslm.data.series_blocks import SeriesBlocks
 from tslm.distributed import predict
-from tslm.distributed.series_blocks import SeriesBlocks
 
 COLUMNS = ("unique_id", "ds", "y")
 ROWS = 200

@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from tslm.core.atomic_write import beside
 from tslm.core.errors import ConfigError
 from tslm.core.files import write_json
-from tslm.distributed.series_blocks import Block
+from tslm.data.series_blocks import Block
 from tslm.distributed.table_forecaster import Forecasted
 
 RUN, MANIFEST, ERRORS = "run.json", "manifest.json", "errors.parquet"

@@ -16,8 +16,8 @@ from tslm.core.errors import ConfigError, DataError
 from tslm.core.hashing import sha256
 from tslm.core.messages import check_choice
 from tslm.core.plain_values import positive
+from tslm.data.series_blocks import Block, SeriesBlocks
 from tslm.distributed.output_folder import OutputFolder
-from tslm.distributed.series_blocks import Block, SeriesBlocks
 from tslm.distributed.table_forecaster import Forecasted, TableForecaster
 
 ENGINES = ("local",)
