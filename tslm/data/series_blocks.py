@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,10 +36,23 @@ class Block:
     @property
     def digest(self) -> str:
         """Return a digest of the rows: equal blocks have equal ones."""
+        return sha256_bytes([memoryview(self._stream())])[:16]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the rows of this block alone: a slice would be pickled with its whole table."""
+        return _block, (self.number, self._stream())
+
+    def _stream(self) -> pa.Buffer:
+        """Return the rows in Arrow's format of streams, in one batch."""
         sink = pa.BufferOutputStream()
         with pa.ipc.new_stream(sink, self.table.schema) as writer:
             writer.write_table(self.table.combine_chunks())
-        return sha256_bytes([memoryview(sink.getvalue())])[:16]
+        return sink.getvalue()
+
+
+def _block(number: int, stream: pa.Buffer) -> Block:
+    """Return a block that was pickled."""
+    return Block(number, pa.ipc.open_stream(stream).read_all())
 
 
 class SeriesBlocks:

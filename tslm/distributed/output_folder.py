@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from platform import node
 from typing import Any
 
 import pyarrow as pa
@@ -42,7 +43,7 @@ class OutputFolder:
         Raises:
             ConfigError: if it has files of something else, or cannot be written.
         """
-        folder = cls(Path(path).expanduser())
+        folder = cls(Path(path).expanduser().absolute())
         note = folder.path / RUN
         if note.is_file():
             before = json.loads(note.read_text(encoding="utf-8"))
@@ -88,16 +89,25 @@ class OutputFolder:
         """Write the errors of a block, and then its forecasts.
 
         Raises:
-            ConfigError: if the disk is full.
+            ConfigError: if the disk is full, or this machine does not see the folder of the run.
         """
+        if not (self.path / RUN).is_file():
+            raise ConfigError(
+                f"{self.path} of this run is not on {node()}. Give out= in a folder that all "
+                "machines share."
+            )
         target = self.file(block)
         if found.errors.num_rows:
             _write(found.errors, self.path / HIDDEN / PARTS / target.name)
         _write(found.forecasts, target)
 
+    def refused(self) -> int:
+        """Return the number of refused series in the blocks that are written."""
+        return sum(pq.read_metadata(part).num_rows for part in self._error_files())
+
     def close(self, blocks: int, series: int) -> dict[str, Any]:
         """Write ``errors.parquet`` and the manifest, and return the manifest."""
-        parts = sorted((self.path / HIDDEN / PARTS).glob("*.parquet"))
+        parts = self._error_files()
         if parts:
             errors = pa.concat_tables([pq.read_table(part) for part in parts])
             _write(errors, self.path / ERRORS)
@@ -105,11 +115,15 @@ class OutputFolder:
         manifest = {
             "blocks": blocks,
             "series": series,
-            "errors": sum(pq.read_metadata(part).num_rows for part in parts),
+            "errors": self.refused(),
             "files": files,
         }
         write_json(manifest, self.path / MANIFEST)
         return manifest
+
+    def _error_files(self) -> list[Path]:
+        """Return the files of errors, one for each block that has any."""
+        return sorted((self.path / HIDDEN / PARTS).glob("*.parquet"))
 
 
 def _write(table: pa.Table, path: Path) -> None:

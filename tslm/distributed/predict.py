@@ -1,26 +1,18 @@
 """Forecasts of a Parquet data set by a saved model, block after block."""
 
-import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
-from multiprocessing import get_context
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
-from tqdm import tqdm
-
-from tslm.core.errors import ConfigError, DataError
+from tslm.core.errors import ConfigError
 from tslm.core.hashing import sha256
-from tslm.core.messages import check_choice
 from tslm.core.plain_values import positive
-from tslm.data.series_blocks import Block, SeriesBlocks
+from tslm.data.series_blocks import SeriesBlocks
+from tslm.distributed.engines import engine_of
 from tslm.distributed.output_folder import OutputFolder
-from tslm.distributed.table_forecaster import Forecasted, TableForecaster
+from tslm.distributed.run import run
+from tslm.distributed.table_forecaster import TableForecaster
 
-ENGINES = ("local",)
 ROWS = 500_000  # of a block; chosen by hand
 
 
@@ -68,11 +60,11 @@ def predict(
         ConfigError: if a setting is impossible, or ``out`` has something else.
         DataError: if the data cannot be read, or more than ``max_errors`` series are refused.
     """
-    check_choice("engine", engine, ENGINES)
-    workers, rows = positive("workers", workers), positive("rows", rows)
+    place, rows = engine_of(engine, workers), positive("rows", rows)
     asked = {"level": level, "quantiles": quantiles}
     request = {"h": h, **{name: value and list(value) for name, value in asked.items()}}
-    forecaster = TableForecaster(str(model), request, {"device": device})
+    saved = Path(model).expanduser().absolute()
+    forecaster = TableForecaster(str(saved), request, {"device": device})
     reader = forecaster.model.reader
     if reader.covariates or reader.prompt.names or reader.columns.parts:
         raise ConfigError(
@@ -81,67 +73,6 @@ def predict(
         )
     columns = reader.columns
     blocks = SeriesBlocks(data, columns.id, [columns.id, columns.time, columns.target], rows)
-    run = {"model": sha256(Path(model) / "model.json"), **request, "rows": rows}
-    folder = OutputFolder.begin(out, run)
-    with folder.lock():
-        if not blocks.is_grouped:
-            shutil.rmtree(folder.work, ignore_errors=True)
-            blocks = blocks.regrouped(folder.work)
-        count, series, refused = 0, 0, 0
-        with tqdm(unit=" series", disable=not progress) as bar:
-            for block, found in _forecast(blocks, folder, forecaster, workers):
-                if found is not None:
-                    folder.write(block, found)
-                    refused += found.errors.num_rows
-                    _check_errors(refused, max_errors, found)
-                number = len(pc.unique(block.table.column(columns.id)))
-                count, series = count + 1, series + number
-                bar.update(number)
-        shutil.rmtree(folder.work, ignore_errors=True)
-        return folder.close(count, series)
-
-
-def _check_errors(refused: int, most: int | None, found: Forecasted) -> None:
-    """End a run in which too many series are refused.
-
-    Raises:
-        DataError: with the last message.
-    """
-    if most is not None and refused > most:
-        last = found.errors.column("message")[-1]
-        raise DataError(
-            f"{refused} series were refused, more than max_errors={most}. The last one: {last}"
-        )
-
-
-def _forecast(
-    blocks: SeriesBlocks, folder: OutputFolder, forecaster: TableForecaster, workers: int
-) -> Iterator[tuple[Block, Forecasted | None]]:
-    """Yield each block with its forecasts; None if they are written already."""
-    if workers == 1:
-        for block in blocks:
-            yield block, None if folder.is_done(block) else forecaster(block.table)
-        return
-    pending = iter(blocks)
-    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, (forecaster,)) as pool:
-        while some := list(islice(pending, 2 * workers)):
-            jobs = [
-                None if folder.is_done(block) else pool.submit(_work, block.table) for block in some
-            ]
-            for block, job in zip(some, jobs, strict=True):
-                yield block, None if job is None else job.result()
-
-
-_forecaster: TableForecaster | None = None  # of a worker process
-
-
-def _begin(forecaster: TableForecaster) -> None:
-    """Remember the forecaster of this worker; it loads the model once."""
-    global _forecaster
-    _forecaster = forecaster
-
-
-def _work(table: pa.Table) -> Forecasted:
-    """Forecast a table in a worker."""
-    assert _forecaster is not None, "the worker has begun"
-    return _forecaster(table)
+    facts = {"model": sha256(saved / "model.json"), **request, "rows": rows}
+    folder = OutputFolder.begin(out, facts)
+    return run(blocks, folder, forecaster, place, max_errors=max_errors, progress=progress)
