@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from tslm.core.errors import ConfigError
 
-B, R = TypeVar("B"), TypeVar("R")
+B = TypeVar("B")
+R = TypeVar("R")
 REPEATS = 3  # of a block whose worker process ended; chosen by hand
 
 

@@ -135,6 +135,7 @@ def _serve(worker: Callable[[Any], Any], pipe: Connection) -> None:
             block = pipe.recv()
         except EOFError:
             return
+        answer: tuple[Any, Exception | None]
         try:
             answer = worker(block), None
         except Exception as error:
