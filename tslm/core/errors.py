@@ -3,11 +3,15 @@
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
 _HERE = str(Path(__file__).parents[1]) + os.sep
+_collected: ContextVar[list[str] | None] = ContextVar("collected", default=None)
 
 
 class TslmError(Exception):
@@ -34,8 +38,22 @@ class NotAvailableError(ConfigError):
     """Feature that this version does not support."""
 
 
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect the messages of ``warn`` inside a ``with`` block of this thread, and show none."""
+    messages: list[str] = []
+    token = _collected.set(messages)
+    try:
+        yield messages
+    finally:
+        _collected.reset(token)
+
+
 def warn(message: str) -> None:
     """Warn at the line of the user that called tslm, however many calls lie between."""
+    if (messages := _collected.get()) is not None:
+        messages.append(message)
+        return
     frame, depth, level = sys._getframe(), 1, 1
     while (caller := frame.f_back) is not None:
         depth += 1

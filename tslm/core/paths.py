@@ -19,6 +19,7 @@ from tslm.core.errors import ConfigError, DataError
 
 ENTRY_POINTS = "tslm.conf"  # group of entry points by which an installed package adds yaml files
 CONF, CACHE, DATA, OFFLINE = "TSLM_CONF", "TSLM_CACHE", "TSLM_DATA", "TSLM_OFFLINE"
+TOKEN = "TSLM_SERVE_TOKEN"
 _CACHE_HINT = f"Set {CACHE} to a folder that you may write to."
 
 
@@ -166,6 +167,11 @@ def writable_cache() -> Iterator[Path]:
         raise ConfigError(
             f"The cache {folder} cannot be written: {reason}. {_CACHE_HINT}"
         ) from error
+
+
+def serve_token() -> str | None:
+    """Return the token ``TSLM_SERVE_TOKEN`` that requests to the server must send, or None."""
+    return os.environ.get(TOKEN, "").strip() or None
 
 
 def is_offline() -> bool:

@@ -58,6 +58,13 @@ TOPICS: dict[str, dict[str, Verb]] = {
             "commands:tune",
         ),
     },
+    "Answer other programs": {
+        "serve": Verb(
+            "forecast over HTTP",
+            "tslm serve model=runs/a port=8080",
+            "serve_command:serve",
+        ),
+    },
     "Measure accuracy": {
         "backtest": Verb(
             "forecast from past origins",

@@ -1,0 +1,86 @@
+"""The verb that answers requests over HTTP."""
+
+import logging
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import fields
+from ipaddress import ip_address
+
+from omegaconf import DictConfig, OmegaConf
+
+from tslm import serving
+from tslm.core.errors import ConfigError
+from tslm.core.paths import TOKEN, serve_token
+
+
+def serve(cfg: DictConfig, say: Callable[[str], None]) -> None:
+    """Serve saved models until Ctrl-C or SIGTERM; then finish what has been asked."""
+    limits = serving.Limits(**{field.name: cfg[field.name] for field in fields(serving.Limits)})
+    models = OmegaConf.to_container(cfg.model) if OmegaConf.is_dict(cfg.model) else cfg.model
+    options = {"device": cfg.device, "backbone": cfg.backbone, "download": cfg.download}
+    web = serving.app(models, limits, watch=cfg.watch, **options)
+    import uvicorn  # beside the application, which says what to install
+
+    _log(cfg.verbose)
+    with _listening(cfg.host, cfg.port) as listener:
+        port = listener.getsockname()[1]
+        host = f"[{cfg.host}]" if ":" in cfg.host else cfg.host
+        if cfg.verbose:
+            say(f"serving {', '.join(web.state.names)} at http://{host}:{port} (Ctrl-C ends it)")
+            sys.stdout.flush()  # a program that starts the server waits for this line
+        if not _is_local(cfg.host) and serve_token() is None:
+            logging.getLogger("tslm.serving").warning(
+                "Everyone who can reach %s can ask for forecasts. Set %s to a token.", host, TOKEN
+            )
+        config = uvicorn.Config(
+            web,
+            log_config=None,
+            access_log=cfg.verbose > 1,
+            server_header=False,
+            timeout_graceful_shutdown=int(limits.timeout) + 1,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        ConfigError: if the address does not exist, or is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"host={host} port={port}: {reason}. Give another port=.") from error
+    listener.listen(2048)
+    return listener
+
+
+def _is_local(host: str) -> bool:
+    """Return True if only this machine can reach an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _log(verbose: int) -> None:
+    """Print what the server has to tell as plain lines, to the standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("tslm: %(message)s"))
+    levels = {
+        "tslm.serving": logging.INFO if verbose else logging.ERROR,
+        "uvicorn": logging.WARNING if verbose else logging.ERROR,
+        "uvicorn.access": logging.INFO if verbose > 1 else logging.ERROR,
+    }
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    for name in ("tslm.serving", "uvicorn"):
+        log = logging.getLogger(name)
+        log.handlers, log.propagate = [handler], False
