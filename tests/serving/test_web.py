@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from starlette.testclient import TestClient
+from fastapi.testclient import TestClient
 
 from tests.frames import random_walks
 from tslm import BaselineForecaster
