@@ -159,10 +159,16 @@ def parse_ids(ids: pd.Series, column: str) -> tuple[Ints, pd.Index]:
             f"The id column {column!r} holds {kind} values such as {names[0]!r}. Ids are strings "
             f"or numbers: use .astype(str)."
         )
-    order = np.argsort(names.astype(str) if kind == "mixed-integer" else names, kind="stable")
+    order = order_of_ids(names)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
     return rank[codes], names.take(order)
+
+
+def order_of_ids(ids: pd.Index) -> Ints:
+    """Return the numbers of ids in their sorted order; mixed ones are sorted as text."""
+    mixed = pd.api.types.infer_dtype(ids) == "mixed-integer"
+    return np.argsort(ids.astype(str) if mixed else ids, kind="stable")
 
 
 def parse_target(y: pd.Series, columns: Columns) -> Floats:

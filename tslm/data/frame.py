@@ -20,7 +20,7 @@ from tslm.core.frequency import check_steps
 from tslm.core.messages import check_choice, naming
 from tslm.data.columns import Columns as Columns
 from tslm.data.columns import parse_ids, parse_target, select
-from tslm.data.frame_report import Report, warn_about_missing
+from tslm.data.frame_report import Report
 from tslm.data.id_columns import check_single, complete_columns
 from tslm.data.regular_grid import put_on_grid
 from tslm.data.resample import resample_rows
@@ -65,6 +65,16 @@ class Frame:
         last = np.append(known, -1)[np.searchsorted(known, self.offsets[1:]) - 1]
         return np.where(last < self.offsets[:-1], 0, self.offsets[1:] - 1 - last)
 
+    @property
+    def ends(self) -> Ints:
+        """Return the time of the last row of each series as an integer."""
+        return self.calendar.to_int(self.table["ds"].iloc[self.offsets[1:] - 1])
+
+    def warn(self, missing: str) -> None:
+        """Warn of missing values, see ``Report.warn``, and of series that end in such rows."""
+        self.report.warn(missing)
+        warn_about_end(self.ids, self.unknown, self.ends, self.calendar)
+
 
 def read_frame(
     df: Any,
@@ -78,6 +88,7 @@ def read_frame(
     words: Sequence[str] = (),
     resample: str | pd.offsets.BaseOffset | None = None,
     unknown: bool = False,
+    silent: bool = False,
 ) -> Frame:
     """Check a long frame and put it on a regular grid; the frame itself is not changed.
 
@@ -98,6 +109,7 @@ def read_frame(
         resample: steps of a grid: the numbers of all rows of a step are averaged, and of other
             columns the last value is taken. None leaves rows where they are.
         unknown: True to let series pass of which every value is missing.
+        silent: True to leave out warnings of missing values, which ``Frame.warn`` gives.
 
     Raises:
         DataError: if the frame breaks the contract; names ids, dates and columns.
@@ -125,10 +137,12 @@ def read_frame(
     grid = put_on_grid(rows, calendar, freq is not None)
     beside, index = _merge_extra(found, grid.calendar, raw[others], on_duplicate, extra)
     report = Report.count(duplicates, rows, grid).with_covariates(beside, extra)
-    warn_about_missing(grid, report, missing)
+    if missing == "raise":
+        report.refuse_missing(grid)
     table = _table(grid.fill_missing(missing), grid.look_up(beside, index))
     frame = Frame(table, grid.calendar, report)
-    _warn_about_end(frame)
+    if not silent:
+        frame.warn(missing)
     return frame
 
 
@@ -178,16 +192,22 @@ def _merge_extra(
     return extra, pd.MultiIndex.from_arrays([codes, time])
 
 
-def _warn_about_end(frame: Frame) -> None:
-    """Warn if series end in rows without a value: forecasts begin after these rows."""
-    if not (short := frame.unknown > 0).any():
+def warn_about_end(ids: pd.Index, unknown: Ints, ends: Ints, calendar: Calendar) -> None:
+    """Warn if series end in rows without a value: forecasts begin after these rows.
+
+    Args:
+        ids: id of each series.
+        unknown: number of rows after its last value.
+        ends: time of its last row as an integer.
+        calendar: calendar of the times.
+    """
+    if not (short := unknown > 0).any():
         return
-    longest = int(frame.unknown.argmax())
-    last = frame.calendar.to_int(frame.table["ds"].iloc[[frame.offsets[longest + 1] - 1]])
-    begin = frame.calendar.from_int(frame.calendar.future(last, 1)[0])[0]
+    longest = int(unknown.argmax())
+    begin = calendar.from_int(calendar.future(ends[[longest]], 1)[0])[0]
     warn(
-        f"Series {naming(frame.ids[short])} end in rows without a value, {frame.unknown[longest]} "
-        f"in {naming([frame.ids[longest]])}. Forecasts begin after the last row, there at {begin}. "
+        f"Series {naming(ids[short])} end in rows without a value, {unknown[longest]} "
+        f"in {naming([ids[longest]])}. Forecasts begin after the last row, there at {begin}. "
         "Drop these rows to forecast them."
     )
 

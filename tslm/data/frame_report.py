@@ -1,5 +1,6 @@
 """Report on a frame: counts of gaps, missing values and duplicates, and the warnings about them."""
 
+from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -55,6 +56,60 @@ class Report:
             worst=dict(zip(grid.ids[top].tolist(), by_series[top].tolist(), strict=True)),
         )
 
+    @classmethod
+    def joined(cls, reports: Sequence["Report"]) -> "Report":
+        """Return the counts of several frames as those of one.
+
+        Args:
+            reports: reports of frames of different series, with ids of one type; at least one.
+        """
+        counts = {
+            name: sum(getattr(report, name) for report in reports)
+            for name in ("series", "rows", "gaps", "missing", "duplicates")
+        }
+        worst: list[Any] = [pair for report in reports for pair in report.worst.items()]
+        covariates = Counter[str]()
+        for report in reports:
+            covariates.update(report.covariates)
+        top = dict(sorted(worst, key=lambda pair: (-pair[1], pair[0]))[:5])
+        return cls(**counts, worst=top, covariates=dict(covariates))
+
+    @property
+    def lacking(self) -> str:
+        """Return the counts of gaps and missing values in words; an empty text without any."""
+        rows = f"{counted(self.gaps, 'row')} between the first and the last of their series"
+        values = f"a value in {counted(self.missing, 'row')}"
+        return " and ".join([*([rows] if self.gaps else []), *([values] if self.missing else [])])
+
+    def refuse_missing(self, grid: Rows) -> None:
+        """Refuse gaps and missing values.
+
+        Args:
+            grid: rows on the regular grid.
+
+        Raises:
+            DataError: if there are some; names series and times.
+        """
+        if self.lacking:
+            raise DataError(
+                f"The frame lacks {self.lacking}: series {grid.name_rows(np.isnan(grid.y))}. "
+                "Complete it, or pass missing='mask', 'interpolate' or 'ffill'."
+            )
+
+    def warn(self, missing: str) -> None:
+        """Warn of missing covariates, and with ``missing="mask"`` of gaps and missing values."""
+        if self.covariates:
+            counts = ", ".join(
+                f"{name!r} in {counted(n, 'row')}" for name, n in self.covariates.items()
+            )
+            warn(f"Missing covariate values are treated as the average of their column: {counts}.")
+        if self.lacking and missing == "mask":
+            warn(
+                f"The frame lacks {self.lacking}: series {naming(self.worst)}"
+                f"{'' if len(self.worst) < 5 else ' and perhaps more'}. These are left out of "
+                "training and errors. To fill them, say missing=interpolate or missing=ffill."
+            )
+
     def with_covariates(self, table: pd.DataFrame, names: Sequence[str]) -> "Report":
         """Return the report with counts of missing covariate values."""
         counts = table[list(names)].isna().sum()
@@ -78,38 +133,3 @@ class Report:
         if not all(type(n) is int for n in (*counts, *worst.values(), *covariates.values())):
             raise DataError("The saved report must hold whole numbers. Save the model again.")
         return report
-
-
-def warn_about_missing(grid: Rows, report: Report, missing: str) -> None:
-    """Warn of missing covariates, and of gaps and missing values as ``missing`` demands.
-
-    Args:
-        grid: rows on the regular grid.
-        report: the counts.
-        missing: "raise" refuses gaps and missing values, "mask" warns of them, anything else is
-            silent.
-
-    Raises:
-        DataError: with ``missing="raise"``, if there are gaps or missing values.
-    """
-    if report.covariates:
-        counts = ", ".join(
-            f"{name!r} in {counted(n, 'row')}" for name, n in report.covariates.items()
-        )
-        warn(f"Missing covariate values are treated as the average of their column: {counts}.")
-    if not report.gaps + report.missing:
-        return
-    rows = f"{counted(report.gaps, 'row')} between the first and the last of their series"
-    values = f"a value in {counted(report.missing, 'row')}"
-    what = " and ".join([*([rows] if report.gaps else []), *([values] if report.missing else [])])
-    if missing == "raise":
-        raise DataError(
-            f"The frame lacks {what}: series {grid.name_rows(np.isnan(grid.y))}. Complete it, or "
-            "pass missing='mask', 'interpolate' or 'ffill'."
-        )
-    if missing == "mask":
-        warn(
-            f"The frame lacks {what}: series {naming(report.worst)}"
-            f"{'' if len(report.worst) < 5 else ' and perhaps more'}. These are left out of "
-            "training and errors. To fill them, say missing=interpolate or missing=ffill."
-        )

@@ -188,8 +188,7 @@ class Panel:
         """Return some series, in the order given."""
         lengths = self.lengths[series]
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        shift = np.repeat(self.offsets[:-1][series] - offsets[:-1], lengths)
-        rows = torch.from_numpy(np.arange(offsets[-1]) + shift)
+        rows = rows_of(self.offsets[:-1][series], lengths)
         return replace(
             self,
             values=self.values[rows],
@@ -208,8 +207,7 @@ class Panel:
         """Return the last ``n`` rows of each series, with the same statistics."""
         lengths = np.minimum(self.lengths, n)
         offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        shift = np.repeat(self.offsets[1:] - offsets[1:], lengths)
-        rows = torch.from_numpy(np.arange(offsets[-1]) + shift)
+        rows = rows_of(self.offsets[1:] - lengths, lengths)
         return replace(
             self,
             values=self.values[rows],
@@ -225,8 +223,7 @@ class Panel:
             rows: number of rows of each series, at least 1.
         """
         offsets = np.concatenate([[0], np.cumsum(rows)]).astype(np.int64)
-        shift = np.repeat(self.offsets[:-1] - offsets[:-1], rows)
-        index = torch.from_numpy(np.arange(offsets[-1]) + shift)
+        index = rows_of(self.offsets[:-1], rows)
         return replace(
             self,
             values=self.values[index],
@@ -326,6 +323,12 @@ class Panel:
             and (self.effects.lagged is None or self.effects.lagged.is_valid(rows))
             and (self.effects.known is None or self.effects.known.is_valid(rows))
         )
+
+
+def rows_of(starts: Ints, lengths: Ints) -> Int[Tensor, " N"]:
+    """Return the numbers of the rows of series, given the first one and the number of each."""
+    shift = np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
+    return torch.from_numpy(np.arange(len(shift)) + shift)
 
 
 def _steps(time: Ints, offsets: Ints, calendar: Calendar) -> Ints:

@@ -27,6 +27,8 @@ from tslm.data.loaders import WindowData
 from tslm.data.panel import Panel
 from tslm.data.samplers import EpochWindows, RandomWindows, evenly_spaced
 from tslm.data.split import first_rows
+from tslm.data.stored_panel import stored_panel
+from tslm.data.stored_series import StoredSeries
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.announcement import announce
@@ -45,6 +47,7 @@ from tslm.models.assembly import mixes, steps_of_pass
 
 PASSES = 5  # times that the adapter of a mix reads all training rows; chosen by hand
 STEPS = (100, 300)  # fewest and most training steps of a mix; chosen by hand
+MOST_COVARIATE_ROWS = 1_000_000  # of a data set in files, that effects are estimated from
 MOST_TRAINING_WINDOWS = 65_536  # for parts that learn without gradients, evenly spaced
 
 
@@ -66,7 +69,12 @@ class TrainingData:
 
     @classmethod
     def of(
-        cls, frame: Frame, split: Ints, cfg: DictConfig, task: Task, reader: FrameReader
+        cls,
+        frame: Frame | StoredSeries,
+        split: Ints,
+        cfg: DictConfig,
+        task: Task,
+        reader: FrameReader,
     ) -> "TrainingData":
         """Standardise a frame, and estimate the effects of its covariates on training rows.
 
@@ -78,13 +86,27 @@ class TrainingData:
             reader: reader of the frame.
         """
         rows = first_rows(split, cfg.context_length, cfg.h, cfg.fraction)
-        panel = Panel.from_frame(frame, until=rows if cfg.scaler == "fraction" else split)
-        panel = replace(panel, text=reader.texts(frame), titles=reader.titles_of(frame))
+        until = rows if cfg.scaler == "fraction" else split
+
+        def texts(panel: Panel, frame: Frame) -> Panel:
+            return replace(panel, text=reader.texts(frame), titles=reader.titles_of(frame))
+
+        known = None
+        if cfg.model is not None and part_class(cfg.model).reads_covariates and reader.covariates:
+            known = KnownCovariates.of(reader.covariates, cfg[CHOICES].model)
+        if isinstance(frame, StoredSeries):
+            if known is not None or not reader.covariates:
+                return cls(stored_panel(frame, until, texts, known), rows, split, known)
+            some, sample = frame.sample(MOST_COVARIATE_ROWS)
+            part = Panel.from_frame(sample, until=until[some])
+            effects, _ = Effects.learn(reader.covariates, sample, part, rows[some], task)
+            panel = stored_panel(frame, until, texts, effects)
+            return cls(panel, rows, split, effects.with_series(panel))
+        panel = texts(Panel.from_frame(frame, until=until), frame)
+        if known is not None:
+            return cls(known.apply(panel, frame), rows, split, known)
         if not reader.covariates:
             return cls(panel, rows, split)
-        if cfg.model is not None and part_class(cfg.model).reads_covariates:
-            known = KnownCovariates.of(reader.covariates, cfg[CHOICES].model)
-            return cls(known.apply(panel, frame), rows, split, known)
         effects, panel = Effects.learn(reader.covariates, frame, panel, rows, task)
         return cls(panel, rows, split, effects)
 

@@ -23,11 +23,14 @@ from tslm.data.panel import Panel
 from tslm.data.roles import columns_of
 from tslm.data.series_text import PromptTemplate
 from tslm.data.time_writing import Writing
+from tslm.data.window_times import start_times
+from tslm.data.windows import Windows
 from tslm.estimators.frame_reader import FrameReader
 from tslm.estimators.inference import PanelForecaster
 from tslm.estimators.panel_reader import PanelReader
 from tslm.estimators.titles.known_titles import KnownTitles
 from tslm.estimators.titles.readers import title_template
+from tslm.estimators.weight_summary import summary_of
 from tslm.uncertainty.conformal.base import Conformal
 
 Estimator = TypeVar("Estimator", bound="FrameEstimator")
@@ -47,6 +50,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         forecaster_: the trained model, or a rule.
         calibration_: intervals.
         titles_: what the titles of the series of ``fit`` told.
+        history_: one row per training step: loss, learning rate, validation.
     """
 
     parts: tuple[str, ...] = ()
@@ -77,6 +81,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
     forecaster_: Forecaster
     calibration_: Conformal
     titles_: KnownTitles
+    history_: pd.DataFrame
 
     @abstractmethod
     def fit(
@@ -234,6 +239,33 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         copy: Estimator = clone(self)
         copy.set_params(time_col=columns.time, target_col=columns.target)
         return copy
+
+    def summary(self) -> pd.DataFrame:
+        """Count the weights of each part of the fitted model.
+
+        Returns:
+            One row per part (adapter, backbone, decoder, base; or the whole model), and their sum:
+            its class, number of trained weights, number of frozen weights, and megabytes.
+        """
+        self._check_fitted()
+        return summary_of(self.forecaster_)
+
+    def plot_history(self) -> Any:
+        """Draw the loss by step, and the measure of validation beside it, with matplotlib.
+
+        Raises:
+            DataError: if nothing was trained.
+        """
+        from tslm.plots.forecasts import plot_history
+
+        self._check_fitted()
+        return plot_history(self.history_)
+
+    def prepare(self, panel: Panel) -> None:
+        """Let the fitted model compute, once, what windows of these series need."""
+        windows = Windows(panel, context_length=self.context_length_, future_length=1)
+        if self.forecaster_.patch_len:
+            self.forecaster_.prepare(start_times(windows, 1))
 
     def _html_repr(self) -> str:  # scikit-learn calls it by this name
         """Return HTML for notebooks: settings, and numbers of frozen and trained weights."""

@@ -79,6 +79,7 @@ class FrameReader:
         *,
         calendar: Calendar | None = None,
         unknown: bool = False,
+        silent: bool = False,
     ) -> Frame:
         """Check a frame and put it on a regular grid.
 
@@ -87,6 +88,7 @@ class FrameReader:
             static_df: one row per series with static columns, if ``df`` has none.
             calendar: frequency and time zone of ``fit``; None takes those of the settings.
             unknown: True to let series pass of which every value is missing.
+            silent: True to leave out warnings of missing values.
 
         Raises:
             DataError: if the frame breaks the contract.
@@ -106,6 +108,7 @@ class FrameReader:
             on_duplicate=self.on_duplicate,
             calendar=calendar,
             unknown=unknown,
+            silent=silent,
         )
 
     @property

@@ -24,10 +24,8 @@ from tslm.data.events.table import EventTable
 from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.origins import warn_of_long_horizon
-from tslm.data.panel import Panel
 from tslm.data.roles import names_of
-from tslm.data.window_times import start_times
-from tslm.data.windows import Windows
+from tslm.estimators.data_set import DataSet
 from tslm.estimators.fitting import (
     TrainingData,
     compare_with_baselines,
@@ -44,7 +42,6 @@ from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.calibration import ValidationRows, calibrate
 from tslm.estimators.validation.rows import held_out_rows, read_with_validation, split_rows
 from tslm.estimators.validation.verdict import Verdict
-from tslm.estimators.weight_summary import summary_of
 from tslm.models.assembly import ANY, device_named, settle, task_of
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
 from tslm.uncertainty.conformal.methods import check_conformal
@@ -79,7 +76,7 @@ class TrainedForecaster(LongFrameForecaster):
     @same_kind
     def fit(
         self: Trained,
-        df: pd.DataFrame,
+        df: pd.DataFrame | str | Path,
         y: None = None,
         *,
         static_df: pd.DataFrame | None = None,
@@ -91,7 +88,9 @@ class TrainedForecaster(LongFrameForecaster):
         """Fit on a long frame: train the weights, and calibrate intervals on validation rows.
 
         Args:
-            df: any number of series, of any lengths.
+            df: any number of series, of any lengths. A Parquet file, a folder of them, or a pattern
+                such as "sales/*.parquet" is read block after block, and may have more rows than
+                fit in memory: its rows take 40 bytes each in files of ``folder``.
             y: ignored; scikit-learn passes it.
             static_df: one row per series with the columns of ``static_exog`` and those that
                 ``prompt`` and ``titles`` name; None takes them from ``df``.
@@ -101,13 +100,27 @@ class TrainedForecaster(LongFrameForecaster):
             warm_start: begin with the weights and sizes of the last ``fit``: a few steps then
                 update a model to newer rows. Parts that learn without training, such as a ridge
                 regression, learn again from ``df``.
-            folder: folder of checkpoints; an interrupted run continues from the last one.
+            folder: folder of checkpoints; an interrupted run continues from the last one. None
+                writes none, and the files of a data set go to a temporary folder.
 
         Raises:
             DataError: if the frame is invalid; the message names ids and dates.
             ConfigError: if a setting is impossible.
             NotFittedError: if ``warm_start`` is set before any ``fit``.
         """
+        with DataSet.of(df, folder) as rows:
+            self._fit(rows, static_df, events, val_df, warm_start, folder)
+        return self
+
+    def _fit(
+        self,
+        df: pd.DataFrame | DataSet,
+        static_df: pd.DataFrame | None,
+        events: pd.DataFrame | EventTable | None,
+        val_df: pd.DataFrame | None,
+        warm_start: bool,
+        folder: str | Path | None,
+    ) -> None:
         cfg = self._configure()
         if warm_start:
             self._check_fitted()
@@ -115,11 +128,13 @@ class TrainedForecaster(LongFrameForecaster):
         device = (machine := self._machine(cfg)).device  # raises if this computer lacks it
         name, val_size = self._called(cfg), plain(self.val_size)
 
-        reader = self._reader().for_frame(df)
+        reader = self._reader().for_frame(df.head() if isinstance(df, DataSet) else df)
         reader.check_names([name])
         frame, held_out = read_with_validation(reader, df, val_df, static_df, val_size, cfg.h)
         frame, split = split_rows(frame, held_out, self._joint(cfg))
         statements = None
+        if isinstance(df, DataSet):
+            df.refuse(events=events)
         if events is not None:
             statements = reader.events(events, frame.calendar, frame.ids)
             self.statement_reader()  # raises before the work if it is not on this machine
@@ -150,7 +165,6 @@ class TrainedForecaster(LongFrameForecaster):
         self._learn_from_text(statements, data.panel, season)
         warn_of_long_horizon(frame.ids, np.diff(frame.offsets), cfg.h)
         self._warn_after_fit()
-        return self
 
     @same_kind
     def recalibrate(
@@ -268,33 +282,6 @@ class TrainedForecaster(LongFrameForecaster):
         """Return the result of the fit."""
         names = [field.name for field in fields(FittedState)]
         return FittedState(**{name: getattr(self, f"{name}_") for name in names})
-
-    def summary(self) -> pd.DataFrame:
-        """Count the weights of each part of the fitted model.
-
-        Returns:
-            One row per part (adapter, backbone, decoder, base; or the whole model), and their sum:
-            its class, number of trained weights, number of frozen weights, and megabytes.
-        """
-        self._check_fitted()
-        return summary_of(self.forecaster_)
-
-    def plot_history(self) -> Any:
-        """Draw the loss by step, and the measure of validation beside it, with matplotlib.
-
-        Raises:
-            DataError: if nothing was trained.
-        """
-        from tslm.plots.forecasts import plot_history
-
-        self._check_fitted()
-        return plot_history(self.history_)
-
-    def prepare(self, panel: Panel) -> None:
-        """Let the fitted model compute, once, what windows of these series need."""
-        windows = Windows(panel, context_length=self.context_length_, future_length=1)
-        if self.forecaster_.patch_len:
-            self.forecaster_.prepare(start_times(windows, 1))
 
     def _machine(self, cfg: DictConfig) -> Machine:
         """Return the hardware to train on, with the user's loggers and callbacks."""

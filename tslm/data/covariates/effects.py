@@ -141,6 +141,17 @@ class Effects(CovariateTreatment):
         encoder = replace(self.encoder, levels={name: {} for name in self.encoder.levels})
         return replace(self, encoder=encoder, statics=self.statics.iloc[:0])
 
+    def with_series(self, panel: Panel) -> "Effects":
+        """Return the effects with the levels and static covariates of the series of a panel.
+
+        Args:
+            panel: panel of ``apply``.
+        """
+        own = panel.effects
+        assert own.levels is not None, "the panel has no covariates"
+        assert own.statics is not None, "the panel has no covariates"
+        return replace(self, encoder=replace(self.encoder, levels=own.levels), statics=own.statics)
+
     def state(self) -> dict[str, Any]:
         """Return plain values and arrays for ``from_state``; levels in the order of the ids."""
         statics = {str(n): [_json_value(v) for v in self.statics[n]] for n in self.statics}

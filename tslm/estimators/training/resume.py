@@ -139,4 +139,4 @@ def _name(seed: int, settings: Mapping[str, Any]) -> str:
 def _digest(panel: Panel) -> str:
     """Return a fingerprint of the data: values, times and the first row of each series."""
     parts = (panel.values.numpy(), panel.time.numpy(), panel.offsets)
-    return sha256_bytes(part.tobytes() for part in parts)[:16]
+    return sha256_bytes(part.data.cast("B") for part in parts)[:16]

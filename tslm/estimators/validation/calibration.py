@@ -15,7 +15,7 @@ from tslm.core.forecaster import Forecaster
 from tslm.core.shrinkage import Shrinkage
 from tslm.data.batches import Batches
 from tslm.data.covariates.regression import CAUTION
-from tslm.data.panel import Panel
+from tslm.data.panel import Panel, rows_of
 from tslm.data.samplers import evenly_spaced
 from tslm.data.windows import Windows
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
@@ -24,6 +24,7 @@ from tslm.uncertainty.conformal.residual import FEW
 from tslm.uncertainty.past_changes import fit_changes
 
 MOST_VALIDATION_WINDOWS = 1024  # forecast during training, and to shrink effects
+ROWS_AT_ONCE = 1_000_000  # of a panel, about, whose validation rows are counted at once
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,12 @@ class ValidationRows:
     def independent(self) -> float:
         """Return the number of windows that fit without overlap, by the rows that have a value."""
         panel, split = self.panel, self.split
-        row = np.arange(len(panel.values)) - np.repeat(panel.offsets[:-1], panel.lengths)
         first = np.where(panel.lengths - split >= self.horizon, split, panel.lengths)
-        rows = row >= np.repeat(first, panel.lengths)
-        return int((rows & ~panel.values.isnan().numpy()).sum()) / self.horizon
+        starts, lengths = panel.offsets[:-1] + first, panel.lengths - first
+        known = 0
+        for some in np.array_split(np.arange(len(panel)), len(panel.values) // ROWS_AT_ONCE + 1):
+            known += int((~panel.values[rows_of(starts[some], lengths[some])].isnan()).sum())
+        return known / self.horizon
 
 
 def _windows(

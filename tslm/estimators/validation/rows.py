@@ -1,19 +1,24 @@
 """Validation rows: the last rows of each series, by number or from a frame of their own."""
 
 import warnings
+from typing import overload
 
 import numpy as np
 import pandas as pd
 
 from tslm.core.calendar import Ints
-from tslm.core.errors import DataError
+from tslm.core.errors import ConfigError, DataError
 from tslm.core.messages import counted, naming
 from tslm.data.align import align_series
 from tslm.data.frame import Frame
+from tslm.data.stored_series import StoredSeries
+from tslm.estimators.data_set import DataSet
 from tslm.estimators.frame_reader import FrameReader
 
+Series = Frame | StoredSeries
 
-def held_out_rows(frame: Frame, val_size: int | None, h: int) -> Ints:
+
+def held_out_rows(frame: Series, val_size: int | None, h: int) -> Ints:
     """Return the number of last rows of each series that are held out for validation.
 
     They end with the last row that has a value; the rows after it are held out too.
@@ -110,16 +115,32 @@ def _rows_of_val_df(
     return np.diff(frame.offsets) - own_rows
 
 
-def split_rows(frame: Frame, held_out: Ints, multivariate: bool) -> tuple[Frame, Ints]:
-    """Return the frame, and the number of first rows of each series that are not held out.
+@overload
+def split_rows(frame: Frame, held_out: Ints, multivariate: bool) -> tuple[Frame, Ints]: ...
+
+
+@overload
+def split_rows(frame: Series, held_out: Ints, multivariate: bool) -> tuple[Series, Ints]: ...
+
+
+def split_rows(frame: Series, held_out: Ints, multivariate: bool) -> tuple[Series, Ints]:
+    """Return the series, and the number of first rows of each that are not held out.
 
     Args:
         frame: the series.
         held_out: number of last rows of each series that are held out.
         multivariate: True if the series are read together: they are then aligned, and as many
             rows of each are held out.
+
+    Raises:
+        ConfigError: if series in files are to be aligned.
     """
     if multivariate:
+        if isinstance(frame, StoredSeries):
+            raise ConfigError(
+                "The model reads all series together, which a data set in files does not allow. "
+                "Pass a frame, or choose a model that reads one series at a time."
+            )
         frame = align_series(frame)
         held_out = np.full(len(held_out), held_out.max())
     return frame, np.maximum(np.diff(frame.offsets) - held_out, 0).astype(np.int64)
@@ -127,12 +148,12 @@ def split_rows(frame: Frame, held_out: Ints, multivariate: bool) -> tuple[Frame,
 
 def read_with_validation(
     reader: FrameReader,
-    df: pd.DataFrame,
+    df: pd.DataFrame | DataSet,
     val_df: pd.DataFrame | None,
     static_df: pd.DataFrame | None,
     val_size: int | None,
     h: int,
-) -> tuple[Frame, Ints]:
+) -> tuple[Series, Ints]:
     """Read the rows of a fit, and count the last rows of each series that are held out.
 
     Args:
@@ -142,7 +163,15 @@ def read_with_validation(
         static_df: one row per series with static columns; None takes them from the frames.
         val_size: rows to hold out, see ``held_out_rows``.
         h: forecast steps.
+
+    Raises:
+        DataError: if rows break the contract of a frame.
+        ConfigError: for an argument that a data set does not take.
     """
+    if isinstance(df, DataSet):
+        df.refuse(val_df=val_df)
+        series = df.read(reader, static_df)
+        return series, held_out_rows(series, val_size, h)
     df = reader.join(df, static_df)
     if val_df is None:
         frame = reader.read(df)

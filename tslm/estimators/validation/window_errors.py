@@ -138,6 +138,8 @@ def score(
 
 def _open(windows: Windows, stop: Ints, done: int | None, limit: int | None) -> Int[Tensor, " B"]:
     """Return windows for which the longer horizon ``done`` did not fit."""
+    if done is None and limit is not None and len(windows):
+        return evenly_spaced(len(windows), limit)
     index = torch.arange(len(windows))
     if done is not None:
         end = torch.from_numpy(stop)[windows.series(index)]
