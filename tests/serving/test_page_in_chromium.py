@@ -1,4 +1,4 @@
-"""The page of a running server, in headless Chromium: paste a CSV, see and download its forecast."""
+"""The page of a running server, in headless Chromium: paste a CSV, see and load its forecast."""
 
 import io
 import os
@@ -18,7 +18,9 @@ from tslm import BaselineForecaster
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 TOKEN = "open sesame"
 MARKUP = "<img src=x onerror=document.title='run'>"
@@ -135,6 +137,15 @@ def test_the_chart_shows_history_forecast_and_intervals_and_reads_them_by_keys(
     assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
+def test_warnings_of_predict_are_shown(page: "sync_api.Page", served: Served) -> None:
+    frame = sales("north").drop(index=[60, 61])
+    with pytest.warns(UserWarning, match="missing") as caught:
+        served.model.predict(frame)
+    page.fill("#level", "")
+    pasted(page, frame)
+    assert page.inner_text("#warnings") == str(caught[0].message)
+
+
 def test_a_mistake_shows_the_message_of_the_server(page: "sync_api.Page") -> None:
     pasted(page, sales("north").rename(columns={"y": "sold"}), "#error:not([hidden])")
     assert "'y'" in page.inner_text("#error")
@@ -145,9 +156,16 @@ def test_statements_are_sent_with_their_dates(page: "sync_api.Page") -> None:
     page.click("#statements summary")
     page.fill("#events", "2024-03-12 to 2024-03-14: Closed.\nRain.")
     page.fill("#csv", sales("north").to_csv(index=False))
-    with page.expect_request("**/forecast*") as request:
-        page.click("#go")
-    sent = request.value.post_data_json
+    asked = []
+
+    def refuse(route: "sync_api.Route") -> None:
+        asked.append(route.request.post_data_json)
+        route.fulfill(status=422, json={"error": "not now"})
+
+    page.route("**/forecast*", refuse)
+    page.click("#go")
+    page.wait_for_selector("text=not now")
+    (sent,) = asked
     assert sent["events"] == [
         {"start": "2024-03-12", "end": "2024-03-14", "text": "Closed."},
         {"start": None, "end": None, "text": "Rain."},

@@ -2,6 +2,7 @@
 
 import io
 import json
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -180,3 +181,4 @@ def test_missing_values_are_null_in_and_out(client, model):
     with pytest.warns(UserWarning, match="missing"):
         same(read(answer), model.predict(frame))
     assert "missing" in answer.json()["warnings"][0]
+    assert unquote(answer.headers["tslm-warnings"]) == answer.json()["warnings"][0][:400]

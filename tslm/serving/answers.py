@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def written(model: str, forecast: pd.DataFrame, warnings: Sequence[str], kind: s
     Args:
         model: name of the model.
         forecast: the result of ``predict``.
-        warnings: messages about the request; only JSON has a place for them.
+        warnings: messages about the request; in JSON they are complete.
         kind: content type of the answer.
     """
     if kind == CSV:
@@ -57,6 +58,17 @@ def written(model: str, forecast: pd.DataFrame, warnings: Sequence[str], kind: s
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     return sink.getvalue()
+
+
+def answer_headers(version: int, warnings: Sequence[str]) -> dict[str, str]:
+    """Return the headers of an answer: the version of the model, and the warnings.
+
+    Warnings are cut to 400 characters and percent-encoded: proxies refuse headers above 4 kB.
+    """
+    headers = {"tslm-version": str(version)}
+    if warnings:
+        headers["tslm-warnings"] = quote(" ".join(warnings)[:400], errors="replace")
+    return headers
 
 
 def _cells(column: pd.Series) -> list[Any]:

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from tslm import __version__
 from tslm.core.paths import serve_token
-from tslm.serving.answers import kind_of_answer, written
+from tslm.serving.answers import answer_headers, kind_of_answer, written
 from tslm.serving.limits import Limits
 from tslm.serving.metrics import TEXT
 from tslm.serving.model_shelf import Models, ModelShelf
 from tslm.serving.openapi import DESCRIPTION, FORECAST
+from tslm.serving.page import page
 from tslm.serving.refusal import RefusedError
 from tslm.serving.requests import ForecastRequest, read_request
 from tslm.serving.service import ForecastService
 
-PAGE = Path(__file__).parent / "page.html"
 LARGE = 2**16  # bytes of a body that is read in a thread, while the server answers others
 GONE = 499  # status in the numbers, of clients that left before the answer
 LOG = logging.getLogger("tslm.serving")
@@ -86,7 +86,8 @@ def application(
             model, found = await _unless_gone(request, service.answer(asked), left)
             content = written(model.name, found.forecast, found.warnings, kind)
             status = 200
-            return Response(content, media_type=kind, headers={"tslm-version": str(model.version)})
+            headers = answer_headers(model.version, found.warnings)
+            return Response(content, media_type=kind, headers=headers)
         except RefusedError as error:
             status = error.status
             raise
@@ -120,8 +121,8 @@ def application(
         return (await service.reload(name)).facts
 
     @web.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(PAGE, media_type="text/html")
+    async def show_page() -> Response:
+        return Response(page().html, media_type="text/html", headers=page().headers)
 
     return web
 

@@ -122,7 +122,8 @@ async function forecast(event) {
     if (!models.length) await loadModels();
     const answer = await ask(...request(text), mine.signal);
     const csv = await answer.text();
-    result = { csv, forecast: readCsv(csv) };
+    const warnings = decodeURIComponent(answer.headers.get("tslm-warnings") ?? "");
+    result = { csv, warnings, forecast: readCsv(csv) };
     Object.assign(result, match(readCsv(text), result.forecast, chosen().columns));
     result.series.forEach((one, i) => { one.shown = i < SHOWN_FIRST; one.colour = i % COLOURS; });
     present();
@@ -156,6 +157,8 @@ function present() {
   id("summary").textContent = `${point}, ${steps === 1 ? "1 step" : `${Number.isInteger(steps) ? steps : rows.length} steps`} ahead`;
   id("key").textContent = "Thin line: your rows. Thick line: forecast."
     + (levels.length ? ` Bands: ${levels.map((one) => one.level).reverse().join(" and ")} % intervals.` : "");
+  id("warnings").textContent = result.warnings;
+  id("warnings").hidden = !result.warnings;
   id("find").hidden = series.length < 13;
   id("find").value = "";
   id("series").hidden = series.length < 2;
