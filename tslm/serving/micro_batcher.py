@@ -120,7 +120,7 @@ class MicroBatcher(Generic[Item, Result]):
         try:
             return await job.future
         finally:
-            with suppress(ValueError):  # it is being worked on, or done
+            if job in self._pending:  # else it is being worked on, or done
                 self._pending.remove(job)
 
     async def call(self, function: Callable[[], Result]) -> Result:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -162,15 +163,18 @@ def _columns(name: str, value: Any) -> dict[str, list[Any]]:
     )
 
 
-def _column(cells: list[Any]) -> pd.Series:
-    """Return a column: numbers and missing values as float64, other cells as they are."""
+def _column(cells: list[Any]) -> np.ndarray | list[Any]:
+    """Return a column: numbers and missing values as float64, other cells as they are.
+
+    Arrays and lists need no index, whose comparison takes longer than the rest of a short table.
+    """
     kinds = set(map(type, cells))
     if kinds <= {float, type(None)} or kinds == {int, float} or kinds == {int, type(None)}:
         try:
-            return pd.Series(cells, dtype="float64")
+            return np.array(cells, dtype="float64")
         except OverflowError:  # a whole number that float64 cannot hold
-            return pd.Series(cells, dtype="object")
-    return pd.Series(cells)
+            return np.array(cells, dtype="object")
+    return cells
 
 
 def _setting(name: str, words: Sequence[str]) -> Any:
