@@ -54,7 +54,7 @@ def complete_columns(df: Any, columns: Columns) -> Any:
 
 def _add_id(df: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     if columns.parts:
-        return df.assign(**{columns.id: _join_ids(df, columns.parts)})
+        return df.assign(**{columns.id: join_ids(df, columns.parts)})
     if columns.id == DEFAULT_COLUMNS.id and columns.id not in df.columns:
         close = [
             n for n in map(str, df.columns) if n.lower().replace(" ", "_") == DEFAULT_COLUMNS.id
@@ -133,8 +133,16 @@ def as_setting(setting: str, names: Sequence[Any]) -> str:
     return word if len(names) == 1 and not set(word) & _OF_SHELLS else f'"{word}"'
 
 
-def _join_ids(df: pd.DataFrame, parts: Sequence[str]) -> Any:
-    """Join several columns into one id per row, as JSON."""
+def join_ids(df: pd.DataFrame, parts: Sequence[str]) -> Any:
+    """Join several columns into one id per row, as JSON.
+
+    Args:
+        df: a frame.
+        parts: names of the columns.
+
+    Raises:
+        DataError: if a column is missing, or lacks a value.
+    """
     for name in parts:
         if (df.columns == name).sum() != 1:
             raise DataError(

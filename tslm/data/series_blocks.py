@@ -1,71 +1,97 @@
 """Blocks of whole series, streamed from a Parquet data set."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
-from tslm.core.errors import DataError
 from tslm.core.hashing import sha256_bytes
-from tslm.core.messages import naming
+from tslm.data.bucket_files import BucketFiles
+from tslm.data.parquet_table import ParquetTable, Source
+from tslm.data.series_keys import Keys, run_starts, series_keys
 
-Source = str | Path | Sequence[str | Path]
-BUCKET = "bucket-{:05d}.parquet"
+Filter = Callable[[pa.Table], pa.Table]
+MAIN = "rows"  # folder of the rows of the series, among those of further tables
 
 
 @dataclass(frozen=True)
 class Block:
-    """Rows of whole series.
+    """Rows of whole series, and the rows of the same series in further tables.
 
     Attributes:
         number: number of the block in the data set.
         table: the rows.
+        series: number of series.
+        futr: covariates of the steps ahead of these series; None without such a table.
+        static: one row for each of these series; None without such a table.
     """
 
     number: int
     table: pa.Table
+    series: int
+    futr: pa.Table | None = None
+    static: pa.Table | None = None
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return a digest of the rows: equal blocks have equal ones."""
-        return sha256_bytes([memoryview(self._stream())])[:16]
+        streams = (_stream(table) for table in self._tables if table is not None)
+        return sha256_bytes(map(memoryview, streams))[:16]
+
+    @property
+    def _tables(self) -> tuple[pa.Table | None, ...]:
+        return self.table, self.futr, self.static
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the rows of this block alone: a slice would be pickled with its whole table."""
-        return _block, (self.number, self._stream())
-
-    def _stream(self) -> pa.Buffer:
-        """Return the rows in Arrow's format of streams, in one batch."""
-        sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, self.table.schema) as writer:
-            writer.write_table(self.table.combine_chunks())
-        return sink.getvalue()
+        streams = [None if table is None else _stream(table) for table in self._tables]
+        return _block, (self.number, self.series, *streams)
 
 
-def _block(number: int, stream: pa.Buffer) -> Block:
+def _stream(table: pa.Table) -> pa.Buffer:
+    """Return rows in Arrow's format of streams, in one batch."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return sink.getvalue()
+
+
+def _block(number: int, series: int, *streams: pa.Buffer | None) -> Block:
     """Return a block that was pickled."""
-    return Block(number, pa.ipc.open_stream(stream).read_all())
+    table, *further = (part and pa.ipc.open_stream(part).read_all() for part in streams)
+    return Block(number, table, series, *further)
+
+
+@dataclass(frozen=True)
+class FurtherTable:
+    """Table beside the rows of the series, by their ids: covariates ahead, or static columns.
+
+    Attributes:
+        table: its files.
+        schema: columns to read, with the id columns of the series and their types.
+    """
+
+    table: ParquetTable
+    schema: pa.Schema
 
 
 class SeriesBlocks:
     """Blocks of whole series of a Parquet data set, about ``rows`` rows each.
 
-    The rows of a series must follow each other in a data set that is streamed. Otherwise
-    ``regrouped`` writes it once more, one bucket of series a file.
+    The rows of a series must follow each other in a data set that is streamed, and there must be no
+    further table. Otherwise ``regrouped`` writes all tables once more, into buckets of series.
 
     Args:
         data: a Parquet file, a folder of them, a pattern with ``*``, or a list of files.
-        id_col: column of ids.
+        id_col: column of ids, or several that identify a series together.
         columns: columns to read, the ids among them.
         rows: rows of a block; a longer series is a block of its own.
+        further: tables beside the rows, by the names of fields of ``Block``.
+        chosen: returns the rows of a table that are wanted; None takes all.
 
     Raises:
         DataError: if there is no such file, or a column is missing.
@@ -73,122 +99,126 @@ class SeriesBlocks:
 
     def __init__(
         self,
-        data: str | Path | Sequence[str | Path],
-        id_col: str,
+        data: Source | ParquetTable,
+        id_col: str | Sequence[str],
         columns: Sequence[str],
         rows: int,
+        *,
+        further: dict[str, FurtherTable] | None = None,
+        chosen: Filter | None = None,
     ) -> None:
-        self.data, self.id_col, self.columns, self.rows = data, id_col, list(columns), rows
-        self.source = _source(data)
-        known = self.source.schema.names
-        if lacking := [name for name in columns if name not in known]:
-            raise DataError(
-                f"{_name(data)} lacks the columns {naming(lacking)}. It has {naming(known, 20)}."
-            )
+        self.ids = [id_col] if isinstance(id_col, str) else list(id_col)
+        self.source = data if isinstance(data, ParquetTable) else ParquetTable.find(data)
+        self.schema = self.source.schema(columns, self.ids)
+        self.rows, self.further, self.chosen = rows, further or {}, chosen
 
-    @property
+    @cached_property
     def is_grouped(self) -> bool:
         """Return True if the rows of each series follow each other."""
-        seen: set[int] = set()
-        last: int | None = None
-        for batch in self.source.to_batches(columns=[self.id_col]):
-            keys = _keys(batch.column(0))
-            if not len(keys):
-                continue
-            starts = keys[np.flatnonzero(np.diff(keys, prepend=keys[0] ^ np.uint64(1)))]
-            begun = starts[1:] if last == int(starts[0]) else starts
-            new = set(begun.tolist())
-            if len(new) < len(begun) or new & seen:
-                return False
-            seen |= new
-            last = int(keys[-1])
-        return True
+        seen, count, checked = list[Keys](), 0, 0
+        for table in self.id_batches():
+            keys = series_keys(table.take(run_starts(table, self.ids)), self.ids)
+            keys = keys[np.flatnonzero(np.diff(keys, prepend=~keys[:1]))]
+            if seen and seen[-1][-1] == keys[0]:
+                keys = keys[1:]
+            if len(keys):
+                seen.append(keys)
+                count += len(keys)
+            if count > 2 * checked + 1000:
+                seen, checked = [_joined(seen)], count
+                if not _all_differ(seen[0]):
+                    return False
+        return not seen or _all_differ(_joined(seen))
+
+    @property
+    def can_be_streamed(self) -> bool:
+        """Return True if blocks can be cut from the data set as it is."""
+        return not self.further and self.is_grouped
+
+    def id_batches(self) -> Iterator[pa.Table]:
+        """Yield the ids of all rows."""
+        return self.source.batches(pa.schema([self.schema.field(name) for name in self.ids]))
 
     def __iter__(self) -> Iterator[Block]:
         number, held, count = 0, list[pa.Table](), 0
-        for batch in self.source.to_batches(columns=self.columns):
-            if batch.num_rows:
-                held.append(pa.Table.from_batches([batch]))
-                count += batch.num_rows
-            while count > self.rows and (cut := self._cut(joined := _concatenated(held))):
-                yield Block(number, joined.slice(0, cut))
+        for table in self._batches():
+            if table.num_rows:
+                held.append(table)
+                count += table.num_rows
+            while count > self.rows and (cut := self._cut(joined := pa.concat_tables(held))):
+                yield self._block(number, joined.slice(0, cut))
                 number, held, count = number + 1, [joined.slice(cut)], count - cut
         if count:
-            yield Block(number, _concatenated(held))
+            yield self._block(number, pa.concat_tables(held))
+
+    def regrouped(self, folder: Path) -> "SeriesBlocks":
+        """Write the tables once more, and return blocks that each have the series of a bucket.
+
+        Args:
+            folder: an empty or a new folder, for buckets of about ``rows`` rows.
+
+        Raises:
+            ConfigError: if the folder cannot be written.
+        """
+        number = max(1, -(-self.source.rows // self.rows))
+        buckets = {MAIN: BucketFiles(folder / MAIN, self.schema, number)}
+        buckets[MAIN].write(self._batches(), self.ids)
+        for name, part in self.further.items():
+            buckets[name] = BucketFiles(folder / name, part.schema, number)
+            buckets[name].write(part.table.batches(part.schema), self.ids)
+        return BucketBlocks(self, buckets)
+
+    def _batches(self) -> Iterator[pa.Table]:
+        """Yield the wanted rows."""
+        batches = self.source.batches(self.schema)
+        return batches if self.chosen is None else map(self.chosen, batches)
+
+    def _block(self, number: int, table: pa.Table, **further: pa.Table) -> Block:
+        """Return a block of some rows."""
+        return Block(number, table, count_series(table, self.ids), **further)
 
     def _cut(self, table: pa.Table) -> int:
         """Return the rows of the first whole series, at most ``rows`` if possible; 0 if none."""
-        keys = _keys(table.column(self.id_col).combine_chunks())
-        starts = np.flatnonzero(np.diff(keys)) + 1
+        starts = run_starts(table, self.ids)
+        keys = series_keys(table.take(starts), self.ids)
+        starts = starts[1:][np.diff(keys) != 0]
         if not len(starts):
             return 0
         fitting = starts[starts <= self.rows]
         return int(fitting[-1] if len(fitting) else starts[0])
 
-    def regrouped(self, folder: Path) -> "SeriesBlocks":
-        """Write all rows of a series into one file, and return the blocks of these files.
-
-        Args:
-            folder: a folder for files of about ``rows`` rows; it is made.
-        """
-        total = self.source.count_rows()
-        buckets = max(1, -(-total // self.rows))
-        folder.mkdir(parents=True, exist_ok=True)
-        writers: dict[int, pq.ParquetWriter] = {}
-        try:
-            for batch in self.source.to_batches(columns=self.columns):
-                place = _keys(batch.column(self.id_col)) % np.uint64(buckets)
-                for bucket in np.unique(place).tolist():
-                    if bucket not in writers:
-                        path = folder / BUCKET.format(bucket)
-                        writers[bucket] = pq.ParquetWriter(path, batch.schema)
-                    writers[bucket].write_batch(batch.filter(pa.array(place == bucket)))
-        finally:
-            for writer in writers.values():
-                writer.close()
-        return BucketBlocks(
-            sorted(folder.glob("bucket-*.parquet")), self.id_col, self.columns, self.rows
-        )
-
 
 class BucketBlocks(SeriesBlocks):
-    """Blocks of files of which each has whole series in any order: one block a file."""
+    """Blocks of buckets of series: one block for each bucket that has rows.
+
+    Args:
+        blocks: the data set that was written into the buckets.
+        buckets: files of its tables, by the names of fields of ``Block``.
+    """
+
+    def __init__(self, blocks: SeriesBlocks, buckets: dict[str, BucketFiles]) -> None:
+        self.ids, self.source, self.schema = blocks.ids, blocks.source, blocks.schema
+        self.rows, self.further, self.chosen = blocks.rows, blocks.further, blocks.chosen
+        self.buckets = buckets
 
     def __iter__(self) -> Iterator[Block]:
-        assert isinstance(self.data, Sequence), "buckets are a list of files"
-        for number, path in enumerate(self.data):
-            table = pq.read_table(path, columns=self.columns)
-            order = pc.sort_indices(table, [(self.id_col, "ascending")])
-            yield Block(number, table.take(order))
+        number = 0
+        for bucket in range(self.buckets[MAIN].number):
+            tables = {name: files.read(bucket) for name, files in self.buckets.items()}
+            if tables[MAIN].num_rows:
+                yield self._block(number, tables.pop(MAIN), **tables)
+                number += 1
 
 
-def _source(data: Source) -> ds.Dataset:
-    """Open the data set, with the files in the order of their names."""
-    if isinstance(data, str | Path):
-        path = Path(data).expanduser()
-        pattern = "**/*.parquet" if path.is_dir() else path.name
-        folder = path if path.is_dir() else path.parent
-        files = [str(file) for file in sorted(folder.glob(pattern)) if file.is_file()]
-    else:
-        files = [str(Path(file).expanduser()) for file in data]
-    if not files:
-        raise DataError(f"{_name(data)} is no Parquet file, and no folder or pattern of such.")
-    try:
-        return ds.dataset(files, format="parquet")
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DataError(f"{_name(data)} cannot be read as Parquet: {error}") from error
+def count_series(table: pa.Table, ids: Sequence[str]) -> int:
+    """Return the number of series of a table."""
+    first = table.select(ids).take(run_starts(table, ids))
+    return int(first.group_by(list(ids)).aggregate([]).num_rows)
 
 
-def _name(data: Source) -> str:
-    return str(data) if isinstance(data, str | Path) else naming(map(str, data), 3)
+def _joined(keys: Sequence[Keys]) -> Keys:
+    return np.concatenate(keys)
 
 
-def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:
-    return pa.concat_tables(tables, promote_options="permissive")
-
-
-def _keys(ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.uint64]:
-    """Return a number for each id; equal ids have equal ones."""
-    values = pd.Series(ids.to_pandas())
-    keys = pd.util.hash_pandas_object(values.astype(object), index=False)
-    return np.asarray(keys, dtype=np.uint64)
+def _all_differ(keys: Keys) -> bool:
+    return len(np.unique(keys)) == len(keys)

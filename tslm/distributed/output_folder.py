@@ -7,6 +7,7 @@ from pathlib import Path
 from platform import node
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
@@ -14,6 +15,8 @@ from filelock import FileLock, Timeout
 from tslm.core.atomic_write import beside
 from tslm.core.errors import ConfigError
 from tslm.core.files import write_json
+from tslm.core.hashing import sha256_text
+from tslm.data.events.table import EventTable
 from tslm.data.series_blocks import Block
 from tslm.distributed.table_forecaster import Forecasted
 
@@ -38,12 +41,13 @@ class OutputFolder:
 
         Args:
             path: the folder.
-            run: facts on which the forecasts depend, ready for JSON.
+            run: facts on which the forecasts depend, plain values and tables.
 
         Raises:
             ConfigError: if it has files of something else, or cannot be written.
         """
         folder = cls(Path(path).expanduser().absolute())
+        run = {name: _fact(value) for name, value in run.items()}
         note = folder.path / RUN
         if note.is_file():
             before = json.loads(note.read_text(encoding="utf-8"))
@@ -55,7 +59,7 @@ class OutputFolder:
         elif folder.path.exists() and any(folder.path.iterdir()):
             raise ConfigError(f"{path} has other files. Give an empty or a new folder.")
         else:
-            write_json(dict(run), note)
+            write_json(run, note)
         return folder
 
     @property
@@ -124,6 +128,13 @@ class OutputFolder:
     def _error_files(self) -> list[Path]:
         """Return the files of errors, one for each block that has any."""
         return sorted((self.path / HIDDEN / PARTS).glob("*.parquet"))
+
+
+def _fact(value: Any) -> Any:
+    """Return a value ready for JSON: the digest of a table, any other value as it is."""
+    if isinstance(value, EventTable):
+        value = pd.DataFrame(vars(value))
+    return sha256_text(value.to_csv()) if isinstance(value, pd.DataFrame) else value
 
 
 def _write(table: pa.Table, path: Path) -> None:

@@ -1,13 +1,16 @@
 """Forecasts of a Parquet data set by a saved model, block after block."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tslm.core.errors import ConfigError
+import pandas as pd
+
 from tslm.core.hashing import sha256
-from tslm.core.plain_values import positive
-from tslm.data.series_blocks import SeriesBlocks
+from tslm.core.plain_values import plain, positive
+from tslm.data.parquet_table import Source
+from tslm.distributed.data_set import DataSet
 from tslm.distributed.engines import engine_of
 from tslm.distributed.output_folder import OutputFolder
 from tslm.distributed.run import run
@@ -21,9 +24,15 @@ def predict(
     data: str | Path | Sequence[str | Path],
     out: str | Path,
     *,
+    futr: Source | None = None,
+    static: Source | None = None,
+    events: str | Path | pd.DataFrame | None = None,
+    ids: Sequence[Any] | None = None,
     h: int | None = None,
     level: Sequence[float | int] | None = None,
     quantiles: Sequence[float | int] | None = None,
+    num_samples: int | None = None,
+    examples: str | pd.DataFrame | None = None,
     engine: str = "local",
     workers: int = 1,
     rows: int = ROWS,
@@ -40,12 +49,20 @@ def predict(
     Args:
         model: folder of a saved model.
         data: a Parquet file, a folder of them, a pattern with ``*``, or a list of files: one row
-            per series and time. If the rows of a series do not follow each other, the data are
-            written once more into ``out``, and removed at the end.
+            per series and time. If the rows of a series do not follow each other, or there are
+            further tables, the data are written once more into ``out``, and removed at the end.
         out: folder of the forecasts: one Parquet file a block, and ``manifest.json`` at the end.
+        futr: Parquet files like ``data``, with id, time and ``futr_exog`` of the steps to forecast.
+        static: Parquet files with one row per series: the columns of ``static_exog`` and those
+            that ``prompt`` and ``titles`` name; None takes them from ``data``.
+        events: statements, as in ``predict`` of the model; a frame, or a file of it.
+        ids: ids of the series to forecast; None forecasts all. Several id columns are one id in
+            JSON, such as '["tea", 3]'.
         h: as in ``predict`` of the model.
         level: as there.
         quantiles: as there.
+        num_samples: as there.
+        examples: as there.
         engine: "local" works in this process, or in ``workers`` of it.
         workers: number of processes.
         rows: rows of a block.
@@ -61,18 +78,20 @@ def predict(
         DataError: if the data cannot be read, or more than ``max_errors`` series are refused.
     """
     place, rows = engine_of(engine, workers), positive("rows", rows)
-    asked = {"level": level, "quantiles": quantiles}
-    request = {"h": h, **{name: value and list(value) for name, value in asked.items()}}
+    request = {
+        "h": h,
+        "level": plain(level),
+        "quantiles": plain(quantiles),
+        "num_samples": num_samples,
+        "examples": examples,
+    }
     saved = Path(model).expanduser().absolute()
     forecaster = TableForecaster(str(saved), request, {"device": device})
-    reader = forecaster.model.reader
-    if reader.covariates or reader.prompt.names or reader.columns.parts:
-        raise ConfigError(
-            f"{model} reads covariates, a prompt with names or several id columns, which blocks "
-            "cannot give it yet. Use predict of the model."
-        )
-    columns = reader.columns
-    blocks = SeriesBlocks(data, columns.id, [columns.id, columns.time, columns.target], rows)
+    data_set = DataSet.find(forecaster.model.panel_reader, data, futr, static)
+    data_set.check_future()
+    forecaster = replace(forecaster, events=data_set.events(events))
+    blocks = data_set.blocks(rows, ids)
     facts = {"model": sha256(saved / "model.json"), **request, "rows": rows}
+    facts |= {"events": forecaster.events, "ids": plain(ids)}
     folder = OutputFolder.begin(out, facts)
     return run(blocks, folder, forecaster, place, max_errors=max_errors, progress=progress)

@@ -5,8 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from tqdm import tqdm
 
 from tslm.core.errors import DataError
@@ -37,26 +35,24 @@ class BlockWriter:
     Attributes:
         forecaster: what makes forecasts of a table; picklable.
         folder: the folder of the run. All workers see it under the same path.
-        id_col: column of ids.
     """
 
-    forecaster: Callable[[pa.Table], Forecasted]
+    forecaster: Callable[..., Forecasted]
     folder: OutputFolder
-    id_col: str
 
     def __call__(self, block: Block) -> Written:
         """Forecast a block and write its file."""
-        found = self.forecaster(block.table)
+        found = self.forecaster(block.table, block.futr, block.static)
         self.folder.write(block, found)
         messages = found.errors.column("message")
         last = str(messages[-1]) if len(messages) else ""
-        return Written(_series(block, self.id_col), len(messages), last)
+        return Written(block.series, len(messages), last)
 
 
 def run(
     blocks: SeriesBlocks,
     folder: OutputFolder,
-    forecaster: Callable[[pa.Table], Forecasted],
+    forecaster: Callable[..., Forecasted],
     engine: Engine,
     *,
     max_errors: int | None = None,
@@ -80,7 +76,7 @@ def run(
         DataError: if more than ``max_errors`` series are refused.
     """
     with folder.lock(), tqdm(unit=" series", disable=not progress) as bar:
-        if not blocks.is_grouped:
+        if not blocks.can_be_streamed:
             shutil.rmtree(folder.work, ignore_errors=True)
             blocks = blocks.regrouped(folder.work)
         count = series = 0
@@ -92,12 +88,11 @@ def run(
                 if not folder.is_done(block):
                     yield block
                     continue
-                there = _series(block, blocks.id_col)
-                series += there
-                bar.update(there)
+                series += block.series
+                bar.update(block.series)
 
         refused = folder.refused()
-        for written in engine.map(BlockWriter(forecaster, folder, blocks.id_col), missing()):
+        for written in engine.map(BlockWriter(forecaster, folder), missing()):
             series += written.series
             bar.update(written.series)
             refused += written.refused
@@ -117,8 +112,3 @@ def _check_errors(refused: int, most: int | None, last: str) -> None:
         raise DataError(
             f"{refused} series were refused, more than max_errors={most}. The last one: {last}"
         )
-
-
-def _series(block: Block, id_col: str) -> int:
-    """Return the number of series of a block."""
-    return len(pc.unique(block.table.column(id_col)))

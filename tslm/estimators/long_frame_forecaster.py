@@ -12,6 +12,7 @@ from torch import Tensor
 from tslm.core.errors import ConfigError
 from tslm.core.fitted import fitted_attribute
 from tslm.core.plain_values import positive
+from tslm.data.events.table import EventTable
 from tslm.data.interchange import same_kind, to_pandas
 from tslm.data.origins import warn_of_long_horizon
 from tslm.data.roles import find_columns
@@ -38,7 +39,7 @@ class LongFrameForecaster(TextEstimator):
         num_samples: int | None = None,
         futr_df: pd.DataFrame | None = None,
         static_df: pd.DataFrame | None = None,
-        events: pd.DataFrame | None = None,
+        events: pd.DataFrame | EventTable | None = None,
         examples: str | pd.DataFrame | None = None,
     ) -> pd.DataFrame:
         """Forecast the steps after the last row of each series.
