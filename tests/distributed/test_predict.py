@@ -15,10 +15,8 @@ import pytest
 
 from tslm import BaselineForecaster
 from tslm.core.errors import ConfigError, DataError
-from tslm.data.series_blocks import SeriesBlocks
 from tslm.distributed import predict
 
-COLUMNS = ("unique_id", "ds", "y")
 ROWS = 200
 
 
@@ -151,18 +149,6 @@ def test_workers_forecast_the_same(model, tmp_path):
         p.name for p in (tmp_path / "two").glob("part-*")
     )
     same(forecasts(tmp_path / "one"), forecasts(tmp_path / "two"))
-
-
-@pytest.mark.parametrize("rows", [1, 29, 30, 31, 10_000])
-def test_blocks_have_whole_series_in_their_order(tmp_path, rows):
-    frame = series(7)
-    written(frame, tmp_path / "data.parquet", row_group_size=13)
-    blocks = SeriesBlocks(tmp_path / "data.parquet", "unique_id", COLUMNS, rows)
-    assert blocks.is_grouped
-    parts = [block.table.to_pandas() for block in blocks]
-    pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), frame.reset_index(drop=True))
-    held = [set(part.unique_id) for part in parts]
-    assert sum(map(len, held)) == 7
 
 
 @pytest.mark.parametrize(

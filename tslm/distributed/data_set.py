@@ -52,9 +52,8 @@ class DataSet:
                 f"{panels.name} reads all series together, so they cannot be read in blocks. Use "
                 "predict of the model, or engine=null."
             )
-        tables = [None if one is None else ParquetTable.find(one) for one in (data, futr, static)]
-        assert tables[0] is not None, "the data are always given"
-        return cls(panels, *tables)
+        beside = (None if one is None else ParquetTable.find(one) for one in (futr, static))
+        return cls(panels, ParquetTable.find(data), *beside)
 
     def check_future(self) -> None:
         """Refuse to forecast without the covariates of the steps ahead, or with idle ones.
@@ -144,9 +143,9 @@ class DataSet:
         """
         if events is None:
             return None
-        given = isinstance(events, pd.DataFrame)
-        table = events if given else read_table(events, ids=[*self.ids, self.columns.id])
-        table = self.panels.with_known_ids(table)
+        if not isinstance(events, pd.DataFrame):
+            events = read_table(events, ids=[*self.ids, self.columns.id])
+        table = self.panels.with_known_ids(events)
         reader, known = self.panels.reader, self.panels.contexts.ids
         named = _named_ids(table, self.columns)
         found = reader.events(table, self.panels.calendar, known.union(named, sort=False))

@@ -1,7 +1,6 @@
 """Forecasts of a Parquet data set by a saved model, block after block."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,8 @@ def predict(
     rows: int = ROWS,
     max_errors: int | None = None,
     device: str | None = None,
+    backbone: str | Path | None = None,
+    download: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Forecast every series of a Parquet data set with a saved model.
@@ -68,6 +69,8 @@ def predict(
         rows: rows of a block.
         max_errors: number of refused series at which the run ends with an error; None never.
         device: device to forecast on; None follows the settings of the model.
+        backbone: folder or name of the language model, if it has moved since ``fit``.
+        download: True downloads the language model if it is missing.
         progress: True shows the number of series.
 
     Returns:
@@ -78,18 +81,20 @@ def predict(
         DataError: if the data cannot be read, or more than ``max_errors`` series are refused.
     """
     place, rows = engine_of(engine, workers), positive("rows", rows)
+    saved = Path(model).expanduser().absolute()
+    options = {"device": device, "backbone": plain(backbone), "download": download}
+    loaded = TableForecaster(str(saved), options=options)
+    panels = loaded.model.panel_reader
     request = {
         "h": h,
         "level": plain(level),
         "quantiles": plain(quantiles),
         "num_samples": num_samples,
-        "examples": examples,
+        "examples": panels.with_known_ids(examples),
     }
-    saved = Path(model).expanduser().absolute()
-    forecaster = TableForecaster(str(saved), request, {"device": device})
-    data_set = DataSet.find(forecaster.model.panel_reader, data, futr, static)
+    data_set = DataSet.find(panels, data, futr, static)
     data_set.check_future()
-    forecaster = replace(forecaster, events=data_set.events(events))
+    forecaster = loaded.for_request(request, data_set.events(events))
     blocks = data_set.blocks(rows, ids)
     facts = {"model": sha256(saved / "model.json"), **request, "rows": rows}
     facts |= {"events": forecaster.events, "ids": plain(ids)}

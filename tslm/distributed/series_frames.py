@@ -50,19 +50,19 @@ class SeriesFrames:
 
     def _where(self, first: int, end: int) -> "SeriesFrames":
         """Return the series of some numbers."""
-        parts = [
-            None if part is None else part[(codes >= first) & (codes < end)]
-            for part, codes in zip((self.rows, self.futr, self.static), self._codes, strict=True)
-        ]
-        assert parts[0] is not None, "the rows are always there"
-        return SeriesFrames(self.ids, *parts)
+        rows, *further = ((codes >= first) & (codes < end) for codes in self._codes)
+        futr, static = (
+            None if part is None else part[own]
+            for part, own in zip((self.futr, self.static), further, strict=True)
+        )
+        return SeriesFrames(self.ids, self.rows[rows], futr, static)
 
     @cached_property
     def _codes(self) -> list[Ints]:
         """Return the number of the series of each row, in each frame; the first rows have 0."""
-        parts = [part for part in (self.rows, self.futr, self.static)]
-        names = [self.rows.head(0) if part is None else part for part in parts]
-        every = pd.concat([part[list(self.ids)] for part in names], ignore_index=True)
+        parts = (self.rows, self.futr, self.static)
+        known = [self.rows.head(0) if part is None else part for part in parts]
+        every = pd.concat([part[list(self.ids)] for part in known], ignore_index=True)
         codes = every.groupby(list(self.ids), dropna=False, sort=False).ngroup().to_numpy()
-        ends = np.cumsum([len(part) for part in names])
+        ends = np.cumsum([len(part) for part in known])
         return [np.asarray(part, np.int64) for part in np.split(codes, ends[:-1])]

@@ -1,6 +1,7 @@
 """Forecaster of Arrow tables by a saved model."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -24,7 +25,8 @@ class TableForecaster(TableWorker):
 
     def _make(self, frames: SeriesFrames, events: EventTable | None) -> Made:
         further = {"futr_df": frames.futr, "static_df": frames.static, "events": events}
-        return Made(self.model.predict(frames.rows, **further, **self.request))
+        request: dict[str, Any] = {**self.request, **further}
+        return Made(self.model.predict(frames.rows, **request))
 
     def _schema(self, table: pa.Table, ids: list[tuple[str, pa.DataType]]) -> pa.Schema:
         model, asked = self.model, ("level", "quantiles", "num_samples")

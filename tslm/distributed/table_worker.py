@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,8 @@ from tslm.data.parquet_table import id_type
 from tslm.distributed.series_frames import SeriesFrames
 from tslm.estimators.factory import load_estimator
 from tslm.estimators.trained_forecaster import TrainedForecaster
+
+Worker = TypeVar("Worker", bound="TableWorker")
 
 
 class Forecasted(NamedTuple):
@@ -62,6 +64,15 @@ class TableWorker(ABC):
     def model(self) -> TrainedForecaster:
         """Return the loaded model."""
         return load_estimator(self.path, **self.options)
+
+    def for_request(
+        self: Worker, request: Mapping[str, Any], events: EventTable | None = None
+    ) -> Worker:
+        """Return the worker for another request. A model that is loaded stays loaded."""
+        other = replace(self, request=request, events=events)
+        if "model" in vars(self):
+            vars(other)["model"] = self.model
+        return other
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state without the loaded model."""

@@ -100,8 +100,11 @@ def test_a_parquet_data_set_is_forecast_block_after_block(
     found = pd.concat(map(pd.read_parquet, sorted(Path("ahead").glob("part-*"))))
     tslm("predict model=m data=sales.csv level=[80] out=ahead.csv")
     assert found.SeasonalNaive.tolist() == pd.read_csv("ahead.csv").SeasonalNaive.tolist()
-    line = "predict model=m data=sales engine=local ids=[007] out=ahead"
-    assert "takes no ids" in refused(line, capsys)
+    tslm("predict model=m data=sales engine=local ids=[007] out=one")
+    one = pd.concat(map(pd.read_parquet, sorted(Path("one").glob("part-*"))))
+    assert one.unique_id.unique().tolist() == ["007"]
+    line = "predict model=m data=sales engine=local futr=sales out=other"
+    assert "reads no covariate known in advance" in refused(line, capsys)
     line = "predict model=m data=sales engine=spark out=ahead"
     assert "engine" in refused(line, capsys)
 

@@ -96,22 +96,27 @@ def predict(cfg: DictConfig, say: Reporter) -> None:
 
 def _predict_data_set(cfg: DictConfig, say: Reporter) -> None:
     """Forecast a Parquet data set block after block, into a folder."""
-    beside = ("ids", "futr", "static", "events", "num_samples", "examples", "backbone")
-    if given := [name for name in beside if cfg[name] is not None]:
-        raise ConfigError(f"engine={cfg.engine} takes no {given[0]}. Leave it out, or engine.")
     if cfg.data is None:
         raise ConfigError("engine= needs data=: a Parquet file, a folder of them or a pattern.")
     manifest = predict_data_set(
         cfg.model,
         cfg.data,
         cfg.out,
+        futr=cfg.futr,
+        static=cfg.static,
+        events=cfg.events,
+        ids=listed(cfg.ids),
         h=cfg.h,
         level=listed(cfg.level),
         quantiles=listed(cfg.quantiles),
+        num_samples=cfg.num_samples,
+        examples=_examples(cfg),
         engine=cfg.engine,
         workers=cfg.workers,
         max_errors=cfg.max_errors,
         device=cfg.device,
+        backbone=cfg.backbone,
+        download=cfg.download,
         progress=cfg.verbose > 0,
     )
     if cfg.verbose:
