@@ -135,6 +135,11 @@ class ParquetTable:
         types = {name: self._type(name) for name in columns}
         return pa.schema(list((types | {name: id_type(types[name]) for name in ids}).items()))
 
+    def head(self, rows: int) -> pa.Table:
+        """Return the first rows of the first file, with all its columns."""
+        first = ParquetTable(self.title, self.files[:1])
+        return next(first.batches(first.schema(first.names))).slice(0, rows)
+
     def batches(self, schema: pa.Schema) -> Iterator[pa.Table]:
         """Yield the rows of all files as columns of a schema, at most ``BATCH`` rows at once.
 

@@ -9,7 +9,7 @@ import pandas as pd
 from tslm.core.hashing import sha256
 from tslm.core.plain_values import plain, positive
 from tslm.data.parquet_table import Source
-from tslm.distributed.data_set import DataSet
+from tslm.distributed.data_tables import DataTables
 from tslm.distributed.engines import engine_of
 from tslm.distributed.output_folder import OutputFolder
 from tslm.distributed.run import run
@@ -92,10 +92,10 @@ def predict(
         "num_samples": num_samples,
         "examples": panels.with_known_ids(examples),
     }
-    data_set = DataSet.find(panels, data, futr, static)
-    data_set.check_future()
-    forecaster = loaded.for_request(request, data_set.events(events))
-    blocks = data_set.blocks(rows, ids)
+    tables = DataTables.find(panels, data, futr, static)
+    tables.check_future()
+    forecaster = loaded.for_request(request, tables.events(events))
+    blocks = tables.blocks(rows, ids)
     facts = {"model": sha256(saved / "model.json"), **request, "rows": rows}
     facts |= {"events": forecaster.events, "ids": plain(ids)}
     folder = OutputFolder.begin(out, facts)

@@ -16,6 +16,7 @@ from tslm.core.errors import ConfigError, DataError
 from tslm.core.hardware import is_first
 from tslm.core.hashing import sha256_text
 from tslm.data.frame import Frame
+from tslm.data.parquet_table import ParquetTable
 from tslm.data.series_blocks import SeriesBlocks
 from tslm.data.stored_series import StoredSeries
 from tslm.estimators.frame_reader import FrameReader
@@ -69,8 +70,7 @@ class DataSet:
 
     def head(self) -> pd.DataFrame:
         """Return the first rows."""
-        blocks = SeriesBlocks(self.source, "", [], ROWS)
-        head: pd.DataFrame = blocks.source.head(SAMPLE).to_pandas()
+        head: pd.DataFrame = ParquetTable.find(self.source).head(SAMPLE).to_pandas()
         return head
 
     def refuse(self, **given: Any) -> None:
@@ -142,7 +142,7 @@ def _check(reader: FrameReader) -> None:
 
 def _key(blocks: SeriesBlocks, reader: FrameReader, static_df: pd.DataFrame | None) -> str:
     """Return a digest of the files of a data set, and of all that its reading depends on."""
-    stats = [(file, Path(file).stat()) for file in blocks.source.files]
+    stats = [(file.path, Path(file.path).stat()) for file in blocks.source.files]
     files = [(file, stat.st_size, stat.st_mtime_ns) for file, stat in stats]
     static = None if static_df is None else static_df.to_csv()
     return sha256_text(repr((files, reader, static)))

@@ -22,7 +22,7 @@ from tslm.estimators.panel_reader import PanelReader
 
 
 @dataclass(frozen=True)
-class DataSet:
+class DataTables:
     """Tables of a data set that a saved model reads.
 
     Attributes:
@@ -40,7 +40,7 @@ class DataSet:
     @classmethod
     def find(
         cls, panels: PanelReader, data: Source, futr: Source | None, static: Source | None
-    ) -> "DataSet":
+    ) -> "DataTables":
         """Find the files of the tables.
 
         Raises:
