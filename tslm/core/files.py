@@ -143,6 +143,11 @@ def is_table(path: str | Path) -> bool:
     return str(path) == PIPE or str(path).lower().endswith(READABLE)
 
 
+def is_data_set(path: str | Path) -> bool:
+    """Return whether a text names a folder, or a pattern of files."""
+    return place(path).is_dir() or "*" in str(path)
+
+
 def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
     """Check before a long computation that its result can be written.
 

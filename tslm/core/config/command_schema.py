@@ -28,6 +28,7 @@ class CommandConfig:
     examples: str | None = option(TEXT, FILE)
     forecasts: str | None = option(TEXT, FILE)
     futr: str | None = option(TEXT, FILE)
+    init: str | None = option(TEXT, FILE)
     events: str | None = option(TEXT, FILE)
     model: str | None = option(TEXT, FILE)
     results: list[str] | None = option(TEXT, FILE)

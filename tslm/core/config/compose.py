@@ -22,6 +22,7 @@ from tslm.core.messages import unknown_key
 from tslm.core.paths import further_folders
 from tslm.core.spec import refuse_nested
 
+TYPED = "typed"  # settings that were typed, where a saved model has the others
 FORECASTS = ("verb/fit", "verb/backtest", "verb/tune")  # commands whose base is a mix by default
 
 
@@ -44,6 +45,8 @@ def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
         if word.key not in defaults:
             _set(cfg, word)
     _refuse_unused(cfg, {word.key.partition(".")[0]: word for word in typed}, primary)
+    if cfg.get("init") is not None:
+        OmegaConf.update(cfg, TYPED, [word.key for word in given], force_add=True)
     return cfg
 
 
@@ -75,7 +78,7 @@ def with_distribution(words: Sequence[Word]) -> list[Word]:
 def keys(cfg: DictConfig, prefix: str = "") -> list[str]:
     """Return the dotted names of all settings."""
     found: list[str] = []
-    for key in (key for key in cfg if key not in (CHOICES, "_target_")):
+    for key in (key for key in cfg if key not in (CHOICES, TYPED, "_target_")):
         name = f"{prefix}{key!s}"
         node = None if OmegaConf.is_missing(cfg, key) else cfg[key]
         found.append(name)

@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
-from tslm.core.messages import counted
+from tslm.core.messages import check_choice, counted
 from tslm.distributed.predict import predict as predict_data_set
-from tslm.estimators.factory import estimator_of, load_estimator
+from tslm.estimators.factory import continued_estimator, estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
 from tslm.estimators.saving.folder import check_free
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
@@ -33,15 +33,19 @@ def further_tables(cfg: DictConfig) -> dict[str, Any]:
 
 
 def fit(cfg: DictConfig, say: Reporter) -> None:
-    """Train a model on a file and save it."""
-    out = Path(cfg.out)
+    """Train a model on a file or a data set, and save it."""
+    out, goes_on = Path(cfg.out), cfg.init is not None
     check_free(out, cfg.overwrite)
-    data, further = files.read(cfg, cfg.data), further_tables(cfg)
-    model = estimator_of(cfg)
+    check_choice("engine", cfg.engine or "local", ("local",))
+    in_blocks = cfg.engine is not None or files.is_data_set(cfg.data)
+    data = cfg.data if in_blocks else files.read(cfg, cfg.data)
+    further = further_tables(cfg)
+    model = continued_estimator(cfg) if goes_on else estimator_of(cfg)
     with _remove_if_failed_early(out / CHECKPOINTS):
         events = files.read(cfg, cfg.events, cfg.id_col)
-        model.fit(data, **further, events=events, folder=out / CHECKPOINTS)
-    model.save(out, overwrite=True)
+        beside = {**further, "events": events, "folder": out / CHECKPOINTS}
+        model.fit(data, **beside, warm_start=goes_on)
+    model.save(out, overwrite=True, history=cfg.history)
     for entry in model.verdict_.entries:
         say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
     say(f"saved {out}")
