@@ -13,8 +13,18 @@ from tslm.estimators.saving.folder import saved_kind
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 
-SIZES = ("adapter", "backbone", "base", "context_length", "decoder", "distribution", "freeze")
-SIZES += ("h", "model", "n_layers")  # settings that the weights of a model depend on
+SIZES = (  # settings that the weights of a model depend on
+    "adapter",
+    "backbone",
+    "base",
+    "context_length",
+    "decoder",
+    "distribution",
+    "freeze",
+    "h",
+    "model",
+    "n_layers",
+)
 
 
 def estimator_of(cfg: DictConfig) -> TrainedForecaster:
