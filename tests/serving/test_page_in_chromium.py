@@ -48,7 +48,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served") / "sales"
     model = BaselineForecaster("seasonal_naive", h=10, verbose=0).fit(sales("north", "south"))
     model.save(folder)
-    command = [sys.executable, "-m", "tslm", "serve", f"model={folder}", "port=0"]
+    models = f"model={{sales: {folder}, again: {folder}}}"
+    command = [sys.executable, "-m", "tslm", "serve", models, "port=0"]
     env = {**os.environ, "TSLM_SERVE_TOKEN": TOKEN}
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -102,7 +103,10 @@ def test_the_table_has_the_digits_of_predict_and_the_download_is_the_csv_of_the_
 ) -> None:
     frame = sales("north", "new")
     expected = served.model.predict(frame, level=[80, 95])
-    pasted(page, frame)
+    page.select_option("#model", "again")
+    with page.expect_request("**/forecast*") as asked:
+        pasted(page, frame)
+    assert "model=again" in asked.value.url
     cells = page.eval_on_selector_all("#table td", "all => all.map(cell => cell.title)")
     names = page.eval_on_selector_all("#table th", "all => all.map(cell => cell.title)")
     table = pd.DataFrame(np.reshape(cells, (-1, len(names))), columns=names)
@@ -113,7 +117,9 @@ def test_the_table_has_the_digits_of_predict_and_the_download_is_the_csv_of_the_
     assert Path(download.value.path()).read_text() == written
     asking = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "text/csv", "Accept": "text/csv"}
     answer = page.request.post(
-        f"{served.address}/forecast?level=80,95", data=frame.to_csv(index=False), headers=asking
+        f"{served.address}/forecast?model=sales&level=80,95",
+        data=frame.to_csv(index=False),
+        headers=asking,
     )
     assert answer.text() == written
 

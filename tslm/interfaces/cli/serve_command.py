@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import fields
 from ipaddress import ip_address
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from tslm import serving
+from tslm.core.config.hydra_grammar import parsed_value
+from tslm.core.config.words import Word
 from tslm.core.errors import ConfigError
 from tslm.core.paths import TOKEN, serve_token
 
@@ -17,7 +19,7 @@ from tslm.core.paths import TOKEN, serve_token
 def serve(cfg: DictConfig, say: Callable[[str], None]) -> None:
     """Serve saved models until Ctrl-C or SIGTERM; then finish what has been asked."""
     limits = serving.Limits(**{field.name: cfg[field.name] for field in fields(serving.Limits)})
-    models = OmegaConf.to_container(cfg.model) if OmegaConf.is_dict(cfg.model) else cfg.model
+    models = cfg.model if not cfg.model.startswith("{") else _by_name(cfg.model)
     options = {"device": cfg.device, "backbone": cfg.backbone, "download": cfg.download}
     web = serving.app(models, limits, watch=cfg.watch, **options)
     import uvicorn  # beside the application, which says what to install
@@ -41,6 +43,18 @@ def serve(cfg: DictConfig, say: Callable[[str], None]) -> None:
             timeout_graceful_shutdown=int(limits.timeout) + 1,
         )
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def _by_name(text: str) -> dict[str, str]:
+    """Read folders by name: ``{sales: runs/a, power: runs/b}``.
+
+    Raises:
+        ConfigError: if it is something else.
+    """
+    found = parsed_value(Word("model", text))
+    if not all(isinstance(path, str) for path in found.values()):
+        raise ConfigError(f"model={text} must name a folder for each model: {{sales: runs/a}}.")
+    return {str(name): path for name, path in found.items()}
 
 
 def _listening(host: str, port: int) -> socket.socket:
