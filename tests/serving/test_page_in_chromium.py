@@ -158,27 +158,41 @@ def test_a_mistake_shows_the_message_of_the_server(page: "sync_api.Page") -> Non
     assert not page.is_visible("#table")
 
 
-def test_statements_are_sent_with_their_dates(page: "sync_api.Page") -> None:
-    page.click("#statements summary")
-    page.fill("#events", "2024-03-12 to 2024-03-14: Closed.\nRain.")
-    page.fill("#csv", sales("north").to_csv(index=False))
+def sent(page: "sync_api.Page") -> "sync_api.Request":
+    """Return what the page sends; the server is not asked."""
     asked = []
 
     def refuse(route: "sync_api.Route") -> None:
-        asked.append(route.request.post_data_json)
+        asked.append(route.request)
         route.fulfill(status=422, json={"error": "not now"})
 
     page.route("**/forecast*", refuse)
     page.click("#go")
     page.wait_for_selector("text=not now")
-    (sent,) = asked
-    assert sent["events"] == [
+    (request,) = asked
+    return request
+
+
+def test_statements_are_sent_with_their_dates(page: "sync_api.Page") -> None:
+    page.click("#statements summary")
+    page.fill("#events", "2024-03-12 to 2024-03-14: Closed.\nRain.")
+    table = sales("north").to_csv(index=False)
+    page.fill("#csv", table)
+    found = sent(page).post_data_json
+    assert found["events"] == [
         {"start": "2024-03-12", "end": "2024-03-14", "text": "Closed."},
         {"start": None, "end": None, "text": "Rain."},
     ]
-    assert pd.DataFrame(sent["series"]).equals(
-        pd.read_csv(io.StringIO(sales("north").to_csv(index=False)))
-    )
+    assert pd.DataFrame(found["series"]).equals(pd.read_csv(io.StringIO(table)))
+
+
+def test_a_long_file_is_sent_whole_and_shown_in_part(page: "sync_api.Page") -> None:
+    table = sales(*(f"shop {number}" for number in range(30))).to_csv(index=False)
+    file = {"name": "shops.csv", "mimeType": "text/csv", "buffer": table.encode()}
+    page.set_input_files("#file", file)
+    page.wait_for_selector("text=shops.csv: 2,100 rows.")
+    assert len(page.input_value("#csv")) < 5000
+    assert sent(page).post_data == table
 
 
 def test_an_id_with_markup_stays_text(page: "sync_api.Page") -> None:

@@ -2,8 +2,9 @@
 
 const id = (name) => document.getElementById(name);
 const COLOURS = 6, SHOWN_FIRST = 3, MOST_ROWS = 400, MOST_CHIPS = 300;
+const LONG = 30000, PREVIEW = 40; // characters of a text that is not put into its box; lines shown of it
 const chart = new Chart(id("chart"), id("spoken"));
-let models = [], result = null, running = null;
+let models = [], result = null, running = null, long = null;
 
 /** Ask the server; raise an Error with its message if it refuses. */
 async function ask(path, options = {}, signal = undefined) {
@@ -115,7 +116,7 @@ async function forecast(event) {
   event?.preventDefault();
   running?.abort();
   const mine = (running = new AbortController());
-  const go = id("go"), text = id("csv").value;
+  const go = id("go"), text = long ?? id("csv").value;
   go.setAttribute("aria-busy", "true");
   go.firstChild.textContent = "Forecasting …";
   try {
@@ -212,19 +213,35 @@ function download() {
   setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }
 
-/** Read a file into the box of text. */
+/** Put a table into its box; of a long one, which would take seconds, the first rows. */
+function put(text, name) {
+  long = text.length > LONG ? text : null;
+  id("csv").readOnly = Boolean(long);
+  id("csv").value = long ? `${text.split("\n", PREVIEW).join("\n")}\n…` : text;
+  id("kept").hidden = !long;
+  if (long) id("rows").textContent = `${name}: ${(text.trim().split("\n").length - 1).toLocaleString("en")} rows.`;
+}
+
+/** Read a file. */
 async function take(file) {
-  if (file) id("csv").value = await file.text();
+  if (file) put(await file.text(), file.name);
 }
 
 id("form").addEventListener("submit", forecast);
 id("model").addEventListener("change", choose);
 id("history").addEventListener("change", update);
 id("find").addEventListener("input", list);
+id("clear").addEventListener("click", () => { put("", ""); id("csv").focus(); });
+id("csv").addEventListener("paste", (event) => {
+  const text = event.clipboardData.getData("text/plain");
+  if (text.length <= LONG || id("csv").value.trim()) return;
+  event.preventDefault();
+  put(text, "Pasted");
+});
 id("download").addEventListener("click", download);
 id("file").addEventListener("change", (event) => take(event.target.files[0]));
 id("token").addEventListener("change", () => loadModels().then(() => { id("error").hidden = true; id("empty").hidden = Boolean(result); id("shown").hidden = !result; }, (error) => refuse(error.message)));
-id("example").addEventListener("click", () => { id("csv").value = example(); forecast(); });
+id("example").addEventListener("click", () => { put(example(), "Example"); forecast(); });
 document.addEventListener("keydown", (event) => { if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) forecast(event); });
 for (const name of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(name, (event) => {
