@@ -31,7 +31,7 @@ from tslm import BaselineForecaster, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
 
 H = 96
-ROWS = 480  # of each series in a request: 20 days
+ROWS = 720, 240  # of the longest and the shortest series: 30 and 10 days
 KINDS = {"batches": [], "one at a time": ["batch_requests=1"]}
 PATIENCE = 60  # seconds until an answer counts as lost
 
@@ -96,8 +96,8 @@ def questions(path: Path, number: int) -> list[Question]:
     kind = BaselineForecaster if path.name == "seasonal_naive" else TSLMForecaster
     model = kind.load(path)
     found = []
-    for client in range(number):
-        part = frame.iloc[9000 + 7 * client : 9000 + 7 * client + ROWS]
+    for client, rows in enumerate(np.linspace(*ROWS, number).astype(int)):
+        part = frame.iloc[9000 + 7 * client :][:rows]
         series = part.assign(unique_id=f"client-{client}")
         columns = {
             "unique_id": series.unique_id.tolist(),
