@@ -19,7 +19,8 @@ from tslm import TSLMForecaster
 
 BIKES = Path(__file__).parents[1] / "data" / "bike_sharing_hourly.csv.gz"
 PICTURE = Path(__file__).parent / "pictures" / "page.png"
-SIZE = {"width": 1180, "height": 800}
+SIZE = {"width": 1250, "height": 800}
+STATEMENT = "2012-06-13 06:00 to 2012-06-13 20:00: Heavy rain will cut rentals in half."
 
 
 def main() -> None:
@@ -61,11 +62,14 @@ def take(address: str, table: str) -> None:
         page = browser.new_page(viewport=SIZE)
         page.goto(address)
         page.fill("#csv", table)
+        page.click("#statements summary")
+        page.fill("#events", STATEMENT)
         page.click("#go")
-        page.wait_for_selector("#chart .ahead")
+        page.wait_for_selector("#chart .ahead", timeout=120_000)
         box = page.locator("#chart").bounding_box()
         assert box is not None
-        page.mouse.move(box["x"] + 0.87 * box["width"], box["y"] + 120)
+        page.mouse.move(box["x"] + 0.805 * box["width"], box["y"] + 120)
+        page.evaluate("document.getElementById('csv').scrollTop = 0")
         page.screenshot(path=PICTURE)
         browser.close()
     Image.open(PICTURE).convert("RGB").quantize(128).save(PICTURE, optimize=True)

@@ -189,7 +189,7 @@ function heading(name) {
 /** Draw the chart and the table of the chosen series. */
 function update() {
   const shown = result.series.filter((one) => one.shown);
-  const keep = id("history").value === "all" ? Infinity : Math.max(4 * (shown[0]?.ahead.length || 1), 48);
+  const keep = id("history").value === "all" ? Infinity : Math.max(3 * (shown[0]?.ahead.length || 1), 48);
   chart.show({
     ...result,
     series: shown.map((one) => ({ ...one, past: keep === Infinity ? one.past : one.past.slice(-keep) })),
