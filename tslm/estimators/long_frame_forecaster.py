@@ -14,13 +14,12 @@ from tslm.core.fitted import fitted_attribute
 from tslm.core.plain_values import positive
 from tslm.data.events.table import EventTable
 from tslm.data.interchange import same_kind, to_pandas
-from tslm.data.origins import warn_of_long_horizon
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample, scaled_error
+from tslm.estimators.panel_request import PanelRequest
 from tslm.estimators.statements.explanation import StatementExplanation
 from tslm.estimators.tensor_forecast import forecast_tensor
 from tslm.estimators.text_estimator import TextEstimator
-from tslm.estimators.validation.calibration import warn_if_not_calibrated
 from tslm.uncertainty.requested_columns import RequestedColumns
 
 
@@ -78,29 +77,15 @@ class LongFrameForecaster(TextEstimator):
             DataError: if the frame breaks the contract; the message names ids and dates.
             NotFittedError: before ``fit``.
         """
-        request = RequestedColumns.of(level, quantiles, num_samples)
+        columns = RequestedColumns.of(level, quantiles, num_samples)
         self._check_as_fitted()
-        panels = self.panel_reader
-        if request:
-            warn_if_not_calibrated(self.calibration_, len(self.contexts_), self.h)
-        horizon = positive("h", self.h if h is None else h)
-        series = panels.series(df, static_df)
-        statements = None if events is None else panels.events(events, series)
-        series = series if ids is None else panels.select(series, ids)
-        if horizon > self.h:
-            rows = np.diff(series.offsets)
-            if df is None:  # of longer series only the last rows are kept
-                rows = np.where(rows < self.context_length_, rows, horizon)
-            warn_of_long_horizon(series.ids, rows, horizon)
-        panel = panels.with_future(series, horizon, futr_df)
-        shown = None if examples is None else panels.examples(examples, df, panel, request)
-        found = self.forecast_panel(panel, horizon, request, shown, statements)
-        index = {
-            "unique_id": np.repeat(np.asarray(panel.ids), horizon),
-            "ds": self.calendar_.from_int(found.time.ravel()),
-        }
-        table = pd.DataFrame({**index, **found.named(panels.name, request)})
-        return panels.reader.rename(table)
+        panels, horizon = self.panel_reader, positive("h", self.h if h is None else h)
+        tables = {"futr_df": futr_df, "static_df": static_df, "events": events}
+        asked = PanelRequest.read(
+            self, panels, df, horizon, columns, ids=ids, examples=examples, **tables
+        )
+        parts = (asked.panel, horizon, columns, asked.examples, asked.statements)
+        return asked.table(self.forecast_panel(*parts), panels)
 
     def explain(
         self,

@@ -13,6 +13,7 @@ from tslm.core.errors import ConfigError, TslmError
 from tslm.core.hashing import sha256
 from tslm.core.messages import did_you_mean, naming
 from tslm.estimators.factory import load_estimator
+from tslm.estimators.panel_reader import PanelReader
 from tslm.estimators.saving.files import MODEL
 from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.models.forecast_model import ForecastModel
@@ -43,6 +44,11 @@ class ServedModel:
     fingerprint: str
     stamp: Stamp
     loaded: datetime
+
+    @cached_property
+    def panels(self) -> PanelReader:
+        """Return the reader of panels of the model."""
+        return self.forecaster.panel_reader
 
     @cached_property
     def facts(self) -> dict[str, Any]:

@@ -4,6 +4,7 @@ The effect is linear in means of the last 1, 2, 4, 8 ... rows of each past covar
 horizon it is piecewise linear in the logarithm of the step, with knots at the steps 1, 2, 4, 8 ...
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,11 @@ class LaggedEffect(NamedTuple):
 
     amplitude: Float[Tensor, "T knots"]
     horizon: int
+
+    @classmethod
+    def joined(cls, parts: Sequence["LaggedEffect"]) -> "LaggedEffect":
+        """Return the effect on the rows of several panels of one model."""
+        return cls(torch.cat([each.amplitude for each in parts]), parts[0].horizon)
 
     @staticmethod
     def knot_weights(horizon: int, steps: int) -> Floats:

@@ -1,6 +1,6 @@
 """Covariate effects of the series of a panel: removed from its values, added back to forecasts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -30,6 +30,13 @@ class KnownRows(NamedTuple):
     values: Float[Tensor, "T K"]
     names: tuple[str, ...]
     future: Float[Tensor, "n H K"] | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence["KnownRows"]) -> "KnownRows":
+        """Return the covariates of several panels, of which each has the same columns."""
+        future = [each.future for each in parts if each.future is not None]
+        values = torch.cat([each.values for each in parts])
+        return cls(values, parts[0].names, torch.cat(future) if future else None)
 
     def is_valid(self, rows: int) -> bool:
         """Return True if there are finite covariates for each of ``rows`` rows."""
@@ -82,6 +89,18 @@ class PanelEffects:
     levels: Mapping[str, Mapping[Any, tuple[float, float]]] | None = None
     statics: pd.DataFrame | None = None
     known: KnownRows | None = None
+
+    @classmethod
+    def joined(cls, parts: Sequence["PanelEffects"]) -> "PanelEffects":
+        """Return the effects of several panels of one model, as far as forecasts need them."""
+        future = [each.future for each in parts if each.future is not None]
+        lagged = [each.lagged for each in parts if each.lagged is not None]
+        known = [each.known for each in parts if each.known is not None]
+        return cls(
+            lagged=LaggedEffect.joined(lagged) if lagged else None,
+            future=torch.cat(future) if future else None,
+            known=KnownRows.joined(known) if known else None,
+        )
 
     def add_future(self, z: Floats, series: Ints) -> Floats:
         """Return standardised forecasts plus the effect of covariates on their steps.
