@@ -188,7 +188,7 @@ def test_a_damaged_folder_leaves_the_old_model_in_place(running, place):
     assert httpx.post(f"{address}/models/walks/reload", timeout=60).status_code == 200
 
 
-def test_the_end_finishes_the_requests_that_wait(place):
+def test_the_end_finishes_the_requests_that_wait(running, place):
     with server(place / "walks", place / "end", "batch_requests=1") as (process, address):
         with ThreadPoolExecutor(12) as pool:
             asked = {"series": series("a", 2000), "h": 500}

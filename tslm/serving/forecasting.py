@@ -55,7 +55,8 @@ class Task:
         with collected_warnings() as warnings:
             horizon = positive("h", model.forecaster.h if request.h is None else request.h)
             asked = (request.level, request.quantiles, request.num_samples)
-            return cls(model, request, horizon, RequestedColumns.of(*asked), warnings)
+            columns = RequestedColumns.of(*asked)
+        return cls(model, request, horizon, columns, [*request.warnings, *warnings])
 
     @property
     def size(self) -> int:

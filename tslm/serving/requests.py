@@ -2,9 +2,10 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tslm.core.csv_tables import read_csv
-from tslm.core.errors import DataError
+from tslm.core.errors import DataError, collected_warnings
 from tslm.core.messages import counted, naming, unknown_key
 from tslm.serving.refusal import RefusedError
 
@@ -21,6 +22,7 @@ JSON, CSV = "application/json", "text/csv"
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 KINDS = (JSON, CSV, ARROW, PARQUET)
 TABLES = ("series", "futr", "static", "events")
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # one of the two codes of a rare letter in JSON
 CELLS = {str, int, float, bool, type(None)}
 UNPACKED = (
     20  # size of a table in memory, as a multiple of the largest body, at which it is refused
@@ -42,6 +44,7 @@ class ForecastRequest:
         futr: covariates of the steps to forecast.
         static: one row per series.
         events: statements.
+        warnings: warnings about the tables.
     """
 
     series: pd.DataFrame | None
@@ -54,6 +57,7 @@ class ForecastRequest:
     futr: pd.DataFrame | None = None
     static: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
+    warnings: Sequence[str] = ()
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -67,7 +71,7 @@ class ForecastRequest:
         return sum(table.size for table in self.tables.values())
 
 
-SETTINGS = [field.name for field in fields(ForecastRequest)]
+SETTINGS = [field.name for field in fields(ForecastRequest) if field.name != "warnings"]
 
 
 def read_request(
@@ -95,7 +99,9 @@ def read_request(
     settings = {name: _setting(name, words) for name, words in query.items()}
     if given := [name for name in TABLES if name in settings]:
         raise RefusedError(422, f"{given[0]} is a table: send a JSON body with {naming(TABLES)}.")
-    return _request({**settings, "series": READERS[kind](body, most)})
+    with collected_warnings() as warnings:
+        series = READERS[kind](body, most)
+    return replace(_request({**settings, "series": series}), warnings=warnings)
 
 
 def _request(content: dict[str, Any]) -> ForecastRequest:
@@ -120,6 +126,11 @@ def _json(body: bytes) -> dict[str, Any]:
         reason = getattr(error, "msg", None) or type(error).__name__
         place = f" at character {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise RefusedError(422, f"The body is not JSON: {reason}{place}.") from None
+    if HALF.search(body):
+        try:
+            json.dumps(content, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise RefusedError(422, "The body has half of a surrogate pair, no letter.") from None
     if not isinstance(content, dict):
         raise RefusedError(422, 'The body must be an object: {"series": ..., "h": 12}.')
     return content

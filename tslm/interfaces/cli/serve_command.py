@@ -18,7 +18,8 @@ from tslm.core.paths import TOKEN, serve_token
 
 def serve(cfg: DictConfig, say: Callable[[str], None]) -> None:
     """Serve saved models until Ctrl-C or SIGTERM; then finish what has been asked."""
-    limits = serving.Limits(**{field.name: cfg[field.name] for field in fields(serving.Limits)})
+    kinds = {field.name: float if field.type is float else int for field in fields(serving.Limits)}
+    limits = serving.Limits(**{name: kind(cfg[name]) for name, kind in kinds.items()})
     models = cfg.model if not cfg.model.startswith("{") else _by_name(cfg.model)
     options = {"device": cfg.device, "backbone": cfg.backbone, "download": cfg.download}
     web = serving.app(models, limits, watch=cfg.watch, **options)
