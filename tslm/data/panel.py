@@ -131,30 +131,6 @@ class Panel:
             step=_steps(time, offsets, calendar),
         )
 
-    @classmethod
-    def joined(cls, panels: Sequence["Panel"]) -> "Panel":
-        """Return the series of several panels of one model in one, for forecasts.
-
-        Two of its series may have the same id.
-        """
-        starts = np.cumsum([0, *(panel.offsets[-1] for panel in panels)])
-        offsets = [panel.offsets[:-1] + start for panel, start in zip(panels, starts, strict=False)]
-        ids = [name for panel in panels for name in panel.ids.tolist()]
-        text = [one for panel in panels for one in panel.text or ()]
-        titles = [one for panel in panels for one in panel.titles or ()]
-        return cls(
-            values=torch.cat([panel.values for panel in panels]),
-            time=torch.cat([panel.time for panel in panels]),
-            offsets=np.concatenate([*offsets, starts[-1:]]),
-            ids=pd.Index(ids, dtype="object"),
-            loc=np.concatenate([panel.loc for panel in panels]),
-            spread=np.concatenate([panel.spread for panel in panels]),
-            step=np.concatenate([panel.step for panel in panels]),
-            effects=PanelEffects.joined([panel.effects for panel in panels]),
-            text=None if panels[0].text is None else text,
-            titles=None if panels[0].titles is None else titles,
-        )
-
     def __len__(self) -> int:
         return len(self.ids)
 

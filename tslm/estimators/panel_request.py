@@ -9,6 +9,7 @@ import pandas as pd
 
 from tslm.data.events.table import EventTable
 from tslm.data.examples import Examples
+from tslm.data.joined_panel import joined
 from tslm.data.origins import warn_of_long_horizon
 from tslm.data.panel import Panel
 from tslm.estimators.frame_estimator import FrameEstimator
@@ -101,4 +102,4 @@ class PanelRequest:
         first = requests[0]
         if len(requests) == 1:
             return first
-        return replace(first, panel=Panel.joined([request.panel for request in requests]))
+        return replace(first, panel=joined([request.panel for request in requests]))
