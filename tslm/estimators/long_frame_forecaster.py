@@ -80,7 +80,7 @@ class LongFrameForecaster(TextEstimator):
         columns = RequestedColumns.of(level, quantiles, num_samples)
         self._check_as_fitted()
         panels, horizon = self.panel_reader, positive("h", self.h if h is None else h)
-        tables = {"futr_df": futr_df, "static_df": static_df, "events": events}
+        tables: dict[str, Any] = {"futr_df": futr_df, "static_df": static_df, "events": events}
         asked = PanelRequest.read(
             self, panels, df, horizon, columns, ids=ids, examples=examples, **tables
         )

@@ -49,7 +49,7 @@ class PanelRequest:
         ids: Any = None,
         futr_df: pd.DataFrame | None = None,
         static_df: pd.DataFrame | None = None,
-        events: pd.DataFrame | None = None,
+        events: pd.DataFrame | EventTable | None = None,
         examples: str | pd.DataFrame | None = None,
     ) -> "PanelRequest":
         """Read the tables of a request, and warn of what its forecasts suffer from.

@@ -110,7 +110,7 @@ def _request(content: dict[str, Any]) -> ForecastRequest:
         raise RefusedError(422, unknown_key(str(unknown[0]), SETTINGS))
     if "series" not in content:
         raise RefusedError(422, 'series is not given: {"series": {"unique_id": [...], ...}}.')
-    made = {
+    made: dict[str, Any] = {
         name: _table(name, value) if name in TABLES else value for name, value in content.items()
     }
     return ForecastRequest(**made)

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import fields
 from ipaddress import ip_address
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -19,7 +20,8 @@ from tslm.core.paths import TOKEN, serve_token
 def serve(cfg: DictConfig, say: Callable[[str], None]) -> None:
     """Serve saved models until Ctrl-C or SIGTERM; then finish what has been asked."""
     kinds = {field.name: float if field.type is float else int for field in fields(serving.Limits)}
-    limits = serving.Limits(**{name: kind(cfg[name]) for name, kind in kinds.items()})
+    bounds: dict[str, Any] = {name: kind(cfg[name]) for name, kind in kinds.items()}
+    limits = serving.Limits(**bounds)
     models = cfg.model if not cfg.model.startswith("{") else _by_name(cfg.model)
     options = {"device": cfg.device, "backbone": cfg.backbone, "download": cfg.download}
     web = serving.app(models, limits, watch=cfg.watch, **options)
