@@ -9,7 +9,7 @@ PEERS := .venv-suite-peers
 GROUP ?= chronos2
 SUITE ?= outputs/suite
 
-.PHONY: setup demo test test-data test-all hostile hostile-models error-rates check format lint type imports golden settings notebooks wheel
+.PHONY: setup demo test test-data test-all hostile hostile-models faults error-rates check format lint type imports golden settings notebooks wheel
 .PHONY: conformance docs tutorials suite suite-peers suite-fev suite-publish pretrain pretrain-study text-head
 
 .venv/.ready: pyproject.toml constraints.txt
@@ -47,6 +47,12 @@ gpu: .venv/.ready
 
 hostile: .venv/.ready
 	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.campaigns.test_hostile_frames 20000
+
+# killed processes, full disks, read-only folders and others, at most 30 minutes: docs/faults.md
+faults: .venv/.ready
+	mkdir -p outputs
+	OMP_NUM_THREADS=1 nice $(BIN)/python -m tests.campaigns.test_faults $(or $(TRIES),240) \
+	  --seed $(or $(SEED),0) --minutes 30 --log outputs/faults.jsonl
 
 # how often an ablation of equal arms calls one better, simulated; docs/controls.md has the tables
 error-rates: .venv/.ready

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -46,6 +47,18 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_text("new", tmp_path / "latest.md")
     assert (tmp_path / "latest.md").readlink() == Path("a.md")
     assert (tmp_path / "a.md").read_text() == "new"
+
+
+@pytest.mark.parametrize("days", [-3, 3])
+def test_an_empty_draft_is_removed_after_the_clock_has_jumped(tmp_path: Path, days: int) -> None:
+    draft = tmp_path / ".a.md-abcd1234"  # of a process that was killed before it locked it
+    draft.mkdir()
+    sweep(tmp_path / "a.md")
+    assert draft.exists()
+    then = time.time() + days * 86_400
+    os.utime(draft, (then, then))
+    sweep(tmp_path / "a.md")
+    assert not draft.exists()
 
 
 def test_a_draft_in_use_is_left_alone(tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ def sweep(path: Path, patience: float = 0) -> None:
         if not drafts.fullmatch(hidden.name):
             continue
         try:
-            if not (hidden / LOCK).is_file() and time.time() - hidden.stat().st_mtime < NEW:
+            age = abs(time.time() - hidden.stat().st_mtime)  # the clock may have been set back
+            if not (hidden / LOCK).is_file() and age < NEW:
                 continue  # another process has just made it
             with FileLock(hidden / LOCK, timeout=patience):
                 if (hidden / OLD).exists() and not path.exists():

@@ -1,6 +1,7 @@
 """Folder of a study: trials that survive killed processes and are shared by several ones."""
 
 import json
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from tslm.evaluation.search_space import Space, suggest
 
 STUDY = "study.log"
 LOCK = "study.lock"
+WORKER = ".worker-{}.lock"  # of a process that searches
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -30,7 +32,7 @@ class StudyFolder:
         fingerprint: digest of the study. A new study gets it, an old one must have it.
 
     Raises:
-        ConfigError: if the folder holds a study with another fingerprint.
+        ConfigError: if the folder holds a study with another fingerprint, or cannot be written.
         DataError: if the file in the folder is not a study.
 
     Attributes:
@@ -39,11 +41,13 @@ class StudyFolder:
 
     def __init__(self, path: str | Path, fingerprint: str) -> None:
         self._path = Path(path).resolve()
-        self._path.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._path / LOCK)
-        with self._lock:
-            self.study = _opened(self._path / STUDY, self._lock)
-            self._claim(fingerprint)
+        with _writable(self._path):
+            self._path.mkdir(parents=True, exist_ok=True)
+            with self._lock:
+                self.study = _opened(self._path / STUDY, self._lock)
+                self._claim(fingerprint)
+                self._remove_dead_workers()
 
     def _claim(self, fingerprint: str) -> None:
         """Mark a new study with its fingerprint, or raise if an old one has another."""
@@ -62,11 +66,20 @@ class StudyFolder:
 
     @contextmanager
     def working(self) -> Iterator[str]:
-        """Hold a lock file that the system releases when this process ends or is killed."""
-        name = f".worker-{uuid.uuid4().hex}.lock"
-        with FileLock(self._path / name):
+        """Hold a lock file that the system releases when this process ends or is killed.
+
+        Raises:
+            ConfigError: if the folder cannot be written.
+        """
+        name = WORKER.format(uuid.uuid4().hex)
+        lock = FileLock(self._path / name)
+        with _writable(self._path), self._lock:  # nobody takes it for one of a dead process
+            lock.acquire()
+        try:
             yield name
-        (self._path / name).unlink(missing_ok=True)
+        finally:
+            lock.release()
+            (self._path / name).unlink(missing_ok=True)
 
     def next_trial(
         self, worker: str, space: Space, n_trials: int, seed: int | None
@@ -99,15 +112,38 @@ class StudyFolder:
     def _is_alive(self, trial: FrozenTrial) -> bool:
         """Return True if the process of a trial still runs."""
         held = self._path / trial.user_attrs.get("worker", "")
-        if not held.is_file():
+        return held.is_file() and _is_held(held)
+
+    def _remove_dead_workers(self) -> None:
+        """Remove the lock files of processes that were killed."""
+        for held in self._path.glob(WORKER.format("*")):
+            if not _is_held(held):
+                held.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[None]:
+    """Raise an error of a file inside a ``with`` block as one of the folder of a study.
+
+    Raises:
+        ConfigError: with the reason, such as a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror or error}. Make room, or give another "
+            "folder. The same command continues the search."
+        ) from error
+
+
+def _is_held(lock: Path) -> bool:
+    """Return True if a process holds a lock file."""
+    try:
+        with FileLock(lock, timeout=0):
             return False
-        try:
-            with FileLock(held, timeout=0):
-                pass
-        except Timeout:
-            return True
-        held.unlink(missing_ok=True)
-        return False
+    except Timeout:
+        return True
 
 
 def _seed_after(n_trials: int, seed: int | None) -> int | None:
@@ -115,6 +151,34 @@ def _seed_after(n_trials: int, seed: int | None) -> int | None:
     if seed is None:
         return None
     return int(np.random.SeedSequence([seed, n_trials]).generate_state(1)[0])
+
+
+class StudyLog(JournalFileBackend):
+    """File of a study, to which entries are added whole or not at all.
+
+    Args:
+        path: the file.
+        lock: lock of the folder.
+    """
+
+    def __init__(self, path: Path, lock: FileLock) -> None:
+        self._path, self._held = path, lock
+        shared: Any = _StudyLock(lock)  # optuna calls only acquire and release
+        super().__init__(str(path), lock_obj=shared)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add entries.
+
+        Raises:
+            ConfigError: if they cannot be written, for example because the disk is full.
+        """
+        with _writable(self._path.parent), self._held:
+            size = self._path.stat().st_size
+            try:
+                super().append_logs(logs)
+            except OSError:
+                os.truncate(self._path, size)
+                raise
 
 
 class _StudyLock:
@@ -140,9 +204,7 @@ def _opened(log: Path, held: FileLock) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         _cut_torn(log)
-        lock: Any = _StudyLock(held)  # optuna calls only acquire and release
-        backend = JournalFileBackend(str(log), lock_obj=lock)
-        storage = JournalStorage(backend)
+        storage = JournalStorage(StudyLog(log, held))
         return optuna.create_study(study_name="tslm", storage=storage, load_if_exists=True)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
