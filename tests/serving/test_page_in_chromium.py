@@ -92,6 +92,15 @@ def page(browser: "sync_api.Browser", served: Served) -> Iterator["sync_api.Page
     page.close()
 
 
+@pytest.fixture(scope="module")
+def reader(browser: "sync_api.Browser", served: Served) -> Iterator["sync_api.Page"]:
+    """Return the page, whose functions are called."""
+    page = browser.new_page()
+    page.goto(served.address)
+    yield page
+    page.close()
+
+
 def pasted(page: "sync_api.Page", frame: pd.DataFrame, shown: str = "#table td") -> None:
     page.fill("#csv", frame.to_csv(index=False))
     page.click("#go")
@@ -193,6 +202,41 @@ def test_a_long_file_is_sent_whole_and_shown_in_part(page: "sync_api.Page") -> N
     page.wait_for_selector("text=shops.csv: 2,100 rows.")
     assert len(page.input_value("#csv")) < 5000
     assert sent(page).post_data == table
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ('a,b\r\n"x, ""y""",2\r\n', [['x, "y"', "2"]]),
+        ("\ufeffa;b\n1,5;2\n\n3;", [["1,5", "2"], ["3", ""]]),
+        ('a\tb\n"two\nlines"\t2', [["two\nlines", "2"]]),
+    ],
+)
+def test_tables_with_quotes_and_other_separators_are_read(
+    reader: "sync_api.Page", text: str, rows: list[list[str]]
+) -> None:
+    assert reader.evaluate("text => readCsv(text)", text) == {"names": ["a", "b"], "rows": rows}
+
+
+@pytest.mark.parametrize(
+    ("times", "kind", "places"),
+    [
+        (["2024-01-01", "2024-01-02 00:00:00"], "time", [0, 86_400_000]),
+        (["2024-03-30T23:00:00+01:00", "2024-03-31T00:00:00+01:00"], "time", [0, 3_600_000]),
+        (["41", "42"], "step", [0, 1]),
+        (["2024 Q1", "2024-04-01"], "order", [0, 1]),
+    ],
+)
+def test_times_of_history_and_forecast_share_an_axis(
+    reader: "sync_api.Page", times: list[str], kind: str, places: list[int]
+) -> None:
+    code = """([past, ahead]) => {
+        const series = [{past: [{label: past}], ahead: [{label: ahead}]}];
+        return [place(series), series[0].past[0].x, series[0].ahead[0].x];
+    }"""
+    found, *at = reader.evaluate(code, times)
+    assert found == kind
+    assert [x - at[0] for x in at] == places
 
 
 def test_an_id_with_markup_stays_text(page: "sync_api.Page") -> None:
