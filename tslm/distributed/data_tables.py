@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tslm.core.errors import ConfigError, DataError
-from tslm.core.files import read_table
+from tslm.core.files import is_table, read_table
 from tslm.core.messages import naming
 from tslm.data.columns import Columns
 from tslm.data.events.table import EventTable
@@ -152,6 +152,17 @@ class DataTables:
         new = {name for name in found.ids if name is not None} - set(known.tolist())
         self.check_ids(new, "events names", self.blocks(1))
         return found
+
+    def examples(self, examples: str | Path | pd.DataFrame | None) -> str | pd.DataFrame | None:
+        """Return examples, see ``predict`` of the model; a file is read."""
+        if examples is None:
+            return None
+        if not isinstance(examples, pd.DataFrame):
+            if not is_table(examples):
+                return str(examples)
+            examples = read_table(examples, ids=[*self.ids, self.columns.id])
+        table: pd.DataFrame = self.panels.with_known_ids(examples)
+        return table
 
     def check_ids(self, wanted: Any, who: str, blocks: SeriesBlocks) -> None:
         """Refuse ids of which there is no series; reads the ids of the data until all are found.

@@ -14,14 +14,21 @@ from filelock import FileLock, Timeout
 
 from tslm.core.atomic_write import beside
 from tslm.core.errors import ConfigError
-from tslm.core.files import write_json
+from tslm.core.files import write_json, write_table
 from tslm.core.hashing import sha256_text
 from tslm.data.events.table import EventTable
 from tslm.data.series_blocks import Block
-from tslm.distributed.table_forecaster import Forecasted
+from tslm.distributed.table_worker import Forecasted
+from tslm.evaluation.metrics.error_sums import mean_errors
 
 RUN, MANIFEST, ERRORS = "run.json", "manifest.json", "errors.parquet"
-PARTS, WORK, LOCK = "errors", "work", "lock"  # inside the hidden folder of a run
+METRICS = "metrics.csv"
+PARTS, MEASURED, WORK, LOCK = (
+    "errors",
+    "measured",
+    "work",
+    "lock",
+)  # inside the hidden folder of a run
 HIDDEN = ".run"
 
 
@@ -90,7 +97,7 @@ class OutputFolder:
         return self.file(block).is_file()
 
     def write(self, block: Block, found: Forecasted) -> None:
-        """Write the errors of a block, and then its forecasts.
+        """Write the refused series and the measured errors of a block, and then its forecasts.
 
         Raises:
             ConfigError: if the disk is full, or this machine does not see the folder of the run.
@@ -101,6 +108,8 @@ class OutputFolder:
                 "machines share."
             )
         target = self.file(block)
+        if found.measured is not None:
+            _write(found.measured, self.path / HIDDEN / MEASURED / target.name)
         if found.errors.num_rows:
             _write(found.errors, self.path / HIDDEN / PARTS / target.name)
         _write(found.forecasts, target)
@@ -110,18 +119,27 @@ class OutputFolder:
         return sum(pq.read_metadata(part).num_rows for part in self._error_files())
 
     def close(self, blocks: int, series: int) -> dict[str, Any]:
-        """Write ``errors.parquet`` and the manifest, and return the manifest."""
+        """Write ``errors.parquet``, the metrics of a backtest and the manifest; return the last."""
         parts = self._error_files()
         if parts:
             errors = pa.concat_tables([pq.read_table(part) for part in parts])
             _write(errors, self.path / ERRORS)
         files = sorted(file.name for file in self.path.glob("part-*.parquet"))
-        manifest = {
+        manifest: dict[str, Any] = {
             "blocks": blocks,
             "series": series,
             "errors": self.refused(),
             "files": files,
         }
+        measured = sorted((self.path / HIDDEN / MEASURED).glob("*.parquet"))
+        if measured:
+            means = mean_errors(pq.read_table(part).to_pandas() for part in measured)
+            write_table(means, self.path / METRICS)
+            values = {name: means[name].tolist() for name in means if name != "metric"}
+            manifest["metrics"] = {
+                name: dict(zip(means["metric"], column, strict=True))
+                for name, column in values.items()
+            }
         write_json(manifest, self.path / MANIFEST)
         return manifest
 

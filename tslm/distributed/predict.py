@@ -31,7 +31,7 @@ def predict(
     level: Sequence[float | int] | None = None,
     quantiles: Sequence[float | int] | None = None,
     num_samples: int | None = None,
-    examples: str | pd.DataFrame | None = None,
+    examples: str | Path | pd.DataFrame | None = None,
     engine: str = "local",
     workers: int = 1,
     rows: int = ROWS,
@@ -85,16 +85,17 @@ def predict(
     options = {"device": device, "backbone": plain(backbone), "download": download}
     loaded = TableForecaster(str(saved), options=options)
     panels = loaded.model.panel_reader
+    tables = DataTables.find(panels, data, futr, static)
     request = {
         "h": h,
         "level": plain(level),
         "quantiles": plain(quantiles),
         "num_samples": num_samples,
-        "examples": panels.with_known_ids(examples),
+        "examples": tables.examples(examples),
     }
-    tables = DataTables.find(panels, data, futr, static)
     tables.check_future()
     forecaster = loaded.for_request(request, tables.events(events))
+    forecaster.check()
     blocks = tables.blocks(rows, ids)
     facts = {"model": sha256(saved / "model.json"), **request, "rows": rows}
     facts |= {"events": forecaster.events, "ids": plain(ids)}

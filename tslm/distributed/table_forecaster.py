@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from tslm.core.plain_values import positive
 from tslm.data.events.table import EventTable
 from tslm.distributed.series_frames import SeriesFrames
 from tslm.distributed.table_worker import Forecasted as Forecasted
@@ -28,12 +29,18 @@ class TableForecaster(TableWorker):
         request: dict[str, Any] = {**self.request, **further}
         return Made(self.model.predict(frames.rows, **request))
 
+    @property
+    def requested(self) -> RequestedColumns:
+        """Return the requested columns beside the point forecast."""
+        asked = ("level", "quantiles", "num_samples")
+        return RequestedColumns.of(*(self.request.get(name) for name in asked))
+
+    def check(self) -> None:
+        positive("h", self.model.h if self.request.get("h") is None else self.request["h"])
+        _ = self.requested
+
     def _schema(self, table: pa.Table, ids: list[tuple[str, pa.DataType]]) -> pa.Schema:
-        model, asked = self.model, ("level", "quantiles", "num_samples")
-        request = RequestedColumns.of(*(self.request.get(name) for name in asked))
-        time = pa.int64()
-        if model.calendar_.dated:
-            time = pa.timestamp(model.calendar_.unit, model.calendar_.tz)
-        names = [model.name, *(f"{model.name}-{ending}" for ending in request.endings)]
-        own = (model.reader.columns.time, time)
+        model, endings = self.model, self.requested.endings
+        names = [model.name, *(f"{model.name}-{ending}" for ending in endings)]
+        own = (model.reader.columns.time, self.time_type)
         return pa.schema([*ids, own, *((name, pa.float64()) for name in names)])

@@ -128,6 +128,20 @@ class TableWorker(ABC):
             ids: the id columns and their types.
         """
 
+    @abstractmethod
+    def check(self) -> None:
+        """Refuse an impossible request, before any work.
+
+        Raises:
+            ConfigError: if it is impossible.
+        """
+
+    @property
+    def time_type(self) -> pa.DataType:
+        """Return the type of times that the model writes."""
+        calendar = self.model.calendar_
+        return pa.timestamp(calendar.unit, calendar.tz) if calendar.dated else pa.int64()
+
     def _tries(self, frames: SeriesFrames) -> Iterator[tuple[SeriesFrames, Made | TslmError]]:
         """Forecast series; halve those that are refused, until single ones remain."""
         try:

@@ -47,25 +47,28 @@ def backtest(
     request: RequestedColumns,
     examples: str | pd.DataFrame | None = None,
     events: EventTable | None = None,
+    *,
+    fitted: Mapping[str, TextEstimator] | None = None,
 ) -> pd.DataFrame:
     """Fit models on the rows before each origin, and forecast the rows after it.
 
     Args:
-        models: unfitted estimators by the names of their forecast columns; the first one is given
-            the examples and the events.
+        models: unfitted estimators by the names of their forecast columns. The first model, fitted
+            or not, is given the examples and the events.
         frame: the series.
         reader: gives the user's names of columns.
         origins: the origins, and the work at each.
         request: requested columns beside the point forecasts.
         examples: examples for the first model, see ``predict``.
         events: statements for the first model. Those that were said after an origin are not read.
+        fitted: models that are used as they are, before the others.
 
     Returns:
         One row per step: id, time, ``cutoff``, true value, and the forecasts of each model.
     """
-    own, h = next(iter(models)), origins.horizon
+    ready = dict(fitted or {})
+    own, h = next(iter({**ready, **models})), origins.horizon
     check_lengths(frame, h + origins.step * (origins.number - 1))
-    fitted: dict[str, TextEstimator] = {}
     said = {} if events is None else {"events": events}
     folds = []
     for fold, (cutoffs, known, truth) in enumerate(
@@ -76,13 +79,13 @@ def backtest(
             warnings.simplefilter("ignore", UserWarning)  # given when the frame was read
             known = reader.rename(known)
             if fold == 0 or (origins.refit_every and fold % origins.refit_every == 0):
-                fitted = {
+                ready |= {
                     name: clone(model).fit(known, **(said if name == own else {}))
                     for name, model in models.items()
                 }
             elif origins.recalibrate:
-                fitted = {name: model.recalibrate(known) for name, model in fitted.items()}
-            for name, model in fitted.items():
+                ready = {name: model.recalibrate(known) for name, model in ready.items()}
+            for name, model in ready.items():
                 panels, shown = model.panel_reader, None
                 panel = panels.known(known, h, truth)
                 about = events if name == own else None

@@ -25,6 +25,9 @@ from tslm.core.spec import refuse_nested
 TYPED = "typed"  # settings that were typed, where a saved model has the others
 FORECASTS = ("verb/fit", "verb/backtest", "verb/tune")  # commands whose base is a mix by default
 
+# settings of a command that is given an engine, if they are others than those for one table
+ON_DATA_SETS = {"verb/backtest": "verb/data_set/backtest"}
+
 
 def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
     """Compose settings from a primary yaml file, such as ``verb/fit``, and words ``key=value``.
@@ -34,6 +37,8 @@ def compose(primary: str = "config", words: Sequence[str] = ()) -> DictConfig:
             value that cannot be read, and for a setting that has no effect beside the others.
     """
     typed = split(words)
+    if primary in ON_DATA_SETS and any(word.key == "engine" and word.text for word in typed):
+        primary = ON_DATA_SETS[primary]
     given, defaults = with_distribution(typed), default_choices(primary)
     named = {word.key: _name(word, defaults[word.key]) for word in given if word.key in defaults}
     apart = named.get("model") or named.get("experiment")  # the settings of a paper have no mix

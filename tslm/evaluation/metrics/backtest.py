@@ -74,9 +74,40 @@ def evaluate(
         >>> evaluate(backtest, sales, season_length=7).metric.tolist()
         ['mae', 'rmse', 'mase', 'smape']
     """
-    kind, truth = Kind.of(table), to_pandas(df)
+    kind = Kind.of(table)
     writing = Writing(time_format, dayfirst, tz)
-    names = find_columns(truth, columns_of(id_col, time_col, target_col, writing))
+    names = columns_of(id_col, time_col, target_col, writing)
+    parts, cutoffs = errors_by_series(table, df, season_length, names, models, resample)
+    every = {metric: part.groupby(cutoffs).mean() for metric, part in parts.items()}
+    result = pd.DataFrame({metric: part.mean() for metric, part in every.items()}).T
+    result = result[list(parts["mae"])].rename_axis("metric").reset_index()
+    return result if kind is None else kind.back(result)
+
+
+def errors_by_series(
+    table: Any,
+    df: Any,
+    season_length: int,
+    columns: Columns,
+    models: Sequence[str] | None = None,
+    resample: str | None = None,
+) -> tuple[dict[str, pd.DataFrame], pd.Series]:
+    """Measure the errors of a backtest by series and origin, see ``evaluate``.
+
+    Args:
+        table: as there.
+        df: as there.
+        season_length: as there.
+        columns: id, time and target column.
+        models: as there.
+        resample: as there.
+
+    Returns:
+        The errors by metric, with a row for each series and origin and a column for each forecast;
+        and the cutoff of each row.
+    """
+    truth = to_pandas(df)
+    names = find_columns(truth, columns)
     if resample is not None:
         truth, names = _on_grid(truth, names, resample)
     history = _read(truth, names, [names.target], "The frame")
@@ -90,15 +121,8 @@ def evaluate(
     check_covariates(rows, forecasts, own, "The backtest")
     rows[KEY] = rows.groupby([names.id, "cutoff"], sort=False).ngroup()
     where = rows.drop_duplicates(KEY).set_index(KEY)[[names.id, "cutoff"]]
-    every = {
-        metric: part.groupby(where.cutoff).mean()
-        for metric, part in _measured(
-            rows, forecasts, names, _scale(history, where, names, season_length)
-        ).items()
-    }
-    result = pd.DataFrame({metric: part.mean() for metric, part in every.items()}).T
-    result = result[forecasts].rename_axis("metric").reset_index()
-    return result if kind is None else kind.back(result)
+    scale = _scale(history, where, names, season_length)
+    return _measured(rows, forecasts, names, scale), where.cutoff
 
 
 def _on_grid(df: Any, names: Columns, resample: str) -> tuple[pd.DataFrame, Columns]:

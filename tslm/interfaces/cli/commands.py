@@ -12,6 +12,7 @@ from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.core.messages import check_choice, counted
+from tslm.distributed.backtest import backtest as backtest_data_set
 from tslm.distributed.predict import predict as predict_data_set
 from tslm.estimators.factory import continued_estimator, estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
@@ -114,7 +115,7 @@ def _predict_data_set(cfg: DictConfig, say: Reporter) -> None:
         level=listed(cfg.level),
         quantiles=listed(cfg.quantiles),
         num_samples=cfg.num_samples,
-        examples=_examples(cfg),
+        examples=cfg.examples,
         engine=cfg.engine,
         workers=cfg.workers,
         max_errors=cfg.max_errors,
@@ -134,7 +135,10 @@ def _examples(cfg: DictConfig, id_col: Any = None) -> Any:
 
 
 def backtest(cfg: DictConfig, say: Reporter) -> None:
-    """Forecast from several past origins and write forecasts and true values in one table."""
+    """Forecast from several past origins, and write forecasts and true values."""
+    if cfg.engine is not None:
+        _backtest_data_set(cfg, say)
+        return
     files.check_writable(cfg.out)
     static, data = (files.read(cfg, path) for path in (cfg.static, cfg.data))
     model = estimator_of(cfg).addressed(data)
@@ -159,6 +163,36 @@ def backtest(cfg: DictConfig, say: Reporter) -> None:
     errors = errors_of(table, reader.rename(frame.table), season, **names)
     say(str(errors.to_string(index=False)))
     say(f"wrote {counted(len(table), 'row')} to {cfg.out}")
+
+
+def _backtest_data_set(cfg: DictConfig, say: Reporter) -> None:
+    """Backtest a saved model on a Parquet data set block after block, into a folder."""
+    manifest = backtest_data_set(
+        cfg.model,
+        cfg.data,
+        cfg.out,
+        static=cfg.static,
+        events=cfg.events,
+        ids=listed(cfg.ids),
+        h=cfg.h,
+        n_windows=cfg.n_windows,
+        step_size=cfg.step_size,
+        level=listed(cfg.level),
+        quantiles=listed(cfg.quantiles),
+        baselines=listed(cfg.baselines) or [],
+        examples=cfg.examples,
+        engine=cfg.engine,
+        workers=cfg.workers,
+        max_errors=cfg.max_errors,
+        device=cfg.device,
+        backbone=cfg.backbone,
+        download=cfg.download,
+        progress=cfg.verbose > 0,
+    )
+    if cfg.verbose:
+        for name, values in manifest.get("metrics", {}).items():
+            say(f"{name:<16} MSE {values['mse']:.4f}  MAE {values['mae']:.4f}")
+        say(f"wrote {manifest['series']:,} series to {cfg.out}, {manifest['errors']:,} refused")
 
 
 def tune(cfg: DictConfig, say: Reporter) -> None:

@@ -3,6 +3,7 @@
 import re
 
 from tslm.core.config.choices import choices
+from tslm.core.config.compose import ON_DATA_SETS
 from tslm.core.paths import conf_folder
 
 DEFAULTS = re.compile(r"^  - /?(\w+): ", re.M)  # the groups in the defaults of a yaml file
@@ -26,6 +27,8 @@ def print_help(verb: str) -> None:
     own = _read(f"verb/{verb}.yaml")
     print(_settings(own))
     print("\n(??? marks a setting that you must give. null means chosen automatically, or unused.)")
+    if (primary := f"verb/{verb}") in ON_DATA_SETS:
+        print(f"\n{_settings(_read(f'{ON_DATA_SETS[primary]}.yaml'))}")
     for name in ("files", "columns"):
         if f"/{name}" in own or (name == "columns" and "/config" in own):
             print(f"\n{_settings(_read(f'{name}.yaml'))}")
