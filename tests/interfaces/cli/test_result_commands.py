@@ -105,8 +105,7 @@ def test_a_parquet_data_set_is_forecast_block_after_block(
     assert one.unique_id.unique().tolist() == ["007"]
     line = "predict model=m data=sales engine=local futr=sales out=other"
     assert "reads no covariate known in advance" in refused(line, capsys)
-    with pytest.warns(UserWarning, match="fitted on rows that this backtest forecasts"):
-        printed = tslm("backtest model=m data=sales engine=local baselines=[] out=tested")
+    printed = tslm("backtest model=m data=sales engine=local baselines=[] out=tested")
     assert "wrote 2 series to tested, 0 refused" in printed
     assert "SeasonalNaive    MSE" in printed
     line = "predict model=m data=sales engine=spark out=ahead"
