@@ -20,7 +20,8 @@ for name in ("resource", "fcntl", "pwd", "grp", "termios"):
 warnings.simplefilter("ignore")
 import tslm
 optuna = ("tuning", "search_space", "study_folder")
-optional = ("tslm.interfaces.", *(f"tslm.evaluation.{name}" for name in optuna))
+ray = "tslm.serving.ray_serve"  # Ray has ways of its own on Windows
+optional = ("tslm.interfaces.", ray, *(f"tslm.evaluation.{name}" for name in optuna))
 for module in pkgutil.walk_packages(tslm.__path__, "tslm."):
     if not module.name.startswith(optional):
         import_module(module.name)
