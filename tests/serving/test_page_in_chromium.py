@@ -58,7 +58,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             assert found is not None
             yield Served(model, found[0])
         finally:
-            process.terminate()
+            process.kill()
 
 
 @pytest.fixture(scope="module")
