@@ -56,8 +56,8 @@ def test_a_process_that_is_killed_is_replaced_and_every_block_has_its_result_onc
 
 
 def test_a_block_that_ends_every_process_is_one_clear_error(tmp_path, monkeypatch):
-    monkeypatch.setattr("tslm.distributed.engines.local.REPEATS", 0)
-    with pytest.raises(ConfigError, match="ended 1 times before it was finished"):
+    monkeypatch.setattr("tslm.distributed.engines.pool.REPEATS", 0)
+    with pytest.raises(ConfigError, match="1 workers ended one after the other before the block"):
         list(LocalEngine(2).map(Square(tmp_path, deaths=9), [3]))
     assert len(list(tmp_path.iterdir())) == 1
 

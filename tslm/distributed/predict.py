@@ -34,6 +34,8 @@ def predict(
     examples: str | Path | pd.DataFrame | None = None,
     engine: str = "local",
     workers: int = 1,
+    threads: int | None = None,
+    address: str | None = None,
     rows: int = ROWS,
     max_errors: int | None = None,
     device: str | None = None,
@@ -64,8 +66,12 @@ def predict(
         quantiles: as there.
         num_samples: as there.
         examples: as there.
-        engine: "local" works in this process, or in ``workers`` of it.
-        workers: number of processes.
+        engine: "local" works in this process, or in ``workers`` of it; "ray" in actors of Ray.
+        workers: number of processes or actors.
+        threads: number of threads of each; None is 1 for an actor, and divides the threads of this
+            process among its processes.
+        address: address of a running Ray cluster; None takes the one to which this process is
+            connected or ``RAY_ADDRESS`` names, and else starts one on this machine.
         rows: rows of a block.
         max_errors: number of refused series at which the run ends with an error; None never.
         device: device to forecast on; None follows the settings of the model.
@@ -80,7 +86,8 @@ def predict(
         ConfigError: if a setting is impossible, or ``out`` has something else.
         DataError: if the data cannot be read, or more than ``max_errors`` series are refused.
     """
-    place, rows = engine_of(engine, workers), positive("rows", rows)
+    place = engine_of(engine, workers, threads=threads, address=address, device=device)
+    rows = positive("rows", rows)
     saved = Path(model).expanduser().absolute()
     options = {"device": device, "backbone": plain(backbone), "download": download}
     loaded = TableForecaster(str(saved), options=options)

@@ -1,20 +1,21 @@
 """Engine of one machine: this process, or several processes that it starts."""
 
 import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import islice
 from multiprocessing import connection, get_context
 from multiprocessing.connection import Connection
 from traceback import format_exc
-from typing import Any, Generic
+from typing import Any
 
-from tslm.distributed.engines.engine import REPEATS, B, Engine, R, lost
+import torch
+
+from tslm.distributed.engines.engine import B, Engine, R
+from tslm.distributed.engines.pool import Event, Pool
 
 READY = "ready"  # the first message of a process
-SECONDS = 10.0  # for the end of a process that has nothing left to do
+SECONDS = 10.0  # for the end of a process after SIGTERM
 
 
 @dataclass(frozen=True)
@@ -23,97 +24,41 @@ class LocalEngine(Engine):
 
     Attributes:
         workers: number of processes; 1 is this process itself.
+        threads: number of threads of a process; None divides those of this process.
     """
 
     workers: int = 1
+    threads: int | None = None
 
     def map(self, worker: Callable[[B], R], blocks: Iterable[B]) -> Iterator[R]:
-        if self.workers == 1:
-            yield from map(worker, blocks)
+        if self.workers > 1:
+            threads = self.threads or max(1, torch.get_num_threads() // self.workers)
+            yield from _Processes(self.workers, worker, threads).map(blocks)
             return
-        source, waiting = iter(blocks), deque[_Job[B]]()
-        busy, idle = dict[Any, _Process[B]](), list[_Process[B]]()
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads or before)
         try:
-            while True:
-                while len(busy) < self.workers:
-                    waiting.extend(_Job(block) for block in islice(source, not waiting))
-                    if not waiting:
-                        break
-                    process = idle.pop() if idle else _Process(worker)
-                    process.give(waiting.popleft())
-                    busy[process.pipe] = process
-                if not busy:
-                    return
-                for pipe in connection.wait(list(busy)):
-                    process = busy.pop(pipe)
-                    try:
-                        answer = process.pipe.recv()
-                    except (EOFError, OSError):
-                        process.end()
-                        waiting.appendleft(process.job.again())
-                        continue
-                    if answer == READY:
-                        process.begin()
-                        busy[pipe] = process
-                        continue
-                    idle.append(process)
-                    result, error = answer
-                    if error is not None:
-                        raise error
-                    yield result
+            yield from map(worker, blocks)
         finally:
-            for process in (*busy.values(), *idle):
-                process.end()
+            torch.set_num_threads(before)
 
 
-@dataclass(frozen=True)
-class _Job(Generic[B]):
-    """Block to work on, and the number of processes that ended over it."""
-
-    block: B
-    ended: int = 0
-
-    def again(self) -> "_Job[B]":
-        """Return the job once more, after a process ended.
-
-        Raises:
-            ConfigError: if it was repeated often enough.
-        """
-        if self.ended == REPEATS:
-            raise lost(self.ended + 1)
-        return _Job(self.block, self.ended + 1)
-
-
-class _Process(Generic[B]):
+class _Process:
     """Process that works on one block after the other.
 
     It ends when this process does: then its pipe is closed.
 
     Args:
         worker: what it does with a block.
+        threads: number of its threads.
     """
 
-    job: _Job[B]
-
-    def __init__(self, worker: Callable[[B], Any]) -> None:
+    def __init__(self, worker: Callable[[Any], Any], threads: int) -> None:
         context = get_context("spawn")
         self.pipe, its = context.Pipe()
-        self._ready = False
-        self._process = context.Process(target=_serve, args=(worker, its), daemon=True)
+        self._process = context.Process(target=_serve, args=(worker, its, threads), daemon=True)
         self._process.start()
         its.close()
-
-    def give(self, job: _Job[B]) -> None:
-        """Give it a job. It is sent at once if the process is ready, and else by ``begin``."""
-        self.job = job
-        if self._ready:
-            self.begin()
-
-    def begin(self) -> None:
-        """Send the block of the job. A process that has ended is found when its answer is read."""
-        self._ready = True
-        with suppress(OSError):
-            self.pipe.send(self.job.block)
 
     def end(self) -> None:
         """End the process, and wait for its end."""
@@ -126,9 +71,48 @@ class _Process(Generic[B]):
         self._process.close()
 
 
-def _serve(worker: Callable[[Any], Any], pipe: Connection) -> None:
+class _Processes(Pool[Any, _Process]):
+    """Processes that this one starts."""
+
+    def __init__(self, size: int, worker: Callable[[Any], Any], threads: int) -> None:
+        super().__init__(size)
+        self._worker, self._threads = worker, threads
+        self._of: dict[Any, _Process] = {}  # the process of each pipe
+
+    def start(self) -> _Process:
+        process = _Process(self._worker, self._threads)
+        self._of[process.pipe] = process
+        return process
+
+    def give(self, worker: _Process, block: Any) -> None:
+        with suppress(OSError):  # it has ended, which is found when its answer is read
+            worker.pipe.send(block)
+
+    def events(self) -> list[Event]:
+        return [self._event(self._of[pipe]) for pipe in connection.wait(list(self._of))]
+
+    def _event(self, process: _Process) -> Event:
+        """Read the message of a process, which is there."""
+        try:
+            message = process.pipe.recv()
+        except (EOFError, OSError):
+            return Event(process, "ended")
+        if message == READY:
+            return Event(process, "ready")
+        result, error = message
+        if error is not None:
+            raise error
+        return Event(process, "finished", result)
+
+    def end(self, worker: _Process) -> None:
+        self._of.pop(worker.pipe)
+        worker.end()
+
+
+def _serve(worker: Callable[[Any], Any], pipe: Connection, threads: int) -> None:
     """Work on the blocks that come through a pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the main process, and it ends this
+    torch.set_num_threads(threads)
     pipe.send(READY)
     while True:
         try:
