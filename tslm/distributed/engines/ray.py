@@ -6,6 +6,7 @@ block goes to one actor, which writes its file.
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from tslm.core.errors import ConfigError, warn
 from tslm.distributed.engines.engine import B, Engine, R
 from tslm.distributed.engines.pool import Event, Pool
 
-PATIENCE = 60.0  # seconds without any actor, after which a warning says so
+PULSE = 2.0  # seconds without news after which the cluster is looked at
+PATIENCE = 300.0  # seconds without any actor, after which a warning says so
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,29 @@ class _Actors(Pool[Any, Any]):
         self._calls[worker.work.remote(block)] = worker, "finished"
 
     def events(self) -> list[Event]:
-        ended, _ = self._ray.wait(list(self._calls), timeout=PATIENCE)
-        if not ended and not self._busy:
-            warn(
-                f"No actor has started in the last {PATIENCE:.0f} seconds: the Ray cluster has no "
-                "CPU or GPU free for it. See ray status."
-            )
+        began, warned = time.monotonic(), False
+        while not (ended := self._ray.wait(list(self._calls), timeout=PULSE)[0]):
+            self._check_node()
+            if not (self._busy or warned) and time.monotonic() - began > PATIENCE:
+                warned = True
+                warn(
+                    f"No actor is ready after {PATIENCE:.0f} seconds. Perhaps the Ray cluster has "
+                    "no CPU or GPU free: the command ray status shows what is taken."
+                )
         return [self._event(call) for call in ended]
+
+    def _check_node(self) -> None:
+        """Check that the machine of this process still belongs to the cluster.
+
+        Raises:
+            ConfigError: if it does not, for example because its raylet was killed.
+        """
+        own = self._ray.get_runtime_context().get_node_id()
+        if not any(node["Alive"] and node["NodeID"] == own for node in self._ray.nodes()):
+            raise ConfigError(
+                "The Ray cluster has lost this machine. What is written stays: start Ray again if "
+                "it is not started by the run, and repeat the command to continue."
+            )
 
     def _event(self, call: Any) -> Event:
         """Read the result of a call that has ended."""

@@ -21,6 +21,7 @@ from tslm.evaluation.metrics.backtest import evaluate as errors_of
 from tslm.interfaces import hub
 
 Reporter = Callable[[str], None]
+ENGINE_SETTINGS = ("workers", "threads", "address", "rows", "max_errors")  # of predict
 
 
 def further_tables(cfg: DictConfig) -> dict[str, Any]:
@@ -69,9 +70,12 @@ def _remove_if_failed_early(folder: Path) -> Iterator[None]:
 
 def predict(cfg: DictConfig, say: Reporter) -> None:
     """Forecast with a saved model: a table, or a Parquet data set of any size."""
+    options = {name: cfg[name] for name in ENGINE_SETTINGS if cfg[name] is not None}
     if cfg.engine is not None:
-        _predict_data_set(cfg, say)
+        _predict_data_set(cfg, options, say)
         return
+    if options:
+        raise ConfigError(f"{next(iter(options))}= needs engine=local or engine=ray.")
     files.check_writable(cfg.out)
     model = load_estimator(
         cfg.model, device=cfg.device, backbone=cfg.backbone, download=cfg.download
@@ -99,7 +103,7 @@ def predict(cfg: DictConfig, say: Reporter) -> None:
         say(f"wrote {counted(len(forecast), 'row')} to {cfg.out}")
 
 
-def _predict_data_set(cfg: DictConfig, say: Reporter) -> None:
+def _predict_data_set(cfg: DictConfig, options: dict[str, Any], say: Reporter) -> None:
     """Forecast a Parquet data set block after block, into a folder."""
     if cfg.data is None:
         raise ConfigError("engine= needs data=: a Parquet file, a folder of them or a pattern.")
@@ -117,12 +121,11 @@ def _predict_data_set(cfg: DictConfig, say: Reporter) -> None:
         num_samples=cfg.num_samples,
         examples=cfg.examples,
         engine=cfg.engine,
-        workers=cfg.workers,
-        max_errors=cfg.max_errors,
         device=cfg.device,
         backbone=cfg.backbone,
         download=cfg.download,
         progress=cfg.verbose > 0,
+        **options,
     )
     if cfg.verbose:
         say(f"wrote {manifest['series']:,} series to {cfg.out}, {manifest['errors']:,} refused")
