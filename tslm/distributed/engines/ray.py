@@ -111,7 +111,7 @@ class _Actors(Pool[Any, Any]):
 
     def __init__(self, engine: RayEngine, ray: Any, worker: Callable[[Any], Any]) -> None:
         super().__init__(engine.workers)
-        self._ray, self._arguments = ray, (worker, engine.threads)
+        self._ray, self._arguments = ray, (ray.put(worker), engine.threads)
         gpus = 1 if engine.gpu and ray.cluster_resources().get("GPU") else 0
         options = {"num_cpus": engine.threads, "num_gpus": gpus, "max_restarts": 0}
         self._kind = ray.remote(**options)(_Actor)
