@@ -71,7 +71,7 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(tmp_path, workers):
 
 def test_a_block_is_pickled_without_the_rows_beside_it():
     table = pa.table({"y": list(range(100_000))})
-    block = Block(7, table.slice(500, 10))
+    block = Block(7, table.slice(500, 10), series=1)
     stored = pickle.dumps(block)
     assert len(stored) < 2000
     again = pickle.loads(stored)

@@ -1,5 +1,7 @@
 """A search that survives: impossible points, killed processes, torn files, frames of any kind."""
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,17 @@ def test_trials_of_other_processes_are_counted(df: pd.DataFrame, tmp_path: Path)
     assert len(points(study)) == 2
     study = tune(dlinear(), df, RATES, n_trials=3, folder=tmp_path)
     assert len(points(study)) == 3
+
+
+def test_two_processes_search_in_one_folder_at_once(df: pd.DataFrame, tmp_path: Path) -> None:
+    df.to_csv(tmp_path / "sales.csv", index=False)
+    line = f"tune data={tmp_path}/sales.csv h=7 model=dlinear context_length=14 max_steps=1"
+    words = [*line.split(), "n_trials=6", f"out={tmp_path}/out", "random_state=0", "verbose=0"]
+    both = [subprocess.Popen([sys.executable, "-m", "tslm", *words]) for _ in range(2)]
+    assert [process.wait(300) for process in both] == [0, 0]
+    trials = pd.read_csv(tmp_path / "out/trials.csv")
+    assert len(trials) == 6
+    assert not list((tmp_path / "out").glob(".worker-*"))
 
 
 def test_an_impossible_point_is_pruned_with_its_reason(
