@@ -35,6 +35,7 @@ class CommandConfig:
     static: str | None = option(TEXT, FILE)
     val_data: str | None = option(TEXT, FILE)
 
+    address: str | None = option(TEXT)
     baselines: list[str] | None = option(TEXT)
     decimal: str | None = option(TEXT)
     encoding: str | None = option(TEXT)
@@ -62,7 +63,9 @@ class CommandConfig:
     request_values: int | None = option(COUNT)
     rollout_steps: int | None = option(COUNT)
     rounds: int | None = option(COUNT)
+    rows: int | None = option(COUNT)
     step_size: int | None = option(COUNT)
+    threads: int | None = option(COUNT)
     time_limit: int | None = option(COUNT)
     stride: int | None = option(COUNT)
     top: int | None = option(COUNT)
