@@ -85,7 +85,7 @@ class Pool(ABC, Generic[B, W]):
                     return
                 for event in self.events():
                     if event.kind == "ended":
-                        self._replace(event)
+                        self._repeat(event)
                         continue
                     self._starting.discard(event.worker)
                     self._busy.pop(event.worker, None)
@@ -117,7 +117,7 @@ class Pool(ABC, Generic[B, W]):
         """Return the number of workers that may be started."""
         return self._size - len(self._starting) - len(self._idle) - len(self._busy)
 
-    def _replace(self, event: Event) -> None:
+    def _repeat(self, event: Event) -> None:
         """Make room for another worker, and put back the block of the one that ended."""
         self.end(event.worker)
         self._starting.discard(event.worker)
