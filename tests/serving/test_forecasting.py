@@ -23,25 +23,26 @@ def walks(ids, n=40, seed=0, **times):
     return random_walks(n, ids, seed=seed, **times)
 
 
-def alone(model, frame, futr=None, events=None, static=None, **settings):
+def alone(model, series, futr=None, events=None, static=None, **settings):
     """Return the forecast of predict and its warnings, or its error."""
     tables = {"futr_df": futr, "events": events, "static_df": static}
     with collected_warnings() as warnings:
         try:
-            found = model.forecaster.predict(frame, **tables, **settings)
+            found = model.forecaster.predict(series, **tables, **settings)
         except TslmError as error:
             return str(error), []
     return found, warnings
 
 
-def check(model, frames, **settings):
+def check(model, asked, **settings):
     """Compare requests that are forecast together with each of them alone."""
-    asked = [frame if isinstance(frame, dict) else {"series": frame} for frame in frames]
-    requests = [ForecastRequest(**each, **settings) for each in asked]
-    found = forecast([Task.of(model, request) for request in requests])
+    asked = [each if isinstance(each, dict) else {"series": each} for each in asked]
+    asked = [{**settings, **each} for each in asked]
+    tasks = [Task.of(model, ForecastRequest(**each)) for each in asked]
+    assert len({task.key for task in tasks}) == 1
+    found = forecast(tasks)
     for each, one in zip(asked, found, strict=True):
-        tables = {name: table for name, table in each.items() if name != "series"}
-        expected, warnings = alone(model, each["series"], **tables, **settings)
+        expected, warnings = alone(model, **each)
         if isinstance(expected, str):
             assert isinstance(one, Exception)
             assert str(one) == expected
@@ -126,8 +127,8 @@ def test_a_language_model_reads_several_requests_at_once(tmp_path):
     fitted = TSLMForecaster(h=6, adapter=Spec("autotimes", patch_len=6), **options)
     model = served(fitted.fit(walks(["a", "b"], 90)), tmp_path)
     frames = [walks([name], 30 + number, seed=number) for number, name in enumerate("abcd")]
-    check(model, frames, **LEVEL)
-    check(model, frames, h=11)
+    check(model, [{"series": frame, "h": 2 + k} for k, frame in enumerate(frames)], **LEVEL)
+    check(model, [{"series": frame, "h": 12 - k} for k, frame in enumerate(frames)])
 
 
 def test_requests_with_covariates_are_forecast_together(tmp_path):
@@ -173,6 +174,18 @@ def test_the_series_of_fit_and_others_are_forecast_together(daily):
 
 def test_a_horizon_beyond_that_of_fit(daily):
     check(daily, [walks(["a"], 30, seed=1), walks(["b"], 3, seed=2)], h=9)
+
+
+@pytest.mark.parametrize("name", ["theta", "ces", "profile_ar", "ridge_profile", "climatology"])
+def test_requests_of_unequal_horizons_share_a_batch(name, tmp_path):
+    fitted = BaselineForecaster(name, h=8, verbose=0).fit(walks(["a", "b"], 160))
+    model = served(fitted, tmp_path)
+    within = [{"series": walks(["a"], 60, seed=h), "h": h} for h in (1, 8, 3)]
+    beyond = [{"series": walks(["a", "n"], 60, seed=h), "h": h} for h in (16, 9)]
+    check(model, within, **LEVEL)
+    check(model, beyond, **LEVEL)
+    keys = {Task.of(model, ForecastRequest(**each)).key for each in [*within, *beyond]}
+    assert len(keys) == 2
 
 
 def test_extreme_scales_side_by_side(daily):

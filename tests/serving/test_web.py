@@ -2,6 +2,10 @@
 
 import io
 import json
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from urllib.parse import unquote
 
 import numpy as np
@@ -15,6 +19,7 @@ from tests.frames import random_walks
 from tslm import BaselineForecaster
 from tslm.core.errors import ConfigError
 from tslm.serving import Limits, app
+from tslm.serving.refusal import RefusedError
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 
@@ -172,6 +177,65 @@ def test_several_models_are_asked_by_name(folder, model):
 def test_names_of_models_are_parts_of_an_address(folder):
     with pytest.raises(ConfigError, match="cannot be the name"):
         app({"a/b": folder})
+
+
+def test_ids_of_a_csv_body_are_numbers_if_those_of_fit_are(tmp_path):
+    frame = random_walks(60, [7, 10]).rename(columns={"unique_id": "shop"})
+    numbered = BaselineForecaster("last", h=2, id_col="shop", verbose=0).fit(frame)
+    numbered.save(tmp_path / "shops")
+    with TestClient(app(tmp_path / "shops", watch=False)) as client:
+        headers = {"content-type": "text/csv", "accept": PARQUET}
+        address, body = "/forecast?ids=10", frame.head(90).to_csv(index=False)
+        answer = client.post(address, content=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        found = pd.read_parquet(io.BytesIO(answer.content))
+        same(found, numbered.predict(frame.head(90), ids=[10]))
+
+
+def test_a_forecast_that_takes_too_long_ends_with_504(folder, monkeypatch):
+    monkeypatch.setattr("tslm.serving.service.forecast", lambda tasks: time.sleep(1))
+    with TestClient(app(folder, Limits(timeout=0.05), watch=False)) as client:
+        answer = client.post("/forecast", json={"series": None})
+        assert answer.status_code == 504
+        assert "not ready in time" in answer.json()["error"]
+
+
+def test_a_full_queue_says_when_to_come_back(folder, monkeypatch):
+    gate = threading.Event()
+
+    def work(tasks):
+        assert gate.wait(20)
+        return [RefusedError(422, "done")] * len(tasks)
+
+    monkeypatch.setattr("tslm.serving.service.forecast", work)
+    limits = Limits(queued_requests=1, batch_requests=1)
+    with TestClient(app(folder, limits, watch=False)) as client, ThreadPoolExecutor(8) as pool:
+        jobs = [pool.submit(client.post, "/forecast", json={"series": None}) for _ in range(8)]
+        refused = next(job.result() for job in as_completed(jobs))
+        gate.set()
+        statuses = [job.result().status_code for job in jobs]
+        assert refused.status_code == 429
+        assert int(refused.headers["Retry-After"]) >= 1
+        assert set(statuses) == {422, 429}
+
+
+def test_an_error_of_ours_is_500_without_the_data_of_the_request(folder, monkeypatch, caplog):
+    def work(tasks):
+        raise RuntimeError("a value of the user")
+
+    monkeypatch.setattr("tslm.serving.service.forecast", work)
+    with TestClient(app(folder, watch=False)) as client:
+        answer = client.post("/forecast", json={"series": None})
+    assert answer.status_code == 500
+    assert "RuntimeError at test_web.py" in caplog.text
+    assert "a value of the user" not in answer.text + caplog.text
+
+
+def test_without_the_extra_the_command_to_type_is_named(folder, monkeypatch):
+    monkeypatch.delattr("tslm.serving.web")
+    monkeypatch.setitem(sys.modules, "tslm.serving.web", None)
+    with pytest.raises(ConfigError, match=r"pip install 'tslm\[serve\]'"):
+        app(folder)
 
 
 def test_missing_values_are_null_in_and_out(client, model):

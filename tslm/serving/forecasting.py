@@ -1,11 +1,12 @@
 """Forecasting of several requests at once, each as ``predict`` forecasts it alone."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tslm.core.errors import TslmError, collected_warnings
@@ -52,6 +53,11 @@ class Task:
         Raises:
             TslmError: if a setting is impossible.
         """
+        if request.ids_are_text:
+            panels, ids = model.panels, request.ids
+            series = panels.with_known_ids(request.series)
+            ids = ids and panels.known_ids(ids)
+            request = replace(request, series=series, ids=ids)
         with collected_warnings() as warnings:
             horizon = positive("h", model.forecaster.h if request.h is None else request.h)
             asked = (request.level, request.quantiles, request.num_samples)
@@ -61,17 +67,41 @@ class Task:
     @property
     def size(self) -> int:
         """Return the number of values of its tables and its forecast."""
+        return self.request.n_values + self._series * self.horizon * self._columns
+
+    @property
+    def size_in_batch(self) -> int:
+        """Return the largest number of values that it adds to a batch."""
+        return self.request.n_values + self._series * self.steps[1] * self._columns
+
+    @property
+    def _columns(self) -> int:
+        return 1 + len(self.columns.endings)
+
+    @cached_property
+    def _series(self) -> int:
         frame, id_col = self.request.series, self.model.panels.reader.columns.id
         if frame is None:
-            series = len(self.model.panels.contexts)
-        else:
-            series = frame[id_col].nunique() if id_col in frame else 1
-        return self.request.n_values + series * self.horizon * (1 + len(self.columns.endings))
+            return len(self.model.panels.contexts)
+        return int(frame[id_col].nunique()) if id_col in frame else 1
 
     @property
     def key(self) -> Hashable:
         """Return what requests of a batch have in common."""
-        return self.model.version, self.horizon, tuple(self.columns.endings)
+        return self.model.version, self.steps, tuple(self.columns.endings)
+
+    @property
+    def steps(self) -> tuple[str, int]:
+        """Return what the horizons of a batch have in common.
+
+        The first steps of a longer forecast are the shorter forecast, unless covariates are known
+        for some steps only, or paths are drawn. So a batch forecasts its longest horizon, which
+        is at most twice its shortest, or that of ``fit``.
+        """
+        panels, usual = self.model.panels, self.model.forecaster.h
+        if self.columns.samples or panels.effects is not None or panels.forecaster.multivariate:
+            return "exactly", self.horizon
+        return "up to", usual << max(0, -(-self.horizon // usual) - 1).bit_length()
 
     @cached_property
     def plain_table(self) -> PlainTable | None:
@@ -115,7 +145,7 @@ class _Reading(NamedTuple):
 
 
 def forecast(tasks: Sequence[Task]) -> list[Answer | Exception]:
-    """Forecast requests that have the same key.
+    """Forecast requests that have the same key, and horizons of their own.
 
     Returns:
         For each the forecast that ``predict`` returns, or the error that it raises.
@@ -195,9 +225,10 @@ def _answers(
 ) -> Iterator[tuple[int, Answer | Exception]]:
     """Forecast readings together; one by one if that fails."""
     model = tasks[group[0].places[0]].model
-    asked = PanelRequest.joined([reading.request for reading in group])
-    parts = (asked.panel, asked.horizon, asked.columns, None, asked.statements)
     places = [place for reading in group for place in reading.places]
+    longest = max(tasks[place].horizon for place in places)
+    asked = PanelRequest.joined([replace(each.request, horizon=longest) for each in group])
+    parts = (asked.panel, asked.horizon, asked.columns, None, asked.statements)
     failure: Exception | None = None
     with collected_warnings() as warnings:
         try:
@@ -218,13 +249,14 @@ def _answers(
     for reading in group:
         end = begin + len(reading.request.panel)
         part = Forecasts(found.time[begin:end], found.values[:, begin:end])
-        table, row = reading.request.table(part, model.panels), 0
+        table = replace(reading.request, horizon=longest).table(part, model.panels)
+        row = 0
         for place, series in zip(reading.places, reading.series, strict=True):
-            rows = series * asked.horizon
-            own = table.iloc[row : row + rows].reset_index(drop=True)
+            rows = row + longest * np.arange(series)[:, None] + np.arange(tasks[place].horizon)
+            own = table.iloc[rows.ravel()].reset_index(drop=True)
             told = [*tasks[place].warnings, *reading.warnings, *warnings]
             yield place, Answer(own, list(dict.fromkeys(told)))
-            row += rows
+            row += longest * series
         begin = end
 
 

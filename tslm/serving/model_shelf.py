@@ -118,6 +118,12 @@ class ModelShelf:
     def __len__(self) -> int:
         return len(self._models)
 
+    @property
+    def id_cols(self) -> set[str]:
+        """Return the names of the id columns of all models."""
+        columns = [model.panels.reader.columns for model in self]
+        return {name for each in columns for name in (*each.parts, each.id)}
+
     def find(self, name: Any) -> ServedModel:
         """Return a model; None is the only one.
 

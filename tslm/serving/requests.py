@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -45,6 +45,7 @@ class ForecastRequest:
         static: one row per series.
         events: statements.
         warnings: warnings about the tables.
+        ids_are_text: True if ids are text because the body was CSV.
     """
 
     series: pd.DataFrame | None
@@ -58,6 +59,7 @@ class ForecastRequest:
     static: pd.DataFrame | None = None
     events: pd.DataFrame | None = None
     warnings: Sequence[str] = ()
+    ids_are_text: bool = False
 
     @property
     def tables(self) -> dict[str, pd.DataFrame]:
@@ -71,11 +73,15 @@ class ForecastRequest:
         return sum(table.size for table in self.tables.values())
 
 
-SETTINGS = [field.name for field in fields(ForecastRequest) if field.name != "warnings"]
+SETTINGS = [field.name for field in fields(ForecastRequest)][:-2]  # the last two are ours
 
 
 def read_request(
-    body: bytes, kind: str, query: Mapping[str, Sequence[str]], most: int
+    body: bytes,
+    kind: str,
+    query: Mapping[str, Sequence[str]],
+    most: int,
+    id_cols: Collection[str] = ("unique_id",),
 ) -> ForecastRequest:
     """Read the body and the query parameters of a request.
 
@@ -84,6 +90,7 @@ def read_request(
         kind: its content type.
         query: parameters of the address; settings for bodies that are a table.
         most: bytes that a body may have, to bound those of a table that it unpacks to.
+        id_cols: columns of CSV bodies that stay text.
 
     Raises:
         RefusedError: 415 if the content type is unknown, 413 if a table is too large, 422 if the
@@ -100,8 +107,9 @@ def read_request(
     if given := [name for name in TABLES if name in settings]:
         raise RefusedError(422, f"{given[0]} is a table: send a JSON body with {naming(TABLES)}.")
     with collected_warnings() as warnings:
-        series = READERS[kind](body, most)
-    return replace(_request({**settings, "series": series}), warnings=warnings)
+        series = _csv(body, id_cols) if kind == CSV else READERS[kind](body, most)
+    asked = _request({**settings, "series": series})
+    return replace(asked, warnings=warnings, ids_are_text=kind == CSV)
 
 
 def _request(content: dict[str, Any]) -> ForecastRequest:
@@ -204,10 +212,10 @@ def _setting(name: str, words: Sequence[str]) -> Any:
     return numbers[0] if name in ("h", "num_samples") and len(numbers) == 1 else numbers
 
 
-def _csv(body: bytes, most: int) -> pd.DataFrame:
+def _csv(body: bytes, id_cols: Collection[str]) -> pd.DataFrame:
     """Read a CSV body; ids stay text."""
     try:
-        return read_csv(lambda: io.BytesIO(body), "The body", ids=["unique_id"])
+        return read_csv(lambda: io.BytesIO(body), "The body", ids=id_cols)
     except DataError as error:
         raise RefusedError(422, str(error)) from None
 
@@ -261,7 +269,6 @@ def _check_unpacked(size: int, most: int) -> None:
 
 
 READERS: dict[str, Callable[[bytes, int], pd.DataFrame]] = {
-    CSV: _csv,
     ARROW: _arrow,
     PARQUET: _parquet,
 }

@@ -86,7 +86,7 @@ class ForecastService:
         waiting = self.metrics.waiting.labels(model.name)
         waiting.inc()
         try:
-            return model, await batcher.submit(task, key=task.key, size=size)
+            return model, await batcher.submit(task, key=task.key, size=task.size_in_batch)
         except QueueFullError as full:
             seconds = max(1, round(full.seconds))
             raise RefusedError(

@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -80,7 +81,7 @@ def application(
             check(request)
             kind = kind_of_answer(request.headers.get("accept", ""))
             with service.receiving():
-                asked = await _request_of(request, service.limits)
+                asked = await _request_of(request, service)
             name = service.shelf.find(asked.model).name
             left = service.limits.timeout - (time.perf_counter() - began)
             model, found = await _unless_gone(request, service.answer(asked), left)
@@ -127,13 +128,14 @@ def application(
     return web
 
 
-async def _request_of(request: Request, limits: Limits) -> ForecastRequest:
+async def _request_of(request: Request, service: ForecastService) -> ForecastRequest:
     """Receive the body of a request, within its size and time, and read it.
 
     Raises:
         RefusedError: 408 if the body does not arrive in time, 413 if it is too large, and those
             of ``read_request``.
     """
+    limits = service.limits
     try:
         async with asyncio.timeout(limits.timeout):
             body = await _body(request, limits.body_bytes)
@@ -142,10 +144,9 @@ async def _request_of(request: Request, limits: Limits) -> ForecastRequest:
             408, f"The body did not arrive in {limits.timeout:g} s.", {"Connection": "close"}
         ) from None
     query = {name: request.query_params.getlist(name) for name in request.query_params}
-    kind, most = request.headers.get("content-type", ""), limits.body_bytes
-    if len(body) < LARGE:
-        return read_request(body, kind, query, most)
-    return await asyncio.to_thread(read_request, body, kind, query, most)
+    kind = request.headers.get("content-type", "")
+    read = partial(read_request, body, kind, query, limits.body_bytes, service.shelf.id_cols)
+    return read() if len(body) < LARGE else await asyncio.to_thread(read)
 
 
 async def _body(request: Request, most: int) -> bytes:

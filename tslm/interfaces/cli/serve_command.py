@@ -25,7 +25,10 @@ def serve(cfg: DictConfig, say: Callable[[str], None]) -> None:
     models = cfg.model if not cfg.model.startswith("{") else _by_name(cfg.model)
     options = {"device": cfg.device, "backbone": cfg.backbone, "download": cfg.download}
     web = serving.app(models, limits, watch=cfg.watch, **options)
-    import uvicorn  # beside the application, which says what to install
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise ConfigError("serve needs uvicorn. Type: pip install 'tslm[serve]'") from error
 
     _log(cfg.verbose)
     with _listening(cfg.host, cfg.port) as listener:
