@@ -111,6 +111,7 @@ def test_the_model_is_described(client, model):
     facts = client.get("/model").json()["models"]["walks"]
     assert (facts["version"], facts["h"], facts["freq"]) == (1, 4, "D")
     assert facts["columns"]["id"] == "unique_id"
+    assert facts["columns"]["ids_are_numbers"] is False
     assert client.get("/health").json() == {"status": "ok", "models": 1}
     assert 'tslm_model_version{model="walks"} 1.0' in client.get("/metrics").text
     assert client.get("/").status_code == client.get("/openapi.json").status_code == 200

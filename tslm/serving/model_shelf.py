@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pandas.api.types import is_numeric_dtype
+
 from tslm import __version__
 from tslm.core.atomic_write import place
 from tslm.core.errors import ConfigError, TslmError
@@ -72,6 +74,7 @@ class ServedModel:
             "series_of_fit": len(model.contexts_),
             "columns": {
                 "id": list(columns.parts) or columns.id,
+                "ids_are_numbers": bool(is_numeric_dtype(model.contexts_.ids)),
                 "time": columns.time,
                 "target": columns.target,
                 "futr_exog": list(covariates.future),

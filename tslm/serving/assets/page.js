@@ -93,7 +93,8 @@ function request(text) {
   const events = statements(id("events").value);
   const headers = { Accept: "text/csv", "Content-Type": events.length ? "application/json" : "text/csv" };
   if (events.length) {
-    const series = columnsOf(readCsv(text), columnNames().slice(0, -2));
+    const texts = chosen().columns.ids_are_numbers ? [] : columnNames().slice(0, -2);
+    const series = columnsOf(readCsv(text), texts);
     const body = JSON.stringify({ model, h, level: level.length ? level : null, series, events });
     return ["forecast", { method: "POST", headers, body }];
   }
