@@ -7,6 +7,8 @@ from torch import Tensor
 
 from tslm.data.windows import Windows
 
+ROWS_AT_ONCE = 1_000_000  # of all windows, about
+
 
 def start_times(windows: Windows, patch_len: int) -> Int[Tensor, " n"]:
     """Return the distinct times at which a patch can start, in contexts and targets of windows.
@@ -24,9 +26,13 @@ def start_times(windows: Windows, patch_len: int) -> Int[Tensor, " n"]:
     first = runs.first - windows.context_length
     last = runs.first + (runs.number - 1) * windows.stride + windows.future_length - patch_len
     lengths = np.maximum(last - first + 1, 1)
-    run = np.repeat(np.arange(len(lengths)), lengths)
-    row = np.arange(len(run)) - (np.cumsum(lengths) - lengths)[run] + first[run]
-    series, panel = runs.series[run], windows.panel
-    before = np.minimum(row, 0) * panel.step[series]
-    time = panel.time.numpy()[panel.offsets[series] + np.maximum(row, 0)] + before
-    return torch.from_numpy(np.unique(time))
+    found = np.empty(0, dtype=np.int64)
+    for some in np.array_split(np.arange(len(lengths)), int(lengths.sum()) // ROWS_AT_ONCE + 1):
+        run = np.repeat(some, lengths[some])
+        begins = np.cumsum(lengths[some]) - lengths[some]
+        row = np.arange(len(run)) - np.repeat(begins, lengths[some]) + first[run]
+        series, panel = runs.series[run], windows.panel
+        before = np.minimum(row, 0) * panel.step[series]
+        time = panel.time.numpy()[panel.offsets[series] + np.maximum(row, 0)] + before
+        found = np.union1d(found, time)
+    return torch.from_numpy(found)
