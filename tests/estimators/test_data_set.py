@@ -1,8 +1,11 @@
 """Fits on Parquet data sets: the same model as that of the frame, with memory that is bounded."""
 
+import json
+import runpy
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -220,3 +223,18 @@ def test_another_frequency_in_later_files_is_refused(tmp_path):
     source = stored(pd.concat([series(), later]), tmp_path / "data")
     with pytest.raises(DataError, match="freq='2D', but the first series of the data set have"):
         BaselineForecaster("last", h=5).fit(source)
+
+
+BENCHMARK = Path(__file__).parents[2] / "docs/benchmarks/fit_data_set.py"
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows(tmp_path):
+    write, peaks = runpy.run_path(str(BENCHMARK))["write"], []
+    for rows in (1_000_000, 6_000_000):
+        (folder := tmp_path / str(rows)).mkdir()
+        write(rows, folder)
+        words = [sys.executable, "-W", "ignore", BENCHMARK, "one", str(rows), "files", folder]
+        done = subprocess.run(words, check=True, capture_output=True, text=True)
+        peaks.append(json.loads(done.stdout)["private"])
+    assert (peaks[1] - peaks[0]) * 1e9 / 5_000_000 < 10  # a row and its time are 12 bytes

@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
-from tslm.core.messages import check_choice, counted
+from tslm.core.messages import counted
 from tslm.distributed.backtest import backtest as backtest_data_set
+from tslm.distributed.fit import fit as fit_and_save
 from tslm.distributed.predict import predict as predict_data_set
 from tslm.estimators.factory import continued_estimator, estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
@@ -36,18 +37,18 @@ def further_tables(cfg: DictConfig) -> dict[str, Any]:
 
 def fit(cfg: DictConfig, say: Reporter) -> None:
     """Train a model on a file or a data set, and save it."""
-    out, goes_on = Path(cfg.out), cfg.init is not None
+    out = Path(cfg.out)
     check_free(out, cfg.overwrite)
-    check_choice("engine", cfg.engine or "local", ("local",))
     in_blocks = cfg.engine is not None or files.is_data_set(cfg.data)
     data = cfg.data if in_blocks else files.read(cfg, cfg.data)
     further = further_tables(cfg)
-    model = continued_estimator(cfg) if goes_on else estimator_of(cfg)
+    model = estimator_of(cfg) if cfg.init is None else continued_estimator(cfg)
     with _remove_if_failed_early(out / CHECKPOINTS):
         events = files.read(cfg, cfg.events, cfg.id_col)
-        beside = {**further, "events": events, "folder": out / CHECKPOINTS}
-        model.fit(data, **beside, warm_start=goes_on)
-    model.save(out, overwrite=True, history=cfg.history)
+        engine = {"engine": cfg.engine or "local", "workers": cfg.workers}
+        kept = {"overwrite": cfg.overwrite, "history": cfg.history}
+        again = {"warm_start": cfg.init is not None, "events": events, **further}
+        model = fit_and_save(model, data, out, **engine, **kept, **again)
     for entry in model.verdict_.entries:
         say(f"validation  {entry.model:<16} MSE {entry.mse:.4f}  MAE {entry.mae:.4f}")
     say(f"saved {out}")
