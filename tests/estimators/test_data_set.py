@@ -103,6 +103,15 @@ def test_a_mix_of_classical_forecasts_is_fitted_on_files(tmp_path):
     same(forecaster(**settings).fit(series()), forecaster(**settings).fit(str(source)))
 
 
+@pytest.mark.parametrize("order", ["sorted", "shuffled"])
+def test_several_columns_may_identify_a_series(tmp_path, order):
+    frame = series().assign(item=lambda frame: frame.unique_id.str[1:].astype(int))
+    given = frame if order == "sorted" else frame.sample(frac=1, random_state=0)
+    model = BaselineForecaster("last", h=5, id_col=["shop", "item"], **EXACT)
+    source = stored(given.drop(columns="unique_id"), tmp_path / "data")
+    same(clone(model).fit(frame), clone(model).fit(source))
+
+
 def prices():
     days = pd.date_range("2024-01-01", periods=90, freq="D")
     names = ["unique_id", "ds"]
@@ -196,7 +205,6 @@ def test_half_of_the_files_is_never_used(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "arguments", "message"),
     [
-        ({"id_col": ["unique_id", "shop"]}, {}, "^id_col cannot .* Join the id columns to one"),
         ({"resample": "W"}, {}, "^resample cannot be used with a data set in files yet"),
         ({"hist_exog": ["price"]}, {}, "^hist_exog cannot be used"),
         ({"futr_exog": ["cost"]}, {}, "lacks the columns 'cost'"),

@@ -105,8 +105,9 @@ class DataSet:
         beside_them = dict.fromkeys([*reader.covariates.columns, *reader.words])
         if static_df is not None:
             beside_them = {name: None for name in beside_them if name not in static_df}
-        names = [columns.id, columns.time, columns.target, *beside_them]
-        blocks = SeriesBlocks(self.source, columns.id, names, ROWS)
+        ids = list(columns.parts) or [columns.id]
+        names = [*ids, columns.time, columns.target, *beside_them]
+        blocks = SeriesBlocks(self.source, ids, list(dict.fromkeys(names)), ROWS)
 
         def read(table: pd.DataFrame, calendar: Calendar | None) -> Frame:
             try:
@@ -128,7 +129,6 @@ def _check(reader: FrameReader) -> None:
         ConfigError: with the setting.
     """
     refused = {
-        "id_col": (len(reader.columns.parts) > 1, "Join the id columns to one"),
         "resample": (reader.resample is not None, "Average the rows of each step first"),
         "titles": (bool(reader.titles.pieces), "Leave titles out"),
         "hist_exog": (bool(reader.covariates.past), "Leave hist_exog out"),
