@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from tests.frames import random_walks
 from tslm import BaselineForecaster
 from tslm.serving import app
+from tslm.serving.refusal import RefusedError
+from tslm.serving.requests import read_request
 
 ARROW, PARQUET = "application/vnd.apache.arrow.stream", "application/vnd.apache.parquet"
 SETTINGS = ["model", "h", "level", "quantiles", "num_samples", "ids", "futr", "static", "events"]
@@ -88,6 +92,30 @@ def test_arrow_streams_with_damaged_bytes(client, data):
         body[place] = data.draw(st.integers(0, 255))
     answer = client.post("/forecast", content=bytes(body), headers={"content-type": ARROW})
     check(answer)
+
+
+@pytest.mark.parametrize("packing", [None, "zstd", "lz4"])
+@pytest.mark.parametrize("text", [True, False])
+def test_a_compressed_arrow_stream_is_refused(client, packing, text):
+    frame = random_walks(200, ["a"]).astype({"unique_id": "str" if text else "category"})
+    table, sink = pa.Table.from_pandas(frame, preserve_index=False), pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=packing)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_table(table)
+    body, headers = sink.getvalue().to_pybytes(), {"content-type": ARROW}
+    answer = client.post("/forecast", content=body, headers=headers)
+    assert answer.status_code == (422 if packing else 200), answer.text
+    assert packing is None or "is compressed" in answer.json()["error"]
+
+
+def test_a_parquet_file_that_unpacks_to_too_much_is_refused(client):
+    sink = pa.BufferOutputStream()
+    zeros = pa.table({"y": pa.array(np.zeros(200_000_000 // 8))})
+    pq.write_table(zeros, sink, compression="zstd", use_dictionary=False)
+    body = sink.getvalue().to_pybytes()
+    assert len(body) < 100_000
+    with pytest.raises(RefusedError, match="bytes unpacked"):
+        read_request(body, PARQUET, {}, 2**20)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from tslm.core.csv_tables import read_csv
 from tslm.core.errors import DataError, collected_warnings
 from tslm.core.messages import counted, naming, unknown_key
+from tslm.serving.arrow_messages import is_compressed
 from tslm.serving.refusal import RefusedError
 
 JSON, CSV = "application/json", "text/csv"
@@ -222,6 +223,8 @@ def _csv(body: bytes, id_cols: Collection[str]) -> pd.DataFrame:
 
 def _arrow(body: bytes, most: int) -> pd.DataFrame:
     """Read a stream of Arrow record batches, within a size in memory."""
+    if is_compressed(body):  # it could unpack to any size
+        raise RefusedError(422, "The Arrow stream is compressed. Send it as it is, or Parquet.")
     with _refusing("an Arrow stream"), pa.ipc.open_stream(body) as stream:
         batches, size = [], 0
         for batch in stream:
