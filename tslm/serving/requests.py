@@ -3,7 +3,7 @@
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -25,6 +25,7 @@ KINDS = (JSON, CSV, ARROW, PARQUET)
 TABLES = ("series", "futr", "static", "events")
 HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # one of the two codes of a rare letter in JSON
 CELLS = {str, int, float, bool, type(None)}
+ROWS = 4096  # rows of a Parquet file that are unpacked at once
 UNPACKED = (
     20  # size of a table in memory, as a multiple of the largest body, at which it is refused
 )
@@ -226,13 +227,7 @@ def _arrow(body: bytes, most: int) -> pd.DataFrame:
     if is_compressed(body):  # it could unpack to any size
         raise RefusedError(422, "The Arrow stream is compressed. Send it as it is, or Parquet.")
     with _refusing("an Arrow stream"), pa.ipc.open_stream(body) as stream:
-        batches, size = [], 0
-        for batch in stream:
-            size += batch.nbytes
-            _check_unpacked(size, most)
-            batch.validate(full=True)
-            batches.append(batch)
-        return _frame(pa.Table.from_batches(batches, stream.schema))
+        return _frame(stream, stream.schema, most)
 
 
 def _parquet(body: bytes, most: int) -> pd.DataFrame:
@@ -241,17 +236,24 @@ def _parquet(body: bytes, most: int) -> pd.DataFrame:
         about = file.metadata
         sizes = [about.row_group(number).total_byte_size for number in range(about.num_row_groups)]
         _check_unpacked(max(sum(sizes), about.num_rows * about.num_columns), most)
-        return _frame(file.read())
+        return _frame(file.iter_batches(ROWS), file.schema_arrow, most)
 
 
-def _frame(table: pa.Table) -> pd.DataFrame:
-    """Return a table as a frame, with columns of plain values only."""
-    for field in table.schema:
+def _frame(batches: Iterable[pa.RecordBatch], schema: pa.Schema, most: int) -> pd.DataFrame:
+    """Return batches as a frame, with columns of plain values only, within a size in memory."""
+    for field in schema:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             raise RefusedError(422, f"series: column {field.name!r} has type {kind}. Leave it out.")
-    if len(set(table.column_names)) < table.num_columns:
+    if len(set(schema.names)) < len(schema):
         raise RefusedError(422, "series: two columns have the same name.")
+    read, size = [], 0
+    for batch in batches:
+        size += batch.nbytes
+        _check_unpacked(size, most)
+        batch.validate(full=True)
+        read.append(batch)
+    table = pa.Table.from_batches(read, read[0].schema if read else schema)
     return table.to_pandas(ignore_metadata=True)
 
 
