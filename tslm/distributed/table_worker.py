@@ -86,13 +86,14 @@ class TableWorker(ABC):
         A series that is refused is set aside, and the others are forecast.
 
         Args:
-            table: a long table of whole series.
+            table: a long table of whole series, in any order of rows; without rows there are no
+                forecasts, and their columns.
             futr: covariates of the steps ahead of these series.
             static: one row for each of these series.
         """
         frames = SeriesFrames.of(self.ids, table, futr, static)
         done, refused = list[Made](), list[pd.DataFrame]()
-        for part, found in self._tries(frames):
+        for part, found in self._tries(frames) if table.num_rows else ():
             if isinstance(found, TslmError):
                 refused.append(part.rows[self.ids].head(1).assign(message=str(found)))
             else:
