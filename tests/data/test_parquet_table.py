@@ -101,6 +101,13 @@ def test_numbers_in_one_file_and_text_in_another_are_refused(tmp_path):
         rows_of(tmp_path)
 
 
+@pytest.mark.parametrize("ids", [pa.array([b"a"] * 3), pa.array(DAYS), pa.nulls(3)])
+def test_ids_are_text_or_numbers(tmp_path, ids):
+    written(tmp_path / "1.parquet", unique_id=ids)
+    with pytest.raises(DataError, match=r"'unique_id' of .* has the type .* Ids are text or num"):
+        rows_of(tmp_path)
+
+
 def test_files_without_rows_are_passed_over(tmp_path):
     written(tmp_path / "2.parquet")
     empty = pa.table({"unique_id": pa.array([], pa.null()), "y": pa.array([], pa.null())})

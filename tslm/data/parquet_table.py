@@ -124,7 +124,8 @@ class ParquetTable:
             ids: those of them that are ids.
 
         Raises:
-            DataError: if a file lacks a column, or its types in two files cannot be joined.
+            DataError: if a file lacks a column, its types in two files cannot be joined, or ids are
+                neither text nor numbers.
         """
         for file in self.files:
             if lacking := [name for name in columns if name not in file.names]:
@@ -133,6 +134,12 @@ class ParquetTable:
                     f"{where} lacks the columns {naming(lacking)}. It has {naming(file.names, 20)}."
                 )
         types = {name: self._type(name) for name in columns}
+        for name in ids:
+            if not _identifies(types[name]):
+                raise DataError(
+                    f"The id column {name!r} of {self.title} has the type {types[name]}. Ids are "
+                    "text or numbers: convert them."
+                )
         return pa.schema(list((types | {name: id_type(types[name]) for name in ids}).items()))
 
     def head(self, rows: int) -> pa.Table:
@@ -212,6 +219,12 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_date(kind):
         return pa.timestamp("s")
     return pa.float64() if pa.types.is_decimal(kind) else kind
+
+
+def _identifies(kind: pa.DataType) -> bool:
+    """Return True if values of a type can be ids."""
+    numbers = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    return numbers or pa.types.is_large_string(kind)
 
 
 def _cast(column: pa.Array, field: pa.Field) -> pa.Array:
