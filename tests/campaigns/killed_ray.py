@@ -3,8 +3,8 @@
     python -m tests.campaigns.killed_ray 50
 
 After the same command every series is there once, with the bits of an undisturbed run. A run goes
-on by itself when an actor is killed, and ends with an error when the raylet of its machine is
-killed. No process of a cluster that the run started is left.
+on by itself when an actor is killed. When the raylet of its machine is killed, it ends with an
+error, unless it was nearly over. No process of a cluster that the run started is left.
 """
 
 import json
@@ -76,8 +76,8 @@ def attempt(
     if victim and kind == "driver":
         assert process.returncode == -9
     elif victim and kind == "raylet":
-        assert process.returncode > 0, (process.returncode, message)
-        assert first == 0 or "The Ray cluster has lost this machine" in message
+        plain = process.returncode == 0 or "The Ray cluster has lost this machine" in message
+        assert plain or first == 0, (process.returncode, message)
     else:
         assert process.returncode == 0, (process.returncode, message)
     wait_for_end(tree)

@@ -21,6 +21,10 @@ from tslm.distributed.engines.pool import Event, Pool
 
 PULSE = 2.0  # seconds without news after which the cluster is looked at
 PATIENCE = 300.0  # seconds without any actor, after which a warning says so
+LOST = (
+    "The Ray cluster has lost this machine. What is written stays: start Ray again if it is not "
+    "started by the run, and repeat the command to continue."
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,10 @@ class RayEngine(Engine):
         first = list(islice(source, 1))
         if first:
             with self._cluster() as ray:
-                yield from _Actors(self, ray, worker).map(chain(first, source))
+                try:
+                    yield from _Actors(self, ray, worker).map(chain(first, source))
+                except ray.exceptions.RayError as error:
+                    raise ConfigError(LOST) from error
 
     @contextmanager
     def _cluster(self) -> Iterator[Any]:
@@ -145,10 +152,7 @@ class _Actors(Pool[Any, Any]):
         """
         own = self._ray.get_runtime_context().get_node_id()
         if not any(node["Alive"] and node["NodeID"] == own for node in self._ray.nodes()):
-            raise ConfigError(
-                "The Ray cluster has lost this machine. What is written stays: start Ray again if "
-                "it is not started by the run, and repeat the command to continue."
-            )
+            raise ConfigError(LOST)
 
     def _event(self, call: Any) -> Event:
         """Read the result of a call that has ended."""
