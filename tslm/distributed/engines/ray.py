@@ -84,8 +84,8 @@ class RayEngine(Engine):
             options |= {"num_cpus": number, "include_dashboard": False}
         try:
             ray.init(address=address, **options)
-        except (ConnectionError, RuntimeError, ValueError) as error:
-            raise ConfigError(f"No Ray cluster answers at address={address}: {error}") from error
+        except Exception as error:  # of all kinds: Ray raises the base class, too
+            raise ConfigError(f"No Ray cluster at address={address}: {error}") from error
         try:
             yield ray
         finally:
