@@ -208,3 +208,44 @@ def test_two_runs_do_not_write_into_one_folder(model, tmp_path):
     folder = OutputFolder.begin(tmp_path / "out", {"h": 1})
     with folder.lock(), pytest.raises(ConfigError, match="Another process"):
         OutputFolder(Path(tmp_path / "out")).lock()
+
+
+def test_a_run_that_was_killed_while_it_began_is_begun_again(tmp_path):
+    from tslm.distributed.output_folder import OutputFolder
+
+    draft = tmp_path / "out" / ".run.json-abcd1234"  # of a process that was killed
+    draft.mkdir(parents=True)
+    folder = OutputFolder.begin(tmp_path / "out", {"h": 1})
+    assert json.loads((folder.path / "run.json").read_text()) == {"h": 1}
+    with pytest.raises(ConfigError, match="another run: h differ"):
+        OutputFolder.begin(tmp_path / "out", {"h": 2})
+
+
+def test_a_run_does_not_begin_where_another_one_writes(tmp_path):
+    from tslm.distributed.output_folder import OutputFolder
+
+    with (
+        OutputFolder(tmp_path / "out").lock(),
+        pytest.raises(ConfigError, match="Another process"),
+    ):
+        OutputFolder.begin(tmp_path / "out", {"h": 1})
+
+
+def test_a_file_in_place_of_the_folder_is_one_message(tmp_path):
+    from tslm.distributed.output_folder import OutputFolder
+
+    (tmp_path / "out").write_text("")
+    with pytest.raises(ConfigError, match="out cannot be written: Not a directory"):
+        OutputFolder.begin(tmp_path / "out", {"h": 1})
+
+
+def test_a_disk_without_room_for_mixed_rows_is_one_message(model, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    written(series().sample(frac=1, random_state=0), tmp_path / "data.parquet")
+    with monkeypatch.context() as disk:
+        disk.setattr("tslm.data.series_blocks.SeriesBlocks.regrouped", full)
+        with pytest.raises(ConfigError, match=r"out cannot be written: No space.* Make room"):
+            run(model, tmp_path / "data.parquet", tmp_path / "out")
+    run(model, tmp_path / "data.parquet", tmp_path / "out")

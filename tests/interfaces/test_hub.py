@@ -278,3 +278,49 @@ def test_text_of_a_file_is_escaped_in_the_card(model: TSLMForecaster, tmp_path: 
     text = card(model, HubModel(model, file).findings)
     assert "<script>" not in text
     assert "| 7 | a &#124; b &#60;script&#62; | 0.5000 |" in text
+
+
+@pytest.fixture
+def silent(hub: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub that answers no question; the questions that it was asked."""
+    asked: list[str] = []
+    end = threading.Event()
+
+    def wait(self: Hub) -> None:
+        asked.append(self.path)
+        end.wait(60)
+
+    for ask in ("do_GET", "do_HEAD", "do_POST"):
+        monkeypatch.setattr(Hub, ask, wait)
+    monkeypatch.setattr("tslm.interfaces.hub.HUB_TIMEOUT", 0.2)
+    yield asked
+    end.set()
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_a_hub_that_does_not_answer_is_one_message_and_no_hang(
+    silent: list[str], model: TSLMForecaster, private: bool
+) -> None:
+    with pytest.raises(TslmError, match=r"hub reports for 'me/sales': .*timed out"):
+        push(model, "me/sales", private=private)
+    assert len(silent) == 1
+
+
+def test_a_model_that_cannot_be_fetched_is_asked_for_once(
+    hub: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked: list[str] = []
+
+    def close(self: Hub) -> None:
+        asked.append(self.path)
+        self.connection.close()
+
+    for ask in ("do_GET", "do_HEAD"):
+        monkeypatch.setattr(Hub, ask, close)
+    with pytest.raises(TslmError, match="hub reports for 'me/sales'"):
+        pull("me/sales", cache_dir=tmp_path / "cache")
+    assert len(asked) == 1
+    assert not caplog.records

@@ -1,7 +1,8 @@
 """Output folder of a run: one file a block, written once, and a manifest at the end."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from platform import node
@@ -55,19 +56,57 @@ class OutputFolder:
         """
         folder = cls(Path(path).expanduser().absolute())
         run = {name: _fact(value) for name, value in run.items()}
-        note = folder.path / RUN
-        if note.is_file():
-            before = json.loads(note.read_text(encoding="utf-8"))
-            if other := sorted(key for key in {*before, *run} if before.get(key) != run.get(key)):
-                raise ConfigError(
-                    f"{path} has the forecasts of another run: {', '.join(other)} differ. Give "
-                    "another out=, or the settings of that run to continue it."
-                )
-        elif folder.path.exists() and any(folder.path.iterdir()):
-            raise ConfigError(f"{path} has other files. Give an empty or a new folder.")
-        else:
-            write_json(run, note)
+        with folder.writable():
+            folder._check_own()
+            with folder.lock():
+                folder._claim(run)
         return folder
+
+    def _check_own(self) -> None:
+        """Refuse a folder with files of something else.
+
+        Raises:
+            ConfigError: if it is not a new folder, and no run has begun in it.
+        """
+        if not self.path.exists() or (self.path / RUN).is_file():
+            return
+        for entry in self.path.iterdir():
+            if entry.name != HIDDEN and not entry.name.startswith(f".{RUN}-"):
+                raise ConfigError(f"{self.path} has other files. Give an empty or a new folder.")
+
+    def _claim(self, run: Mapping[str, Any]) -> None:
+        """Note the facts of a new run, or compare them with those of the run in the folder.
+
+        Raises:
+            ConfigError: if they differ.
+        """
+        note = self.path / RUN
+        if not note.is_file():
+            write_json(dict(run), note)
+            return
+        before = json.loads(note.read_text(encoding="utf-8"))
+        if other := sorted(key for key in {*before, *run} if before.get(key) != run.get(key)):
+            raise ConfigError(
+                f"{self.path} has the forecasts of another run: {', '.join(other)} differ. Give "
+                "another out=, or the settings of that run to continue it."
+            )
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """Raise an error of a file inside a ``with`` block as one of this folder.
+
+        Raises:
+            ConfigError: with the reason, such as a full disk.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:  # of damaged data that are read, not of a file system
+                raise
+            raise ConfigError(
+                f"{self.path} cannot be written: {error.strerror or error}. Make room, or give "
+                "another out=. The same command continues the run."
+            ) from error
 
     @property
     def work(self) -> Path:
@@ -78,14 +117,17 @@ class OutputFolder:
         """Return the lock that one run holds.
 
         Raises:
-            ConfigError: if another process has it.
+            ConfigError: if another process has it, or the folder cannot be written.
         """
-        (self.path / HIDDEN).mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / HIDDEN / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise ConfigError(f"Another process is writing to {self.path}. Wait for it.") from error
+        with self.writable():
+            (self.path / HIDDEN).mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire()
+            except Timeout as error:
+                raise ConfigError(
+                    f"Another process is writing to {self.path}. Wait for it."
+                ) from error
         return lock
 
     def file(self, block: Block) -> Path:

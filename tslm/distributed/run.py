@@ -78,7 +78,8 @@ def run(
     with folder.lock(), tqdm(unit=" series", disable=not progress) as bar:
         if not blocks.can_be_streamed:
             shutil.rmtree(folder.work, ignore_errors=True)
-            blocks = blocks.regrouped(folder.work)
+            with folder.writable():
+                blocks = blocks.regrouped(folder.work)
         count = series = 0
 
         def missing() -> Iterator[Block]:

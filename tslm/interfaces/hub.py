@@ -21,7 +21,7 @@ from tslm.estimators.trained_forecaster import TrainedForecaster
 from tslm.estimators.tslm_forecaster import TSLMForecaster
 from tslm.evaluation.ablation.findings import Findings
 from tslm.evaluation.ablation.report import Ablation
-from tslm.models.backbones.weights.download import is_hub_offline
+from tslm.models.backbones.weights.download import HUB_TIMEOUT, is_hub_offline
 from tslm.models.forecast_model import ForecastModel
 
 TAGS = ["time-series-forecasting", "tslm"]
@@ -78,12 +78,7 @@ class HubModel(ModelHubMixin):
             options: ``download`` (True to download a missing language model), ``backbone`` (its
                 new location), and options of ``snapshot_download``.
         """
-        download, backbone = bool(options.pop("download", False)), options.pop("backbone", None)
-        folder = place(model_id)
-        if not folder.is_dir():
-            _check_online(model_id)
-            folder = _downloaded(model_id, options)
-        return cls(load_estimator(folder, backbone=backbone, download=download))
+        return cls(_loaded(model_id, **options))
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """Make the model card: validation errors, ablation, and an example."""
@@ -121,7 +116,8 @@ def push(
     model_of_hub = HubModel(model, ablation, history)
     _check_online(repo)
     with _hub_errors(repo):
-        if private and _is_public(repo, options.get("token")):
+        public = _is_public(repo, options.get("token"))
+        if private and public:
             raise ConfigError(
                 f"{repo} already exists and is public. Give another name, make it private on the "
                 "hub, or set private=false."
@@ -150,12 +146,12 @@ def _check_online(repo: str) -> None:
 
 
 def _is_public(repo: str, token: Any) -> bool:
-    """Return True if a repository exists and is public."""
+    """Return True if a repository exists and is public; wait ``HUB_TIMEOUT`` seconds at most."""
     from huggingface_hub import HfApi
     from huggingface_hub.errors import RepositoryNotFoundError
 
     try:
-        return HfApi().model_info(repo, token=token).private is False
+        return HfApi().model_info(repo, token=token, timeout=HUB_TIMEOUT).private is False
     except RepositoryNotFoundError:
         return False
 
@@ -176,11 +172,8 @@ def pull(
         BackboneError: if the language model is missing or is not the one of ``fit``.
         TslmError: if the hub cannot be reached, or has no such model.
     """
-    with _hub_errors(repo):
-        hub: HubModel = HubModel.from_pretrained(
-            str(repo), backbone=backbone, download=download, **options
-        )
-    return hub.forecaster
+    with _hub_errors(repo):  # from_pretrained would ask several times for a file we do not have
+        return _loaded(str(repo), backbone=backbone, download=download, **options)
 
 
 @contextmanager
@@ -196,6 +189,17 @@ def _hub_errors(repo: str) -> Iterator[None]:
             f"The model hub reports for {repo!r}: {reason.rstrip('.')}. Check the name (user/name, "
             "or an existing folder), the connection, and that you are logged in (hf auth login)."
         ) from error
+
+
+def _loaded(
+    repo: str, *, backbone: str | Path | None = None, download: bool = False, **options: Any
+) -> TrainedForecaster:
+    """Load a model from a folder, or download the folder first; arguments as in ``pull``."""
+    folder = place(repo)
+    if not folder.is_dir():
+        _check_online(repo)
+        folder = _downloaded(repo, options)
+    return load_estimator(folder, backbone=backbone, download=bool(download))
 
 
 def _downloaded(repo: str, options: Mapping[str, Any]) -> Path:

@@ -45,6 +45,7 @@ class Inputs:
         random_walks(70, ["a", "b", "c"], seed=1).to_csv(folder / "newer.csv", index=False)
         many = random_walks(ROWS, [f"s{k:03d}" for k in range(SERIES)], seed=2)
         many.to_parquet(folder / "many.parquet", index=False)
+        many.sample(frac=1, random_state=0).to_parquet(folder / "mixed.parquet", index=False)
         for name, rule in (("old", "seasonal_naive"), ("new", "drift")):
             BaselineForecaster(rule, h=3, verbose=0).fit(walks).save(folder / name)
         return cls(folder)
@@ -144,6 +145,10 @@ def _fit(inputs: Inputs) -> list[str]:
     return ["fit", f"data={inputs['walks.csv']}", *FIT, f"out={OUT}"]
 
 
+def _fit_data_set(inputs: Inputs) -> list[str]:
+    return ["fit", f"data={inputs['many.parquet']}", "engine=local", *FIT, f"out={OUT}"]
+
+
 def _tune(inputs: Inputs) -> list[str]:
     space = "space={learning_rate: {low: 1e-4, high: 1e-2, log: true}, adapter.patch_len: [2, 4]}"
     settings = [word for word in FIT if not word.startswith(("adapter.patch_len", "max_steps"))]
@@ -155,18 +160,25 @@ def _table(inputs: Inputs, ending: str) -> list[str]:
     return ["predict", f"model={inputs['old']}", f"out={OUT}{ending}"]
 
 
-def _data_set(inputs: Inputs, workers: int = 1) -> list[str]:
-    return [inputs["old"], inputs["many.parquet"], OUT, "local", str(workers), "150"]
+def _data_set(inputs: Inputs, workers: int = 1, data: str = "many.parquet") -> list[str]:
+    return [inputs["old"], inputs[data], OUT, "local", str(workers), "150"]
 
 
 COMMANDS = [
     Command("fit", _fit),
+    Command("fit, a data set", _fit_data_set),
     Command("tune", _tune, results=studied),
     Command("predict, a table", lambda inputs: _table(inputs, ".csv"), out=f"{OUT}.csv"),
     Command(
         "predict, a Parquet table", lambda inputs: _table(inputs, ".parquet"), out=f"{OUT}.parquet"
     ),
     Command("predict, a data set", _data_set, function=f"{JOBS}:predict_data_set", piecewise=True),
+    Command(
+        "predict, a data set whose rows are mixed",
+        lambda inputs: _data_set(inputs, data="mixed.parquet"),
+        function=f"{JOBS}:predict_data_set",
+        piecewise=True,
+    ),
     Command(
         "predict, a data set with two workers",
         lambda inputs: _data_set(inputs, 2),

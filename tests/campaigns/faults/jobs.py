@@ -12,6 +12,14 @@ def command(words: list[str]) -> None:
     main(words)
 
 
+def command_with_hub(words: list[str]) -> None:
+    """Run ``tslm`` with the words after the first one, which is the address of the hub."""
+    from huggingface_hub import constants
+
+    constants.ENDPOINT, constants.HF_HUB_OFFLINE = words[0], False
+    command(words[1:])
+
+
 def save(words: list[str]) -> None:
     """Load the model of the first folder, and save it in place of that of the second one."""
     from tslm.estimators.factory import load_estimator

@@ -6,7 +6,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.campaigns.faults import faults, servers
+from tests.campaigns.faults import faults, network, servers
 from tests.campaigns.faults.commands import COMMANDS, Command
 from tests.campaigns.faults.faults import Dice
 from tests.campaigns.faults.lab import Lab
@@ -15,10 +15,12 @@ SAME = "The same command again gives the bits of an undisturbed run"
 OLD_OR_NEW = "The old model or the new one, whole"
 PROMISES = {
     "fit": f"{SAME}. No half model can be loaded.",
+    "fit, a data set": f"{SAME}. No half model can be loaded.",
     "tune": "No trial is lost or made twice; the best one is that of an undisturbed search.",
     "predict, a table": "The whole file, or none.",
     "predict, a Parquet table": "The whole file, or none.",
     "predict, a data set": f"Every file is whole. {SAME}, every series once.",
+    "predict, a data set whose rows are mixed": f"Every file is whole. {SAME}, every series once.",
     "predict, a data set with two workers": f"Every file is whole. {SAME}, every series once.",
     "recalibrate": f"{OLD_OR_NEW}.",
     "save": f"{OLD_OR_NEW}.",
@@ -53,7 +55,7 @@ class Scene:
 
 def scenes() -> list[Scene]:
     """Return all scenes."""
-    return [*_of_commands(), *_of_servers()]
+    return [*_of_commands(), *_of_servers(), *_of_network()]
 
 
 def _of_commands() -> Iterator[Scene]:
@@ -78,6 +80,16 @@ def _of_servers() -> Iterator[Scene]:
     absent = "" if find_spec("uvicorn") else "the server is not installed: tslm[serve]"
     for attempt, fault, promise in servers.ATTEMPTS:
         yield Scene(fault, "serve", promise, attempt, 6, lambda: absent)
+
+
+def _of_network() -> Iterator[Scene]:
+    """Yield the scenes of commands that need the network."""
+
+    def vanished(name: str) -> Callable[[Lab, Path, Dice], None]:
+        return lambda lab, folder, dice: network.vanished(lab, name, folder, dice)
+
+    for name in network.NAMES:
+        yield Scene("vanished network", name, network.ONE_MESSAGE, vanished(name), 2)
 
 
 def _scene(

@@ -171,9 +171,8 @@ def _bring(card: Card, source: str, draft: Path) -> Origin:
             origin = place(card, draft)
         except BackboneError as error:
             reasons.append(str(error))
-            log.warning("%s: %s", card.name, error)
             continue
-        log.info("%s comes from %s", card.name, origin.source)
+        log.info("%s", " ".join([*reasons, f"{card.name} comes from {origin.source}."]))
         return origin
     if source == "wheel" and card.hub is not None:
         reasons.append(
