@@ -187,6 +187,12 @@ COMMANDS = [
         children=True,
     ),
     Command(
+        "backtest, a data set",
+        _data_set,
+        function=f"{JOBS}:backtest_data_set",
+        piecewise=True,
+    ),
+    Command(
         "recalibrate",
         lambda inputs: ["recalibrate", f"model={OUT}", f"data={inputs['newer.csv']}"],
         old="old",

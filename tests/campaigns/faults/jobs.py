@@ -1,7 +1,7 @@
 """Functions that processes of the campaign run: each takes words, as the command line does."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -32,9 +32,21 @@ def predict_data_set(words: list[str]) -> None:
     """Forecast a data set in small blocks: model, data, out, engine, workers, rows."""
     from tslm.distributed import predict
 
+    _in_blocks(predict, words)
+
+
+def backtest_data_set(words: list[str]) -> None:
+    """Backtest a data set in small blocks; words as for ``predict_data_set``."""
+    from tslm.distributed import backtest
+
+    _in_blocks(backtest, words)
+
+
+def _in_blocks(function: Callable[..., object], words: list[str]) -> None:
     *places, engine, workers, rows = words
+    options = {"engine": engine, "workers": int(workers), "rows": int(rows), "progress": False}
     with _one_message():
-        predict(*places[:3], engine=engine, workers=int(workers), rows=int(rows), progress=False)
+        function(*places, **options)
 
 
 @contextmanager

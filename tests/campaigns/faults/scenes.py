@@ -1,11 +1,13 @@
 """Scenes of the campaign: what is disturbed, by what, and what must hold."""
 
+import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from tests.campaigns import killed_ray
 from tests.campaigns.faults import faults, network, servers
 from tests.campaigns.faults.commands import COMMANDS, Command
 from tests.campaigns.faults.faults import Dice
@@ -22,6 +24,7 @@ PROMISES = {
     "predict, a data set": f"Every file is whole. {SAME}, every series once.",
     "predict, a data set whose rows are mixed": f"Every file is whole. {SAME}, every series once.",
     "predict, a data set with two workers": f"Every file is whole. {SAME}, every series once.",
+    "backtest, a data set": f"Every file is whole. {SAME}, errors too.",
     "recalibrate": f"{OLD_OR_NEW}.",
     "save": f"{OLD_OR_NEW}.",
 }
@@ -55,7 +58,7 @@ class Scene:
 
 def scenes() -> list[Scene]:
     """Return all scenes."""
-    return [*_of_commands(), *_of_servers(), *_of_network()]
+    return [*_of_commands(), *_of_servers(), *_of_network(), *_of_ray()]
 
 
 def _of_commands() -> Iterator[Scene]:
@@ -90,6 +93,26 @@ def _of_network() -> Iterator[Scene]:
 
     for name in network.NAMES:
         yield Scene("vanished network", name, network.ONE_MESSAGE, vanished(name), 2)
+
+
+def _of_ray() -> Iterator[Scene]:
+    """Yield the scenes of a Ray cluster, if Ray is installed."""
+
+    def killed(kind: str) -> Callable[[Lab, Path, Dice], None]:
+        def attempt(lab: Lab, folder: Path, dice: Dice) -> None:
+            folder = lab.folder / "ray"
+            if not folder.exists():
+                folder.mkdir()
+                killed_ray.prepare(folder)
+            killed_ray.attempt(kind, folder, random.Random(int(dice.integers(2**31))))
+
+        return attempt
+
+    absent = "" if find_spec("ray") else "Ray is not installed: tslm[ray]"
+    for kind in killed_ray.KINDS:
+        kept = PROMISES["predict, a data set"]
+        fault = f"kill -9 of the {kind}"
+        yield Scene(fault, "predict, engine=ray", kept, killed(kind), 1, lambda: absent)
 
 
 def _scene(
