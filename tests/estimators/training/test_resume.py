@@ -14,11 +14,12 @@ import pytest
 import torch
 from filelock import FileLock
 
+from tests.command import command
 from tests.estimators.training.test_training import forecaster, series
 from tslm import ConfigError, DataError
 from tslm.data.samplers import RandomWindows
 from tslm.estimators.training.checkpoints import LAST, read
-from tslm.estimators.training.resume import LOCK
+from tslm.estimators.training.resume import LOCK, discard
 from tslm.estimators.training.weights import trained_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -139,6 +140,28 @@ def test_a_folder_is_locked_during_a_run(tmp_path: Path) -> None:
     ):
         forecaster(max_steps=1).fit(series(), folder=tmp_path)
     forecaster(max_steps=1).fit(series(), folder=tmp_path)
+
+
+def test_a_command_that_fails_leaves_the_folder_in_which_another_one_trains(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series().to_csv(tmp_path / "data.csv", index=False)
+    folder, other = tmp_path / "out" / "checkpoints", []
+
+    def fit(*_: Any, **__: Any) -> None:
+        folder.mkdir(parents=True)  # by the other one, which begins at the same time
+        (folder / "run.json").write_text("{}")
+        other.append(FileLock(folder / LOCK))
+        other[0].acquire()
+        raise ConfigError("Another process trains here.")
+
+    monkeypatch.setattr("tslm.TSLMForecaster.fit", fit)
+    words = [f"data={tmp_path / 'data.csv'}", "h=4", "backbone=tiny", f"out={tmp_path / 'out'}"]
+    assert command("fit", *words) == 2
+    assert (folder / "run.json").exists()
+    other[0].release()
+    discard(folder)
+    assert not folder.exists()
 
 
 def test_a_full_disk_is_one_message_and_the_run_continues_afterwards(

@@ -1,8 +1,9 @@
 """Training runs that can be resumed: seed and settings are saved next to the checkpoint."""
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,12 @@ def _leave(checkpoint: Path, damaged: Path) -> None:
     if is_first():
         warn(f"{damaged} is damaged or of another run. Training starts from the beginning.")
         checkpoint.unlink(missing_ok=True)
+
+
+def discard(folder: Path) -> None:
+    """Remove the folder of a run, unless a process trains there."""
+    with suppress(Timeout, OSError), FileLock(folder / LOCK, timeout=0):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Verbs about one model: train, forecast, backtest, tune, share."""
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from tslm.distributed.predict import predict as predict_data_set
 from tslm.estimators.factory import continued_estimator, estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
 from tslm.estimators.saving.folder import check_free
+from tslm.estimators.training.resume import discard
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
 from tslm.interfaces import hub
 
@@ -56,13 +56,16 @@ def fit(cfg: DictConfig, say: Reporter) -> None:
 
 @contextmanager
 def _remove_if_failed_early(folder: Path) -> Iterator[None]:
-    """Remove the folder, and parents made for it, if a run fails before its first checkpoint."""
+    """Remove the folder, and parents made for it, if a run fails before its first checkpoint.
+
+    A folder in which another process trains stays.
+    """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         yield
     except BaseException:
         if folder in made and not any(folder.glob("*.ckpt")):
-            shutil.rmtree(folder, ignore_errors=True)
+            discard(folder)
             for path in made[1:]:
                 with suppress(OSError):  # another process has put something into it
                     path.rmdir()
