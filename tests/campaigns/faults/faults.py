@@ -19,7 +19,7 @@ import psutil
 
 from tests.campaigns.faults.commands import Command
 from tests.campaigns.faults.lab import Lab
-from tests.campaigns.faults.processes import Process
+from tests.campaigns.faults.processes import LONGEST, Process
 
 Dice = np.random.Generator
 NOBODY = 65534
@@ -162,7 +162,7 @@ def _check_refused(lab: Lab, command: Command, folder: Path, **conditions: int |
 
 def _check_ended(process: Process) -> None:
     """Check that the processes that a process has started end soon after it."""
-    last = time.monotonic() + 30
+    last = time.monotonic() + LONGEST
     while (left := process.helpers()) and time.monotonic() < last:
         time.sleep(0.02)
     process.sweep()
