@@ -137,6 +137,16 @@ def test_an_impossible_request_is_refused_before_any_work(saved, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_baseline_with_the_name_of_the_model_is_refused(tmp_path):
+    frame = series(2)
+    options = {"h": H, "alias": "SeasonalNaive", "verbose": 0}
+    BaselineForecaster("last", **options).fit(known(frame)).save(tmp_path / "model")
+    data = written(frame, tmp_path / "data.parquet")
+    with pytest.raises(ConfigError, match="called SeasonalNaive, as is a baseline"):
+        backtest(tmp_path / "model", data, tmp_path / "out")
+
+
+@pytest.mark.slow  # the run of blocks is that of predict, whose test kills it each time
 def test_a_backtest_that_is_killed_continues_and_ends_as_an_undisturbed_one(saved, tmp_path):
     data = written(series(60), tmp_path / "data.parquet")
     backtest(saved, data, tmp_path / "whole", **ORIGINS, baselines=[], rows=ROWS, progress=False)

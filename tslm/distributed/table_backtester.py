@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from tslm.core.errors import warn
+from tslm.core.errors import ConfigError, warn
 from tslm.data.events.table import EventTable
 from tslm.data.frame import Frame
 from tslm.distributed.series_frames import SeriesFrames
@@ -49,6 +49,11 @@ class TableBacktester(TableWorker):
         model, names = self.model, self.request["baselines"]
         found = {name: model.baseline(name) for name in names}
         beside = {name: self._with_freq(one) for name, one in found.items() if one is not model}
+        if model.name in beside:
+            raise ConfigError(
+                f"The forecasts of the model are called {model.name}, as is a baseline. Leave it "
+                "out of baselines=."
+            )
         model.reader.check_names([model.name, *beside])
         return beside
 
