@@ -1,11 +1,9 @@
 """Fit over workers: this process, or workers of a Ray cluster that share each batch."""
 
-import logging
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 from tslm.core.errors import ConfigError, TslmError, warn
 from tslm.core.messages import check_choice
 from tslm.core.plain_values import positive
+from tslm.distributed.engines.ray import RayEngine
 from tslm.estimators.factory import load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
 from tslm.estimators.saving.folder import check_free
@@ -140,7 +139,10 @@ def _train_over_workers(task: _Task, workers: int) -> None:
             f"workers={number} needs a random_state, so that all workers have the same seed. Set "
             "random_state=0, for example."
         )
-    with _cluster(number) as ray, tempfile.TemporaryDirectory(prefix="tslm-ray-") as folder:
+    with (
+        RayEngine(number).cluster() as ray,
+        tempfile.TemporaryDirectory(prefix="tslm-ray-") as folder,
+    ):
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchConfig, TorchTrainer
         from ray.train.v2.api.exceptions import TrainingFailedError
@@ -164,31 +166,6 @@ def _train_over_workers(task: _Task, workers: int) -> None:
         raise error
     for message in messages:
         warn(message)
-
-
-@contextmanager
-def _cluster(workers: int) -> Iterator[Any]:
-    """Yield the module ``ray``, connected to a cluster; one that was started is stopped.
-
-    Raises:
-        ConfigError: if Ray is not installed.
-    """
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError(f"engine=ray needs Ray: pip install 'tslm[ray]'. {error}") from error
-    if ray.is_initialized():
-        yield ray
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not os.environ.get("RAY_ADDRESS"):
-        options |= {"num_cpus": max(workers, os.cpu_count() or 1), "include_dashboard": False}
-    ray.init(**options)
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
 
 
 def _absolute(data: Any) -> Any:

@@ -51,14 +51,14 @@ class RayEngine(Engine):
         source = iter(blocks)
         first = list(islice(source, 1))
         if first:
-            with self._cluster() as ray:
+            with self.cluster() as ray:
                 try:
                     yield from _Actors(self, ray, worker).map(chain(first, source))
                 except ray.exceptions.RayError as error:
                     raise ConfigError(LOST) from error
 
     @contextmanager
-    def _cluster(self) -> Iterator[Any]:
+    def cluster(self) -> Iterator[Any]:
         """Connect to the cluster, or start one; yield the module ``ray``.
 
         Raises:
