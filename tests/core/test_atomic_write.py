@@ -61,6 +61,17 @@ def test_an_empty_draft_is_removed_after_the_clock_has_jumped(tmp_path: Path, da
     assert not draft.exists()
 
 
+def test_what_a_killed_check_of_a_folder_left_is_removed(tmp_path: Path) -> None:
+    for name, minutes, files in (("old", 2, 0), ("new", 0, 0), ("used", 2, 1)):
+        (made := tmp_path / f".tslm-{name}").mkdir()
+        if files:
+            (made / "file").write_text("")
+        then = time.time() - 60 * minutes
+        os.utime(made, (then, then))
+    check_writable(tmp_path / "a.csv")
+    assert {path.name for path in tmp_path.iterdir()} == {".tslm-new", ".tslm-used"}
+
+
 def test_a_draft_in_use_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "a.md"
     with beside(path) as draft:

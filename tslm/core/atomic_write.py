@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import BaseFileLock, FileLock, Timeout
@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from tslm.core.errors import ConfigError
 
 LOCK, OLD = "lock", "old"  # in the hidden folder of a draft
+PROBE = ".tslm-"  # begin of the names of folders that are made to see if that is possible
 NEW = 60.0  # seconds in which a hidden folder may still get its lock
 
 
@@ -116,8 +117,7 @@ def sweep(path: Path, patience: float = 0) -> None:
         if not drafts.fullmatch(hidden.name):
             continue
         try:
-            age = abs(time.time() - hidden.stat().st_mtime)  # the clock may have been set back
-            if not (hidden / LOCK).is_file() and age < NEW:
+            if not (hidden / LOCK).is_file() and _is_new(hidden):
                 continue  # another process has just made it
             with FileLock(hidden / LOCK, timeout=patience):
                 if (hidden / OLD).exists() and not path.exists():
@@ -126,3 +126,24 @@ def sweep(path: Path, patience: float = 0) -> None:
         except (Timeout, OSError):  # in use, or not ours to change
             continue
         shutil.rmtree(hidden, ignore_errors=True)  # on Windows an open lock file stays
+
+
+def check_room(folder: Path) -> None:
+    """Make a hidden folder in a folder and remove it; remove those that killed processes left.
+
+    Raises:
+        OSError: if the folder cannot be written.
+    """
+    for left in folder.glob(f"{PROBE}*"):
+        with suppress(OSError):  # it has files, or is not ours to change
+            if not _is_new(left):
+                left.rmdir()
+    Path(tempfile.mkdtemp(dir=folder, prefix=PROBE)).rmdir()
+
+
+def _is_new(path: Path) -> bool:
+    """Return True if a path was changed within ``NEW`` seconds.
+
+    A time in the future is old: the clock has been set back since.
+    """
+    return abs(time.time() - path.stat().st_mtime) < NEW

@@ -9,7 +9,6 @@ import io
 import json
 import lzma
 import sys
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Collection
@@ -21,7 +20,7 @@ import pandas as pd
 import pyarrow as pa
 from omegaconf import DictConfig
 
-from tslm.core.atomic_write import beside, place
+from tslm.core.atomic_write import beside, check_room, place
 from tslm.core.csv_tables import Dialect as Dialect
 from tslm.core.csv_tables import read_csv
 from tslm.core.errors import ConfigError, DataError
@@ -168,9 +167,7 @@ def check_writable(path: str | Path, endings: tuple[str, ...] = TABLES) -> None:
     try:
         if taken or not nearest.is_dir():
             raise NotADirectoryError
-        tempfile.TemporaryDirectory(
-            dir=nearest, prefix=".tslm-"
-        ).cleanup()  # rights do not tell all
+        check_room(nearest)  # rights do not tell all
     except OSError as error:
         why = f": {error.strerror}" if error.strerror else ""
         raise ConfigError(f"out={path} cannot be written{why}. Give another path.") from error
