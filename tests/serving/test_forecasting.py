@@ -103,6 +103,12 @@ def test_a_bad_request_does_not_spoil_the_others(daily):
     assert sum(isinstance(one, Exception) for one in found) == 8
 
 
+def test_a_warning_reaches_its_own_request_only(daily):
+    gap = walks(["gap"], seed=1).drop(index=[4, 5])
+    found = check(daily, [gap, walks(["a"], seed=2), walks(["b"], seed=3)])
+    assert [len(one.warnings) for one in found] == [1, 0, 0]
+
+
 def test_times_as_text_in_several_ways(daily):
     forms = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%d.%m.%Y", "%Y%m%d"]
     frames = []
