@@ -14,6 +14,8 @@ from tslm.data.batches import Batches
 from tslm.data.samplers import EpochWindows, RandomWindows
 from tslm.data.windows import Windows
 
+EVAL_BATCH = 512  # windows per validation batch
+
 
 class WindowData(LightningDataModule):
     """Data module of training and validation windows.
@@ -35,7 +37,7 @@ class WindowData(LightningDataModule):
         sampler: RandomWindows | EpochWindows,
         val: Windows | None = None,
         val_index: torch.Tensor | None = None,
-        eval_batch: int = 512,
+        eval_batch: int = EVAL_BATCH,
     ) -> None:
         super().__init__()
         self.train, self.sampler = train, sampler

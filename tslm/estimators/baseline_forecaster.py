@@ -61,7 +61,9 @@ class BaselineForecaster(TrainedForecaster):
         max_steps: number of training batches.
         max_epochs: number of passes over all training windows, in place of max_steps.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
-        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        batch_size: windows per training batch; "auto" takes the largest power of two that fits into
+            memory. None takes that of the adapter or baseline. "auto" takes at most four times
+            that. The number is in ``config_``.
         val_size: number of last rows of each series used for validation; 0 uses none. None takes a
             tenth of each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
         early_stopping_patience: number of validation checks without progress after which training
@@ -128,7 +130,7 @@ class BaselineForecaster(TrainedForecaster):
         max_steps: int = 1000,
         max_epochs: int | None = None,
         learning_rate: float | None = None,
-        batch_size: int | None = None,
+        batch_size: int | str | None = None,
         val_size: int | None = None,
         early_stopping_patience: int | None = None,
         fraction: float = 1.0,

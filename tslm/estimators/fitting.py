@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Int
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
 from tslm.core.calendar import Ints
@@ -33,6 +33,7 @@ from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.announcement import announce
 from tslm.estimators.frame_reader import FrameReader
+from tslm.estimators.memory.estimate import Extent
 from tslm.estimators.training.history import history_from_state
 from tslm.estimators.training.module import can_judge, train
 from tslm.estimators.training.recipe import Recipe
@@ -109,6 +110,11 @@ class TrainingData:
             return cls(panel, rows, split)
         effects, panel = Effects.learn(reader.covariates, frame, panel, rows, task)
         return cls(panel, rows, split, effects)
+
+    @property
+    def extent(self) -> Extent:
+        """Return the number of series and of rows."""
+        return Extent(len(self.panel), len(self.panel.values))
 
     def allowed(self, cfg: DictConfig) -> DictConfig:
         """Return the settings that these rows allow.
@@ -281,6 +287,7 @@ def _train_weights(
         folder=run.folder,
         name=run.name,
         progress=cfg.verbose > 0,
+        settings=OmegaConf.to_container(cfg),  # type: ignore[arg-type]
     )
 
 

@@ -16,6 +16,7 @@ from tslm.data.events.table import EventTable
 from tslm.data.interchange import same_kind, to_pandas
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample, scaled_error
+from tslm.estimators.memory.out_of_memory import predict_within_memory
 from tslm.estimators.panel_request import PanelRequest
 from tslm.estimators.statements.explanation import StatementExplanation
 from tslm.estimators.tensor_forecast import forecast_tensor
@@ -85,7 +86,9 @@ class LongFrameForecaster(TextEstimator):
             self, panels, df, horizon, columns, ids=ids, examples=examples, **tables
         )
         parts = (asked.panel, horizon, columns, asked.examples, asked.statements)
-        return asked.table(self.forecast_panel(*parts), panels)
+        with predict_within_memory(horizon, len(asked.panel), len(columns.endings)):
+            found = self.forecast_panel(*parts)
+        return asked.table(found, panels)
 
     def explain(
         self,

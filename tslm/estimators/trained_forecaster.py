@@ -1,8 +1,5 @@
 """Estimator that is made from settings: fit, recalibrate, save, load and summary."""
 
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,13 +7,12 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback
 from omegaconf import DictConfig
 
 from tslm.core.config.estimator_settings import with_last_sizes
 from tslm.core.errors import ConfigError, DataError
 from tslm.core.forecaster import Forecaster
-from tslm.core.hardware import Machine, is_first
+from tslm.core.hardware import is_first
 from tslm.core.plain_values import plain, positive
 from tslm.core.seeds import seeded
 from tslm.core.types import Facts, Task
@@ -25,6 +21,7 @@ from tslm.data.frame_report import Report
 from tslm.data.interchange import Kind, same_kind
 from tslm.data.origins import warn_of_long_horizon
 from tslm.data.roles import names_of
+from tslm.estimators.assembled_forecaster import AssembledForecaster, Watch
 from tslm.estimators.data_set import DataSet
 from tslm.estimators.fitting import (
     TrainingData,
@@ -32,25 +29,24 @@ from tslm.estimators.fitting import (
     rows_read,
     train_forecaster,
 )
-from tslm.estimators.long_frame_forecaster import LongFrameForecaster
+from tslm.estimators.memory.out_of_memory import fit_within_memory
 from tslm.estimators.saving.checks import check_parameters
 from tslm.estimators.saving.fitted_state import FittedState, restore
 from tslm.estimators.saving.folder import damage, read_saved, write_saved
 from tslm.estimators.saving.values import plain_parameter, restored_parameters
-from tslm.estimators.training.resume import Run
+from tslm.estimators.training.resume import Run, with_recorded_batch_size
 from tslm.estimators.training.weights import trained_state
 from tslm.estimators.validation.calibration import ValidationRows, calibrate
 from tslm.estimators.validation.rows import held_out_rows, read_with_validation, split_rows
 from tslm.estimators.validation.verdict import Verdict
-from tslm.models.assembly import ANY, device_named, settle, task_of
+from tslm.models.assembly import device_named, settle, task_of
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
 from tslm.uncertainty.conformal.methods import check_conformal
 
-Watch = AbstractContextManager[None]  # of the size of tensors
 Trained = TypeVar("Trained", bound="TrainedForecaster")
 
 
-class TrainedForecaster(LongFrameForecaster):
+class TrainedForecaster(AssembledForecaster):
     """Forecaster that is made from settings; subclasses name the settings and assemble it.
 
     Attributes:
@@ -63,9 +59,6 @@ class TrainedForecaster(LongFrameForecaster):
 
     val_size: int | None
     verbose: int
-    logger: Any
-    callbacks: Sequence[Callback] | None
-    trainer_kwargs: Mapping[str, Any] | None
 
     task_: Task
     verdict_: Verdict
@@ -144,9 +137,10 @@ class TrainedForecaster(LongFrameForecaster):
         cfg = settle(cfg, Facts(cfg.h, season, int(split.max())))
         task = task_of(cfg, season, frame.calendar)
         data = TrainingData.of(frame, split, cfg, task, reader)
-        cfg = data.allowed(cfg)
         folder = None if folder is None else Path(folder)
-        with Run.begin(cfg, data.panel, folder) as run, seeded(run.seed):
+        cfg = with_recorded_batch_size(cfg, folder)
+        cfg = data.allowed(self._with_batch_size(cfg, task, data.extent, device))
+        with fit_within_memory(cfg), Run.begin(cfg, data.panel, folder) as run, seeded(run.seed):
             model = self._assemble(cfg, task)
             check_conformal(self._conformal(cfg, model), model)
             self._begin(model, cfg)
@@ -283,14 +277,6 @@ class TrainedForecaster(LongFrameForecaster):
         names = [field.name for field in fields(FittedState)]
         return FittedState(**{name: getattr(self, f"{name}_") for name in names})
 
-    def _machine(self, cfg: DictConfig) -> Machine:
-        """Return the hardware to train on, with the user's loggers and callbacks."""
-        return Machine.of(
-            cfg,
-            logger=self.logger,
-            callbacks=tuple(self.callbacks or ()),
-            trainer_kwargs=self.trainer_kwargs or {},
-        )
 
     def _conformal(self, cfg: DictConfig, model: Forecaster) -> str:
         """Return the name of the method that calibrates intervals."""
@@ -305,17 +291,6 @@ class TrainedForecaster(LongFrameForecaster):
         if self._trusts_distribution(model) and not judged:
             few = "cqr"  # no validation rows have shown that its distribution can be trusted
         return calibrate(model, rows, season_length, method, few)
-
-    @abstractmethod
-    def _assemble(
-        self,
-        cfg: DictConfig,
-        task: Task,
-        device: torch.device | None = None,
-        download: bool = True,
-        sizes: Watch = ANY,
-    ) -> Forecaster:
-        """Build the forecaster, not trained; ``sizes`` watches all tensors but the backbone's."""
 
     def _begin(self, model: Forecaster, cfg: DictConfig) -> None:
         """Give a new model its first weights; an empty hook."""

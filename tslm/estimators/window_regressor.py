@@ -64,7 +64,9 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
             "full".
         max_steps: number of training batches.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
-        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        batch_size: windows per training batch; "auto" takes the largest power of two that fits into
+            memory. None takes that of the adapter or baseline. "auto" takes at most four times
+            that. The number is in ``config_``.
         trainer: training recipe: optimizer, learning-rate schedule and loss: "one_cycle", "cosine"
             or "halving". A name, or a ``Spec`` with options.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
@@ -104,7 +106,7 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         freeze: str | Spec = "strict",
         max_steps: int = 1000,
         learning_rate: float | None = None,
-        batch_size: int | None = None,
+        batch_size: int | str | None = None,
         trainer: str | Spec = "one_cycle",
         accelerator: str = "auto",
         random_state: Any = None,

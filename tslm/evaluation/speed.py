@@ -21,6 +21,7 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
+from tslm.core.errors import ConfigError
 from tslm.core.seeds import seeded
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.estimators.training.recipe import Recipe
@@ -41,6 +42,8 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     Returns:
         Measurements by name, and the settings under ``config``.
     """
+    if cfg.batch_size == "auto":
+        raise ConfigError("speed measures one batch size. Set a number, such as batch_size=256.")
     season = cfg.season_length or 1
     cfg = settle(cfg, Facts(cfg.h, season, 1 << 20))
     task = Task(cfg.context_length, cfg.h, season, freq="h", dated=True)

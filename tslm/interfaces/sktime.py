@@ -46,7 +46,9 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
             series. ``fit`` warns, or refuses names in braces, if the adapter does not read text.
         max_steps: number of training batches.
         learning_rate: the highest learning rate. None takes that of the adapter or baseline.
-        batch_size: windows per training batch. None takes that of the adapter or baseline.
+        batch_size: windows per training batch; "auto" takes the largest power of two that fits into
+            memory. None takes that of the adapter or baseline. "auto" takes at most four times
+            that. The number is in ``config_``.
         val_size: number of last rows of each series used for validation; 0 uses none. None takes a
             tenth of each series. That tenth is raised to ``h`` rows, or cut to 10 ``h`` rows.
         accelerator: device to train on, as in Lightning: auto, cpu, gpu and others.
@@ -97,7 +99,7 @@ class TSLMForecaster(BaseForecaster):  # type: ignore[misc]  # sktime is untyped
         prompt: str | None = None,
         max_steps: int = 1000,
         learning_rate: float | None = None,
-        batch_size: int | None = None,
+        batch_size: int | str | None = None,
         val_size: int | None = None,
         accelerator: str = "auto",
         random_state: int | None = None,

@@ -15,6 +15,7 @@ from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
 from tslm.core.types import Facts, Task
 from tslm.models.backbones.base import Backbone
+from tslm.models.backbones.controls import scrambled_weights
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.loading import load
 from tslm.models.decoders.segment import SegmentDecoder
@@ -164,6 +165,16 @@ def body_of(
     return made
 
 
+def architecture_of(backbone: str) -> str:
+    """Return the backbone whose architecture another one has: itself, but for changed weights."""
+    kind, _, rest = backbone.partition(":")
+    card = control(kind)
+    if card is None or not card._target_.startswith(scrambled_weights.__name__):
+        return backbone
+    name, _, seed = rest.rpartition(":")
+    return (name if seed.isdigit() else rest) or DEFAULT
+
+
 def baseline(cfg: DictConfig, task: Task) -> Forecaster:
     """Build a baseline: the node ``model`` of settings after ``settle``."""
     return build(cfg, task=task)
@@ -172,6 +183,11 @@ def baseline(cfg: DictConfig, task: Task) -> Forecaster:
 def rule(name: str, task: Task) -> Forecaster:
     """Build a baseline that needs no training, with the options of its yaml."""
     return baseline(node("model", name), task)
+
+
+def name_of(dtype: torch.dtype) -> str:
+    """Return the setting ``precision`` of a dtype."""
+    return next(name for name, known in DTYPES.items() if known == dtype)
 
 
 def device_of(cfg: DictConfig) -> torch.device:

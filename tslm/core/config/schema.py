@@ -231,9 +231,12 @@ class RunConfig:
         TRAINING, None, "the highest learning rate", OWN,
         null="takes that of the adapter or baseline",
     )
-    batch_size: int | None = setting(
-        TRAINING, None, "windows per training batch", OWN, least=1, most=LONGEST,
+    batch_size: int | str | None = setting(
+        TRAINING, None,
+        'windows per training batch; "auto" takes the largest power of two that fits into memory',
+        OWN,
         null="takes that of the adapter or baseline",
+        more='"auto" takes at most four times that. The number is in ``config_``.',
     )
     val_size: int | None = setting(
         TRAINING, None, "number of last rows of each series used for validation; 0 uses none",

@@ -84,6 +84,15 @@ def _check_ranges(cfg: DictConfig) -> None:
     if not (depth in (None, "all") or (isinstance(depth, int) and depth >= 1)):
         raise ConfigError(f'n_layers={depth} must be a whole number of at least 1, or "all".')
 
+    if not (cfg.batch_size in (None, "auto") or _is_batch_size(cfg.batch_size)):
+        raise ConfigError(
+            f"batch_size={cfg.batch_size} must be a whole number from 1 to {LONGEST:,}, or auto."
+        )
+
+
+def _is_batch_size(value: object) -> bool:
+    return isinstance(value, int) and 1 <= value <= LONGEST
+
 
 def _check_own(cfg: DictConfig) -> None:
     """Check the settings that only some commands have."""

@@ -1,5 +1,6 @@
 """Training of a forecaster: its LightningModule and its run."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,21 @@ class Training(LightningModule):
         model: the forecaster.
         recipe: settings of training.
         horizon: steps that are forecast on validation windows.
+        settings: settings of the run, for loggers.
     """
 
     strict_loading = False  # checkpoints leave the frozen backbone out
 
-    def __init__(self, model: Forecaster, recipe: Recipe, horizon: int) -> None:
+    def __init__(
+        self,
+        model: Forecaster,
+        recipe: Recipe,
+        horizon: int,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__()
         self.model, self.recipe, self.horizon = model, recipe, horizon
+        self.settings = dict(settings or {})
         self.seen = exactly(torch.zeros(2))
 
     def training_step(self, batch: Batch) -> Tensor:
@@ -89,6 +98,9 @@ class Training(LightningModule):
         self._generators = checkpoint["generators"]
 
     def on_train_start(self) -> None:
+        if self.settings:
+            for logger in self.trainer.loggers:
+                logger.log_hyperparams(self.settings)
         if self.trainer.ckpt_path:
             set_generators(self._generators)
 
@@ -109,6 +121,7 @@ def train(
     folder: Path | None = None,
     name: str = "",
     progress: bool = True,
+    settings: Mapping[str, Any] | None = None,
 ) -> pd.DataFrame:
     """Train the model in place; it stays on the device it was trained on.
 
@@ -126,6 +139,7 @@ def train(
             no checkpoint.
         name: name of the run in its checkpoints.
         progress: True to show a progress bar.
+        settings: settings of the run, for loggers.
 
     Returns:
         The table of ``History``: one row per step.
@@ -164,7 +178,7 @@ def train(
     )
     device = trainer.strategy.root_device
     resumed = str(last) if last and last.is_file() else None
-    module = Training(model, recipe, horizon)
+    module = Training(model, recipe, horizon, settings)
     run(trainer, module, datamodule=data, ckpt_path=resumed, weights_only=True)
     check_finite(model, recipe.learning_rate)
     model.to(device).eval()

@@ -99,6 +99,22 @@ def _held(folder: Path, settings: Mapping[str, Any]) -> Run | None:
     return Run(seed, folder, name)
 
 
+def with_recorded_batch_size(cfg: DictConfig, folder: Path | None) -> DictConfig:
+    """Return settings in which ``batch_size="auto"`` is that of the run in a folder, if any.
+
+    A run that continues needs the batch size that it began with, whatever memory is free now.
+    """
+    if cfg.batch_size != "auto" or folder is None or not (folder / LAST).is_file():
+        return cfg
+    try:
+        recorded = int(json.loads((folder / NOTE).read_bytes())["settings"]["batch_size"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return cfg
+    cfg = cfg.copy()
+    cfg.batch_size = recorded
+    return cfg
+
+
 def _leave(checkpoint: Path, damaged: Path) -> None:
     """Warn that a run cannot be continued, and delete its checkpoint."""
     if is_first():

@@ -17,6 +17,7 @@ from tslm.distributed.predict import predict as predict_data_set
 from tslm.estimators.factory import continued_estimator, estimator_of, load_estimator
 from tslm.estimators.saving.files import CHECKPOINTS
 from tslm.estimators.saving.folder import check_free
+from tslm.estimators.training.loss_log import LossLog
 from tslm.estimators.training.resume import discard
 from tslm.evaluation.metrics.backtest import evaluate as errors_of
 from tslm.interfaces import hub
@@ -43,6 +44,9 @@ def fit(cfg: DictConfig, say: Reporter) -> None:
     data = cfg.data if in_blocks else files.read(cfg, cfg.data)
     further = further_tables(cfg)
     model = estimator_of(cfg) if cfg.init is None else continued_estimator(cfg)
+    if cfg.logger is not None:
+        folder = out / "logs" if cfg.logger_folder is None else Path(cfg.logger_folder)
+        model.set_params(callbacks=[LossLog.named(cfg.logger, folder, out.name)])
     with _remove_if_failed_early(out / CHECKPOINTS):
         events = files.read(cfg, cfg.events, cfg.id_col)
         engine = {"engine": cfg.engine or "local", "workers": cfg.workers}

@@ -79,7 +79,28 @@ def _run(verb: str, words: list[str]) -> int:
     except BrokenPipeError:  # the reader of our output, such as head, has ended
         sys.stderr.close()
         return 0
+    except (MemoryError, RuntimeError, OSError) as error:
+        return _out_of_memory(error)
     return 0
+
+
+def _out_of_memory(error: Exception) -> int:
+    """Print one line if an error says that memory ran out, and return the exit code.
+
+    Raises:
+        Exception: any other error.
+    """
+    from tslm.core.memory import ran_out
+
+    if not ran_out(error):
+        raise error
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    print(
+        "tslm: memory ran out. Give fewer rows or series, or a smaller h; for a large Parquet data "
+        f"set, tslm predict takes engine=local. ({reason})",
+        file=sys.stderr,
+    )
+    return 2
 
 
 def _dispatch(verb: str, words: list[str]) -> None:

@@ -96,6 +96,18 @@ def table(cfg: DictConfig, say: Reporter) -> None:
         files.write_table(results, cfg.out)
 
 
+def estimate_memory(cfg: DictConfig, say: Reporter) -> None:
+    """Estimate the memory of a fit and of a forecast, in MB, before anything is loaded."""
+    if cfg.out is not None:
+        files.check_writable(cfg.out)
+    data, model = files.read(cfg, cfg.data), estimator_of(cfg)
+    sizes = {"n_series": cfg.n_series, "n_rows": cfg.n_rows}
+    found = model.estimate_memory(data, **sizes)
+    say(str(found.to_string(index=False, float_format="{:,.1f}".format)))
+    if cfg.out is not None:
+        files.write_table(found, cfg.out)
+
+
 def measure_speed(cfg: DictConfig, say: Reporter) -> None:
     """Measure how fast a model trains and forecasts on this machine."""
     if cfg.out is not None:

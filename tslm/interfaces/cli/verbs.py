@@ -96,6 +96,11 @@ TOPICS: dict[str, dict[str, Verb]] = {
             "tslm table results=[a.json,b.json] out=results.md",
             "study_commands:table",
         ),
+        "memory": Verb(
+            "estimate the memory of a fit",
+            "tslm memory data=sales.csv h=28 n_layers=6",
+            "study_commands:estimate_memory",
+        ),
         "speed": Verb(
             "time a model on this machine",
             "tslm speed n_layers=6 out=speed.json",

@@ -145,6 +145,11 @@ def _fused(body: Body) -> Body:
     return body
 
 
+def empty_body(config: Config, dtype: torch.dtype) -> Body:
+    """Make a transformer of a text configuration; its weights have no meaning."""
+    return _fused(AutoModel.from_config(config, dtype=dtype))
+
+
 def fresh_body(config: Config, seed: int) -> Body:
     """Make a transformer with its usual random initialisation and a very small vocabulary.
 

@@ -5,7 +5,9 @@ that use it. One with trained weights is a copy of its own.
 """
 
 from collections import deque
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +24,7 @@ from tslm.models.backbones.base import Identity
 from tslm.models.backbones.freezing import Freeze, Strict
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.backbones.weights.download import no_downloads
-from tslm.models.backbones.weights.resolve import Source, resolve
+from tslm.models.backbones.weights.resolve import Source, outline, resolve
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,20 @@ class LoadArguments:
 
 _LOADED: WeakValueDictionary[tuple[Any, ...], HuggingFaceBackbone] = WeakValueDictionary()
 _RECENT: deque[HuggingFaceBackbone] = deque(maxlen=2)  # kept alive between two fits
+_OUTLINES: ContextVar[bool] = ContextVar("outlines", default=False)
+
+
+@contextmanager
+def outlines() -> Iterator[None]:
+    """Build backbones from their configurations alone: ``load`` reads no weights meanwhile.
+
+    Their weights are random, and are not shared. Use it where tensors take no memory.
+    """
+    token = _OUTLINES.set(True)
+    try:
+        yield
+    finally:
+        _OUTLINES.reset(token)
 
 
 def load(
@@ -72,6 +88,8 @@ def load(
     """
     if n_layers != "all" and not isinstance(n_layers, int | None):
         raise ConfigError(f"n_layers={n_layers!r} must be a number of blocks, None or 'all'.")
+    if _OUTLINES.get():
+        return _outline(name, n_layers, dtype or torch.float32, freeze)
     with nullcontext() if download else no_downloads():
         source = resolve(name)
     depth = source.n_layers if n_layers is None else n_layers
@@ -91,6 +109,27 @@ def _copied(shared: HuggingFaceBackbone, freeze: Freeze) -> HuggingFaceBackbone:
     """Copy a shared backbone to train it; its lexicon remains that of the frozen one."""
     body, lexicon = deepcopy(shared.body), shared.lexicon
     return HuggingFaceBackbone(body, shared.identity, lexicon=lexicon, freeze=freeze)
+
+
+def _outline(
+    name: str, n_layers: int | str | None, dtype: torch.dtype, freeze: Freeze | None
+) -> HuggingFaceBackbone:
+    """Build a backbone from its configuration, with random weights.
+
+    Without its tokenizer on this machine, it reads bytes.
+    """
+    found = outline(name)
+    depth = found.n_layers if n_layers is None else n_layers
+    if found.folder is not None:
+        config = build.read_config(found.folder)
+    else:
+        config = build.make_config(found.config)
+    text = build.text_of(config)
+    kept = build.truncate(text, depth if isinstance(depth, int) else None, name)
+    text.use_cache = False
+    body = build.empty_body(text, dtype)
+    identity = Identity(name, "outline", "", "", kept)
+    return HuggingFaceBackbone(body, identity, partial(_tokenizer, found.folder), freeze=freeze)
 
 
 def _reload(asked: LoadArguments, identity: Identity) -> HuggingFaceBackbone:

@@ -8,10 +8,11 @@ hub id. torch is imported only if weights are converted.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 from tslm.core.errors import BackboneError
 from tslm.core.hashing import remembered, sha256_folder, sha256_text
@@ -100,6 +101,50 @@ def resolve(name: str) -> Source:
             f"There is no folder {name}. Give the folder, or the name, of a backbone."
         )
     return _from_hub(name)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Configuration of a backbone, without its weights.
+
+    Args:
+        config: fields of its transformers configuration; empty if the folder has it.
+        folder: folder of ``config.json`` and tokenizer; None if it is not on this machine.
+        n_layers: recommended number of blocks; None if there is no recommendation.
+    """
+
+    config: Mapping[str, Any]
+    folder: Path | None
+    n_layers: int | None = None
+
+
+def outline(name: str) -> Outline:
+    """Find the configuration of a backbone on this machine; nothing is downloaded or verified.
+
+    Args:
+        name: as in ``resolve``.
+
+    Raises:
+        BackboneError: if the configuration is not on this machine.
+    """
+    card, source = _named(name)
+    if card is not None:
+        key = _key(card, source)
+        here = card.random is None and cache.exists(key)
+        return Outline(card.config, cache.folder(key) if here else None, card.n_layers)
+    path = Path(name).expanduser()
+    if path.suffix == ".gguf" and path.is_file():
+        path = cache.folder(f"gguf-{remembered(path, cache.memo())}")
+    elif not path.is_dir() and not path.is_absolute():
+        repo, _, revision = name.partition("@")
+        found = download.find_repo(repo, revision or "main")
+        path = path if found is None else found[0]
+    if not (path / "config.json").is_file():
+        raise BackboneError(
+            f"The configuration of the backbone {name!r} is not on this machine. Type: tslm "
+            f"backbone pull {name}"
+        )
+    return Outline({}, path)
 
 
 def _named(name: str) -> tuple[Card | None, str]:
