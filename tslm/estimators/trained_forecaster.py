@@ -277,7 +277,6 @@ class TrainedForecaster(AssembledForecaster):
         names = [field.name for field in fields(FittedState)]
         return FittedState(**{name: getattr(self, f"{name}_") for name in names})
 
-
     def _conformal(self, cfg: DictConfig, model: Forecaster) -> str:
         """Return the name of the method that calibrates intervals."""
         return cfg.conformal or ("none" if self._trusts_distribution(model) else "residual")

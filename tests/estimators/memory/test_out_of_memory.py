@@ -51,7 +51,7 @@ def test_a_fit_on_a_full_device_names_three_settings(monkeypatch: pytest.MonkeyP
         with pytest.raises(ConfigError) as told:
             forecaster(accelerator="auto", batch_size=32, context_length=84).fit(random_walks(300))
     assert "fit ran out of memory" in str(told.value)
-    assert "batch_size=16 instead of 32; n_layers=1 instead of 2; context_length=48" in str(
+    assert "batch_size=16 instead of 32; n_layers=1 instead of 2; context_length=42" in str(
         told.value
     )
     assert "(CUDA out of memory. Tried to allocate 20.00 GiB.)" in str(told.value)

@@ -10,13 +10,14 @@ from typing import Any
 from tslm.core.hashing import sha256_text
 
 CHECKPOINTS = "checkpoints"  # subfolder for the checkpoints of an unfinished run
+LOGS = "logs"  # subfolder for the losses of a run, which stays
 MODEL, WEIGHTS, HISTORY = "model.json", "weights.safetensors", "history.safetensors"
 HEAD = ("format", "tslm", "files")  # keys of model.json that describe the file itself
 
 
 def is_unfinished_run(path: Path) -> bool:
-    """Return True if a folder has only the checkpoints of a run that was killed."""
-    return path.is_dir() and {entry.name for entry in path.iterdir()} <= {CHECKPOINTS}
+    """Return True if a folder has only the checkpoints and logs of a run that was killed."""
+    return path.is_dir() and {entry.name for entry in path.iterdir()} <= {CHECKPOINTS, LOGS}
 
 
 def digest_of(facts: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from tslm.distributed.backtest import backtest as backtest_data_set
 from tslm.distributed.fit import fit as fit_and_save
 from tslm.distributed.predict import predict as predict_data_set
 from tslm.estimators.factory import continued_estimator, estimator_of, load_estimator
-from tslm.estimators.saving.files import CHECKPOINTS
+from tslm.estimators.saving.files import CHECKPOINTS, LOGS
 from tslm.estimators.saving.folder import check_free
 from tslm.estimators.training.loss_log import LossLog
 from tslm.estimators.training.resume import discard
@@ -45,7 +45,7 @@ def fit(cfg: DictConfig, say: Reporter) -> None:
     further = further_tables(cfg)
     model = estimator_of(cfg) if cfg.init is None else continued_estimator(cfg)
     if cfg.logger is not None:
-        folder = out / "logs" if cfg.logger_folder is None else Path(cfg.logger_folder)
+        folder = out / LOGS if cfg.logger_folder is None else Path(cfg.logger_folder)
         model.set_params(callbacks=[LossLog.named(cfg.logger, folder, out.name)])
     with _remove_if_failed_early(out / CHECKPOINTS):
         events = files.read(cfg, cfg.events, cfg.id_col)
