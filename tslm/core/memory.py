@@ -59,7 +59,7 @@ def _limits() -> Iterator[int]:
     yield from _machine()
     for names in CGROUPS:
         yield from _container(*(CGROUP_FOLDER / name for name in names))
-    yield from _process()
+    yield from limit_of_process()
 
 
 def _machine() -> Iterator[int]:
@@ -84,7 +84,7 @@ def _container(limit: Path, usage: Path, statistics: Path) -> Iterator[int]:
         return
 
 
-def _process() -> Iterator[int]:
+def limit_of_process() -> Iterator[int]:
     """Yield the bytes of addresses that the process may still take."""
     try:
         import resource

@@ -78,7 +78,7 @@ def test_a_run_that_continues_keeps_its_batch_size(free: Any, tmp_path: Path) ->
 def test_the_least_limit_of_machine_container_and_process_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "_process", lambda: iter(()))
+    monkeypatch.setattr(memory, "limit_of_process", lambda: iter(()))
     monkeypatch.setattr(memory, "MEMORY_INFO", tmp_path / "meminfo")
     monkeypatch.setattr(memory, "CGROUP_FOLDER", tmp_path)
     write_text("MemTotal: 2000 kB\nMemAvailable: 1000 kB\n", str(tmp_path / "meminfo"))

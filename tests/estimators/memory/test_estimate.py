@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import DictConfig
 from torch import nn
 
 from tests.frames import random_walks
 from tslm import BackboneError, BaselineForecaster, TSLMForecaster
+from tslm.core.config.estimator_settings import configure
 from tslm.core.types import Batch, Facts, Task
 from tslm.estimators.memory.dry_run import TensorBytes, dry_run, peak_of
 from tslm.estimators.memory.estimate import Extent, Line, NetworkMemory, memory_of_parts
-from tslm.models.assembly import settle
+from tslm.models.assembly import assemble, settle
 from tslm.models.backbones.loading import load, outlines
 
 MIB = 2**20
@@ -20,6 +22,12 @@ MIB = 2**20
 def forecaster(**settings: Any) -> TSLMForecaster:
     usual = {"h": 12, "backbone": "tiny", "base": None, "max_steps": 2, "verbose": 0}
     return TSLMForecaster(**{**usual, "accelerator": "cpu", "random_state": 0, **settings})
+
+
+def settled(model: TSLMForecaster) -> DictConfig:
+    params = model.stored_params()
+    parts = {name: params.pop(name) for name in model.parts}
+    return settle(configure(parts, params), Facts(12, 1, 400))
 
 
 def part(model: Any, name: str, what: str = "fit", **extent: Any) -> float:
@@ -63,8 +71,7 @@ def test_a_backbone_without_weights_has_the_size_of_the_real_one() -> None:
 @pytest.mark.parametrize("adapter", ["autotimes", "time_llm", "s2ip"])
 def test_the_estimate_of_a_batch_is_near_the_bytes_that_are_counted(adapter: str) -> None:
     model = forecaster(adapter=adapter, batch_size=32, val_size=12, context_length=96)
-    cfg = settle(model._configure(), Facts(12, 1, 400))
-    network = model._assemble(cfg, Task(96, 12)).learner
+    network = assemble(settled(model), Task(96, 12))
     past = torch.randn(32, 96, 1)
     batch = Batch(past, past[:, : network.step] * 1, torch.arange(96 + network.step).expand(32, -1))
     with TensorBytes() as count:
@@ -102,8 +109,9 @@ def test_the_total_is_the_sum_of_the_parts_and_a_frame_gives_the_sizes() -> None
 
 def test_an_accelerator_has_a_total_of_its_own_and_half_the_weights() -> None:
     network = NetworkMemory(1000, 10, 5, Line(0.0, 1.0), Line(0.0, 1.0), 1)
-    cfg = settle(forecaster()._configure(), Facts(12, 1, 400))
-    found = memory_of_parts(network, cfg, Extent(4, 1600), torch.device("cuda"), 0)
+    found = memory_of_parts(
+        network, settled(forecaster()), Extent(4, 1600), torch.device("cuda"), 0
+    )
     assert found[found.part == "total"].place.tolist() == ["cpu", "cuda"]
     assert found.set_index("part").place["backbone"] == "cuda"
     half, whole = (forecaster(precision=name) for name in ("bf16", "fp32"))
