@@ -44,6 +44,8 @@ def fit(cfg: DictConfig, say: Reporter) -> None:
     data = cfg.data if in_blocks else files.read(cfg, cfg.data)
     further = further_tables(cfg)
     model = estimator_of(cfg) if cfg.init is None else continued_estimator(cfg)
+    if cfg.logger is not None and cfg.engine == "ray":
+        raise ConfigError("engine=ray takes no logger=. Leave one of them out.")
     if cfg.logger is not None:
         folder = out / LOGS if cfg.logger_folder is None else Path(cfg.logger_folder)
         model.set_params(callbacks=[LossLog.named(cfg.logger, folder, out.name)])
