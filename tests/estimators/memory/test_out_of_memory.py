@@ -83,6 +83,7 @@ def test_a_command_whose_memory_ran_out_exits_with_2(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_AS is of Linux")
+@pytest.mark.slow
 def test_a_process_with_too_little_memory_ends_with_one_message(tmp_path: Path) -> None:
     random_walks(3000, list("abcd")).to_csv(tmp_path / "a.csv", index=False)
     words = (f"data={tmp_path / 'a.csv'}", "h=96", "backbone=tiny", "base=null", "verbose=0")

@@ -56,7 +56,7 @@ def interrupted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         with monkeypatch.context() as patch:
             patch.setattr(RandomWindows, "batch", batch)
             with pytest.raises(Killed):
-                command(*words)
+                pytest.fail(f"The fit ended with code {command(*words)} before it was killed.")
         assert command(*words) == 0
 
     return run
@@ -104,6 +104,7 @@ def test_tensorboard_shows_every_step_once(
     assert [point.value for point in found] == pytest.approx(truth.loss.tolist(), rel=1e-6)
 
 
+@pytest.mark.slow
 @needs_mlflow
 @pytest.mark.filterwarnings("ignore")  # mlflow imports what is deprecated
 def test_mlflow_has_one_run_with_every_step_once_and_the_settings(
