@@ -75,7 +75,7 @@ def browser() -> Iterator["sync_api.Browser"]:
 def page(browser: "sync_api.Browser", served: Served) -> Iterator["sync_api.Page"]:
     """Return the page with its token; no request leaves the server, no script is refused."""
     page = browser.new_page(viewport={"width": 375, "height": 800})
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)  # of one step; a busy machine is slow
     asked: list[str] = []
     broken: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
