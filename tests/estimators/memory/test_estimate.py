@@ -81,6 +81,19 @@ def test_the_estimate_of_a_batch_is_near_the_bytes_that_are_counted(adapter: str
     assert counted / 1.3 < part(model, "batch") < 1.3 * counted
 
 
+@pytest.mark.parametrize("adapter", ["time_llm", "s2ip"])
+def test_what_a_forecast_keeps_of_the_weights_is_counted_once(adapter: str) -> None:
+    model = forecaster(adapter=adapter, context_length=96)
+    network = assemble(settled(model), Task(96, 12)).eval()
+    time = torch.arange(96 + network.step).expand(100, -1)
+    batch = Batch(torch.randn(100, 96, 1), torch.zeros(100, network.step, 1), time)
+    with TensorBytes() as count:
+        for weight in (*network.parameters(), *network.buffers()):
+            weight.view_as(weight)  # counted before the forecast
+        counted = peak_of(count, lambda: network.forecast(batch, 12)) / 1e6
+    assert counted / 1.3 < part(model, "batch", "predict", n_series=100) < 1.3 * counted
+
+
 def test_more_windows_blocks_and_rows_need_more_memory() -> None:
     small, large = forecaster(batch_size=8), forecaster(batch_size=4096)
     assert part(large, "batch") > 10 * part(small, "batch")

@@ -149,10 +149,12 @@ def network_memory(cfg: DictConfig, task: Task, channels: int, make: Make) -> Ne
         future = max(model.step or cfg.h, cfg.h)
 
         def line(work: Callable[[Batch], object]) -> Line:
-            small, large = (
-                peak_of(count, partial(work, _batch(size, task.context_length, future, channels)))
-                for size in SIZES
-            )
+            before, peaks = count.now, []
+            for size in SIZES:
+                kept = count.now - before  # caches and gradients of the batch before
+                batch = _batch(size, task.context_length, future, channels)
+                peaks.append(kept + peak_of(count, partial(work, batch)))
+            small, large = peaks
             each = max(large - small, 0) / (SIZES[1] - SIZES[0])
             return Line(float(small - each * SIZES[0]), each)
 
