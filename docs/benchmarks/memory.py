@@ -121,7 +121,7 @@ def main(out: Path | None) -> None:
         print(record, flush=True)
         if out is not None:
             out.write_text(json.dumps(records, indent=1) + "\n")
-    print(pd.DataFrame(records).to_markdown(index=False))
+    print(pd.DataFrame(records).to_string(index=False))
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ WRONG = {
     f"{FIT} learning_rate=0": "must be above 0",
     f"{FIT} learning_rate=-1": "must be above 0",
     f"{FIT} learning_rate=fast": "must be a number",
-    f"{FIT} batch_size=0": "must be at least 1",
+    f"{FIT} batch_size=0": "must be a whole number from 1",
     f"{FIT} val_size=-1": "val_size=-1 must be at least 0",
     f"{FIT} val_size=x": "must be a whole number",
     f"{FIT} early_stopping_patience=-1": "must be at least 1",
