@@ -217,7 +217,8 @@ def _bring(card: Card, source: str, draft: Path) -> Origin:
         except BackboneError as error:
             reasons.append(str(error))
             continue
-        log.info("%s", " ".join([*reasons, f"{card.name} comes from {origin.source}."]))
+        found = "the installed" if place is _installed_wheel else "a download of"
+        log.info("%s", " ".join([*reasons, f"{card.name} is made from {found} {origin.source}."]))
         return origin
     if source == "wheel" and card.hub is not None:
         reasons.append(
