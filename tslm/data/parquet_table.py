@@ -201,7 +201,10 @@ def _readable(path: str | Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{path} cannot be read as Parquet: {error}") from error
+        raise DataError(
+            f"{path} cannot be read as Parquet: {str(error).rstrip('.')}. A data set "
+            "has Parquet files only; a CSV file is read without engine=."
+        ) from error
 
 
 def id_type(kind: pa.DataType) -> pa.DataType:
