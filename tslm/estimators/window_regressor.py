@@ -30,6 +30,7 @@ from tslm.data.series_text import PromptTemplate
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.training.module import train
+from tslm.estimators.training.recipe import Recipe
 from tslm.models.assembly import device_of, forecaster_of, settle, task_of
 
 ROUND = 16  # windows are forecast in multiples: products of fewer rows may add in another order
@@ -229,7 +230,8 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         if not self.forecaster_.trains:
             return
         data = WindowData(windows, RandomWindows(windows, cfg.batch_size, seed))
-        recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
+        recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
+        recipe.input_changes.check(self.forecaster_.learner, windows.context_length)
         train(
             self.forecaster_.learner,
             data,

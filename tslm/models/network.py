@@ -60,7 +60,8 @@ class Network(Forecaster):
         prediction = self(batch.past, batch.time[:, :context], batch.text)
         values, covered, aux_loss, distribution, _ = prediction
         stop = context + self.step
-        truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
+        past = batch.past if batch.true_past is None else batch.true_past
+        truth = torch.cat([past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)
         truth = torch.nan_to_num(truth)
         if distribution is None:
