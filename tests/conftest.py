@@ -11,6 +11,7 @@ from hypothesis import settings
 from transformers import AutoConfig, AutoModel
 
 from tests.architectures import ARCHITECTURES
+from tests.rollouts import rollout as rollout_named
 from tslm.core.types import Batch, Task
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.backbones import build
@@ -79,7 +80,8 @@ def autotimes() -> Callable[..., ForecastModel]:
             head = SegmentDecoder(
                 width=body.width, layout=adapter.layout, task=task, **decoder or {}
             )
-        model = ForecastModel(adapter=adapter, backbone=body, decoder=head, rollout=rollout)
+        rolled = rollout_named(rollout, body, adapter)
+        model = ForecastModel(adapter=adapter, backbone=body, decoder=head, rollout=rolled)
         return model.eval()
 
     return make

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel
 
+from tests.rollouts import rollout as rollout_named
 from tslm.core.types import Batch, Task
 from tslm.models.adapters.autotimes import AutoTimes
 from tslm.models.backbones.base import Identity
@@ -58,7 +59,8 @@ def model_of(rollout: str = "cached", norm: str = "window", **shape: Any) -> For
     decoder = SegmentDecoder(width=backbone.width, layout=adapter.layout, task=task, **shape)
     fill(adapter)
     fill(decoder)
-    model = ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=rollout)
+    rolled = rollout_named(rollout, backbone, adapter)
+    model = ForecastModel(adapter=adapter, backbone=backbone, decoder=decoder, rollout=rolled)
     return model.eval()
 
 

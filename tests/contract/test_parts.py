@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tests.frames import long_frame, random_walks
 from tests.networks import network, optimizer_of, settings_of, train
+from tests.rollouts import rollout as rollout_named
 from tslm import TSLMForecaster
 from tslm.core.config.choices import choices
 from tslm.core.config.estimator_settings import configure
@@ -224,7 +225,9 @@ def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
     layout = subject.model.adapter.layout
     if not layout.grows:
         pytest.skip("only an adapter whose tokens may be few or many has a shorter context")
-    subject.model.rollout = "cached"  # the other one drops the oldest segments, padding first
+    model = subject.model
+    # a sliding window drops the oldest segments, padding first
+    model.rollout = rollout_named("cached", model.backbone, model.adapter)
     batch = subject.windows(walks)
     for n_segments in range(1, layout.n_tokens):
         cut = subject.context - n_segments * layout.patch_len

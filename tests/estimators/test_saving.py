@@ -24,6 +24,7 @@ from tslm import BackboneError, ConfigError, DataError, Spec, TslmError, TSLMFor
 from tslm.data.datasets.benchmarks import load
 from tslm.estimators.saving.files import digest_of
 from tslm.estimators.saving.folder import read_saved, write_saved
+from tslm.models.rollouts.cached import CachedRollout
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 
@@ -68,6 +69,19 @@ def test_a_loaded_model_forecasts_the_same_bits(model: TSLMForecaster, saved: Pa
     assert twin.get_params() == model.get_params()
     assert twin.verdict_ == model.verdict_
     assert (twin.task_, twin.calendar_) == (model.task_, model.calendar_)
+
+
+def test_a_model_of_an_earlier_version_has_its_rollout_among_the_values(tmp_path: Path) -> None:
+    model = fit(series(), adapter=Spec("autotimes", patch_len=8), rollout="cached")
+    model.save(tmp_path / "model")
+
+    def as_before(facts: dict[str, Any]) -> None:
+        facts["settled"]["values"]["rollout"] = facts["settled"].pop("rollout")["spec"]
+
+    alter(tmp_path / "model", as_before, sign=True)
+    twin = TSLMForecaster.load(tmp_path / "model")
+    assert isinstance(twin.model_.rollout, CachedRollout)
+    pd.testing.assert_frame_equal(twin.predict(h=20), model.predict(h=20), check_exact=True)
 
 
 def test_another_process_forecasts_the_same_bits(

@@ -32,8 +32,8 @@ CONTEXT = 24
 
 
 def built(adapter: str, base: str | None, rollout: str = "sliding") -> ForecastModel:
-    parts = {"adapter": adapter, "base": base}
-    values = {"h": H, "rollout": rollout, "context_length": CONTEXT}
+    parts = {"adapter": adapter, "base": base, "rollout": rollout}
+    values = {"h": H, "context_length": CONTEXT}
     return network(parts, rows=96, season_length=SEASON, **values)
 
 

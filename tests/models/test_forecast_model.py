@@ -1,7 +1,6 @@
 """The whole method: what reads what, what is compared with what, and how it rolls out."""
 
 from collections.abc import Callable
-from inspect import unwrap
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
+from tests.rollouts import rollout as rollout_named
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Context, Task, Tokens
 from tslm.models.adapters.autotimes import AutoTimes
@@ -63,7 +63,9 @@ def echoing(**options: Any) -> ForecastModel:
         adapter.embed[0].bias.zero_()
         decoder.project[0].weight.copy_(torch.eye(S, lexicon.width))
         decoder.project[0].bias.zero_()
-    return ForecastModel(adapter=adapter, backbone=Echo(lexicon), decoder=decoder)
+    body = Echo(lexicon)
+    rolled = rollout_named("sliding", body, adapter)
+    return ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rolled)
 
 
 def ramp() -> Batch:
@@ -85,7 +87,7 @@ def test_position_i_speaks_of_segment_i_plus_1(norm: str) -> None:
 @rollouts
 def test_an_echo_repeats_its_last_segment(rollout: str) -> None:
     model, batch = echoing(), ramp()
-    model.rollout = rollout
+    model.rollout = rollout_named(rollout, model.backbone, model.adapter)
     time = torch.arange(L + 3 * S)[None]
     ahead = model.forecast(batch._replace(time=time), 3 * S)
     last = batch.past[:, -S:]
@@ -209,7 +211,8 @@ def test_the_backbone_has_no_dropout_in_training(walks: Walks) -> None:
     task, batch = Task(L, S), walks()
     adapter = AutoTimes(lexicon=body.lexicon, task=task, patch_len=S, dropout=0.0)
     decoder = SegmentDecoder(width=16, layout=adapter.layout, task=task, dropout=0.0)
-    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder)
+    rolled = rollout_named("sliding", body, adapter)
+    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rolled)
     eager = model.train()(batch.past, batch.time[:, :L]).values
     again = model.train()(batch.past, batch.time[:, :L]).values
     calm = model.eval()(batch.past, batch.time[:, :L]).values
@@ -221,15 +224,9 @@ def test_a_bidirectional_backbone_is_refused(autotimes: Make) -> None:
     model = autotimes()
     body = Echo(model.backbone.lexicon, causal=False)
     with pytest.raises(ConfigError, match="AutoTimes reads a series from left to right, and echo"):
-        ForecastModel(adapter=model.adapter, backbone=body, decoder=model.decoder)
-
-
-def test_an_unknown_rollout_is_refused(autotimes: Make) -> None:
-    model = autotimes()
-    parts = {"adapter": model.adapter, "backbone": model.backbone, "decoder": model.decoder}
-    make = unwrap(ForecastModel.__init__)  # without the type check of test runs
-    with pytest.raises(ConfigError, match=r"rollout='rolling' is unknown\. Choose one of cached"):
-        make(ForecastModel.__new__(ForecastModel), **parts, rollout="rolling")
+        ForecastModel(
+            adapter=model.adapter, backbone=body, decoder=model.decoder, rollout=model.rollout
+        )
 
 
 def sines(windows: int, dice: torch.Generator) -> Batch:

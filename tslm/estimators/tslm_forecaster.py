@@ -71,7 +71,7 @@ class TSLMForecaster(LanguageModelForecaster):
         freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
             "full".
         rollout: roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster
-            and less accurate far ahead. See ``ForecastModel``.
+            and less accurate far ahead.
         pretrained: folder of a saved model, or of a saved LiPCoTPretrainer; training begins with
             its adapter. None begins with new weights. With max_steps=0 its adapter and decoder
             forecast untrained.
@@ -157,7 +157,7 @@ class TSLMForecaster(LanguageModelForecaster):
         titles: str | None = None,
         distribution: str | Spec | None = None,
         freeze: str | Spec = "strict",
-        rollout: str = "sliding",
+        rollout: str | Spec = "sliding",
         pretrained: str | Path | None = None,
         max_steps: int = 1000,
         max_epochs: int | None = None,

@@ -21,15 +21,17 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
+from tslm.core.config.choices import node
 from tslm.core.errors import ConfigError
 from tslm.core.seeds import seeded
 from tslm.core.types import Batch, Context, Facts, Task
 from tslm.estimators.training.recipe import Recipe
-from tslm.models.assembly import assemble, device_of, settle
+from tslm.models.assembly import assemble, device_of, rollout_of, settle
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
 from tslm.models.forecast_model import ForecastModel
 
+ROLLOUTS = ("sliding", "cached")  # that are compared
 SIDE = 2048  # rows and columns of the matrices whose product is timed
 
 
@@ -53,7 +55,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
     result = _training(cfg, model, batch)
     result |= _inference(cfg, model, batch)
     if model.adapter.layout.grows:
-        result |= _rollouts(cfg, model, batch)
+        result |= _rollouts(cfg, task, model, batch)
     if result["token_passes_without_gradients"]:
         result |= _prompts(cfg, model, batch)
     lexicon = model.backbone.lexicon
@@ -180,16 +182,18 @@ def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, A
     }
 
 
-def _rollouts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, Any]:
+def _rollouts(cfg: DictConfig, task: Task, model: ForecastModel, batch: Batch) -> dict[str, Any]:
     """Return the time of the sliding roll-out divided by that of the cached one."""
-    ratios = []
+    ratios, own = [], model.rollout
+    body, adapter = model.backbone, model.adapter
+    made = [rollout_of(node("rollout", name), body, adapter, task) for name in ROLLOUTS]
     for _ in range(min(cfg.rounds, 3)):
         pair = []
-        for rollout in ("sliding", "cached"):
+        for rollout in made:
             model.rollout = rollout
             pair.append(_seconds(lambda: model.forecast(batch, cfg.rollout_steps)))
         ratios.append(pair[0] / pair[1])
-    model.rollout = cfg.rollout
+    model.rollout = own
     return {
         "rollout_steps": cfg.rollout_steps,
         "sliding_over_cached_seconds": round(statistics.median(ratios), 2),

@@ -14,6 +14,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
 from tslm.core.types import Facts, Task
+from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.controls import scrambled_weights
 from tslm.models.backbones.controls.reference import Reference
@@ -22,6 +23,7 @@ from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.mix.forecaster import Mix
 from tslm.models.residual_model import ResidualModel
+from tslm.models.rollouts.base import Rollout
 from tslm.uncertainty.distributions.quantile import QuantileFamily
 
 DEFAULT = "smollm2-135m"  # language model that a control replaces if none is named
@@ -123,10 +125,17 @@ def assemble(
         adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
         family, layout = build(cfg.distribution), adapter.layout
         decoder = build(cfg.decoder, width=backbone.width, layout=layout, task=task, family=family)
-        task = replace(task, horizon=decoder.step)
-        base = None if cfg.base is None or mixes(cfg) else build(cfg.base, task=task)
-    parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": cfg.rollout}
+        one_pass = replace(task, horizon=decoder.step)
+        base = None if cfg.base is None or mixes(cfg) else build(cfg.base, task=one_pass)
+        rollout = rollout_of(cfg.rollout, backbone, adapter, task)
+    parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": rollout}
     return ForecastModel(**parts) if base is None else ResidualModel(base=base, **parts)
+
+
+def rollout_of(cfg: DictConfig, backbone: Backbone, adapter: Adapter, task: Task) -> Rollout:
+    """Build a roll-out for two parts: the node ``rollout`` of settings, or of its yaml."""
+    made: Rollout = build(cfg, width=backbone.width, layout=adapter.layout, task=task)
+    return made
 
 
 def rehearse(cfg: DictConfig) -> None:

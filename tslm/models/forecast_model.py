@@ -1,7 +1,6 @@
 """The whole method: scale, adapter, backbone, decoder, and a distribution in the window's units."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, get_args
 
 import torch
 from einops import rearrange
@@ -11,34 +10,26 @@ from torch import Tensor
 from tslm.core.distribution import Distribution
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
-from tslm.core.messages import check_choice
 from tslm.core.types import Batch, Context, Prediction, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
-from tslm.models.cached_rollout import cached_rollout
 from tslm.models.decoders.base import Decoder
 from tslm.models.layers.scale import Scale
-from tslm.models.network import Network
+from tslm.models.rollouts.base import RolledModel, Rollout
 from tslm.uncertainty.distributions.point import PointFamily, Points
 
-Rollout = Literal["cached", "sliding"]
 
-
-class ForecastModel(Network):
+class ForecastModel(RolledModel):
     """Forecaster of an adapter, a frozen backbone and a decoder.
 
     Args:
         adapter: turns normalised windows into tokens.
         backbone: turns tokens into hidden states.
         decoder: turns hidden states into values or distributions.
-        rollout: method for horizons longer than one pass. ``sliding``, as published, drops the
-            oldest step for each new one and reads the whole window again. ``cached`` normalises
-            the window once, caches the keys and values of the backbone, and reads one new token
-            per segment, so the context grows.
+        rollout: method for horizons longer than one pass.
 
     Raises:
-        ConfigError: if the adapter needs a causal backbone and this one is not, or the roll-out is
-            unknown.
+        ConfigError: if the adapter needs a causal backbone and this one is not.
     """
 
     def __init__(
@@ -47,10 +38,9 @@ class ForecastModel(Network):
         adapter: Adapter,
         backbone: Backbone,
         decoder: Decoder,
-        rollout: Rollout = "sliding",
+        rollout: Rollout,
     ) -> None:
         super().__init__()
-        check_choice("rollout", rollout, get_args(Rollout))
         if adapter.needs_causal and not backbone.causal:
             raise ConfigError(
                 f"{type(adapter).__name__} reads a series from left to right, and "
@@ -151,7 +141,6 @@ class ForecastModel(Network):
         time: Int[Tensor, "B T"],
         levels: Float[Tensor, "B P C"] | None,
     ) -> Float[Tensor, "B P C"]:
-        """Decode the segment that follows the last token, see ``cached_rollout``."""
         normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=True)
         if levels is None:
@@ -172,10 +161,7 @@ class ForecastModel(Network):
     ) -> Float[Tensor, "B H2 C"]:
         steps = batch.past.shape[1] + horizon
         self.prepare(batch.time[:, : steps : self.patch_len].flatten())
-        if self.rollout == "cached" and self.adapter.layout.grows:
-            parts = (self.adapter, self.backbone, self.next_segment)
-            return cached_rollout(*parts, batch, horizon, levels)
-        return super().roll(batch, horizon, levels)
+        return self.rollout.roll(self, batch, horizon, levels)
 
     @torch.no_grad()
     def distribution(self, batch: Batch, horizon: int) -> Distribution:

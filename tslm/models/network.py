@@ -90,6 +90,18 @@ class Network(Forecaster):
     def roll(
         self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None
     ) -> Float[Tensor, "B H2 C"]:
+        """Forecast a horizon; by default the window slides, see ``slide``.
+
+        Args:
+            batch: contexts, on the device of the model.
+            horizon: steps to forecast.
+            levels: quantile level of each value; None gives point forecasts.
+        """
+        return self.slide(batch, horizon, levels)
+
+    def slide(
+        self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None
+    ) -> Float[Tensor, "B H2 C"]:
         """Forecast ``step`` values, move the window by them, and repeat up to the horizon.
 
         Args:
@@ -109,6 +121,6 @@ class Network(Forecaster):
     def ahead(
         self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None
     ) -> Float[Tensor, "B P C"]:
-        """Return the ``step`` values that follow each context, see ``roll``."""
+        """Return the ``step`` values that follow each context, see ``slide``."""
         assert levels is None, "a network without a distribution draws no paths"
         return self(batch.past, batch.time, batch.text).values[:, -self.step :]

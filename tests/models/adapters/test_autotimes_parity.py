@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.adapters.recorded import Case, same
+from tests.rollouts import rollout as rollout_named
 from tslm.core.calendar import Calendar
 from tslm.core.config.build import build
 from tslm.core.config.compose import compose
@@ -17,6 +18,7 @@ from tslm.models.assembly import assemble, settle, task_of
 from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.layers.patching import patch
+from tslm.models.rollouts.sliding import SlidingRollout
 
 OFFICIAL = "This is Time Series from {start} to {end}"
 ONE_PASS = ["autotimes_llama_linear", "autotimes_llama_linear_mix", "autotimes_gpt2_mlp2_tanh"]
@@ -67,7 +69,8 @@ def model_of(case: Case) -> ForecastModel:
             if f"input/{name}" in case.arrays
         ]
         adapter.timestamps = Marks(torch.cat(marks, 1), size)
-    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout="sliding")
+    rolled = rollout_named("sliding", body, adapter)
+    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rolled)
     weights = dict(model.named_parameters())
     theirs = case.below("adapter/")
     trainable = {name for name, weight in weights.items() if weight.requires_grad}
@@ -172,7 +175,8 @@ def test_the_published_settings_are_one_experiment(primary: str) -> None:
     assert isinstance(adapter, AutoTimes)
     assert isinstance(decoder, SegmentDecoder)
     assert (cfg.context_length, cfg.h, adapter.layout.patch_len) == (672, 96, 96)
-    assert (adapter.norm, adapter.floor, model.rollout) == ("window", 0.0, "sliding")
+    assert (adapter.norm, adapter.floor) == ("window", 0.0)
+    assert isinstance(model.rollout, SlidingRollout)
     assert [type(part) for part in (*adapter.embed, *decoder.project)] == [nn.Linear, nn.Linear]
     assert adapter.timestamps is not None
     assert adapter.timestamps.template == OFFICIAL

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.models.adapters.recorded import Case, same
+from tests.rollouts import rollout as rollout_named
 from tslm.core.calendar import Calendar
 from tslm.core.config.compose import compose
 from tslm.core.config.validation import checked
@@ -41,7 +42,8 @@ def model_of(case: Case, align: float | None = None) -> ForecastModel:
         floor=0.0,
     )
     decoder = FoldDecoder(width=body.width, layout=adapter.layout, task=task)
-    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder)
+    rolled = rollout_named("sliding", body, adapter)
+    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rolled)
     weights = dict(model.named_parameters())
     with torch.no_grad():
         for name, value in case.below("adapter/").items():

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.models.adapters.recorded import Case, codes, same
+from tests.rollouts import rollout as rollout_named
 from tslm.core.calendar import Calendar
 from tslm.core.config.build import build
 from tslm.core.config.compose import compose
@@ -43,7 +44,8 @@ def model_of(case: Case) -> ForecastModel:
     decoder = FlattenDecoder(
         width=body.width, layout=adapter.layout, task=task, keep=settings["d_ff"]
     )
-    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder)
+    rolled = rollout_named("sliding", body, adapter)
+    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rolled)
     weights = dict(model.named_parameters())
     theirs = case.below("adapter/")
     trained = {name for name, weight in weights.items() if weight.requires_grad}

@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from tests.rollouts import rollout as rollout_named
 from tslm.core.calendar import Calendar
 from tslm.core.errors import ConfigError
 from tslm.core.types import Batch, Task
@@ -99,7 +100,8 @@ def model_of(lexicon: Lexicon, rollout: str = "cached") -> ForecastModel:
     body, task = load("tiny"), Task(L, S, freq="h", dated=True)
     adapter = AutoTimes(lexicon=lexicon, task=task, patch_len=S, timestamps="text")
     decoder = SegmentDecoder(width=body.width, layout=adapter.layout, task=task)
-    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rollout)
+    rolled = rollout_named(rollout, body, adapter)
+    model = ForecastModel(adapter=adapter, backbone=body, decoder=decoder, rollout=rolled)
     return model.eval()
 
 

@@ -10,7 +10,7 @@ from tslm.core.errors import ConfigError
 from tslm.core.paths import find, group_files
 
 CHOICES = "choices"  # a key beside the settings: the name of each part that was chosen
-GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "model", "trainer")
+GROUPS = ("adapter", "decoder", "distribution", "base", "freeze", "rollout", "model", "trainer")
 
 
 def choices(group: str) -> list[str]:

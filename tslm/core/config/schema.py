@@ -209,12 +209,11 @@ class RunConfig:
         '"full"',
         PART, LANGUAGE,
     )
-    rollout: str = setting(
+    rollout: str | Spec = setting(
         DETAIL, "sliding",
         'roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster and '
         "less accurate far ahead",
-        LANGUAGE,
-        more="See ``ForecastModel``.",
+        PART, LANGUAGE,
     )
     pretrained: str | None = setting(
         DETAIL, None,

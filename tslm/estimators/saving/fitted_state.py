@@ -16,6 +16,7 @@ from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
 from tslm.core.forecaster import Forecaster
 from tslm.core.seeds import seeded
+from tslm.core.spec import Spec
 from tslm.core.types import Task
 from tslm.data.covariates.known import treatment_from_state
 from tslm.data.covariates.selection import CovariateColumns
@@ -197,7 +198,10 @@ def restore(
 
 def _settings(settled: Mapping[str, Any], parts: Sequence[str]) -> DictConfig:
     specs = {part: restored_spec(settled[part]) for part in parts if part in settled}
-    return configure(specs, settled["values"])
+    values = dict(settled["values"])
+    if "rollout" in values:  # a model of an earlier version: a name without options
+        specs["rollout"] = Spec(values.pop("rollout"))
+    return configure(specs, values)
 
 
 def _calibration(facts: Mapping[str, Any], tensors: Mapping[str, Tensor], task: Task) -> Conformal:

@@ -43,6 +43,7 @@ LISTED = (
     "entrant",
     "experiment",
     "freeze",
+    "rollout",
     "distribution",
     "model",
 )

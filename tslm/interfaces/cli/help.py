@@ -13,6 +13,7 @@ GROUPS = (  # in the order of the help
     "distribution",
     "base",
     "freeze",
+    "rollout",
     "model",
     "trainer",
     "conformal",
