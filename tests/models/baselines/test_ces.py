@@ -77,7 +77,7 @@ def test_an_error_alone_moves_a_real_season() -> None:
 def test_each_phase_of_a_simple_season_has_its_own_state() -> None:
     state = State((number(0), number(0)), [(number(10), number(0)), (number(20), number(0))])
     course = Course.of(torch.tensor([[NAN, 25.0]], dtype=torch.float64))
-    errors = smoother(SIMPLE, 2, 1, 1, 1, 1).pass_over(course, state, backwards=False)
+    errors = smoother(SIMPLE, 2, 1, 1, 1, 1).pass_over(course.steps(), state, backwards=False)
     assert [float(part) for part in errors] == pytest.approx([0, 5])
     assert [float(part) for part in state.level] == [0, 0]
     assert [float(pair[0]) for pair in state.season] == pytest.approx([10, 20])

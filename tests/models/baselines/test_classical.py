@@ -14,6 +14,7 @@ from tslm.core.types import Batch, Task
 from tslm.data.datasets.benchmarks import load
 from tslm.models.assembly import rule
 from tslm.models.baselines.classical.autoregression import ProfileAR
+from tslm.models.baselines.classical.base import chunks_of
 from tslm.models.baselines.classical.naive import Drift
 from tslm.models.layers.lpc.burg import burg, fill_forward, zero_input_response
 from tslm.models.layers.seasonal import fit_residual
@@ -151,6 +152,13 @@ def test_rows_do_not_read_each_other(name: str) -> None:
         for c in range(2):
             alone = forecast(model, past[i : i + 1, :, c : c + 1], 20)
             torch.testing.assert_close(together[i : i + 1, :, c : c + 1], alone)
+
+
+def test_windows_are_forecast_in_few_chunks() -> None:
+    """A recursion costs as much for one row as for some hundred."""
+    assert len(chunks_of(torch.zeros(512, 600, 1), 24)) == 1
+    assert len(chunks_of(torch.zeros(512, 20_000, 1), 24)) > 10, "their arrays must fit into memory"
+    assert len(chunks_of(torch.zeros(2, 2_000_000, 1), 24)) == 2
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -25,11 +25,13 @@ from tslm.core.types import Batch, Task
 from tslm.uncertainty.distributions.mixture import Mixture
 from tslm.uncertainty.past_changes import spread_of_changes
 
-# Values of one chunk of windows, chosen by hand. On a CPU the arrays of a chunk then fit into the
-# cache of a core, and PyTorch uses a single thread (it starts more from 2**15 values on), which is
-# faster for many small steps. On an accelerator each step has a launch cost: large ones are best.
-_CHUNK_CPU = 2**15 - 1
-_CHUNK_ACCELERATOR = 2**22
+# Rows and values of one chunk of windows, chosen by hand. A recursion takes a step for all rows
+# at once, and each step has a fixed cost: that of some 1,000 values on a CPU, that of a launch on
+# an accelerator. So a chunk has many rows. On a CPU it has at most so many values that the arrays
+# of all its steps fit into memory, and so few rows that PyTorch uses one thread for a step.
+_ROWS_CPU = 512
+_VALUES_CPU = (2**15 - 1, 2**19)  # of more rows than these, and at most
+_VALUES_ACCELERATOR = 2**22
 
 
 class Predictive(NamedTuple):
@@ -137,8 +139,11 @@ class NormalRule(Classical):
 def chunks_of(past: Float[Tensor, "B L C"], horizon: int) -> tuple[Float[Tensor, "S L"], ...]:
     """Split windows into chunks of rows, whose size suits the device."""
     rows = rearrange(past, "B L C -> (B C) L")
-    values = _CHUNK_CPU if home(past.device).type == "cpu" else _CHUNK_ACCELERATOR
-    return rows.split(max(1, values // max(1, rows.shape[1] + horizon)))
+    length = max(1, rows.shape[1] + horizon)
+    if home(past.device).type != "cpu":
+        return rows.split(max(1, _VALUES_ACCELERATOR // length))
+    few, most = (values // length for values in _VALUES_CPU)
+    return rows.split(max(1, few, min(_ROWS_CPU, most)))
 
 
 def spread_without_errors(

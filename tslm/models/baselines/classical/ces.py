@@ -14,6 +14,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from tslm.models.layers.seasonal import last_observed, repeat_season
 WARM_UP = 10  # first values that give the first level
 ITERATIONS = 10  # of the least squares; chosen by hand
 GROWTH = 5.0  # factor by which a forecast may grow exponentially; chosen by hand
+_AT_ONCE = 2**13  # starts that are tried together, so that their errors fit into memory
 LEAST = 4  # values of the shortest series that is fitted; a shorter one repeats its last value
 
 
@@ -121,7 +123,9 @@ def _fitted(
 
     everyone = torch.arange(len(row), device=row.device)
     grid = filled.new_tensor([one.starts for one in KINDS])[kind]
-    sums = torch.nan_to_num(errors(grid, everyone).square().sum(-1), nan=torch.inf)
+    parts = grid.split(max(1, _AT_ONCE // max(1, len(row))), 1)
+    sums = torch.cat([errors(part, everyone).square().sum(-1) for part in parts], 1)
+    sums = torch.nan_to_num(sums, nan=torch.inf)
     free = torch.tensor([one.free for one in KINDS], device=row.device)[kind]
     start = grid[everyone, sums.argmin(1)]
     point = least_squares(errors, start, free, iterations=ITERATIONS).point
@@ -149,7 +153,7 @@ def _continue(
     zero = torch.zeros_like(state.level[0])
 
     def two(pair: Pair) -> Pair:
-        return torch.cat([pair[0], zero], 1), torch.cat([pair[1], zero], 1)
+        return torch.cat([pair[0], zero]), torch.cat([pair[1], zero])
 
     both = State(two(state.level), [two(pair) for pair in state.season])
     steps = []
@@ -158,10 +162,10 @@ def _continue(
             steps.append(smoother.step(both, h % smoother.m, None))
             continue
         ahead = both.level[0] + both.season[0][0] if both.season else both.level[0]
-        pulse = torch.cat([zero, 1 + zero], 1)
+        pulse = torch.cat([zero, 1 + zero])
         smoother.step(both, 0, ahead + pulse)
-        steps.append(torch.cat([ahead[:, :1], 1 + zero], 1))
-    mean, response = torch.stack(steps, -1).unbind(1)
+        steps.append(torch.cat([ahead[:1], 1 + zero]))
+    mean, response = rearrange(torch.stack(steps), "H two n -> two n H").contiguous()
     return mean, response
 
 
@@ -174,7 +178,8 @@ def _bounded(
     this is a trend; over hundreds no forecast may follow it.
     """
     steps = torch.arange(mean.shape[1], device=mean.device)
-    rate = torch.maximum(smoother.level.growth.log(), smoother.season.growth.log() / smoother.m)
+    level, season = smoother.level.growth.T, smoother.season.growth.T
+    rate = torch.maximum(level.log(), season.log() / smoother.m)
     calm = torch.where(rate > 0, math.log(GROWTH) / rate, len(steps)).clamp(1, len(steps)).long()
     period = calm.clamp(max=smoother.m)
     place = torch.where(steps < calm, steps, calm - period + (steps - calm) % period)

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tslm.models.baselines.classical.course import Course
+from tslm.models.baselines.classical.course import Course, Step
 
 LEVEL, SEASON = (0.01, 1.8), (0.01, 1.5)  # bounds of a, and of the parameters of the season
 CROSS = (0.01, 1.9)  # bounds of b
@@ -158,8 +159,8 @@ class State:
     @classmethod
     def before(cls, level: Float[Tensor, "n 1"], season: Float[Tensor, "n phases"]) -> "State":
         """Return the state before the first value."""
-        parts = [(part, part / LAG) for part in season.split(1, 1)] if season.shape[1] else []
-        return cls((level, level / LAG), parts)
+        parts = [(part, part / LAG) for part in season.T.contiguous()] if season.shape[1] else []
+        return cls((level[:, 0], level[:, 0] / LAG), parts)
 
 
 class Smoother:
@@ -169,13 +170,16 @@ class Smoother:
         form: kind of each row.
         season_length: steps of a season, m.
         points: two parameters of the level, and two of the season.
+
+    The rows are the last axis of all states, so that each step is one run through memory.
     """
 
     def __init__(self, form: Form, season_length: int, points: Float[Tensor, "n P D"]) -> None:
         self.m = season_length
-        a, b, c, d = points.unbind(-1)
-        self.level = Gain.of(a, b, form.level, form.level)
-        self.season = Gain.of(c, d, form.complex, form.season)
+        a, b, c, d = rearrange(points, "n P D -> D P n").contiguous()
+        level, kind, season = (part[:, 0] for part in (form.level, form.complex, form.season))
+        self.level = Gain.of(a, b, level, level)
+        self.season = Gain.of(c, d, kind, season)
 
     def step(
         self,
@@ -199,15 +203,12 @@ class Smoother:
             state.season[phase] = moved if begun is None else _chosen(begun, moved, old)
         return ahead if error is None else error
 
-    def pass_over(self, course: Course, state: State, *, backwards: bool) -> list[Tensor]:
+    def pass_over(self, steps: list[Step], state: State, *, backwards: bool) -> list[Tensor]:
         """Smooth all rows in one direction, in place; return the errors in that order."""
-        steps = course.steps()
-        places = range(-len(steps), 0)
-        order = zip(places, steps, strict=True)
-        errors = []
-        for place, step in reversed(list(order)) if backwards else order:
-            errors.append(self.step(state, place % self.m, *step))
-        return errors
+        order = list(zip(range(-len(steps), 0), steps, strict=True))
+        if backwards:
+            order.reverse()
+        return [self.step(state, place % self.m, *step) for place, step in order]
 
     def turn(self, state: State) -> None:
         """Forecast the state one step, or one season, further, where the other pass begins."""
@@ -216,11 +217,14 @@ class Smoother:
 
     def smooth(self, course: Course, state: State) -> Float[Tensor, "n P L"]:
         """Return the errors after passes forwards and backwards; move the state to the end."""
-        self.pass_over(course, state, backwards=False)
+        steps = course.steps()
+        self.pass_over(steps, state, backwards=False)
         self.turn(state)
-        self.pass_over(course, state, backwards=True)
+        self.pass_over(steps, state, backwards=True)
         self.turn(state)
-        return torch.stack(self.pass_over(course, state, backwards=False), -1)
+        errors = torch.stack(self.pass_over(steps, state, backwards=False))
+        by_row = rearrange(errors, "L P n -> (P n) L").contiguous()
+        return rearrange(by_row, "(P n) L -> n P L", n=errors.shape[2])
 
 
 def _chosen(begun: Tensor, new: Pair, old: Pair) -> Pair:

@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+Step = tuple[Tensor, Tensor | None, Tensor | None]  # values, observed, begun of all rows
+
 
 class Course(NamedTuple):
     """Rows to smooth.
@@ -37,18 +39,19 @@ class Course(NamedTuple):
         begun = None if self.begun is None else self.begun[rows]
         return Course(self.values[rows], self.observed[rows], begun)
 
-    def steps(self) -> list[tuple[Tensor, Tensor | None, Tensor | None]]:
-        """Return each step: its values, and where they are observed and have begun.
+    def steps(self) -> list[Step]:
+        """Return each step: its values ``[n]``, and where they are observed and have begun.
 
         Each of the last two is None where it is true of all rows.
         """
-        values = self.values[:, None].unbind(-1)
+        values = self.values.T.contiguous().unbind()
         observed = _unless_all(self.observed)
         begun = [None] * len(values) if self.begun is None else _unless_all(self.begun)
         return list(zip(values, observed, begun, strict=True))
 
 
 def _unless_all(flags: Tensor) -> list[Tensor | None]:
-    """Return the flags ``[n, 1]`` of each step; None where all are set."""
+    """Return the flags ``[n]`` of each step; None where all are set."""
     every = flags.bool().all(0).tolist()
-    return [None if all_set else flags[:, i, None] for i, all_set in enumerate(every)]
+    steps = flags.T.contiguous().unbind()
+    return [None if all_set else step for all_set, step in zip(every, steps, strict=True)]
