@@ -168,19 +168,40 @@ def test_the_cached_rollout_equals_one_pass_over_the_longer_context(
     model, batch = autotimes(norm=norm), walks()
     batch.past[1, : S + 3] = torch.nan
     batch.past[2, -S:] = torch.nan
-    scale = model.adapter.scale(batch.past)
-    series = scale.apply(batch.past)
+    series, scale = batch.past, model.adapter.scale(batch.past)
+    read = scale.apply(series)
     for _ in range(6):
-        context = Context.fold(series, batch.time[:, : series.shape[1]])
+        context = Context.fold(read, batch.time[:, : read.shape[1]])
         with torch.no_grad():
             tokens = model.adapter(context)
             values = model.decoder(model.backbone(tokens), tokens)[:, -S:]
-        ahead = values.reshape(3, 2, S).transpose(1, 2)
+        ahead = scale.undo(values.reshape(3, 2, S).transpose(1, 2))
         series = torch.cat([series, ahead], 1)
-    expected = scale.last.undo(series[:, L:])
+        scale = model.adapter.scale(series[:, -L:])
+        read = torch.cat([read, scale.last.apply(ahead)], 1)
+    expected = series[:, L:]
     for horizon in (2 * S + 3, 6 * S - 5):
         ours = model.forecast(batch, horizon)
         torch.testing.assert_close(ours, expected[:, :horizon], rtol=1e-5, atol=2e-5)
+
+
+@norms
+def test_far_ahead_the_cached_rollout_has_the_units_of_the_sliding_one(
+    autotimes: Make, walks: Walks, norm: str
+) -> None:
+    """Without attention a forecast depends on the last token alone, so both must agree."""
+    batch, ahead = walks(), []
+    for rollout in ("cached", "sliding"):
+        model = autotimes(rollout=rollout, norm=norm)
+        lexicon = model.backbone.lexicon
+        alone = ForecastModel(
+            adapter=model.adapter,
+            backbone=Echo(lexicon),
+            decoder=model.decoder,
+            rollout=model.rollout,
+        )
+        ahead.append(alone.forecast(batch, 6 * S))
+    torch.testing.assert_close(*ahead, **CLOSE)
 
 
 def test_one_step_is_the_same_in_either_rollout(autotimes: Make, walks: Walks) -> None:

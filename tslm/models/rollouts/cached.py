@@ -11,7 +11,9 @@ from tslm.models.rollouts.base import RolledModel, Rollout
 class CachedRollout(Rollout):
     """Roll-out with the cached keys and values of the backbone: the context grows.
 
-    The window is normalised once. A model whose adapter cannot append a token slides instead.
+    Each new token is normalised by the level and spread of the last ``n_tokens`` segments, as in a
+    sliding window; earlier tokens stay as they were read. A model whose adapter cannot append a
+    token slides instead.
     """
 
     def roll(
@@ -26,6 +28,7 @@ class CachedRollout(Rollout):
             return model.slide(batch, horizon, levels)
         past, _, time, text, *_ = batch
         context, step = past.shape[1], adapter.layout.patch_len
+        measured = adapter.layout.n_tokens * step  # a shorter series is measured as a whole
         scale = adapter.scale(past)
         tokens = adapter(Context.fold(scale.apply(past), time[:, :context], text))
         hidden, state = backbone.start(tokens)
@@ -36,6 +39,7 @@ class CachedRollout(Rollout):
             segment = model.next_segment(hidden[:, -1:], tokens, scale, window, time, drawn)
             series = torch.cat([series, segment], 1)
             if start + step < context + horizon:
+                scale = adapter.scale(series[:, -measured:]).last
                 tokens = adapter(Context.fold(scale.apply(segment), time[:, start : start + step]))
                 hidden, state = backbone.extend(state, tokens)
         return series[:, context:]

@@ -1,0 +1,59 @@
+"""Training on own forecasts, hidden segments and noisy contexts, against plain training.
+
+    python docs/benchmarks/ideas/own_rollouts.py --work runs/own --out own_rollouts.json
+
+Each model is read with the sliding and with the cached roll-out. Add ``--rows val`` to score the
+validation rows, on which the settings were chosen.
+"""
+
+from typing import Any
+
+from pairs import Maker, Study, autotimes, study
+
+from tslm import Spec
+from tslm.core.types import Layout, Task
+from tslm.estimators.trained_forecaster import TrainedForecaster
+from tslm.models.rollouts.cached import CachedRollout
+from tslm.models.rollouts.sliding import SlidingRollout
+
+
+def trained_with(**changes: float) -> Maker:
+    """Return a maker of AutoTimes whose training contexts are changed."""
+
+    def make(data: Any, h: int) -> TrainedForecaster:
+        recipe = Spec("one_cycle", **changes)
+        return autotimes(data, h, trainer=recipe, max_steps=150, batch_size=48)
+
+    return make
+
+
+SIZES: dict[str, Any] = {"width": 1, "layout": Layout(1, 1), "task": Task(1, 1)}
+ROLLOUTS = {"sliding": SlidingRollout(**SIZES), "cached": CachedRollout(**SIZES)}
+
+
+def read_with(rollout: str) -> Any:
+    """Return the change of a fitted model to another roll-out."""
+
+    def change(model: Any) -> None:
+        model.forecaster_.rollout = ROLLOUTS[rollout]
+
+    return change
+
+
+ARMS = {
+    "plain": trained_with(),
+    "own .5": trained_with(own_rollouts=0.5),
+    "own 1": trained_with(own_rollouts=1.0),
+    "mask .3": trained_with(mask_inputs=0.3),
+    "noise .1": trained_with(context_noise=0.1),
+    "noise .3": trained_with(context_noise=0.3),
+}
+PLAN = Study(
+    arms=ARMS,
+    reference="plain/sliding",
+    sets={"etth1": 24, "etth2": 24, "weather": 96},
+    readings={"sliding": read_with("sliding"), "cached": read_with("cached")},
+)
+
+if __name__ == "__main__":
+    study(PLAN)
