@@ -146,7 +146,7 @@ class FrameEstimator(BaseEstimator, ABC):  # type: ignore[misc]  # scikit-learn 
         return bool(self._part(self._configure()).any_horizon)
 
     @property
-    def multivariate(self) -> bool:
+    def reads_all_series(self) -> bool:
         """Return True if it reads all series together, which must then end together."""
         return self._joint(self._configure())
 

@@ -184,6 +184,9 @@ class LanguageModelForecaster(TrainedForecaster):
     def _part(self, cfg: DictConfig) -> Any:
         return part_class(cfg.adapter)
 
+    def _joint(self, cfg: DictConfig) -> bool:
+        return bool(cfg.multivariate == "tokens")
+
     def _prompt(self) -> PromptTemplate:
         template = PromptTemplate.parse(self.prompt)
         if template.names and not self.__sklearn_is_fitted__():

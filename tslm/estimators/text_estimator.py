@@ -92,7 +92,7 @@ class TextEstimator(FrameEstimator):
         """
         if self.titles is None:
             return
-        if self.multivariate:
+        if self.reads_all_series:
             raise ConfigError(
                 f"{self.name} reads all series together, and titles are for forecasts of one "
                 "series each. Leave titles out."

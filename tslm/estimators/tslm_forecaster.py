@@ -32,6 +32,8 @@ class TSLMForecaster(LanguageModelForecaster):
             validation decides how much of the correction is used.
         context_length: number of past steps that the model reads. None takes a length that suits
             the data.
+        multivariate: reading of several series: "independent" reads each alone, "tokens" reads all
+            together; see adapter="variates".
         freq: time between rows: a pandas alias such as h, D or MS, or a whole number. None infers
             it.
         season_length: number of steps of the main season. None takes that of the frequency.
@@ -137,6 +139,7 @@ class TSLMForecaster(LanguageModelForecaster):
         decoder: str | Spec | None = None,
         base: str | Spec | None = "auto",
         context_length: int | None = None,
+        multivariate: str = "independent",
         freq: int | str | None = None,
         season_length: int | None = None,
         id_col: str | list[str] | None = "unique_id",
@@ -189,6 +192,7 @@ class TSLMForecaster(LanguageModelForecaster):
         self.decoder = decoder
         self.base = base
         self.context_length = context_length
+        self.multivariate = multivariate
         self.freq = freq
         self.season_length = season_length
         self.id_col = id_col

@@ -129,6 +129,7 @@ def assemble(
         base = None if cfg.base is None or mixes(cfg) else build(cfg.base, task=one_pass)
         rollout = rollout_of(cfg.rollout, backbone, adapter, task)
     parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": rollout}
+    parts["multivariate"] = cfg.multivariate
     return ForecastModel(**parts) if base is None else ResidualModel(base=base, **parts)
 
 

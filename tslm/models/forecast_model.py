@@ -15,6 +15,7 @@ from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
 from tslm.models.decoders.base import Decoder
 from tslm.models.layers.scale import Scale
+from tslm.models.related_series import Multivariate, check_multivariate, read_together
 from tslm.models.rollouts.base import RolledModel, Rollout
 from tslm.uncertainty.distributions.point import PointFamily, Points
 
@@ -27,9 +28,12 @@ class ForecastModel(RolledModel):
         backbone: turns tokens into hidden states.
         decoder: turns hidden states into values or distributions.
         rollout: method for horizons longer than one pass.
+        multivariate: ``independent`` reads each series alone. ``tokens`` reads the tokens of all
+            series of a window in one sequence, see ``read_together``.
 
     Raises:
-        ConfigError: if the adapter needs a causal backbone and this one is not.
+        ConfigError: if the adapter needs a causal backbone and this one is not, or the backbone or
+            the roll-out cannot read all series together.
     """
 
     def __init__(
@@ -39,6 +43,7 @@ class ForecastModel(RolledModel):
         backbone: Backbone,
         decoder: Decoder,
         rollout: Rollout,
+        multivariate: Multivariate = "independent",
     ) -> None:
         super().__init__()
         if adapter.needs_causal and not backbone.causal:
@@ -47,13 +52,15 @@ class ForecastModel(RolledModel):
                 f"{backbone.identity.name} attends in both directions. Choose a decoder model, "
                 "such as backbone=smollm2-135m."
             )
+        check_multivariate(multivariate, backbone, rollout)
+        self.multivariate = multivariate == "tokens"
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
         self.base: Forecaster | None = None
         self.rollout, self.step = rollout, decoder.step
         self.reads_time = adapter.reads_time
         self.patch_len = adapter.layout.patch_len
         self.distribution_horizon = 0 if isinstance(decoder.family, PointFamily) else decoder.step
-        if adapter.layout.grows and self.n_tokens > 2:
+        if adapter.layout.grows and self.n_tokens > 2 and not self.multivariate:
             shown = -(-2 * self.n_tokens // 3)  # published: two of three tokens
             self.example_length = shown * self.patch_len
 
@@ -81,7 +88,7 @@ class ForecastModel(RolledModel):
         """
         scale = self.adapter.scale(past)
         tokens = self.adapter(Context.fold(scale.apply(past), time, text))
-        hidden = self.backbone(tokens)[:, tokens.n_prompt :]
+        hidden = self.read(tokens, past)[:, tokens.n_prompt :]
         normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=last)
 
@@ -90,6 +97,12 @@ class ForecastModel(RolledModel):
         covered = covered[:, -distribution.point.shape[1] :]
         own = None if isinstance(distribution, Points) else distribution
         return Prediction(distribution.point, covered, tokens.aux_loss, own, level)
+
+    def read(self, tokens: Tokens, past: Float[Tensor, "B L C"]) -> Float[Tensor, "S N D"]:
+        """Return the hidden states of the tokens of each series, or of all series together."""
+        if not self.multivariate:
+            return self.backbone(tokens)
+        return read_together(self.backbone, tokens, ~torch.isnan(past).all(1))
 
     def in_units(
         self,

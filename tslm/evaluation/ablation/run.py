@@ -86,7 +86,7 @@ def run(
 def _check(model: TrainedForecaster, arms: Sequence[Arm], trial: Trial) -> None:
     """Raise before training if an arm cannot be made, or cannot read the data."""
     for arm in arms:
-        if not _maker(model, arm).multivariate:
+        if not _maker(model, arm).reads_all_series:
             continue
         try:
             align_series(trial.frame)

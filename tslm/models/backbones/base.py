@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tslm.core.types import Prompt, Tokens
@@ -48,11 +48,16 @@ class Backbone(nn.Module, ABC):
         identity: name, source and fingerprint of the weights.
         width: size of a token vector and of a hidden state, D.
         causal: True if a token attends to no later token.
+        reads_masks: True if ``read_masked`` works.
     """
 
     identity: Identity
     width: int
     causal: bool
+
+    @property
+    def reads_masks(self) -> bool:
+        return False
 
     @property
     @abstractmethod
@@ -89,6 +94,22 @@ class Backbone(nn.Module, ABC):
             embeds: token vectors; masked ones are zero and at the end.
             mask: False where a token is masked, for a bidirectional backbone; None if none is.
         """
+
+    def read_masked(
+        self,
+        embeds: Float[Tensor, "S N D"],
+        allowed: Bool[Tensor, "S N N"],
+        position: Int[Tensor, "S N"],
+    ) -> Float[Tensor, "S N D"]:
+        """Read tokens in one pass with a given attention mask and given positions.
+
+        Args:
+            embeds: token vectors.
+            allowed: True where a token (first N) attends to a token (second N); each attends to
+                itself.
+            position: position of each token; tokens may share one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} takes no attention mask.")
 
     def start(self, tokens: Tokens) -> tuple[Float[Tensor, "S N D"], Any]:
         """Read tokens; return their hidden states, and a state for ``extend``."""

@@ -12,7 +12,7 @@ kind of position embedding.
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -29,7 +29,12 @@ from tslm.models.backbones.freezing import Freeze
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
 from tslm.models.backbones.key_value_cache import CachedTokens, PromptCache, StopForward
 from tslm.models.backbones.padding import reorder, zero_masked
-from tslm.models.backbones.probing import can_continue, is_causal, trial_tokens
+from tslm.models.backbones.probing import (
+    can_continue,
+    is_causal,
+    takes_masks,
+    trial_tokens,
+)
 from tslm.models.lexicon import Lexicon
 
 
@@ -121,6 +126,11 @@ class HuggingFaceBackbone(Backbone):
     @property
     def lexicon(self) -> Lexicon:
         return self._lexicon
+
+    @cached_property
+    def reads_masks(self) -> bool:
+        """True if attention masks and positions have the effect they should; found by trial."""
+        return takes_masks(self.read_masked, trial_tokens(self.body), self.dtype)
 
     def train(self, mode: bool = True) -> "HuggingFaceBackbone":
         """Stay in evaluation mode: pretrained weights are used without dropout, even if trained."""
@@ -215,6 +225,17 @@ class HuggingFaceBackbone(Backbone):
     ) -> Float[Tensor, "S N D"]:
         self._check_length(embeds.shape[1])
         return self._pass(embeds, {} if mask is None else {"attention_mask": mask.long()})
+
+    def read_masked(
+        self,
+        embeds: Float[Tensor, "S N D"],
+        allowed: Bool[Tensor, "S N N"],
+        position: Int[Tensor, "S N"],
+    ) -> Float[Tensor, "S N D"]:
+        self._check_length(int(position.shape[1]))
+        barred = torch.zeros(allowed.shape, dtype=self.dtype, device=allowed.device)
+        barred = barred.masked_fill(~allowed, torch.finfo(self.dtype).min)
+        return self._pass(embeds, {"attention_mask": barred[:, None], "position_ids": position})
 
     def read_on(
         self, embeds: Float[Tensor, "S N D"], state: CachedTokens

@@ -8,7 +8,7 @@ tokens once, when it is loaded.
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
@@ -19,6 +19,9 @@ from tslm.models.backbones.key_value_cache import CachedTokens
 SIZE = (2, 5)  # sequences and tokens that are read; chosen by hand, the fewest that tell
 
 Read = Callable[[Float[Tensor, "S N D"]], Float[Tensor, "S N D"]]
+ReadMasked = Callable[
+    [Float[Tensor, "S N D"], Bool[Tensor, "S N N"], Int[Tensor, "S N"]], Float[Tensor, "S N D"]
+]
 Continue = Callable[[Float[Tensor, "S N D"], CachedTokens], Float[Tensor, "S N D"]]
 
 
@@ -81,6 +84,31 @@ def can_continue(
         one.shape == other.shape and torch.allclose(one, other, rtol=near, atol=near)
         for one, other in pairs
     )
+
+
+@torch.no_grad()
+def takes_masks(read: ReadMasked, embeds: Float[Tensor, "S N D"], dtype: torch.dtype) -> bool:
+    """Test if attention follows a mask, and if tokens that share a position have no order.
+
+    Args:
+        read: the forward pass of the backbone with a mask and positions.
+        embeds: tokens from ``trial_tokens``.
+        dtype: precision of the backbone; it sets the tolerance.
+    """
+    near = 1e-3 if dtype == torch.float32 else 0.1
+    size = embeds.shape[1]
+    every = torch.ones(len(embeds), size, size, dtype=torch.bool)
+    alone = torch.eye(size, dtype=torch.bool).expand_as(every)
+    same = torch.zeros(embeds.shape[:2], dtype=torch.long)
+    louder = embeds.clone()
+    louder[:, -1] *= 2
+    try:
+        plain, turned = read(embeds, every, same), read(embeds.flip(1), every, same).flip(1)
+        barred, changed = read(embeds, alone, same), read(louder, alone, same)
+    except Exception:  # each architecture raises its own kinds
+        return False
+    pairs = ((turned, plain), (changed[:, :-1], barred[:, :-1]))
+    return all(torch.allclose(one, other, rtol=near, atol=near) for one, other in pairs)
 
 
 def _in_parts(

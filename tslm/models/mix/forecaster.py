@@ -101,7 +101,7 @@ class Mix(Forecaster):
         self.origins, self.combine = origins, combine
         if trained is not None:
             self.step, self.patch_len = trained.step, trained.patch_len
-            self.reads_time = trained.reads_time
+            self.reads_time, self.multivariate = trained.reads_time, trained.multivariate
         count = len(self.names)
         self.register_buffer("weights", torch.full((count,), 1 / count))
         self.register_buffer("widths", torch.ones(count))

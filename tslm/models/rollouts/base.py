@@ -54,7 +54,12 @@ class Rollout(nn.Module, ABC):
         width: size of a token vector, D.
         layout: number and length of the tokens of the adapter.
         task: lengths, season and frequency.
+
+    Attributes:
+        reads_together: True if it can continue series that the backbone reads together.
     """
+
+    reads_together: bool = False
 
     def __init__(self, *, width: int, layout: Layout, task: Task) -> None:
         super().__init__()

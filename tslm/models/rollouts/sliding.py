@@ -10,6 +10,8 @@ from tslm.models.rollouts.base import RolledModel, Rollout
 class SlidingRollout(Rollout):
     """Roll-out that drops the oldest step for each new one, see ``Network.slide``."""
 
+    reads_together = True
+
     def roll(
         self,
         model: RolledModel,

@@ -11,7 +11,7 @@ positions.
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tslm.core.hashing import sha256_text
@@ -53,7 +53,23 @@ class Control(Backbone):
         return self._lexicon
 
 
-class NoBody(Control):
+class Pointwise(Control):
+    """Network that reads each token alone, so that no attention mask has an effect."""
+
+    @property
+    def reads_masks(self) -> bool:
+        return True
+
+    def read_masked(
+        self,
+        embeds: Float[Tensor, "S N D"],
+        allowed: Bool[Tensor, "S N N"],
+        position: Int[Tensor, "S N"],
+    ) -> Float[Tensor, "S N D"]:
+        return self.read(embeds)
+
+
+class NoBody(Pointwise):
     """Identity: the adapter's tokens go straight to the decoder."""
 
     def make(self, reference: Reference) -> None:
@@ -65,7 +81,7 @@ class NoBody(Control):
         return embeds
 
 
-class Linear(Control):
+class Linear(Pointwise):
     """Linear map of each token."""
 
     def make(self, reference: Reference) -> None:
@@ -77,7 +93,7 @@ class Linear(Control):
         return self.map(embeds)
 
 
-class MLP(Control):
+class MLP(Pointwise):
     """Residual two-layer perceptron of each token, with as many weights as one block."""
 
     def make(self, reference: Reference) -> None:
@@ -117,6 +133,20 @@ class Attention(Control):
             key_padding_mask=None if mask is None else ~mask,
             need_weights=False,
         )
+        return self.norm(embeds + read)
+
+    @property
+    def reads_masks(self) -> bool:
+        return True
+
+    def read_masked(
+        self,
+        embeds: Float[Tensor, "S N D"],
+        allowed: Bool[Tensor, "S N N"],
+        position: Int[Tensor, "S N"],
+    ) -> Float[Tensor, "S N D"]:
+        barred = ~allowed.repeat_interleave(self.attention.num_heads, 0)
+        read, _ = self.attention(embeds, embeds, embeds, attn_mask=barred, need_weights=False)
         return self.norm(embeds + read)
 
 
