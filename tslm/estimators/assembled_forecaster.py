@@ -20,7 +20,6 @@ from tslm.core.hardware import Machine
 from tslm.core.memory import resident_memory
 from tslm.core.plain_values import positive
 from tslm.core.types import Facts, Task
-from tslm.estimators.long_frame_forecaster import LongFrameForecaster
 from tslm.estimators.memory.batch_size import AUTO, LARGER, largest_batch
 from tslm.estimators.memory.estimate import (
     Extent,
@@ -28,12 +27,13 @@ from tslm.estimators.memory.estimate import (
     memory_of_parts,
     network_memory,
 )
+from tslm.estimators.scoring_forecaster import ScoringForecaster
 from tslm.models.assembly import ANY, dtype_of, name_of, settle
 
 Watch = AbstractContextManager[None]  # of the size of tensors
 
 
-class AssembledForecaster(LongFrameForecaster):
+class AssembledForecaster(ScoringForecaster):
     """Forecaster that is assembled from settings; subclasses say how."""
 
     logger: Any

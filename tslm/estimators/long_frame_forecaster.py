@@ -1,4 +1,4 @@
-"""Forecasts of long frames: predict, backtest, score and plot with a fitted estimator."""
+"""Forecasts of long frames: predict, backtest and plot with a fitted estimator."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,9 +13,9 @@ from tslm.core.errors import ConfigError
 from tslm.core.fitted import fitted_attribute
 from tslm.core.plain_values import positive
 from tslm.data.events.table import EventTable
-from tslm.data.interchange import same_kind, to_pandas
+from tslm.data.interchange import same_kind
 from tslm.data.roles import find_columns
-from tslm.estimators.backtesting import Origins, backtest, forecast_insample, scaled_error
+from tslm.estimators.backtesting import Origins, backtest, forecast_insample
 from tslm.estimators.memory.out_of_memory import predict_within_memory
 from tslm.estimators.panel_request import PanelRequest
 from tslm.estimators.statements.explanation import StatementExplanation
@@ -253,29 +253,6 @@ class LongFrameForecaster(TextEstimator):
         step = horizon if step_size is None else positive("step_size", step_size)
         frame = self.reader.read(df, static_df, calendar=self.calendar_)
         return forecast_insample(self, frame, horizon, step, request)
-
-    def score(
-        self, df: pd.DataFrame, y: None = None, *, static_df: pd.DataFrame | None = None
-    ) -> float:
-        """Return minus the mean absolute error of forecasts: 0 is perfect, and higher is better.
-
-        Errors of a series are divided by the standard deviation of its training rows, and all rows
-        have the same weight. If all series of ``df`` follow those of ``fit``, they are forecast
-        from the end of ``fit``, which ``GridSearchCV`` with ``TimeSeriesSplit`` needs. Otherwise
-        the last ``h`` rows of each series are held out and forecast from the rows before them.
-
-        Args:
-            df: the long frame.
-            y: ignored; scikit-learn passes it.
-            static_df: as in ``predict``.
-
-        Raises:
-            DataError: if the frame breaks the contract, or a series has no row before its last
-                ``h``.
-        """
-        self._check_as_fitted()
-        frame = self.reader.read(to_pandas(df), static_df, calendar=self.calendar_)
-        return -scaled_error(self, frame, self.h)
 
     @same_kind
     def plot(

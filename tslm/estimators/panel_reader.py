@@ -53,15 +53,16 @@ class PanelReader:
     name: str
     unknown: bool = False
 
-    def panel_of(self, frame: Frame, until: Ints | None = None) -> Panel:
+    def panel_of(self, frame: Frame, until: Ints | None = None, *, keep: bool = False) -> Panel:
         """Return the panel of a frame.
 
         Args:
             frame: any series; those of ``fit`` keep the scale of their training rows.
             until: number of first rows of each series that give its scale, for series that are
                 other ones than those of ``fit``, whatever their ids.
+            keep: True if series of ``fit`` keep their scale although ``until`` is given.
         """
-        stats = self.contexts.stats if until is None else None
+        stats = self.contexts.stats if until is None or keep else None
         frame = align_series(frame) if self.forecaster.multivariate else frame
         panel = Panel.from_frame(frame, until=until, stats=stats)
         panel = replace(panel, text=self.reader.texts(frame), titles=self.reader.titles_of(frame))

@@ -87,6 +87,25 @@ def test_statements_in_a_file_are_read_by_fit_predict_backtest_and_explain(
     assert "series '009', which do not exist" in refused(line, capsys)
 
 
+def test_rows_of_a_file_are_scored_and_anomalies_are_marked(
+    tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tslm("fit data=sales.csv h=7 model=profile_ar context_length=28 out=m")
+    newer = pd.read_csv("newer.csv", dtype={"unique_id": str})
+    newer.loc[125, "y"] = 500.0
+    newer.to_csv("newer.csv", index=False)
+    printed = tslm("score model=m data=newer.csv h=1 out=scores.csv")
+    found = pd.read_csv("scores.csv", dtype={"unique_id": str})
+    assert f"wrote {len(found)} rows to scores.csv, {found.anomaly.sum()} of them" in printed
+    assert found[found.anomaly].y.max() == 500
+    assert (found[found.anomaly].p_value <= 0.001).all()
+    tslm("score model=m data=newer.csv alpha=null out=scores.parquet")
+    assert "anomaly" not in pd.read_parquet("scores.parquet")
+    tslm("score model=m data=newer.csv out=scores.png")
+    assert Path("scores.png").stat().st_size > 1000
+    assert "alpha=2" in refused("score model=m data=newer.csv alpha=2 out=scores.csv", capsys)
+
+
 def test_a_parquet_data_set_is_forecast_block_after_block(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

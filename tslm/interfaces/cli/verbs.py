@@ -107,6 +107,13 @@ TOPICS: dict[str, dict[str, Verb]] = {
             "study_commands:measure_speed",
         ),
     },
+    "Find anomalies": {
+        "score": Verb(
+            "likelihood of observed values",
+            "tslm score model=runs/a data=sales.csv out=scores.csv",
+            "score_command:score",
+        ),
+    },
     "Look inside": {
         "plot": Verb(
             "draw series and forecasts",

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from tslm.uncertainty.conformal.validation_errors import ValidationErrors
 from tslm.uncertainty.conformal.window_forecast import WindowForecast
 from tslm.uncertainty.difficulty import DIFFICULTIES, Difficulty
 from tslm.uncertainty.distributions.quantile import Quantiles, at_levels
+from tslm.uncertainty.p_values import ScoreTail
 from tslm.uncertainty.past_changes import quantiles_of_changes
 from tslm.uncertainty.sample_paths import Template
 
@@ -57,6 +58,7 @@ class Conformal(ABC):
         template: ranks that make sample paths coherent.
         independent: number of validation windows that would fit without overlap.
         stretch: factor on past changes at each step, at least 1; 1 where errors were learnt.
+        tail: share of validation rows that are as unlikely as a value, for p-values.
     """
 
     name: ClassVar[str]
@@ -71,6 +73,7 @@ class Conformal(ABC):
     template: Template
     independent: float
     stretch: Float[Tensor, " H"]
+    tail: ScoreTail = field(default_factory=ScoreTail.none)
 
     @classmethod
     @abstractmethod
@@ -193,6 +196,8 @@ class Conformal(ABC):
             "corrections": self.corrections,
             "ranks": self.template.ranks,
             "stretch": self.stretch,
+            "scores": self.tail.knots,
+            "scores.tail": self.tail.tail,
         }
 
     @classmethod
@@ -204,6 +209,7 @@ class Conformal(ABC):
         """
         corrections, ranks = state["corrections"], state["ranks"]
         independent, stretch = state["independent"], state["stretch"]
+        tail = ScoreTail(state["scores"], state["scores.tail"])
         levels = cls.n_levels if isinstance(independent, float) and independent >= ENOUGH else 0
         fits = (
             isinstance(state["growth"], float)
@@ -220,6 +226,7 @@ class Conformal(ABC):
             and bool(torch.isfinite(corrections).all())
             and stretch.shape == ranks.shape[1:]
             and bool(torch.isfinite(stretch).all() and (stretch >= 1).all())
+            and tail.is_valid()
         )
         if not fits:
             raise DataError("The saved intervals do not fit together. Save the model again.")
@@ -233,6 +240,7 @@ class Conformal(ABC):
             Template(ranks),
             independent,
             stretch,
+            tail,
         )
 
 

@@ -1,6 +1,7 @@
 """Conformal methods by name: the yaml files of ``conf/conformal`` list them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import ones
@@ -11,7 +12,9 @@ from tslm.core.errors import ConfigError, DataError
 from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch
 from tslm.uncertainty.conformal.base import ENOUGH, Conformal
+from tslm.uncertainty.conformal.score_tail import score_tail
 from tslm.uncertainty.conformal.validation_errors import ValidationErrors
+from tslm.uncertainty.p_values import ScoreTail
 
 VALUES = 2**18  # errors kept at most: fewer windows where the horizon is long
 ROLLED = 128  # validation windows at most, where sample paths must be rolled out for each
@@ -74,10 +77,14 @@ def fit_conformal(
         independent: number of windows that would fit without overlap.
     """
     method = conformal_class(name)
+    windows = list(val)
     errors = ValidationErrors.of(
-        forecaster, list(val), season_length, h, independent, method.corrects_quantiles
+        forecaster, windows, season_length, h, independent, method.corrects_quantiles
     )
-    return method.of_changes(season_length, h) if errors is None else method.fit(errors)
+    if errors is None:
+        return method.of_changes(season_length, h)
+    found = method.fit(errors)
+    return replace(found, tail=score_tail(found, forecaster, windows, errors))
 
 
 def from_state(state: Mapping[str, Any]) -> Conformal:
@@ -88,7 +95,7 @@ def from_state(state: Mapping[str, Any]) -> Conformal:
     """
     state = _current(state)
     named = {"kind", "unit", "season_length", "growth", "independent"}
-    if set(state) != named | {"corrections", "ranks", "stretch"}:
+    if set(state) != named | {"corrections", "ranks", "stretch", "scores", "scores.tail"}:
         raise DataError("The saved intervals are not whole. Save the model again.")
     try:
         method = conformal_class(str(state["kind"]))
@@ -98,8 +105,11 @@ def from_state(state: Mapping[str, Any]) -> Conformal:
 
 
 def _current(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what earlier versions did not save: the independent windows and the stretch."""
+    """Add what earlier versions did not save: independent windows, the stretch, and scores."""
     found = dict(state)
+    if "scores" not in found:
+        empty = ScoreTail.none()
+        found |= {"scores": empty.knots, "scores.tail": empty.tail}
     if "independent" not in found and "ranks" in found:
         ranks = found["ranks"]
         found |= {"independent": float(len(ranks)), "stretch": ones(ranks.shape[1:])}

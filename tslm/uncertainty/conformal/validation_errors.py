@@ -1,7 +1,7 @@
 """Errors of a forecaster on validation windows: what conformal methods learn from."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from einops import rearrange
@@ -28,6 +28,7 @@ class ValidationErrors:
         new_fraction: fraction of each window that no earlier window covers, in (0, 1].
         season_length: steps of a season.
         independent: number of windows that would fit without overlap.
+        points: point forecasts of each batch of windows, ``[B, H, C]``.
     """
 
     errors: Float[Tensor, "N H"]
@@ -36,6 +37,7 @@ class ValidationErrors:
     new_fraction: float
     season_length: int
     independent: float
+    points: Sequence[Tensor] = ()
 
     @classmethod
     @torch.no_grad()
@@ -92,6 +94,16 @@ class ValidationErrors:
             _new_fraction(val[0].time, start, h),
             season_length,
             independent,
+            points,
+        )
+
+    def part(self, rows: slice) -> "ValidationErrors":
+        """Return the errors of some of the windows, in the order of time."""
+        return replace(
+            self,
+            errors=self.errors[rows],
+            difficulties={name: part[rows] for name, part in self.difficulties.items()},
+            quantile_errors=self.quantile_errors[:, rows],
         )
 
 
