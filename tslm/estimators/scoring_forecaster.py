@@ -43,7 +43,7 @@ class ScoringForecaster(LongFrameForecaster):
         *,
         h: int | None = None,
         step_size: int | None = None,
-        alpha: float | None = None,
+        alpha: float | int | None = None,
         static_df: pd.DataFrame | None = None,
         events: pd.DataFrame | EventTable | None = None,
     ) -> pd.DataFrame:

@@ -110,7 +110,7 @@ TOPICS: dict[str, dict[str, Verb]] = {
     "Find anomalies": {
         "score": Verb(
             "likelihood of observed values",
-            "tslm score model=runs/a data=sales.csv out=scores.csv",
+            "tslm score model=runs/a data=new.csv out=scores.csv",
             "score_command:score",
         ),
     },
