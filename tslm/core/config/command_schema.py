@@ -75,6 +75,7 @@ class CommandConfig:
     top: int | None = option(COUNT)
     workers: int | None = option(COUNT)
 
+    alpha: float | None = option()
     batch_wait: float = option()
     body_megabytes: float = option()
     download: bool = option()
