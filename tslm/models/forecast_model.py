@@ -88,7 +88,10 @@ class ForecastModel(RolledModel):
         """
         scale = self.adapter.scale(past)
         tokens = self.adapter(Context.fold(scale.apply(past), time, text))
-        hidden = self.read(tokens, past)[:, tokens.n_prompt :]
+        if last and self.decoder.reads_last and not self.multivariate:
+            hidden = self.backbone.last_state(tokens)
+        else:
+            hidden = self.read(tokens, past)[:, tokens.n_prompt :]
         normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(normalised, scale, past, time, last=last)
 

@@ -13,6 +13,7 @@ from tests.architectures import ARCHITECTURES, DECODERS
 from tests.models.backbones.conftest import random_tokens
 from tslm.core.errors import BackboneError, ConfigError
 from tslm.core.types import Tokens
+from tslm.models.backbones.build import blocks_of
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.backbones.loading import load
 
@@ -200,3 +201,23 @@ def test_the_activation_of_gpt2_is_one_operation(checkpoint: Checkpoint) -> None
     with torch.no_grad():
         expected = plain(inputs_embeds=read.embeds).last_hidden_state
     torch.testing.assert_close(backbone(read), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", DECODERS)
+def test_the_last_state_needs_no_last_block_of_other_tokens(
+    architecture: str, checkpoint: Checkpoint
+) -> None:
+    """Of these the last block gives keys and values only, if there are many tokens."""
+    backbone = load(checkpoint(architecture))
+    many = random_tokens(200, 9, backbone.width)
+    few = Tokens(many.embeds[:3], many.mask[:3])
+    padded = Tokens(many.embeds, many.mask & (torch.arange(9) > 0))
+    read: list[int] = []
+    last = blocks_of(backbone.body)[-1]
+    handle = last.register_forward_hook(lambda _m, _a, out: read.append(_first(out).shape[1]))
+    with torch.no_grad():
+        for tokens in (many, few, padded):
+            found = backbone.last_state(tokens)
+            torch.testing.assert_close(found, backbone(tokens)[:, -1:], rtol=1e-4, atol=1e-4)
+    handle.remove()
+    assert read == [1, 9, 9, 9, 9, 9]

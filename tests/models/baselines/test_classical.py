@@ -157,7 +157,7 @@ def test_rows_do_not_read_each_other(name: str) -> None:
 def test_windows_are_forecast_in_few_chunks() -> None:
     """A recursion costs as much for one row as for some hundred."""
     assert len(chunks_of(torch.zeros(512, 600, 1), 24)) == 1
-    assert len(chunks_of(torch.zeros(512, 20_000, 1), 24)) > 10, "their arrays must fit into memory"
+    assert len(chunks_of(torch.zeros(512, 20_000, 1), 24)) > 9, "their arrays must fit into memory"
     assert len(chunks_of(torch.zeros(2, 2_000_000, 1), 24)) == 2
 
 

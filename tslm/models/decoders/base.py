@@ -26,11 +26,13 @@ class Decoder(nn.Module, ABC):
         step: steps from the end of the context to the last value.
         caution: number of standard errors subtracted from the shrinkage of a correction, see
             ``Shrinkage``.
+        reads_last: True if the last ``step`` values depend on the state of the last token alone.
     """
 
     families: ClassVar[tuple[type[DistributionFamily], ...]] = (DistributionFamily,)
     step: int
     caution: float = 0.0
+    reads_last: bool = False
 
     def __init__(self, family: DistributionFamily = POINT) -> None:
         super().__init__()

@@ -26,6 +26,8 @@ class SegmentDecoder(Decoder):
         dropout: dropout rate after each hidden layer.
     """
 
+    reads_last = True
+
     def __init__(
         self,
         *,

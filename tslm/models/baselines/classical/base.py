@@ -30,7 +30,7 @@ from tslm.uncertainty.past_changes import spread_of_changes
 # an accelerator. So a chunk has many rows. On a CPU it has at most so many values that the arrays
 # of all its steps fit into memory, and so few rows that PyTorch uses one thread for a step.
 _ROWS_CPU = 512
-_VALUES_CPU = (2**15 - 1, 2**19)  # of more rows than these, and at most
+_VALUES_CPU = (2**15 - 1, 2**20)  # of more rows than these, and at most
 _VALUES_ACCELERATOR = 2**22
 
 
