@@ -27,7 +27,8 @@ from tslm.models.backbones.base import Backbone
 from tslm.models.related_series import read_together
 
 CONTEXT, HORIZON = 672, 336
-STEPS, BATCH = 150, 16  # windows of a step; each holds all series
+BATCH = 16  # windows of a step; each holds all series
+TOGETHER = {"multivariate": "tokens", "batch_size": 4}
 
 
 def _columns(backbone: Backbone, tokens: Tokens, known: Tensor) -> Float[Tensor, "S N D"]:
@@ -55,9 +56,9 @@ def variates(order: str = "set", **settings: object) -> Maker:
             "adapter": "variates",
             "multivariate": "tokens",
             "context_length": CONTEXT,
-            "learning_rate": 2e-3,
+            "learning_rate": 1e-3,
             "batch_size": BATCH,
-            "max_steps": STEPS,
+            "max_steps": 400,
         }
         return autotimes(data, HORIZON, **{**usual, **settings})
 
@@ -72,8 +73,8 @@ def segments(**settings: object) -> Maker:
         usual = {
             "adapter": Spec("autotimes", patch_len=96),
             "context_length": CONTEXT,
-            "max_steps": STEPS,
-            "batch_size": 64,
+            "max_steps": 150,
+            "batch_size": 32,
         }
         return autotimes(data, h, **{**usual, **settings})
 
@@ -83,7 +84,7 @@ def segments(**settings: object) -> Maker:
 def itransformer(data: Benchmark, h: int) -> TrainedForecaster:
     """Return the maker of iTransformer as in its yaml."""
     return BaselineForecaster(
-        "itransformer", h=HORIZON, context_length=CONTEXT, max_steps=STEPS, verbose=0
+        "itransformer", h=HORIZON, context_length=CONTEXT, max_steps=400, verbose=0
     )
 
 
@@ -92,19 +93,19 @@ if __name__ == "__main__":
         Study(
             arms={
                 "autotimes": segments(),
-                "autotimes tokens": segments(multivariate="tokens", batch_size=8),
+                "autotimes tokens": segments(**TOGETHER),
+                "autotimes tokens none": segments(backbone="none", **TOGETHER),
+                "autotimes tokens random": segments(backbone="random:smollm2-135m", **TOGETHER),
+                "variates": variates(multivariate="independent", batch_size=BATCH * 7),
                 "tokens": variates(),
+                "tokens none": variates(backbone="none"),
+                "tokens random": variates(backbone="random:smollm2-135m"),
                 "columns": variates("columns"),
                 "two copies": variates("two copies"),
-                "variates": variates(multivariate="independent", batch_size=BATCH * 7),
-                "none": variates(backbone="none"),
-                "random": variates(backbone="random:smollm2-135m"),
                 "itransformer": itransformer,
-                "tokens 1e-3": variates(learning_rate=1e-3),
-                "tokens 4e-3": variates(learning_rate=4e-3),
             },
             reference="autotimes",
-            sets={"etth1": 24, "etth2": 24, "exchange": 24},
+            sets={"etth1": 24, "etth2": 24},
             horizons=(96, 336),
         )
     )
