@@ -106,6 +106,8 @@ def test_what_reads_each_series_alone_is_refused(walks: Walks) -> None:
     words = model_of(Spec("time_llm", n_prototypes=8))
     with pytest.raises(ConfigError, match=r"Set adapter\.prompt=none"):
         ahead(words, past, time)
+    wordless = model_of(Spec("time_llm", n_prototypes=8, prompt="none"))
+    assert torch.isfinite(ahead(wordless, past, time)).all()
 
 
 @pytest.mark.parametrize("backbone", [*CONTROLS])
