@@ -8,7 +8,7 @@ with a small spread are divided by ``floor``, norms have an epsilon, timestamps 
 frequency and any tokenizer, each distinct sentence is read once and cached on disk.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,10 +20,11 @@ from tslm.core.errors import ConfigError
 from tslm.core.messages import at_least, check_choice
 from tslm.core.types import Context, Facts, Layout, Sizes, Task, Tokens
 from tslm.models.adapters.base import Adapter
+from tslm.models.adapters.far_past import FarPast
 from tslm.models.adapters.timestamps import NumericTimestamps, Timestamps
 from tslm.models.layers.mlp import Activation, mlp
 from tslm.models.layers.patching import from_first_observed, patch
-from tslm.models.layers.scale import Norm
+from tslm.models.layers.scale import Norm, Scale
 from tslm.models.lexicon import Lexicon
 
 TIMESTAMPS = ("none", "text", "shuffled", "numeric")
@@ -51,6 +52,11 @@ class AutoTimes(Adapter):
             target; with ``prefix`` every token is strictly causal, and with ``first_segment``
             too, unless a series starts inside a segment.
         floor: smallest spread by which a window is divided, in units of the training spread.
+        far_past: steps that are averaged in the far past, one number for each resolution, such as
+            [4, 16]; None reads the whole context step by step. Tokens of the far past come before
+            the others, the coarsest first, and nothing is forecast from them.
+        far_tokens: segments of each of these resolutions; the rest of the context is read step by
+            step.
 
     Raises:
         ConfigError: if the context is not a multiple of the segment, or timestamps are asked for
@@ -81,10 +87,17 @@ class AutoTimes(Adapter):
         mix: float = 1.0,
         norm: Norm = "prefix",
         floor: float = 0.1,
+        far_past: Sequence[int] | None = None,
+        far_tokens: int = 4,
     ) -> None:
         super().__init__(norm, floor)
         _check_tiling(task.context_length, patch_len)
-        self.layout = Layout(task.context_length // patch_len, patch_len, grows=True)
+        self.far: FarPast | None = None
+        if far_past:
+            self.far = FarPast(far_past, far_tokens, patch_len, lexicon.width)
+            _check_near(task.context_length, self.far.steps, patch_len)
+        near = task.context_length - (self.far.steps if self.far else 0)
+        self.layout = Layout(near // patch_len, patch_len, grows=True)
         self.embed = mlp(
             patch_len,
             lexicon.width,
@@ -130,7 +143,28 @@ class AutoTimes(Adapter):
         if self.timestamps is not None:
             self.timestamps.prepare(time)
 
+    def scale(self, past: Float[Tensor, "B L C"]) -> Scale:
+        """Return the statistics of the near past; those of its first step serve the far past."""
+        if self.far is None:
+            return super().scale(past)
+        near = super().scale(past[:, self.far.steps :])
+        first = [part[:, :1].expand(-1, self.far.steps, -1) for part in (near.loc, near.spread)]
+        steps = past.shape[1] - self.far.steps
+        rest = [part.expand(-1, steps, -1) for part in (near.loc, near.spread)]
+        return Scale(*(torch.cat(pair, 1) for pair in zip(first, rest, strict=True)))
+
     def forward(self, context: Context) -> Tokens:
+        if self.far is None or context.values.shape[1] <= self.far.steps:
+            return self._near(context)
+        far, steps = self.far(context), self.far.steps
+        values, observed, time = (part[:, steps:] for part in context[:3])
+        near = self._near(Context(values, observed, time, context.text))
+        shown = torch.cat([far.observed, patch(observed.to(values), self.layout.patch_len)], 1)
+        embeds = torch.cat([far.embeds, near.embeds], 1)
+        return Tokens(embeds, from_first_observed(shown), n_prompt=self.far.n_tokens)
+
+    def _near(self, context: Context) -> Tokens:
+        """Turn segments into tokens."""
         size = self.layout.patch_len
         embeds = self.embed(patch(context.values, size))
         if self.timestamps is not None:
@@ -142,6 +176,15 @@ class AutoTimes(Adapter):
 def _unit(vectors: Float[Tensor, "S N D"]) -> Float[Tensor, "S N D"]:
     """Scale vectors to length 1."""
     return functional.normalize(vectors, dim=-1, eps=1e-8)
+
+
+def _check_near(context_length: int, far: int, patch_len: int) -> None:
+    """Raise a ConfigError unless a segment is left beside the far past."""
+    if context_length < far + patch_len:
+        raise ConfigError(
+            f"far_past needs {far} steps and at least one segment of {patch_len} after them, and "
+            f"context_length is {context_length}. Set context_length to {far + patch_len} or more."
+        )
 
 
 def _check_tiling(context_length: int, patch_len: int) -> None:
