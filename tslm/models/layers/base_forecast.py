@@ -24,15 +24,18 @@ def anchors(
     Values are forecast in groups of ``step``, each from the values before it only.
 
     Args:
-        base: classical forecaster; it ignores times, and treats NaN on the left as a shorter
-            context.
+        base: forecaster that treats NaN on the left as a shorter context.
         past: contexts.
-        time: times of the contexts, passed on to ``base``.
+        time: times of the contexts, and perhaps of steps after them; those before a context count
+            backwards from its first step.
         step: steps of a group.
         steps: values in total, M, a multiple of ``step``.
     """
     groups, context = steps // step, past.shape[1]
     longer = pad(past, (0, 0, (groups - 1) * step, 0), value=torch.nan)
     windows = rearrange(longer.unfold(1, context, step), "B G C L -> (B G) L C")
-    ahead = base.forecast(Batch.of(windows, time.repeat_interleave(groups, 0)), step)
+    back = torch.arange((1 - groups) * step, 0, device=time.device)
+    times = torch.cat([time[:, :1] + back * (time[:, 1:2] - time[:, :1]), time[:, :context]], 1)
+    times = rearrange(times.unfold(1, context, step), "B G L -> (B G) L")
+    ahead = base.forecast(Batch.of(windows, times), step)
     return rearrange(ahead, "(B G) P C -> B (G P) C", G=groups)

@@ -21,6 +21,23 @@ class RolledModel(Network):
     decoder: Decoder
 
     @abstractmethod
+    def informed(
+        self,
+        tokens: Tokens,
+        scale: Scale,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+    ) -> Tokens:
+        """Add to tokens what the model retrieves for them, if anything.
+
+        Args:
+            tokens: tokens of the last segments of the windows, one or all of them.
+            scale: level and spread of these segments.
+            past: the windows, in their own units.
+            time: time of each step of the windows.
+        """
+
+    @abstractmethod
     def next_segment(
         self,
         hidden: Float[Tensor, "S 1 D"],
