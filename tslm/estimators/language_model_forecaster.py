@@ -15,6 +15,7 @@ from tslm.core.config.schema import COVARIATE, OWN, tagged
 from tslm.core.errors import BackboneError, ConfigError, warn
 from tslm.core.fitted import check_unchanged
 from tslm.core.forecaster import Forecaster
+from tslm.core.messages import check_choice
 from tslm.core.plain_values import positive
 from tslm.core.types import Task
 from tslm.data.interchange import same_kind
@@ -22,6 +23,8 @@ from tslm.data.series_text import PromptTemplate
 from tslm.estimators.announcement import say
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation, explain
+from tslm.estimators.input_importance import InputExplanation
+from tslm.estimators.long_frame_forecaster import EXPLAINED
 from tslm.estimators.pretrained import Pretrained
 from tslm.estimators.statements.explanation import StatementExplanation
 from tslm.estimators.trained_forecaster import TrainedForecaster
@@ -65,27 +68,38 @@ class LanguageModelForecaster(TrainedForecaster):
         self,
         df: pd.DataFrame | None = None,
         *,
+        kind: str | None = None,
         events: pd.DataFrame | None = None,
         h: int | None = None,
         futr_df: pd.DataFrame | None = None,
+        patch_len: int | None = None,
         top: int = 5,
-    ) -> Explanation | StatementExplanation:
-        """Show the words that the language model reads: those of the adapter, or statements.
+    ) -> Explanation | StatementExplanation | InputExplanation:
+        """Show the words that the language model reads, statements, or the importance of inputs.
 
         Args:
             df: series to explain, also ones that ``fit`` did not see; None takes those of ``fit``.
-            events: statements, as in ``predict``; their effects on the forecast are shown. None
-                shows the text and words that the adapter gives to the language model, for the last
-                context of each series.
-            h: steps to forecast with ``events``, the estimator's ``h`` by default.
-            futr_df: as in ``predict``, with ``events``.
+            kind: "words" shows the text and words that the adapter gives to the language model, for
+                the last context of each series. "statements" shows the effect of each statement in
+                ``events``. "inputs" shows the importance of each patch of the context, covariate
+                and statement: the change of the forecast if it is replaced by what is expected
+                without it. None is "statements" with ``events``, and "words" without.
+            events: statements, as in ``predict``.
+            h: steps to forecast, the estimator's ``h`` by default; not for "words".
+            futr_df: as in ``predict``; not for "words".
+            patch_len: rows of a patch, for "inputs". None takes a season, or less if there are few
+                in a context.
             top: number of words per prototype or anchor, and of these per patch.
 
         Raises:
             ConfigError: if the adapter uses no words.
         """
-        if events is not None:
-            found: StatementExplanation = super().explain(df, events=events, h=h, futr_df=futr_df)
+        check_choice("kind", kind or "words", ("words", *EXPLAINED))
+        if kind in EXPLAINED or (kind is None and events is not None):
+            options: dict[str, Any] = {"h": h, "futr_df": futr_df, "patch_len": patch_len}
+            found: StatementExplanation | InputExplanation = super().explain(
+                df, kind=kind, events=events, **options
+            )
             return found
         self._check_as_fitted()
         panel = self.contexts_ if df is None else self.panel_reader.read(df)

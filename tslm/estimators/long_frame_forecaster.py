@@ -11,11 +11,14 @@ from torch import Tensor
 
 from tslm.core.errors import ConfigError
 from tslm.core.fitted import fitted_attribute
+from tslm.core.messages import check_choice
 from tslm.core.plain_values import positive
+from tslm.core.types import Task
 from tslm.data.events.table import EventTable
 from tslm.data.interchange import same_kind
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample
+from tslm.estimators.input_importance import InputImportance, default_patch_len
 from tslm.estimators.memory.out_of_memory import predict_within_memory
 from tslm.estimators.panel_request import PanelRequest
 from tslm.estimators.statements.explanation import StatementExplanation
@@ -23,9 +26,17 @@ from tslm.estimators.tensor_forecast import forecast_tensor
 from tslm.estimators.text_estimator import TextEstimator
 from tslm.uncertainty.requested_columns import RequestedColumns
 
+EXPLAINED = ("statements", "inputs")  # kinds of explanation that every estimator has
+
 
 class LongFrameForecaster(TextEstimator):
-    """Forecaster of any number of series of any lengths in one long frame."""
+    """Forecaster of any number of series of any lengths in one long frame.
+
+    Attributes:
+        task_: lengths, season and frequency.
+    """
+
+    task_: Task
 
     @same_kind
     def predict(
@@ -94,19 +105,51 @@ class LongFrameForecaster(TextEstimator):
         self,
         df: pd.DataFrame | None = None,
         *,
+        kind: str | None = None,
         events: pd.DataFrame | None = None,
         h: int | None = None,
         futr_df: pd.DataFrame | None = None,
+        patch_len: int | None = None,
     ) -> Any:
-        """Show the effect of each statement in ``events`` on the forecast of ``predict``.
+        """Show what the forecast of ``predict`` depends on: each statement, or every input.
+
+        Args:
+            df: series to explain, also ones that ``fit`` did not see; None takes those of ``fit``.
+            kind: "statements" shows the effect of each statement in ``events``. "inputs" shows the
+                importance of each patch of the context, covariate and statement: the change of the
+                forecast if it is replaced by what is expected without it. None is "statements".
+            events: statements, as in ``predict``.
+            h: steps to forecast, the estimator's ``h`` by default.
+            futr_df: as in ``predict``.
+            patch_len: rows of a patch, for "inputs". None takes a season, or less if there are few
+                in a context.
 
         Returns:
-            A ``StatementExplanation``: a table of effects, both forecasts, and ``plot()``.
+            A ``StatementExplanation`` or an ``InputExplanation``: tables, and ``plot()``.
+
+        Raises:
+            ConfigError: if there is nothing of this kind to explain.
         """
         self._check_as_fitted()
-        if events is None:
-            raise ConfigError("There are no words to explain. Pass events=, a table of statements.")
+        check_choice("kind", kind or "statements", EXPLAINED)
         panels, horizon = self.panel_reader, positive("h", self.h if h is None else h)
+        if kind == "inputs":
+            panel, frame = panels.series(df), None
+            if df is not None and panels.effects is not None:
+                frame = panels.reader.read(df, calendar=self.calendar_, silent=True)
+            future = panels.future_covariates(panel, horizon, futr_df)
+            panel = panels.with_future(panel, horizon, futr_df)
+            said = None if events is None else panels.events(events, panel)
+            season, rows = self.task_.season_length, int(panel.lengths.max())
+            patch = default_patch_len(season, min(rows, self.context_length_))
+            patch = patch if patch_len is None else positive("patch_len", patch_len)
+            inputs = InputImportance(self, panel, horizon, patch, season, said)
+            return inputs.explain(future, frame)
+        if events is None:
+            raise ConfigError(
+                "There are no words to explain. Pass events=, a table of statements, or "
+                'kind="inputs" for the importance of each part of the context.'
+            )
         panel = panels.with_future(panels.series(df), horizon, futr_df)
         effects = self.statement_effects(panels.events(events, panel))
         forecaster = self.forecaster_of(panel)

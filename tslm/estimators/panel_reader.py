@@ -168,13 +168,27 @@ class PanelReader:
             raise ConfigError("futr_df is given, but futr_exog names no covariate to take from it.")
         if self.effects is None:
             return panel
+        known = self.future_covariates(panel, horizon, futr_df)
+        time = future_times(panel, self.calendar, horizon)
+        return self.effects.apply_future(panel, known, time, self.calendar)
+
+    def future_covariates(
+        self, panel: Panel, horizon: int, futr_df: pd.DataFrame | None
+    ) -> pd.DataFrame:
+        """Return the covariates known in advance, one row per forecast step, series after series.
+
+        Raises:
+            DataError: if one is missing.
+        """
         rows = self.future_rows(panel, horizon)
         time = future_times(panel, self.calendar, horizon)
-        known = pd.DataFrame(index=rows.index, columns=list(names), dtype=float)
+        known = pd.DataFrame(
+            index=rows.index, columns=list(self.reader.covariates.future), dtype=float
+        )
         if futr_df is not None:
             known = self._look_up(futr_df, panel, time)
         check_future(known, rows)
-        return self.effects.apply_future(panel, known, time, self.calendar)
+        return known
 
     def future_rows(self, panel: Panel, horizon: int) -> pd.DataFrame:
         """Return ``unique_id`` and ``ds`` of the forecast steps of each series."""

@@ -106,6 +106,19 @@ def test_rows_of_a_file_are_scored_and_anomalies_are_marked(
     assert "alpha=2" in refused("score model=m data=newer.csv alpha=2 out=scores.csv", capsys)
 
 
+def test_the_importance_of_inputs_is_a_table_or_a_picture(
+    tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tslm("fit data=sales.csv h=7 model=profile_ar context_length=28 out=m")
+    tslm("explain model=m kind=inputs patch_len=7 out=inputs.csv")
+    found = pd.read_csv("inputs.csv", dtype={"unique_id": str})
+    assert found.groupby("unique_id").size().to_dict() == {"007": 4, "008": 4}
+    tslm("explain model=m kind=inputs series=008 out=inputs.png")
+    assert Path("inputs.png").stat().st_size > 1000
+    assert "drawn as .png" in refused("explain model=m kind=inputs out=inputs.html", capsys)
+    assert "did you mean" in refused("explain model=m kind=input out=inputs.csv", capsys).lower()
+
+
 def test_a_parquet_data_set_is_forecast_block_after_block(
     tslm: Any, here: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,27 +56,33 @@ def plot(cfg: DictConfig, say: Reporter) -> None:
 
 
 def explain(cfg: DictConfig, say: Reporter) -> None:
-    """Write the words the language model reads, or the effects of statements, or a picture."""
+    """Write the words the language model reads, effects of statements, inputs, or a picture."""
     files.check_writable(cfg.out, (*files.TABLES, *PICTURES))
+    if cfg.out.endswith(".html") and (cfg.kind == "inputs" or cfg.events is not None):
+        raise ConfigError(f"out={cfg.out}: statements and inputs are drawn as .png, .svg or .pdf.")
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
     panels = model.panel_reader
     data, events, futr = (
         panels.with_known_ids(files.read(cfg, path, model.id_col))
         for path in (cfg.data, cfg.events, cfg.futr)
     )
-    if events is not None:
-        statements = model.explain(data, events=events, h=cfg.h, futr_df=futr)
+    options: dict[str, Any] = {"events": events, "h": cfg.h, "futr_df": futr}
+    if cfg.kind == "inputs":
+        chosen = cfg.series and panels.known_ids([cfg.series])[0]
+        inputs = model.explain(data, kind=cfg.kind, patch_len=cfg.patch_len, **options)
+        found, draw = inputs.inputs, partial(inputs.plot, chosen)
+    elif events is not None:
+        statements = model.explain(data, kind=cfg.kind, **options)
         found, draw = statements.effects, statements.plot
-        if cfg.out.endswith(".html"):
-            raise ConfigError(f"out={cfg.out}: statements are drawn as .png, .svg or .pdf.")
     elif isinstance(model, TSLMForecaster):
-        words = model.explain(data, top=cfg.top)
+        words = model.explain(data, kind=cfg.kind, top=cfg.top)
         assert isinstance(words, Explanation), "without events words are explained"
         found, draw = words.reading, partial(words.plot, cfg.series, engine=_engine(cfg.out))
     else:
         raise ConfigError(
             f"{cfg.model} holds a baseline, which has no language model to explain. Give a model "
-            "that was fitted with adapter=, or events= to explain the effects of statements."
+            "that was fitted with adapter=, events= to explain the effects of statements, or "
+            "kind=inputs to explain the importance of each part of the context."
         )
     if cfg.out.endswith(PICTURES):
         files.write_picture(draw(), cfg.out)
