@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from tslm.core import files
 from tslm.core.errors import ConfigError
-from tslm.core.messages import counted
+from tslm.core.messages import check_choice, counted
 from tslm.estimators.baseline_forecaster import BaselineForecaster
 from tslm.estimators.explanation import Explanation
 from tslm.estimators.factory import load_estimator
@@ -58,6 +58,7 @@ def plot(cfg: DictConfig, say: Reporter) -> None:
 def explain(cfg: DictConfig, say: Reporter) -> None:
     """Write the words the language model reads, effects of statements, inputs, or a picture."""
     files.check_writable(cfg.out, (*files.TABLES, *PICTURES))
+    check_choice("kind", cfg.kind or "words", ("words", "statements", "inputs"))
     if cfg.out.endswith(".html") and (cfg.kind == "inputs" or cfg.events is not None):
         raise ConfigError(f"out={cfg.out}: statements and inputs are drawn as .png, .svg or .pdf.")
     model = load_estimator(cfg.model, backbone=cfg.backbone, download=cfg.download)
