@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 from tslm.core.calendar import Ints
+from tslm.core.plain_values import positive
 from tslm.data.events.table import EventTable
 from tslm.data.frame import Frame
 from tslm.data.panel import Panel
@@ -64,6 +65,39 @@ class InputExplanation:
             DataError: if there is no such series.
         """
         return plot_inputs(self.inputs, self.forecasts, self.history, self.name, series)
+
+
+def explain_inputs(
+    model: TextEstimator,
+    df: pd.DataFrame | None,
+    futr_df: pd.DataFrame | None,
+    events: pd.DataFrame | None,
+    horizon: int,
+    patch_len: int | None,
+    season: int,
+) -> InputExplanation:
+    """Read the tables of ``explain``, and return the importance of all inputs.
+
+    Args:
+        model: the fitted estimator.
+        df: as in ``predict``.
+        futr_df: as in ``predict``.
+        events: as in ``predict``.
+        horizon: steps to forecast.
+        patch_len: rows of a patch; None takes ``default_patch_len``.
+        season: rows of a season.
+    """
+    panels, frame = model.panel_reader, None
+    panel = panels.series(df)
+    if df is not None and panels.effects is not None:
+        frame = panels.reader.read(df, calendar=model.calendar_, silent=True)
+    future = panels.future_covariates(panel, horizon, futr_df)
+    panel = panels.with_future(panel, horizon, futr_df)
+    said = None if events is None else panels.events(events, panel)
+    rows = min(int(panel.lengths.max()), model.context_length_)
+    patch = default_patch_len(season, rows)
+    patch = patch if patch_len is None else positive("patch_len", patch_len)
+    return InputImportance(model, panel, horizon, patch, season, said).explain(future, frame)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from tslm.data.events.table import EventTable
 from tslm.data.interchange import same_kind
 from tslm.data.roles import find_columns
 from tslm.estimators.backtesting import Origins, backtest, forecast_insample
-from tslm.estimators.input_importance import InputImportance, default_patch_len
+from tslm.estimators.input_importance import explain_inputs
 from tslm.estimators.memory.out_of_memory import predict_within_memory
 from tslm.estimators.panel_request import PanelRequest
 from tslm.estimators.statements.explanation import StatementExplanation
@@ -134,17 +134,11 @@ class LongFrameForecaster(TextEstimator):
         check_choice("kind", kind or "statements", EXPLAINED)
         panels, horizon = self.panel_reader, positive("h", self.h if h is None else h)
         if kind == "inputs":
-            panel, frame = panels.series(df), None
-            if df is not None and panels.effects is not None:
-                frame = panels.reader.read(df, calendar=self.calendar_, silent=True)
-            future = panels.future_covariates(panel, horizon, futr_df)
-            panel = panels.with_future(panel, horizon, futr_df)
-            said = None if events is None else panels.events(events, panel)
-            season, rows = self.task_.season_length, int(panel.lengths.max())
-            patch = default_patch_len(season, min(rows, self.context_length_))
-            patch = patch if patch_len is None else positive("patch_len", patch_len)
-            inputs = InputImportance(self, panel, horizon, patch, season, said)
-            return inputs.explain(future, frame)
+            season = self.task_.season_length
+            tables = (df, futr_df, events)
+            return explain_inputs(
+                self, *tables, horizon=horizon, patch_len=patch_len, season=season
+            )
         if events is None:
             raise ConfigError(
                 "There are no words to explain. Pass events=, a table of statements, or "

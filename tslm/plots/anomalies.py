@@ -69,8 +69,12 @@ def plot_anomalies(
         above.tick_params(labelbottom=False)
         p_values = own.p_value.clip(lower=SMALLEST)
         below.semilogy(time, p_values, ".", ms=2, color=OBSERVED)
-        below.semilogy(time[found], p_values[found], "o", ms=4, mfc="none", color=ALARM)
         below.set_ylabel("p-value")
+        if "window_p_value" in own:
+            whole = own.window_p_value.clip(lower=SMALLEST)
+            below.semilogy(time, whole, color=COLOURS[0], lw=1.2, drawstyle="steps-mid")
+            below.set_ylabel("p-value: rows,\nwindows (line)", fontsize="small")
+        below.semilogy(time[found], p_values[found], "o", ms=4, mfc="none", color=ALARM)
         below.sharex(above)
         for axes in (above, below):
             axes.spines[["top", "right"]].set_visible(False)
