@@ -227,7 +227,7 @@ def test_padding_is_inert(subject: Subject, walks: Walks) -> None:
         pytest.skip("only an adapter whose tokens may be few or many has a shorter context")
     model = subject.model
     # a sliding window drops the oldest segments, padding first
-    model.rollout = rollout_named("cached", model.backbone, model.adapter)
+    model.use(rollout_named("cached", model.backbone, model.adapter))
     batch = subject.windows(walks)
     for n_segments in range(1, layout.n_tokens):
         cut = subject.context - n_segments * layout.patch_len

@@ -87,7 +87,7 @@ def test_position_i_speaks_of_segment_i_plus_1(norm: str) -> None:
 @rollouts
 def test_an_echo_repeats_its_last_segment(rollout: str) -> None:
     model, batch = echoing(), ramp()
-    model.rollout = rollout_named(rollout, model.backbone, model.adapter)
+    model.use(rollout_named(rollout, model.backbone, model.adapter))
     time = torch.arange(L + 3 * S)[None]
     ahead = model.forecast(batch._replace(time=time), 3 * S)
     last = batch.past[:, -S:]

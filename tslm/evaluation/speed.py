@@ -190,10 +190,10 @@ def _rollouts(cfg: DictConfig, task: Task, model: ForecastModel, batch: Batch) -
     for _ in range(min(cfg.rounds, 3)):
         pair = []
         for rollout in made:
-            model.rollout = rollout
+            model.use(rollout)
             pair.append(_seconds(lambda: model.forecast(batch, cfg.rollout_steps)))
         ratios.append(pair[0] / pair[1])
-    model.rollout = own
+    model.use(own)
     return {
         "rollout_steps": cfg.rollout_steps,
         "sliding_over_cached_seconds": round(statistics.median(ratios), 2),
@@ -230,7 +230,7 @@ def _read_plainly(lexicon: HuggingFaceLexicon, ids: list[list[int]]) -> Tensor:
 
 def _batch(cfg: DictConfig, model: ForecastModel) -> Batch:
     """Make a batch of random walks at hourly times."""
-    ahead = max(model.decoder.step, cfg.rollout_steps)
+    ahead = max(model.step, cfg.rollout_steps)
     walk = torch.randn(cfg.batch_size, cfg.context_length + ahead, 1).cumsum(1)
     time = (torch.arange(walk.shape[1]) * 3600).expand(cfg.batch_size, -1)
     model.prepare(torch.unique(time))

@@ -8,7 +8,7 @@ import torch
 from omegaconf import DictConfig
 
 from tslm.core.calendar import Calendar
-from tslm.core.config.build import build, part_class
+from tslm.core.config.build import build, part_class, plain_options
 from tslm.core.config.choices import CHOICES, control, node
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
@@ -101,8 +101,10 @@ def _set_distribution_of_mix(cfg: DictConfig) -> None:
 
 def steps_of_pass(cfg: DictConfig) -> int:
     """Return the steps of one pass of the forecast model, from settings after ``settle``."""
-    segments = issubclass(part_class(cfg.decoder), SegmentDecoder)
-    return int(cfg.adapter.patch_len if segments else cfg.h)
+    if not issubclass(part_class(cfg.decoder), SegmentDecoder):
+        return int(cfg.h)
+    size, options = int(cfg.adapter.patch_len), plain_options(cfg.rollout)
+    return size * int(part_class(cfg.rollout).segments_of(cfg.h, size, **options))
 
 
 def assemble(

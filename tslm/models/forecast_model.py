@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import torch
-from einops import rearrange
+from einops import rearrange, repeat
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -60,13 +60,19 @@ class ForecastModel(RolledModel):
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
         self.retrieval, self.holds_series = retrieval, retrieval is not None
         self.base: Forecaster | None = None
-        self.rollout, self.step = rollout, decoder.step
+        self.use(rollout)
         self.reads_time = adapter.reads_time or retrieval is not None
         self.patch_len = adapter.layout.patch_len
-        self.distribution_horizon = 0 if isinstance(decoder.family, PointFamily) else decoder.step
         if adapter.layout.grows and self.n_tokens > 2 and not self.multivariate:
             shown = -(-2 * self.n_tokens // 3)  # published: two of three tokens
             self.example_length = shown * self.patch_len
+
+    def use(self, rollout: Rollout) -> None:
+        """Forecast and train with a roll-out from now on."""
+        self.rollout = rollout
+        self.step = rollout.segments * self.decoder.step
+        points = isinstance(self.decoder.family, PointFamily)
+        self.distribution_horizon = 0 if points else self.step
 
     @property
     def n_tokens(self) -> int:
@@ -76,29 +82,38 @@ class ForecastModel(RolledModel):
     def forward(
         self,
         past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B L"],
+        time: Int[Tensor, "B T"],
         text: Sequence[str] | None = None,
         *,
         last: bool = False,
+        segments: int = 1,
     ) -> Prediction:
         """Forecast the steps after each context in one pass.
 
         Args:
             past: contexts, in their own units; NaN where missing.
-            time: time of each step of the contexts.
+            time: time of each step of the contexts, and of the start of all but the last of the
+                segments after them.
             text: text of each series, for adapters that read text.
-            last: True returns only the ``step`` values after the context; False all M values of
-                the decoder.
+            last: True returns only the values after the context; False all M values of the decoder.
+            segments: segments after the context, at most those of the roll-out.
         """
         scale = self.adapter.scale(past)
-        tokens = self.adapter(Context.fold(scale.apply(past), time, text))
-        tokens = self.informed(tokens, scale, past, time)
+        context, size = past.shape[1], self.decoder.step
+        tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context], text))
+        tokens = self.informed(tokens, scale, past, time[:, :context])
+        starts = time[:, context : context + (segments - 1) * size : size]
+        assert starts.shape[1] == segments - 1, "the times of later segments are missing"
+        starts = repeat(starts, "B K -> (B C) K", C=past.shape[2])
+        tokens = self.rollout.append(tokens, self.adapter, starts)
         if last and self.decoder.reads_last and not self.multivariate:
-            hidden = self.backbone.last_state(tokens)
+            hidden = self.backbone.last_states(tokens, segments)
         else:
             hidden = self.read(tokens, past)[:, tokens.n_prompt :]
         normalised = self.decoder.distribution(hidden, tokens)
-        distribution, level = self.in_units(normalised, scale, past, time, last=last)
+        distribution, level = self.in_units(
+            normalised, scale, past, time, last=last, segments=segments
+        )
 
         covered = self.decoder.covered(tokens.mask[:, tokens.n_prompt :])
         covered = rearrange(covered, "(B C) M -> B M C", B=len(past))
@@ -120,26 +135,34 @@ class ForecastModel(RolledModel):
         time: Int[Tensor, "B T"],
         *,
         last: bool,
+        segments: int = 1,
     ) -> tuple[Distribution, Float[Tensor, "B K C"]]:
         """Return distributions in the units of the windows, and the level they were added to.
 
         Args:
             normalised: distributions of the decoder, ``[S, M]``, in normalised units.
             scale: level and spread of the windows.
-            past: the windows; the last ``step`` of the M values follow them.
+            past: the windows; the last ``segments`` segments of the M values follow them.
             time: time of each step of the windows.
-            last: True returns only the last ``step`` values.
+            last: True returns only the values of these segments.
+            segments: segments after the windows.
         """
+        size = self.decoder.step
         found = normalised.rearranged("(B C) M -> B M C", B=len(past))
         if last:
-            found = found.each(lambda part: part[:, -self.step :])
+            found = found.each(lambda part: part[:, -segments * size :])
         steps = found.point.shape[1]
-        known = scale.preceding(steps, self.step)
-        level = self.level(known, past, time, steps)
+        known = scale.preceding(steps, size, segments)
+        level = self.level(known, past, time, steps, segments)
         return found.moved(torch.ones_like(found.point) * known.spread, level), level
 
     def level(
-        self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
+        self,
+        scale: Scale,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        steps: int,
+        segments: int,
     ) -> Float[Tensor, "B K C"]:
         """Return the level of each window, to which the values of the decoder are added."""
         return scale.loc
@@ -177,10 +200,13 @@ class ForecastModel(RolledModel):
             return distribution.point
         return self.shrunk(distribution, level).at(levels)
 
+    def trained(self, batch: Batch) -> Prediction:
+        return self(batch.past, batch.time, batch.text, segments=self.rollout.segments)
+
     def ahead(
-        self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None
+        self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None, *, segments: int = 1
     ) -> Float[Tensor, "B P C"]:
-        prediction = self(batch.past, batch.time, batch.text, last=True)
+        prediction = self(batch.past, batch.time, batch.text, last=True, segments=segments)
         if levels is None:
             return prediction.values
         assert prediction.distribution is not None, "points have no quantiles"
@@ -197,7 +223,8 @@ class ForecastModel(RolledModel):
     def distribution(self, batch: Batch, horizon: int) -> Distribution:
         assert horizon <= self.distribution_horizon
         past, _, time, text, *_ = self.here(batch)
-        prediction = self(past, time[:, : past.shape[1]], text, last=True)
+        segments = -(-horizon // self.decoder.step)
+        prediction = self(past, time, text, last=True, segments=segments)
         assert prediction.distribution is not None, "points have no distribution"
         found = self.shrunk(prediction.distribution, prediction.level)
         return found.each(lambda part: part[:, :horizon].to(batch.past.device))

@@ -57,8 +57,7 @@ class Network(Forecaster):
                 spread of the training data.
         """
         context = batch.past.shape[1]
-        prediction = self(batch.past, batch.time[:, :context], batch.text)
-        values, covered, aux_loss, distribution, _ = prediction
+        values, covered, aux_loss, distribution, _ = self.trained(batch)
         stop = context + self.step
         past = batch.past if batch.true_past is None else batch.true_past
         truth = torch.cat([past, batch.future], 1)[:, stop - values.shape[1] : stop]
@@ -70,6 +69,10 @@ class Network(Forecaster):
             error = distribution.loss(torch.where(counted, truth, values.detach()))
         loss = torch.where(counted, error, 0).sum() / counted.sum().clamp(min=1)
         return loss if aux_loss is None else loss + aux_loss
+
+    def trained(self, batch: Batch) -> Prediction:
+        """Return the prediction that ``loss`` compares with the true values of the windows."""
+        return self(batch.past, batch.time[:, : batch.past.shape[1]], batch.text)
 
     @torch.no_grad()
     def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:

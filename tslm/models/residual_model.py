@@ -52,10 +52,15 @@ class ResidualModel(ForecastModel):
         return float(self.gate)
 
     def level(
-        self, scale: Scale, past: Float[Tensor, "B L C"], time: Int[Tensor, "B T"], steps: int
+        self,
+        scale: Scale,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        steps: int,
+        segments: int,
     ) -> Float[Tensor, "B M C"]:
         """Return the base forecast of the M values, each from the steps before its segment."""
-        return anchors(self.memory or self.base, past, time, self.step, steps)
+        return anchors(self.memory or self.base, past, time, self.decoder.step, steps, segments)
 
     def base_forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
         """Return the base forecast that training corrects: without the natural zero of a series."""

@@ -203,9 +203,10 @@ def test_the_activation_of_gpt2_is_one_operation(checkpoint: Checkpoint) -> None
     torch.testing.assert_close(backbone(read), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("architecture", DECODERS)
-def test_the_last_state_needs_no_last_block_of_other_tokens(
-    architecture: str, checkpoint: Checkpoint
+def test_the_last_states_need_no_last_block_of_other_tokens(
+    architecture: str, count: int, checkpoint: Checkpoint
 ) -> None:
     """Of these the last block gives keys and values only, if there are many tokens."""
     backbone = load(checkpoint(architecture))
@@ -217,7 +218,7 @@ def test_the_last_state_needs_no_last_block_of_other_tokens(
     handle = last.register_forward_hook(lambda _m, _a, out: read.append(_first(out).shape[1]))
     with torch.no_grad():
         for tokens in (many, few, padded):
-            found = backbone.last_state(tokens)
-            torch.testing.assert_close(found, backbone(tokens)[:, -1:], rtol=1e-4, atol=1e-4)
+            found = backbone.last_states(tokens, count)
+            torch.testing.assert_close(found, backbone(tokens)[:, -count:], rtol=1e-4, atol=1e-4)
     handle.remove()
-    assert read == [1, 9, 9, 9, 9, 9]
+    assert read == [count, 9, 9, 9, 9, 9]

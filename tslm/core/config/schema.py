@@ -213,8 +213,9 @@ class RunConfig:
     )
     rollout: str | Spec = setting(
         DETAIL, "sliding",
-        'roll-out of a horizon longer than one pass: "sliding", or "cached", which is faster and '
-        "less accurate far ahead", PART, LANGUAGE,
+        'roll-out of a horizon longer than one pass: "sliding"; "cached", which is faster and less '
+        'accurate far ahead; or "parallel", which is trained to forecast h in one pass',
+        PART, LANGUAGE,
     )
     retrieval: int = setting(
         DETAIL, 0, "similar past windows whose mean future is an input", LANGUAGE, least=0

@@ -54,7 +54,7 @@ def check_settings(cfg: DictConfig, saved: Saved) -> None:
     rows = sum(array.size for array in saved.history.values())
     most_numbers = SPARE_SIZE + rows + sum(tensor.numel() for tensor in saved.weights.values())
     sizes = {name: (cfg[name], LARGEST) for name in ("h", "context_length", "season_length")}
-    for group in ("adapter", "decoder", "distribution", "base", "model"):
+    for group in ("adapter", "decoder", "distribution", "base", "rollout", "model"):
         if cfg[group] is not None:
             usual = node(group, cfg.choices[group])
             for name, value in cfg[group].items():

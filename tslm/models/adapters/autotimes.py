@@ -153,6 +153,19 @@ class AutoTimes(Adapter):
         rest = [part.expand(-1, steps, -1) for part in (near.loc, near.spread)]
         return Scale(*(torch.cat(pair, 1) for pair in zip(first, rest, strict=True)))
 
+    def unknown(
+        self, vectors: Float[Tensor, "S K D"], time: Int[Tensor, "S K"]
+    ) -> Float[Tensor, "S K D"]:
+        return self._timed(vectors, time)
+
+    def _timed(
+        self, embeds: Float[Tensor, "S N D"], time: Int[Tensor, "S N"]
+    ) -> Float[Tensor, "S N D"]:
+        """Add the embeddings of the times at which segments start (section 3.2: SE + alpha TE)."""
+        if self.timestamps is None:
+            return embeds
+        return _unit(embeds) + self.mix * _unit(self.timestamps(time).to(embeds))
+
     def forward(self, context: Context) -> Tokens:
         if self.far is None or context.values.shape[1] <= self.far.steps:
             return self._near(context)
@@ -166,10 +179,7 @@ class AutoTimes(Adapter):
     def _near(self, context: Context) -> Tokens:
         """Turn segments into tokens."""
         size = self.layout.patch_len
-        embeds = self.embed(patch(context.values, size))
-        if self.timestamps is not None:
-            when = self.timestamps(context.time[:, ::size]).to(embeds)
-            embeds = _unit(embeds) + self.mix * _unit(when)  # section 3.2: SE + alpha TE
+        embeds = self._timed(self.embed(patch(context.values, size)), context.time[:, ::size])
         return Tokens(embeds, from_first_observed(patch(context.observed.float(), size)))
 
 

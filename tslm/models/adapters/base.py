@@ -82,6 +82,19 @@ class Adapter(nn.Module, ABC):
     def forward(self, context: Context) -> Tokens:
         """Turn normalised windows into tokens."""
 
+    def unknown(
+        self, vectors: Float[Tensor, "S K D"], time: Int[Tensor, "S K"]
+    ) -> Float[Tensor, "S K D"]:
+        """Return tokens of segments of which only the times are known.
+
+        Most adapters do not read times, and return the vectors unchanged.
+
+        Args:
+            vectors: learnt vectors, in place of the values.
+            time: first time of each segment.
+        """
+        return vectors
+
     def scale(self, past: Float[Tensor, "B L C"]) -> Scale:
         """Return the level and the spread by which windows are normalised."""
         return Scale.of(past, self.norm, self.layout.patch_len, self.floor)

@@ -84,9 +84,9 @@ class Backbone(nn.Module, ABC):
         mask = torch.cat([prompt.mask.new_ones(shared.shape[:2]), prompt.mask, tokens.mask], 1)
         return self(Tokens(torch.cat([vectors, tokens.embeds], 1), mask))[:, -length:]
 
-    def last_state(self, tokens: Tokens) -> Float[Tensor, "S 1 D"]:
-        """Read all tokens; return the hidden state of the last one."""
-        return self(tokens)[:, -1:]
+    def last_states(self, tokens: Tokens, count: int = 1) -> Float[Tensor, "S K D"]:
+        """Read all tokens; return the hidden states of the last ones."""
+        return self(tokens)[:, -count:]
 
     @abstractmethod
     def read(

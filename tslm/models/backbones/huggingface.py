@@ -165,24 +165,24 @@ class HuggingFaceBackbone(Backbone):
         hidden, _ = self.extend(state, tokens)
         return hidden
 
-    def last_state(self, tokens: Tokens) -> Float[Tensor, "S 1 D"]:
-        """Read all tokens; return the hidden state of the last one.
+    def last_states(self, tokens: Tokens, count: int = 1) -> Float[Tensor, "S K D"]:
+        """Read all tokens; return the hidden states of the last ones.
 
         Of the other tokens the last block then gives keys and values only, which is a sixth of its
         operations. They are read in a pass of their own, which pays for many tokens only.
         """
-        first, n_layers = tokens.embeds[:, :-1], int(self.body.config.num_hidden_layers)
+        first, n_layers = tokens.embeds[:, :-count], int(self.body.config.num_hidden_layers)
         many = first.shape[0] * first.shape[1] >= ENOUGH * n_layers
         whole = tokens.prompt is None and bool(tokens.mask.all())
         if not (many and whole and self.has_kv_cache and not self.thawed):
-            return super().last_state(tokens)
+            return super().last_states(tokens, count)
         self._check_length(tokens.embeds.shape[1])
         cache = PromptCache(n_layers - 1)
         state, cache.stops_early = CachedTokens(cache, None), True
         with suppress(StopForward):
             self.read_on(first, state)
         cache.stops_early = False
-        return self.read_on(tokens.embeds[:, -1:], state)
+        return self.read_on(tokens.embeds[:, -count:], state)
 
     def _exceeds_window(self, tokens: Tokens, prompt: Prompt) -> bool:
         """Return True if padding in the prompt would push tokens out of a sliding window."""

@@ -18,10 +18,11 @@ def anchors(
     time: Int[Tensor, "B T"],
     step: int,
     steps: int,
+    ahead: int = 1,
 ) -> Float[Tensor, "B M C"]:
-    """Forecast M values that end ``step`` steps after the context, by a base.
+    """Forecast M values, the last of them after the context, by a base.
 
-    Values are forecast in groups of ``step``, each from the values before it only.
+    Values are forecast in groups of ``step``, each from the values of the context before it.
 
     Args:
         base: forecaster that treats NaN on the left as a shorter context.
@@ -30,12 +31,16 @@ def anchors(
             backwards from its first step.
         step: steps of a group.
         steps: values in total, M, a multiple of ``step``.
+        ahead: number of last groups that follow the context.
     """
-    groups, context = steps // step, past.shape[1]
+    groups, context = steps // step - (ahead - 1), past.shape[1]
     longer = pad(past, (0, 0, (groups - 1) * step, 0), value=torch.nan)
     windows = rearrange(longer.unfold(1, context, step), "B G C L -> (B G) L C")
     back = torch.arange((1 - groups) * step, 0, device=time.device)
     times = torch.cat([time[:, :1] + back * (time[:, 1:2] - time[:, :1]), time[:, :context]], 1)
     times = rearrange(times.unfold(1, context, step), "B G L -> (B G) L")
-    ahead = base.forecast(Batch.of(windows, times), step)
-    return rearrange(ahead, "(B G) P C -> B (G P) C", G=groups)
+    found = base.forecast(Batch.of(windows, times), step)
+    near = rearrange(found, "(B G) P C -> B (G P) C", G=groups)
+    if ahead == 1:
+        return near
+    return torch.cat([near, base.forecast(Batch.of(past, time), ahead * step)[:, step:]], 1)

@@ -71,17 +71,18 @@ class Scale:
         """Statistics of the last step, which apply to values that follow the window."""
         return Scale(self.loc[:, -1:], self.spread[:, -1:])
 
-    def preceding(self, steps: int, step: int) -> "Scale":
+    def preceding(self, steps: int, step: int, ahead: int = 1) -> "Scale":
         """Return the statistics of M values that are forecast in groups from the values before.
 
         Args:
-            steps: values in total, M, a multiple of ``step``; they end ``step`` steps after the
-                window.
+            steps: values in total, M, a multiple of ``step``.
             step: steps of a group.
+            ahead: number of last groups that follow the window.
         """
         if self.loc.shape[1] == 1:
             return self
-        groups = torch.arange(steps // step, device=self.loc.device).flip(0)
+        groups = torch.arange(steps // step, device=self.loc.device).flip(0) - (ahead - 1)
+        groups = groups.clamp(min=0)
         before = (self.loc.shape[1] - 1 - groups * step).repeat_interleave(step)
         return Scale(self.loc[:, before], self.spread[:, before])
 

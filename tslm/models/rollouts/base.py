@@ -1,6 +1,7 @@
 """The interface of a roll-out: from a model of one pass to a forecast of any horizon."""
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -35,6 +36,18 @@ class RolledModel(Network):
             scale: level and spread of these segments.
             past: the windows, in their own units.
             time: time of each step of the windows.
+        """
+
+    @abstractmethod
+    def ahead(
+        self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None, *, segments: int = 1
+    ) -> Float[Tensor, "B P C"]:
+        """Return the segments that follow each context, from one pass.
+
+        Args:
+            batch: contexts, with the times of the segments.
+            levels: quantile level of each value, in (0, 1); None returns points.
+            segments: number of segments, at most that of the roll-out.
         """
 
     @abstractmethod
@@ -74,12 +87,36 @@ class Rollout(nn.Module, ABC):
 
     Attributes:
         reads_together: True if it can continue series that the backbone reads together.
+        segments: segments of a pass, on which the model is trained.
     """
 
     reads_together: bool = False
+    segments: int = 1
 
     def __init__(self, *, width: int, layout: Layout, task: Task) -> None:
         super().__init__()
+
+    @classmethod
+    def segments_of(cls, horizon: int, patch_len: int, **options: Any) -> int:
+        """Return the segments of a pass.
+
+        Args:
+            horizon: steps to forecast by default.
+            patch_len: steps of a segment.
+            options: options of the roll-out.
+        """
+        return 1
+
+    def append(self, tokens: Tokens, adapter: Adapter, time: Int[Tensor, "S K"]) -> Tokens:
+        """Return tokens of contexts, followed by those of segments that are not known yet.
+
+        Args:
+            tokens: tokens of the contexts.
+            adapter: the adapter that made them.
+            time: first time of each unknown segment; K is 0 if one segment is forecast.
+        """
+        assert not time.shape[1], "this roll-out forecasts one segment per pass"
+        return tokens
 
     @abstractmethod
     def roll(
