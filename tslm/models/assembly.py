@@ -20,7 +20,6 @@ from tslm.models.backbones.controls import scrambled_weights
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.loading import load
 from tslm.models.baselines.analogues import Analogues
-from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.mix.forecaster import Mix
 from tslm.models.residual_model import ResidualModel
@@ -92,16 +91,17 @@ def mixes(cfg: DictConfig) -> bool:
 
 
 def _set_distribution_of_mix(cfg: DictConfig) -> None:
-    """Take a mixture in place of quantiles, if the decoder has no quantiles."""
+    """Take a mixture in place of quantiles, if the decoder has none; a point, if it is joint."""
     families, family = part_class(cfg.decoder).families, part_class(cfg.distribution)
     if issubclass(family, QuantileFamily) and not issubclass(family, families):
-        cfg.distribution = node("distribution", "mixture")
-        cfg[CHOICES].distribution = "mixture"
+        kind = "point" if part_class(cfg.decoder).joint else "mixture"
+        cfg.distribution = node("distribution", kind)
+        cfg[CHOICES].distribution = kind
 
 
 def steps_of_pass(cfg: DictConfig) -> int:
     """Return the steps of one pass of the forecast model, from settings after ``settle``."""
-    if not issubclass(part_class(cfg.decoder), SegmentDecoder):
+    if not part_class(cfg.decoder).segments:
         return int(cfg.h)
     size, options = int(cfg.adapter.patch_len), plain_options(cfg.rollout)
     return size * int(part_class(cfg.rollout).segments_of(cfg.h, size, **options))

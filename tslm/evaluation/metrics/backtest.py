@@ -16,6 +16,7 @@ from tslm.data.id_columns import complete_columns, split_ids
 from tslm.data.interchange import Kind, to_pandas
 from tslm.data.roles import columns_of, find_columns
 from tslm.data.time_writing import Writing
+from tslm.evaluation.metrics.sample_paths import energy_score, variogram_score
 from tslm.uncertainty.requested_columns import ForecastColumns
 from tslm.uncertainty.requested_columns import forecasts as shown
 
@@ -40,6 +41,8 @@ def evaluate(
 
     If the backtest has intervals or quantiles, the result also has the ``pinball`` loss, averaged
     over all quantiles, and ``coverage_80``, the fraction of true values inside the 80 % interval.
+    If it has sample paths, the result also has their ``energy`` score and ``variogram`` score,
+    which measure whole paths, see ``tslm.evaluation.metrics.sample_paths``.
 
     Each error is measured by series and origin, then averaged over the series of each origin, then
     over origins. Steps without a true value are ignored.
@@ -155,9 +158,28 @@ def _measured(
         for level in own.levels:
             shown_level: Any = int(level) if level.is_integer() else level  # as in the column
             further[f"coverage_{level:g}"] = by_key(coverage, [name], shown_level)
+        if len(own.samples) > 1:
+            further |= _path_scores(rows, name, own.samples, names)
         for metric, part in further.items():
             parts[metric] = pd.concat([parts[metric], part], axis=1) if metric in parts else part
     return {metric: part.reindex(columns=forecasts) for metric, part in parts.items()}
+
+
+def _path_scores(
+    rows: pd.DataFrame, name: str, samples: Sequence[str], names: Columns
+) -> dict[str, pd.DataFrame]:
+    """Score the sample paths of one forecast by series and origin."""
+    ordered = rows.sort_values([KEY, names.time], kind="stable")
+    found = {}
+    for key, part in ordered.groupby(KEY):
+        truth = part[names.target].to_numpy(np.float64)
+        paths = part[list(samples)].to_numpy(np.float64).T
+        found[key] = (energy_score(truth, paths), variogram_score(truth, paths))
+    index = pd.Index(list(found), name=KEY)
+    return {
+        metric: pd.DataFrame({name: [scores[place] for scores in found.values()]}, index)
+        for place, metric in enumerate(("energy", "variogram"))
+    }
 
 
 def _scale(

@@ -27,6 +27,7 @@ class SegmentDecoder(Decoder):
     """
 
     reads_last = True
+    segments = True
 
     def __init__(
         self,
