@@ -39,8 +39,8 @@ DEFAULTS: dict[str, dict[str, Any]] = {  # that differ from those of RunConfig
 }
 TEXTS = {  # parameters that mean something else, with texts of their own
     CLASSES[2]: {"h"},
-    CLASSES[3]: {"base", "season_length", "prompt", "random_state"},
-    CLASSES[4]: {"adapter", "context_length", "batch_size", "random_state"},
+    CLASSES[3]: {"n_layers", "base", "season_length", "prompt", "random_state"},
+    CLASSES[4]: {"n_layers", "adapter", "context_length", "batch_size", "random_state"},
     CLASSES[5]: {"backbone", "n_layers", "learning_rate", "batch_size", "random_state"},
 }
 ELSEWHERE = {  # parameters that have another place in the signature

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from tslm.core.distribution import Distribution
+from tslm.core.float64 import exactly
 from tslm.core.types import Batch, Contribution, Facts, Sizes
 
 
@@ -107,6 +108,26 @@ class Forecaster(nn.Module, ABC):
             criterion: the error of a point forecast: ``mse``, ``mae`` or ``huber``.
         """
         raise NotImplementedError(f"{type(self).__name__} has no weights to train.")
+
+    def validation_error(self, batch: Batch, horizon: int) -> Float[Tensor, "B K C"]:
+        """Return the error of each forecast step: the loss of a distribution, or the squared error.
+
+        Args:
+            batch: contexts and the steps that follow them.
+            horizon: steps to forecast; a distribution may have fewer.
+        """
+        if self.distribution_horizon:
+            steps = min(self.distribution_horizon, horizon)
+            return self.distribution(batch, steps).loss(batch.future[:, :steps])
+        return exactly(self.forecast(batch, horizon) - batch.future[:, :horizon]).square()
+
+    def settled(self, val: Iterable[Batch]) -> "Forecaster":
+        """Return the forecaster to keep after training: itself, unless training chooses its parts.
+
+        Args:
+            val: windows with the steps that follow them, to choose by.
+        """
+        return self
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         """Learn from windows, once and without gradients; an empty hook.

@@ -32,6 +32,7 @@ from tslm.data.stored_series import StoredSeries
 from tslm.data.window_times import start_times
 from tslm.data.windows import Windows
 from tslm.estimators.announcement import announce
+from tslm.estimators.depth import Settled, check_depth, settle_depth
 from tslm.estimators.frame_reader import FrameReader
 from tslm.estimators.memory.estimate import Extent
 from tslm.estimators.training.history import history_from_state
@@ -170,8 +171,8 @@ def train_forecaster(
     run: Run,
     machine: Machine,
     start: Mapping[str, Tensor],
-) -> pd.DataFrame:
-    """Train a forecaster in place.
+) -> tuple[Settled, pd.DataFrame]:
+    """Train a forecaster, and return what to keep of it.
 
     Parts that learn without gradients, such as a base, learn first. Then weights are trained, and
     then the forecaster chooses its shrinkage on validation windows.
@@ -185,17 +186,19 @@ def train_forecaster(
         start: weights to begin with, without those of a base; empty keeps the new ones.
 
     Returns:
-        The loss of each step; empty if no weights are trained.
+        The forecaster to keep, and the loss of each step; empty if no weights are trained.
 
     Raises:
         DataError: if no series is long enough to train on.
-        ConfigError: if ``start`` has weights of other sizes.
+        ConfigError: if the depth cannot be chosen, or ``start`` has weights of other sizes.
     """
     lengths = {"context_length": cfg.context_length, "multivariate": model.multivariate}
     step = model.step or cfg.h
     windows = Windows(data.panel, future_length=step, stop=data.train_rows, **lengths)
     val = Windows(data.panel, future_length=cfg.h, start=data.split, **lengths)
     some_val = evenly_spaced(len(val), MOST_VALIDATION_WINDOWS) if len(val) else None
+    judged = None if some_val is None else Batches(val, some_val)
+    check_depth(model, cfg, judged)
     chosen_by = _with_rows_read(val, some_val, model, rows_read(cfg, model))
     if model.step:
         _check_windows(windows, step, data.train_rows)
@@ -217,8 +220,9 @@ def train_forecaster(
         )
         window_data = WindowData(windows, sampler, val if len(val) else None, some_val)
         history = _train_weights(model.learner, window_data, cfg, run, machine)
-    model.calibrate(chosen_by)
-    return history
+    settled = settle_depth(model, cfg, judged)
+    settled.model.calibrate(chosen_by)
+    return settled, history
 
 
 def rows_read(cfg: DictConfig, model: Forecaster) -> int:

@@ -35,6 +35,7 @@ from tslm.evaluation.ablation.run import Reporter
 from tslm.evaluation.ablation.text_claim import TextTrial, ablate_text
 from tslm.evaluation.ablation.trial import Trial, held_out
 from tslm.models.assembly import ANY, forecaster_of
+from tslm.models.depth_search import AUTO, DepthSearch
 from tslm.models.forecast_model import ForecastModel
 
 
@@ -165,6 +166,11 @@ class LanguageModelForecaster(TrainedForecaster):
         An arm that fails is left out of the report with a warning; ``failed`` has the reason.
         """
         cfg = self._configure()
+        if cfg.n_layers == AUTO:
+            raise ConfigError(
+                "n_layers=auto: all arms of an ablation have the same number of blocks. Set it, "
+                "such as n_layers=2; after a fit with auto, model.config_.n_layers has the number."
+            )
         language = self._part(cfg).language(dict(cfg.adapter))
         return ablate(self, trial, horizons, budget, language, say)
 
@@ -236,6 +242,11 @@ class LanguageModelForecaster(TrainedForecaster):
         return forecaster_of(cfg, task, device=device, download=download, sizes=sizes)
 
     def _begin(self, model: Forecaster, cfg: DictConfig) -> None:
+        if self.pretrained is not None and isinstance(model.learner, DepthSearch):
+            raise ConfigError(
+                "n_layers=auto chooses the depth of new weights, and those of pretrained="
+                f"{self.pretrained} have one. Set n_layers to the number of blocks of that model."
+            )
         if self.pretrained is not None and isinstance(model.learner, ForecastModel):
             Pretrained.read(self.pretrained).begin(model.learner, cfg)
 

@@ -1,6 +1,6 @@
 """Estimator that is made from settings: fit, recalibrate, save, load and summary."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -146,12 +146,14 @@ class TrainedForecaster(AssembledForecaster):
             self._begin(model, cfg)
             goes_on = warm_start and self.forecaster_.trains
             start = trained_state(self.forecaster_.learner) if goes_on else {}
-            history = train_forecaster(model, data, cfg, run, machine, start)
+            settled, history = train_forecaster(model, data, cfg, run, machine, start)
+            model, cfg = settled.model, settled.cfg
             data = data.shrink_past_covariates(model, cfg, name)
             calibration = self._calibrate(cfg, model, data.validation_rows(cfg), season)
 
         model = model.to(device)
         verdict = compare_with_baselines(name, model, data, task, val_size)
+        verdict = replace(verdict, depths=settled.depths)
         contexts = data.panel.tail(max(rows_read(cfg, model), self._rows_of_titles(season)))
         learnt = (calibration, contexts, data.effects, history, verdict, frame.report)
         self.columns_ = reader.columns

@@ -20,8 +20,8 @@ class TSLMForecaster(LanguageModelForecaster):
         adapter: method that turns series into tokens. A name, or a ``Spec`` with options.
         backbone: the frozen language model: a name (tslm backbone list), a hub id, a folder or a
             .gguf file; or a control in its place, such as "none", "block" or "random:smollm2-135m".
-        n_layers: number of first blocks of the backbone to use; "all" uses every block. None takes
-            the recommendation of the backbone.
+        n_layers: number of first blocks of the backbone to use; "all" uses every block, "auto" lets
+            validation choose. None takes the recommendation of the backbone.
         decoder: method that turns hidden states into values. None is the adapter's own decoder.
             "point", "quantile", "student_t" and "mixture" are the adapter's own decoder with that
             distribution of each value.

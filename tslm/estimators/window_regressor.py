@@ -32,6 +32,7 @@ from tslm.data.windows import Windows
 from tslm.estimators.training.module import train
 from tslm.estimators.training.recipe import Recipe
 from tslm.models.assembly import device_of, forecaster_of, settle, task_of
+from tslm.models.depth_search import AUTO
 
 ROUND = 16  # windows are forecast in multiples: products of fewer rows may add in another order
 _STEPS = Calendar("1", dated=False)
@@ -151,6 +152,11 @@ class TSLMWindowRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc] 
         self.n_outputs_ = future.shape[1]
         self._loc, self._spread = _standard(past)
         cfg = self._settled(past.shape[1])
+        if cfg.n_layers == AUTO:
+            raise ConfigError(
+                "n_layers=auto chooses the depth on validation rows, which windows do not have. "
+                "Set a number of blocks, such as n_layers=2."
+            )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         with seeded(seed):
             task = task_of(cfg, self.season_length, _STEPS)

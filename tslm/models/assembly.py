@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,9 +19,13 @@ from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.controls import scrambled_weights
 from tslm.models.backbones.controls.reference import Reference
-from tslm.models.backbones.loading import load
+from tslm.models.backbones.freezing import Strict
+from tslm.models.backbones.loading import load, number_of_blocks
 from tslm.models.baselines.analogues import Analogues
+from tslm.models.decoders.base import Decoder
+from tslm.models.depth_search import AUTO, DepthSearch, candidates
 from tslm.models.forecast_model import ForecastModel
+from tslm.models.lexicon import Lexicon, SwitchedLexicon
 from tslm.models.mix.forecaster import Mix
 from tslm.models.residual_model import ResidualModel
 from tslm.models.retrieved_inputs import RetrievedInputs
@@ -78,9 +83,10 @@ def forecaster_of(cfg: DictConfig, task: Task, **options: Any) -> Forecaster:
         task: lengths, season and frequency.
         options: further arguments of ``assemble``.
     """
+    make = depth_search if cfg.n_layers == AUTO else assemble
     if not mixes(cfg):
-        return assemble(cfg, task, **options)
-    trained = assemble(cfg, task, **options) if cfg.base.adapter else None
+        return make(cfg, task, **options)
+    trained = make(cfg, task, **options) if cfg.base.adapter else None
     made: Mix = build(cfg.base, task=task, trained=trained)
     return made
 
@@ -126,12 +132,76 @@ def assemble(
     """
     backbone = body_of(cfg, device, download=download)
     with sizes:
-        adapter = build(cfg.adapter, lexicon=backbone.lexicon, task=task)
-        family, layout = build(cfg.distribution), adapter.layout
-        decoder = build(cfg.decoder, width=backbone.width, layout=layout, task=task, family=family)
-        one_pass = replace(task, horizon=decoder.step)
-        base = None if cfg.base is None or mixes(cfg) else build(cfg.base, task=one_pass)
-        rollout = rollout_of(cfg.rollout, backbone, adapter, task)
+        return _joined(cfg, task, backbone, backbone.lexicon)
+
+
+def depth_search(
+    cfg: DictConfig,
+    task: Task,
+    *,
+    device: torch.device | None = None,
+    download: bool = True,
+    sizes: AbstractContextManager[None] = ANY,
+) -> DepthSearch:
+    """Build the models of all candidate depths, for ``n_layers="auto"``.
+
+    Args:
+        cfg: settings after ``settle``.
+        task: lengths, season and frequency.
+        device: as in ``assemble``.
+        download: as in ``assemble``.
+        sizes: as in ``assemble``.
+
+    Raises:
+        ConfigError: if the backbone is a control, or some of its weights are trained.
+    """
+    _check_searched(cfg)
+    depths = candidates(number_of_blocks(cfg.backbone, download=download))
+    cut = partial(_body_at, cfg, device, download)
+    whole = cut(depths[-1])
+    lexicon = SwitchedLexicon(whole.lexicon)
+    with sizes:
+        deepest = _joined(cfg, task, whole, lexicon)
+        decoders = {n: _decoder(cfg, task, whole.width, deepest.adapter) for n in depths[:-1]}
+    for decoder in decoders.values():
+        if deepest.base is not None:
+            decoder.start_at_zero()
+    return DepthSearch(deepest, decoders, cut, lexicon)
+
+
+def _check_searched(cfg: DictConfig) -> None:
+    """Refuse to choose the depth of a backbone that cannot be cut after training.
+
+    Raises:
+        ConfigError: naming the setting to change.
+    """
+    kind = cfg.backbone.partition(":")[0]
+    if control(kind) is not None:
+        raise ConfigError(
+            f"n_layers=auto chooses the depth of a pretrained backbone, and backbone={cfg.backbone}"
+            " is a control in its place. Set a number of blocks, such as n_layers=2."
+        )
+    if not isinstance(build(cfg.freeze), Strict):
+        raise ConfigError(
+            f"n_layers=auto needs a frozen backbone, and freeze={cfg[CHOICES].freeze} trains some "
+            "of its weights. Set freeze=strict, or a number of blocks, such as n_layers=2."
+        )
+
+
+def _body_at(cfg: DictConfig, device: torch.device | None, download: bool, depth: int) -> Backbone:
+    """Load the backbone of the settings at another depth."""
+    cfg = cfg.copy()
+    cfg.n_layers = depth
+    return body_of(cfg, device, download=download)
+
+
+def _joined(cfg: DictConfig, task: Task, backbone: Backbone, lexicon: Lexicon) -> ForecastModel:
+    """Build the adapter, the decoder and the base, and join them with a backbone."""
+    adapter = build(cfg.adapter, lexicon=lexicon, task=task)
+    decoder = _decoder(cfg, task, backbone.width, adapter)
+    one_pass = replace(task, horizon=decoder.step)
+    base = None if cfg.base is None or mixes(cfg) else build(cfg.base, task=one_pass)
+    rollout = rollout_of(cfg.rollout, backbone, adapter, task)
     parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": rollout}
     parts["multivariate"] = cfg.multivariate
     parts["retrieval"] = _retrieval(cfg.retrieval, backbone, adapter, one_pass)
@@ -161,12 +231,21 @@ def rollout_of(cfg: DictConfig, backbone: Backbone, adapter: Adapter, task: Task
     return made
 
 
+def _decoder(cfg: DictConfig, task: Task, width: int, adapter: Adapter) -> Decoder:
+    """Build a decoder for the tokens of an adapter."""
+    parts = {"layout": adapter.layout, "task": task, "family": build(cfg.distribution)}
+    made: Decoder = build(cfg.decoder, width=width, **parts)
+    return made
+
+
 def rehearse(cfg: DictConfig) -> None:
     """Build a model with backbone ``tiny`` to check settings, without data or weights.
 
     Raises:
         ConfigError: if a part refuses its options, or parts do not fit together.
     """
+    if cfg.model is None and cfg.n_layers == AUTO:
+        _check_searched(cfg)
     season = cfg.season_length or 1
     cfg = settle(cfg, Facts(cfg.h, season, 100 * cfg.h))
     cfg.backbone, cfg.n_layers = "tiny", None
@@ -181,12 +260,21 @@ def rehearse(cfg: DictConfig) -> None:
 def body_of(
     cfg: DictConfig, device: torch.device | None = None, *, download: bool = True
 ) -> Backbone:
-    """Load the language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``."""
+    """Load the language model, or the control ``KIND``, ``KIND:NAME`` or ``KIND:NAME:SEED``.
+
+    Raises:
+        ConfigError: if ``n_layers`` is auto.
+    """
     freeze = build(cfg.freeze)
     device = device or device_of(cfg)
     dtype = dtype_of(cfg, device)
     kind, _, rest = cfg.backbone.partition(":")
     card = control(kind)
+    if cfg.n_layers == AUTO:
+        raise ConfigError(
+            "n_layers=auto is chosen by the fit of a forecaster. Here, set a number of blocks, "
+            "such as n_layers=2, or all."
+        )
     if card is None:
         return load(cfg.backbone, cfg.n_layers, dtype, device, freeze=freeze, download=download)
     name, _, seed = rest.rpartition(":") if rest.rpartition(":")[2].isdigit() else (rest, "", "0")

@@ -99,6 +99,25 @@ class ForecastModel(RolledModel):
             last: True returns only the values after the context; False all M values of the decoder.
             segments: segments after the context, at most those of the roll-out.
         """
+        tokens, scale = self.tokens_of(past, time, text, segments=segments)
+        if last and self.decoder.reads_last and not self.multivariate:
+            hidden = self.backbone.last_states(tokens, segments)
+        else:
+            hidden = self.read(tokens, past)[:, tokens.n_prompt :]
+        return self.decoded(hidden, tokens, scale, past, time, last=last, segments=segments)
+
+    def tokens_of(
+        self,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        text: Sequence[str] | None = None,
+        *,
+        segments: int = 1,
+    ) -> tuple[Tokens, Scale]:
+        """Return the tokens of one pass, and the level and spread by which values were normalised.
+
+        The arguments are those of ``forward``.
+        """
         scale = self.adapter.scale(past)
         context, size = past.shape[1], self.decoder.step
         tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context], text))
@@ -106,11 +125,30 @@ class ForecastModel(RolledModel):
         starts = time[:, context : context + (segments - 1) * size : size]
         assert starts.shape[1] == segments - 1, "the times of later segments are missing"
         starts = repeat(starts, "B K -> (B C) K", C=past.shape[2])
-        tokens = self.rollout.append(tokens, self.adapter, starts)
-        if last and self.decoder.reads_last and not self.multivariate:
-            hidden = self.backbone.last_states(tokens, segments)
-        else:
-            hidden = self.read(tokens, past)[:, tokens.n_prompt :]
+        return self.rollout.append(tokens, self.adapter, starts), scale
+
+    def decoded(
+        self,
+        hidden: Float[Tensor, "S N D"],
+        tokens: Tokens,
+        scale: Scale,
+        past: Float[Tensor, "B L C"],
+        time: Int[Tensor, "B T"],
+        *,
+        last: bool = False,
+        segments: int = 1,
+    ) -> Prediction:
+        """Decode the hidden states of the tokens, in the units of the windows.
+
+        Args:
+            hidden: hidden states of the tokens, without those of a prompt.
+            tokens: the tokens.
+            scale: level and spread of the windows.
+            past: contexts, as in ``forward``.
+            time: as in ``forward``.
+            last: as in ``forward``.
+            segments: as in ``forward``.
+        """
         normalised = self.decoder.distribution(hidden, tokens)
         distribution, level = self.in_units(
             normalised, scale, past, time, last=last, segments=segments

@@ -56,8 +56,14 @@ class Network(Forecaster):
                 squared error up to 1, and the absolute error minus 1/2 beyond). The unit is the
                 spread of the training data.
         """
+        return self.error(self.trained(batch), batch, criterion)
+
+    def error(
+        self, prediction: Prediction, batch: Batch, criterion: str = "mse"
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a prediction, see ``loss``."""
         context = batch.past.shape[1]
-        values, covered, aux_loss, distribution, _ = self.trained(batch)
+        values, covered, aux_loss, distribution, _ = prediction
         stop = context + self.step
         past = batch.past if batch.true_past is None else batch.true_past
         truth = torch.cat([past, batch.future], 1)[:, stop - values.shape[1] : stop]

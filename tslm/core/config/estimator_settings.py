@@ -70,7 +70,7 @@ def estimator_arguments(cfg: DictConfig) -> dict[str, Any]:
 
 
 def with_last_sizes(cfg: DictConfig, last: DictConfig, parts: Sequence[str]) -> DictConfig:
-    """Return settings with the sizes of the last fit where they are None.
+    """Return settings with the sizes of the last fit where they are None, or chosen by the fit.
 
     Args:
         cfg: settings of the new fit.
@@ -85,6 +85,8 @@ def with_last_sizes(cfg: DictConfig, last: DictConfig, parts: Sequence[str]) -> 
         elif OmegaConf.is_dict(own) and OmegaConf.is_dict(before):
             open_sizes = [key for key in own if own[key] is None and key in before]
             own.update({key: before[key] for key in open_sizes})
+    if cfg.n_layers == "auto":
+        cfg.n_layers = last.n_layers
     return cfg
 
 

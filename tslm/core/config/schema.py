@@ -85,9 +85,9 @@ class RunConfig:
         LANGUAGE, TEXT,
     )
     n_layers: int | str | None = setting(
-        MODEL, None, 'number of first blocks of the backbone to use; "all" uses every block',
-        LANGUAGE,
-        null="takes the recommendation of the backbone",
+        MODEL, None,
+        'number of first blocks of the backbone to use; "all" uses every block, "auto" lets '
+        "validation choose", LANGUAGE, null="takes the recommendation of the backbone",
     )
     decoder: str | Spec | None = setting(
         MODEL, None, "method that turns hidden states into values", PART, LANGUAGE,

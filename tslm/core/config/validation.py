@@ -81,8 +81,10 @@ def _check_ranges(cfg: DictConfig) -> None:
     if not 0 < cfg.fraction <= 1:
         raise ConfigError(f"fraction={cfg.fraction} must be above 0 and at most 1.")
     depth = cfg.n_layers
-    if not (depth in (None, "all") or (isinstance(depth, int) and depth >= 1)):
-        raise ConfigError(f'n_layers={depth} must be a whole number of at least 1, or "all".')
+    if not (depth in (None, "all", "auto") or (isinstance(depth, int) and depth >= 1)):
+        raise ConfigError(
+            f'n_layers={depth} must be a whole number of at least 1, "all" or "auto".'
+        )
 
     if not (cfg.batch_size in (None, "auto") or _is_batch_size(cfg.batch_size)):
         raise ConfigError(

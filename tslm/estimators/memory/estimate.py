@@ -218,7 +218,7 @@ def _weights(model: Forecaster) -> tuple[int, int]:
     """Return the bytes of the backbone, and those of all other weights and buffers."""
     backbone = rest = 0
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if name.startswith("backbone."):
+        if "backbone" in name.split(".")[:2]:
             backbone += _bytes(tensor)
         else:
             rest += _bytes(tensor)

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from tslm.core.errors import ConfigError
 from tslm.core.memory import ran_out
 from tslm.models.backbones.weights.catalog import cards
+from tslm.models.depth_search import AUTO, candidates
 
 
 @contextmanager
@@ -62,7 +63,8 @@ def blocks_in_use(cfg: DictConfig) -> int | None:
     card = cards().get(cfg.backbone)
     if card is None:
         return None
-    return int(card.config["num_hidden_layers"]) if cfg.n_layers == "all" else card.n_layers
+    blocks = int(card.config["num_hidden_layers"])
+    return {"all": blocks, AUTO: candidates(blocks)[-1]}.get(cfg.n_layers, card.n_layers)
 
 
 @contextmanager

@@ -65,19 +65,10 @@ class Training(LightningModule):
         self.seen = exactly(torch.zeros(2, device=self.device))
 
     def validation_step(self, batch: Batch) -> None:
-        error = exactly(self._error(batch))
+        error = exactly(self.model.validation_error(batch, self.horizon))
         known = ~torch.isnan(batch.future[:, : error.shape[1]]).to(error.device)
         lost = torch.where(torch.isnan(error), torch.inf, error)  # a diverged model gives NaN
         self.seen += torch.stack([torch.where(known, lost, 0).sum(), known.sum().to(lost)])
-
-    def _error(self, batch: Batch) -> Tensor:
-        """Return the error of each forecast value; see ``watched``."""
-        if self.model.distribution_horizon:
-            steps = min(self.model.distribution_horizon, self.horizon)
-            distribution = self.model.distribution(batch, steps)
-            return distribution.loss(batch.future[:, :steps])
-        ahead = self.model.forecast(batch, self.horizon)
-        return exactly(ahead - batch.future[:, : self.horizon]).square()
 
     def on_validation_epoch_end(self) -> None:
         seen = torch.as_tensor(self.all_gather(self.seen)).reshape(-1, 2).sum(0)

@@ -1,7 +1,7 @@
 """Verdict of a fit: validation errors of the model and of baselines without training."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from math import inf, isfinite
 from typing import Any
 
@@ -50,12 +50,15 @@ class Verdict:
         shrinkage: share of its correction of the base that the model keeps, in [0, 1]; see
             ``Forecaster.shrinkage``.
         members: contribution of each member of a mix; empty if the model is none.
+        depths: validation error of each number of blocks that ``n_layers="auto"`` chose from; empty
+            if the number was set.
     """
 
     windows: int
     entries: Sequence[Entry]
     shrinkage: float | None = None
     members: Sequence[Contribution] = ()
+    depths: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def carried(self) -> str:
@@ -85,7 +88,7 @@ class Verdict:
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per forecaster, the model first, with the columns model, mse and mae."""
-        names = [field.name for field in fields(Entry)]
+        names = [one.name for one in fields(Entry)]
         return pd.DataFrame([asdict(entry) for entry in self.entries], columns=names)
 
     def warn(self, what: str) -> None:
@@ -112,6 +115,7 @@ class Verdict:
             "entries": entries,
             "shrinkage": self.shrinkage,
             "members": members,
+            "depths": {str(depth): _finite(error) for depth, error in self.depths.items()},
         }
 
     @classmethod
@@ -127,7 +131,8 @@ class Verdict:
             Contribution(str(one["member"]), *(float(one[name]) for name in _SHARES))
             for one in state.get("members", [])
         )
-        return cls(int(state["windows"]), entries, factor, members)
+        depths = {int(depth): _number(e) for depth, e in state.get("depths", {}).items()}
+        return cls(int(state["windows"]), entries, factor, members, depths)
 
 
 def _finite(error: float) -> float | None:

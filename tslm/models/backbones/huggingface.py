@@ -12,6 +12,7 @@ kind of position embedding.
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from tslm.core.errors import BackboneError
 from tslm.core.types import Prompt, Tokens
 from tslm.models.backbones import build
 from tslm.models.backbones.base import Backbone, Identity, TokenHistory
+from tslm.models.backbones.block_outputs import map_after_blocks, states_after
 from tslm.models.backbones.build import Body
 from tslm.models.backbones.freezing import Freeze
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
@@ -67,9 +69,14 @@ class HuggingFaceBackbone(Backbone):
         causal: True if a token attends to no later token; found by trial.
         has_kv_cache: True if cached keys and values are enough to continue; found by trial.
         reload: as above.
+        depths: numbers of blocks whose hidden states are returned, joined along the width; empty
+            for those after the last block.
+        last_map: map after the last block, where ``depths`` is not empty.
     """
 
     body: Body
+    depths: tuple[int, ...] = ()
+    last_map: nn.Module
 
     def __init__(
         self,
@@ -115,6 +122,30 @@ class HuggingFaceBackbone(Backbone):
         """Device of the weights."""
         return self.body.get_input_embeddings().weight.device
 
+    def at_depths(self, *depths: int) -> "HuggingFaceBackbone":
+        """Return a view of this frozen backbone that returns the states after some blocks.
+
+        It reads no further than the last of them, and has the same weights. With one depth it is
+        a backbone that is cut there; with several, hidden states are joined along the width.
+
+        Args:
+            depths: numbers of blocks, in ascending order.
+
+        Raises:
+            ConfigError: if states after a block cannot be turned into outputs.
+        """
+        assert not self.thawed, "weights that are trained depend on the depth"
+        view = HuggingFaceBackbone.__new__(HuggingFaceBackbone)
+        own = {
+            "depths": depths,
+            "last_map": map_after_blocks(self.body, trial_tokens(self.body), self.identity.name),
+            "identity": replace(self.identity, n_layers=depths[-1]),
+            "reload": None,
+            "_shared_prompt": {},
+        }
+        view.__dict__.update({**self.__dict__, **own})
+        return view
+
     def _apply(self, change: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         """Move or cast the weights only if some are trained: frozen ones are shared."""
         return super()._apply(change, recurse) if self.thawed else self  # type: ignore[no-untyped-call]
@@ -140,6 +171,11 @@ class HuggingFaceBackbone(Backbone):
         return self
 
     @property
+    def n_blocks(self) -> int:
+        """Number of first blocks that are read."""
+        return self.depths[-1] if self.depths else int(self.body.config.num_hidden_layers)
+
+    @property
     def thawed(self) -> bool:
         """True if some weights are trained; nothing is cached between passes then."""
         return any(weight.requires_grad for weight in self.body.parameters())
@@ -154,7 +190,7 @@ class HuggingFaceBackbone(Backbone):
         if not self.has_kv_cache or self.thawed or self._exceeds_window(tokens, prompt):
             return super().after_prompt(tokens, prompt)
         with torch.inference_mode(False), torch.no_grad():  # the cache serves training too
-            cache = PromptCache(int(self.body.config.num_hidden_layers) - 1)
+            cache = PromptCache(self.n_blocks - 1)
             state = self._shared(prompt.shared, len(prompt.own), cache)
             own = Tokens(self.lexicon.embed(prompt.own).to(tokens.embeds), prompt.mask)
             if prompt.own.shape[1]:
@@ -171,13 +207,13 @@ class HuggingFaceBackbone(Backbone):
         Of the other tokens the last block then gives keys and values only, which is a sixth of its
         operations. They are read in a pass of their own, which pays for many tokens only.
         """
-        first, n_layers = tokens.embeds[:, :-count], int(self.body.config.num_hidden_layers)
-        many = first.shape[0] * first.shape[1] >= ENOUGH * n_layers
+        first = tokens.embeds[:, :-count]
+        many = first.shape[0] * first.shape[1] >= ENOUGH * self.n_blocks
         whole = tokens.prompt is None and bool(tokens.mask.all())
         if not (many and whole and self.has_kv_cache and not self.thawed):
             return super().last_states(tokens, count)
         self._check_length(tokens.embeds.shape[1])
-        cache = PromptCache(n_layers - 1)
+        cache = PromptCache(self.n_blocks - 1)
         state, cache.stops_early = CachedTokens(cache, None), True
         with suppress(StopForward):
             self.read_on(first, state)
@@ -243,7 +279,7 @@ class HuggingFaceBackbone(Backbone):
 
     def read(
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None
-    ) -> Float[Tensor, "S N D"]:
+    ) -> Float[Tensor, "S N W"]:
         self._check_length(embeds.shape[1])
         return self._pass(embeds, {} if mask is None else {"attention_mask": mask.long()})
 
@@ -252,7 +288,7 @@ class HuggingFaceBackbone(Backbone):
         embeds: Float[Tensor, "S N D"],
         allowed: Bool[Tensor, "S N N"],
         position: Int[Tensor, "S N"],
-    ) -> Float[Tensor, "S N D"]:
+    ) -> Float[Tensor, "S N W"]:
         self._check_length(int(position.shape[1]))
         barred = torch.zeros(allowed.shape, dtype=self.dtype, device=allowed.device)
         barred = barred.masked_fill(~allowed, torch.finfo(self.dtype).min)
@@ -260,7 +296,7 @@ class HuggingFaceBackbone(Backbone):
 
     def read_on(
         self, embeds: Float[Tensor, "S N D"], state: CachedTokens
-    ) -> Float[Tensor, "S N D"]:
+    ) -> Float[Tensor, "S N W"]:
         """Read tokens after those of a state, whose cache grows.
 
         Args:
@@ -276,14 +312,16 @@ class HuggingFaceBackbone(Backbone):
 
     def _pass(
         self, embeds: Float[Tensor, "S N D"], extra: dict[str, Tensor], **more: Any
-    ) -> Float[Tensor, "S N D"]:
+    ) -> Float[Tensor, "S N W"]:
         """Run the transformer on its own device and in its own precision, and convert back."""
         here, dtype = self.device, self.dtype
         extra = {name: tensor.to(here) for name, tensor in extra.items()}
         mixed = self.thawed and dtype != torch.float32
+        run = partial(self.body, inputs_embeds=embeds.to(here, dtype), **extra, **more)
+        if self.depths:
+            return states_after(self.body, self.depths, self.last_map, run).to(embeds)
         with torch.autocast(here.type, dtype) if mixed else nullcontext():
-            out = self.body(inputs_embeds=embeds.to(here, dtype), **extra, **more)
-        return out.last_hidden_state.to(embeds)
+            return run().last_hidden_state.to(embeds)
 
     def _check_length(self, n_tokens: int) -> None:
         if self.limit is not None and n_tokens > self.limit:

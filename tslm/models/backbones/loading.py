@@ -23,8 +23,9 @@ from tslm.models.backbones import build
 from tslm.models.backbones.base import Identity
 from tslm.models.backbones.freezing import Freeze, Strict
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
+from tslm.models.backbones.weights.catalog import Random
 from tslm.models.backbones.weights.download import no_downloads
-from tslm.models.backbones.weights.resolve import Source, outline, resolve
+from tslm.models.backbones.weights.resolve import Outline, Source, outline, resolve
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def load(
         ConfigError: if it has fewer blocks.
     """
     if n_layers != "all" and not isinstance(n_layers, int | None):
-        raise ConfigError(f"n_layers={n_layers!r} must be a number of blocks, None or 'all'.")
+        raise ConfigError(f"n_layers={n_layers!r} must be a number of blocks, None or 'all' here.")
     if _OUTLINES.get():
         return _outline(name, n_layers, dtype or torch.float32, freeze)
     with nullcontext() if download else no_downloads():
@@ -105,6 +106,33 @@ def load(
     return backbone if freeze is None or isinstance(freeze, Strict) else _copied(backbone, freeze)
 
 
+def number_of_blocks(name: str, *, download: bool = True) -> int:
+    """Return the number of all blocks of a backbone, without loading its weights.
+
+    Args:
+        name: as in ``load``.
+        download: True if weights that are not on this machine may be downloaded.
+
+    Raises:
+        BackboneError: if it cannot be found, downloaded or verified.
+    """
+    if _OUTLINES.get():
+        config = _config_of(found := outline(name), found.folder)
+    else:
+        with nullcontext() if download else no_downloads():
+            source = resolve(name)
+        config = _config_of(source.random, source.folder)
+    return int(build.text_of(config).num_hidden_layers)
+
+
+def _config_of(made: Outline | Random | None, folder: Path | None) -> build.Config:
+    """Return the configuration in a folder; without a folder, make it from its fields."""
+    if folder is not None:
+        return build.read_config(folder)
+    assert made is not None
+    return build.make_config(made.config)
+
+
 def _copied(shared: HuggingFaceBackbone, freeze: Freeze) -> HuggingFaceBackbone:
     """Copy a shared backbone to train it; its lexicon remains that of the frozen one."""
     body, lexicon = deepcopy(shared.body), shared.lexicon
@@ -120,11 +148,7 @@ def _outline(
     """
     found = outline(name)
     depth = found.n_layers if n_layers is None else n_layers
-    if found.folder is not None:
-        config = build.read_config(found.folder)
-    else:
-        config = build.make_config(found.config)
-    text = build.text_of(config)
+    text = build.text_of(_config_of(found, found.folder))
     kept = build.truncate(text, depth if isinstance(depth, int) else None, name)
     text.use_cache = False
     body = build.empty_body(text, dtype)
@@ -161,11 +185,7 @@ def _is_available(device: torch.device) -> bool:
 def _build(source: Source, asked: LoadArguments) -> HuggingFaceBackbone:
     """Build a backbone from weights on this machine, or from its seed."""
     folder, random = source.folder, source.random
-    if folder is not None:
-        config = build.read_config(folder)
-    else:
-        assert random is not None
-        config = build.make_config(random.config)
+    config = _config_of(random, folder)
     text = build.text_of(config)
     kept = build.truncate(text, asked.n_layers, source.name)
     text.use_cache = False

@@ -15,6 +15,7 @@ from tslm.core.forecaster import Forecaster
 from tslm.core.messages import at_least, check_choice
 from tslm.core.types import Batch, Contribution, Task
 from tslm.models.baselines.classical.smoothing import SEASONS
+from tslm.models.depth_search import DepthSearch
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.mix.members import (
     LEVELS,
@@ -79,7 +80,7 @@ class Mix(Forecaster):
         self,
         *,
         task: Task,
-        trained: ForecastModel | None,
+        trained: ForecastModel | DepthSearch | None,
         members: Sequence[str],
         adapter: bool = True,
         reach: int | None = None,
@@ -226,6 +227,11 @@ class Mix(Forecaster):
             rule.learn(train, val)
         if self.trained is not None:
             self.trained.learn(train, val)
+
+    def settled(self, val: Iterable[Batch]) -> "Mix":
+        if isinstance(self.trained, DepthSearch):
+            self.trained = self.trained.settled(val)
+        return self
 
     @torch.no_grad()
     def calibrate(self, val: Iterable[Batch]) -> None:
