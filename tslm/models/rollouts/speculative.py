@@ -20,6 +20,8 @@ from tslm.core.types import Batch, Context, Layout, Task, Tokens
 from tslm.models.layers.scale import Scale
 from tslm.models.rollouts.base import RolledModel, Rollout
 
+ROUNDING = 1e-5  # distance that counts as none, in standard deviations: rounding of fp32
+
 Draft = Literal["base", "season"]
 
 
@@ -33,7 +35,8 @@ class SpeculativeRollout(Rollout):
     the next pass, with the forecasts of this pass as drafts.
 
     Sample paths are drawn at given quantile levels, so a path is a function of its levels. With
-    ``tau=0`` the path is the one of the cached roll-out, and so the law of paths is unchanged.
+    ``tau=0`` the path is the one of the cached roll-out up to rounding, and so the law of paths is
+    unchanged.
 
     A model whose adapter cannot append a token slides instead.
 
@@ -120,7 +123,7 @@ class SpeculativeRollout(Rollout):
         ahead = path.forecasts(hidden, tokens, scale, number)
 
         gap = ((draft[:, 1:] - ahead[:, :-1]) / unit[:, None]).square().mean(2).sqrt().amax(2)
-        near = (gap <= self.tau).long().cumprod(1) > 0
+        near = (gap <= self.tau + ROUNDING).long().cumprod(1) > 0
         accepted = torch.cat([torch.ones_like(valid[:, :1]), near], 1) & valid
         path.put(number + 1, ahead, valid)
         channels = path.series.shape[2]
