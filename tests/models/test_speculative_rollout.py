@@ -48,16 +48,16 @@ def passes(model: ForecastModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("segments", [1, 3, 8])
+@pytest.mark.parametrize("drafts", [1, 3, 8])
 @pytest.mark.parametrize("norm", NORMS)
 def test_with_tau_0_the_forecast_is_the_cached_one(
-    autotimes: Make, walks: Walks, norm: str, segments: int
+    autotimes: Make, walks: Walks, norm: str, drafts: int
 ) -> None:
     batch = walks()
     batch.past[1, : S + 3] = torch.nan
     batch.past[2, -S:] = torch.nan
     expected = autotimes(norm=norm).forecast(batch, FAR)
-    model = speculative(autotimes(norm=norm), segments=segments, tau=0.0)
+    model = speculative(autotimes(norm=norm), drafts=drafts, tau=0.0)
     torch.testing.assert_close(model.forecast(batch, FAR), expected, **CLOSE)
 
 
@@ -73,7 +73,7 @@ def test_with_tau_0_a_path_is_the_cached_one(autotimes: Make, walks: Walks) -> N
 
 
 def test_a_window_does_not_depend_on_others(autotimes: Make, walks: Walks) -> None:
-    model, batch = speculative(autotimes(), tau=0.3, segments=4), walks()
+    model, batch = speculative(autotimes(), tau=0.3, drafts=4), walks()
     together = model.forecast(batch, FAR)
     for row in range(3):
         alone = Batch.of(batch.past[row : row + 1], batch.time[row : row + 1])
@@ -85,13 +85,13 @@ def test_all_drafts_are_read_in_one_pass_if_all_are_accepted(
 ) -> None:
     model = autotimes()
     read = passes(model, monkeypatch)
-    speculative(model, tau=math.inf, segments=8).forecast(walks(), FAR)
+    speculative(model, tau=math.inf, drafts=8).forecast(walks(), FAR)
     assert read == [7]
     read.clear()
-    speculative(model, tau=math.inf, segments=3).forecast(walks(), FAR)
+    speculative(model, tau=math.inf, drafts=3).forecast(walks(), FAR)
     assert read == [3, 3, 1]
     read.clear()
-    speculative(model, tau=0.0, segments=1).forecast(walks(), FAR)
+    speculative(model, tau=0.0, drafts=1).forecast(walks(), FAR)
     assert read == [1] * 7
     read.clear()
     speculative(model).forecast(walks(), S)
@@ -136,7 +136,7 @@ def test_retracted_tokens_leave_no_trace(cached: bool, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"segments": 0}, "segments=0"),
+        ({"drafts": 0}, "drafts=0"),
         ({"tau": -1.0}, "rollout.tau=-1.0 must be 0 or above"),
     ],
 )
@@ -153,7 +153,7 @@ def test_an_estimator_takes_it_by_name(tmp_path: Path) -> None:
         adapter=Spec("autotimes", patch_len=8),
         backbone="tiny",
         base=None,
-        rollout=Spec("speculative", segments=4, tau=0.1),
+        rollout=Spec("speculative", drafts=4, tau=0.1),
         context_length=24,
         val_size=24,
         max_steps=2,

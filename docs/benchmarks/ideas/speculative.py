@@ -126,9 +126,9 @@ def measure(model: Any, batch: Batch, sliding: bool) -> list[dict[str, Any]]:
     found = {"cached": cached}
     if sliding:
         found["sliding"] = Reading(model, SlidingRollout(**SIZES))
-    for segments, tau in SETTINGS:
-        rollout = SpeculativeRollout(**SIZES, segments=segments, tau=tau)
-        found[f"speculative {segments} {tau}"] = Reading(model, rollout)
+    for drafts, tau in SETTINGS:
+        rollout = SpeculativeRollout(**SIZES, drafts=drafts, tau=tau)
+        found[f"speculative {drafts} {tau}"] = Reading(model, rollout)
     rows = []
     for name, reading in found.items():
         error = (reading(batch) - batch.future).square()

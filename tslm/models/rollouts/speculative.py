@@ -46,7 +46,7 @@ class SpeculativeRollout(Rollout):
         task: lengths, season and frequency.
         draft: the first draft: ``season`` repeats the last season of the context; ``base`` is the
             base forecast that the model corrects, or ``season`` for a model without base.
-        segments: segments that a pass reads at most.
+        drafts: segments that a pass reads at most.
         tau: largest root mean square distance of an accepted draft from the model's forecast, in
             units of the standard deviation of the context.
 
@@ -61,16 +61,16 @@ class SpeculativeRollout(Rollout):
         layout: Layout,
         task: Task,
         draft: Draft = "base",
-        segments: int = 8,
+        drafts: int = 8,
         tau: float = 0.05,
     ) -> None:
         super().__init__(width=width, layout=layout, task=task)
         check_choice("rollout.draft", draft, get_args(Draft))
-        at_least(1, segments=segments)
+        at_least(1, drafts=drafts)
         if not tau >= 0:
             raise ConfigError(f"rollout.tau={tau} must be 0 or above.")
         self.season, self.draft = task.season_length, draft
-        self.segments, self.tau = segments, tau
+        self.drafts, self.tau = drafts, tau
 
     def roll(
         self,
@@ -90,8 +90,8 @@ class SpeculativeRollout(Rollout):
         drawn = None if levels is None else levels[:, :step]
         known = (hidden[:, -1:], tokens, scale.last, batch.past, batch.time)
         first = model.next_segment(*known, drawn)
-        drafts = self._draft(model, batch, total * step)
-        series = torch.cat([batch.past, first, drafts[:, step:]], 1)
+        drafted = self._draft(model, batch, total * step)
+        series = torch.cat([batch.past, first, drafted[:, step:]], 1)
         path = _Path(model, batch.time, levels, series, context, total)
         settled = torch.ones(len(series), dtype=torch.long, device=series.device)
         unit = scale.last.spread
@@ -113,7 +113,7 @@ class SpeculativeRollout(Rollout):
         Returns:
             The state after the accepted tokens, and the number of settled segments.
         """
-        count = int(min(self.segments, path.total - int(settled.min())))
+        count = int(min(self.drafts, path.total - int(settled.min())))
         number = settled[:, None] - 1 + torch.arange(count, device=settled.device)
         valid = number < path.total - 1
         number = number.clamp(max=path.total - 2)
