@@ -29,6 +29,11 @@ def test_every_adapter_keeps_every_promise(adapter: str) -> None:
     check_forecaster(TSLMForecaster(base=None, adapter=adapter))
 
 
+@pytest.mark.parametrize("adapter", ["autotimes", "variates"])
+def test_series_that_are_read_together_keep_every_promise(adapter: str) -> None:
+    check_forecaster(TSLMForecaster(base=None, adapter=adapter, multivariate="tokens"))
+
+
 def neighbours(self: AutoTimes, context: Context) -> Tokens:
     tokens = FORWARD(self, context)
     return Tokens(tokens.embeds + tokens.embeds.mean(0), tokens.mask)

@@ -1,10 +1,8 @@
-"""Measure ``multivariate=tokens``: related series that the backbone reads together.
+r"""Measure ``multivariate=tokens``: related series that the backbone reads together.
 
-    python docs/benchmarks/ideas/multivariate.py --work runs/multivariate --rows val --sets etth1 \
-        --seeds 0 --arms tokens columns "two copies" --out runs/orders.json
-    python docs/benchmarks/ideas/multivariate.py --work runs/multivariate --arms autotimes tokens \
-        variates none random itransformer "autotimes tokens" \
-        --out docs/results/ideas/multivariate.json
+    python docs/benchmarks/ideas/multivariate.py --work runs/multivariate --out multivariate.json \
+        --arms autotimes "autotimes tokens" "autotimes tokens none" "autotimes tokens random" \
+        itransformer
 
 The arms ``columns`` and ``two copies`` read the series in the order of the columns, with the causal
 attention of the language model: once, or twice in a row, of which the second reading is decoded.
