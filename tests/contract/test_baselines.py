@@ -20,7 +20,6 @@ from tslm.core.config.build import part_class
 from tslm.core.config.choices import choices, node
 from tslm.estimators.factory import load_estimator
 from tslm.estimators.training.weights import trained_weights
-from tslm.models.baselines.analogues import Analogues
 from tslm.models.baselines.classical.base import Classical
 
 H = 6
@@ -178,7 +177,7 @@ def test_nothing_to_train_on_is_an_error_only_for_what_trains(name: str) -> None
     short = waves(7)
     fitted = forecaster(name, val_size=0, season_length=3)
     part = part_class(node("model", name))
-    if issubclass(part, (Classical, Analogues)) or part.reads_covariates:
+    if issubclass(part, Classical) or part.reads_covariates:
         assert np.isfinite(fitted.fit(short[short.ds.dt.hour < 5]).predict().iloc[:, 2]).all()
     else:
         with pytest.raises(DataError, match="No series is long enough to train on"):

@@ -36,7 +36,6 @@ class Forecaster(nn.Module, ABC):
             it takes no examples.
         reach: rows of a series that a forecast reads, where they are more than the context it is
             trained on; 0 for the context.
-        holds_series: True if its saved tensors hold rows of the training series.
     """
 
     multivariate: bool = False
@@ -51,7 +50,6 @@ class Forecaster(nn.Module, ABC):
     calibration_windows: int = 1024
     example_length: int = 0
     reach: int = 0
-    holds_series: bool = False
 
     @classmethod
     def suggest(cls, facts: Facts, context_length: int | None, options: Mapping[str, Any]) -> Sizes:

@@ -74,7 +74,6 @@ class TSLMForecaster(LanguageModelForecaster):
             "full".
         rollout: roll-out of a horizon longer than one pass: "sliding"; "cached", which is faster
             and less accurate far ahead; or "parallel", which is trained to forecast h in one pass.
-        retrieval: similar past windows whose mean future is an input.
         pretrained: folder of a saved model, or of a saved LiPCoTPretrainer; training begins with
             its adapter. None begins with new weights. With max_steps=0 its adapter and decoder
             forecast untrained.
@@ -162,7 +161,6 @@ class TSLMForecaster(LanguageModelForecaster):
         distribution: str | Spec | None = None,
         freeze: str | Spec = "strict",
         rollout: str | Spec = "sliding",
-        retrieval: int = 0,
         pretrained: str | Path | None = None,
         max_steps: int = 1000,
         max_epochs: int | None = None,
@@ -216,7 +214,6 @@ class TSLMForecaster(LanguageModelForecaster):
         self.distribution = distribution
         self.freeze = freeze
         self.rollout = rollout
-        self.retrieval = retrieval
         self.pretrained = pretrained
         self.max_steps = max_steps
         self.max_epochs = max_epochs

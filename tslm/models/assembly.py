@@ -21,14 +21,12 @@ from tslm.models.backbones.controls import scrambled_weights
 from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.freezing import Strict
 from tslm.models.backbones.loading import load, number_of_blocks
-from tslm.models.baselines.analogues import Analogues
 from tslm.models.decoders.base import Decoder
 from tslm.models.depth_search import AUTO, DepthSearch, candidates
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.lexicon import Lexicon, SwitchedLexicon
 from tslm.models.mix.forecaster import Mix
 from tslm.models.residual_model import ResidualModel
-from tslm.models.retrieved_inputs import RetrievedInputs
 from tslm.models.rollouts.base import Rollout
 from tslm.uncertainty.distributions.quantile import QuantileFamily
 
@@ -204,25 +202,7 @@ def _joined(cfg: DictConfig, task: Task, backbone: Backbone, lexicon: Lexicon) -
     rollout = rollout_of(cfg.rollout, backbone, adapter, task)
     parts = {"adapter": adapter, "backbone": backbone, "decoder": decoder, "rollout": rollout}
     parts["multivariate"] = cfg.multivariate
-    parts["retrieval"] = _retrieval(cfg.retrieval, backbone, adapter, one_pass)
     return ForecastModel(**parts) if base is None else ResidualModel(base=base, **parts)
-
-
-def _retrieval(k: int, backbone: Backbone, adapter: Adapter, task: Task) -> RetrievedInputs | None:
-    """Build the search for k similar past windows; None if k is 0.
-
-    Raises:
-        ConfigError: if the tokens of the adapter are not segments.
-    """
-    if not k:
-        return None
-    if not adapter.layout.grows:
-        raise ConfigError(
-            f"retrieval={k} gives a next segment to each token, and {type(adapter).__name__} "
-            "has no segments. Set retrieval=0, or adapter=autotimes."
-        )
-    rule = Analogues(task=task, k=k)
-    return RetrievedInputs(rule, adapter.layout, backbone.width)
 
 
 def rollout_of(cfg: DictConfig, backbone: Backbone, adapter: Adapter, task: Task) -> Rollout:

@@ -16,7 +16,6 @@ from tslm.models.backbones.base import Backbone
 from tslm.models.decoders.base import Decoder
 from tslm.models.layers.scale import Scale
 from tslm.models.related_series import Multivariate, check_multivariate, read_together
-from tslm.models.retrieved_inputs import RetrievedInputs
 from tslm.models.rollouts.base import RolledModel, Rollout
 from tslm.uncertainty.distributions.point import PointFamily, Points
 
@@ -31,7 +30,6 @@ class ForecastModel(RolledModel):
         rollout: method for horizons longer than one pass.
         multivariate: ``independent`` reads each series alone. ``tokens`` reads the tokens of all
             series of a window in one sequence, see ``read_together``.
-        retrieval: gives each token what followed similar past windows; None gives nothing.
 
     Raises:
         ConfigError: if the adapter needs a causal backbone and this one is not, or the backbone or
@@ -46,7 +44,6 @@ class ForecastModel(RolledModel):
         decoder: Decoder,
         rollout: Rollout,
         multivariate: Multivariate = "independent",
-        retrieval: RetrievedInputs | None = None,
     ) -> None:
         super().__init__()
         if adapter.needs_causal and not backbone.causal:
@@ -58,10 +55,9 @@ class ForecastModel(RolledModel):
         check_multivariate(multivariate, backbone, rollout)
         self.multivariate = multivariate == "tokens"
         self.adapter, self.backbone, self.decoder = adapter, backbone, decoder
-        self.retrieval, self.holds_series = retrieval, retrieval is not None
         self.base: Forecaster | None = None
         self.use(rollout)
-        self.reads_time = adapter.reads_time or retrieval is not None
+        self.reads_time = adapter.reads_time
         self.patch_len = adapter.layout.patch_len
         self.joint = decoder.joint
         if adapter.layout.grows and self.n_tokens > 2 and not self.multivariate:
@@ -121,7 +117,6 @@ class ForecastModel(RolledModel):
         scale = self.adapter.scale(past)
         context, size = past.shape[1], self.decoder.step
         tokens = self.adapter(Context.fold(scale.apply(past), time[:, :context], text))
-        tokens = self.informed(tokens, scale, past, time[:, :context])
         starts = time[:, context : context + (segments - 1) * size : size]
         assert starts.shape[1] == segments - 1, "the times of later segments are missing"
         starts = repeat(starts, "B K -> (B C) K", C=past.shape[2])
@@ -215,15 +210,6 @@ class ForecastModel(RolledModel):
         """
         return distribution
 
-    def informed(
-        self,
-        tokens: Tokens,
-        scale: Scale,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-    ) -> Tokens:
-        return tokens if self.retrieval is None else self.retrieval(tokens, scale, past, time)
-
     def next_segment(
         self,
         hidden: Float[Tensor, "S 1 D"],
@@ -273,9 +259,3 @@ class ForecastModel(RolledModel):
 
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
         self.adapter.learn(train)
-        if self.retrieval is not None:
-            self.retrieval.learn(train, val)
-
-    def calibrate(self, val: Iterable[Batch]) -> None:
-        if self.retrieval is not None:
-            self.retrieval.forget()

@@ -42,7 +42,6 @@ class ResidualModel(ForecastModel):
         super().__init__(**parts)
         self.base = base
         self.example_length = 0
-        self.holds_series |= base.holds_series
         self.decoder.start_at_zero()
         self.register_buffer("gate", torch.ones(()))
         self.memory: RememberedForecasts | None = None
@@ -103,7 +102,6 @@ class ResidualModel(ForecastModel):
             rest = exactly(batch.future - base)
             ahead = self.forecast(batch, horizon)
             shrinkage.add(rest, exactly(ahead - base))
-        super().calibrate(val)
         self.memory = None
         self.gate.fill_(shrinkage.factor(self.decoder.caution))
         if not self.gate:

@@ -195,7 +195,8 @@ class RunConfig:
     titles: str | None = setting(
         DATA, None,
         'title of each series, such as "{title}", by which series with few rows or none are '
-        "forecast", OWN, TEXT,
+        "forecast",
+        OWN, TEXT,
         more="Names in braces are columns with one value per series. The ``text_reader`` reads "
         "each title once. A series of one row with a missing value has no history.",
     )
@@ -209,16 +210,14 @@ class RunConfig:
     freeze: str | Spec = setting(
         DETAIL, "strict",
         'weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or '
-        '"full"', PART, LANGUAGE,
+        '"full"',
+        PART, LANGUAGE,
     )
     rollout: str | Spec = setting(
         DETAIL, "sliding",
         'roll-out of a horizon longer than one pass: "sliding"; "cached", which is faster and less '
         'accurate far ahead; or "parallel", which is trained to forecast h in one pass',
         PART, LANGUAGE,
-    )
-    retrieval: int = setting(
-        DETAIL, 0, "similar past windows whose mean future is an input", LANGUAGE, least=0
     )
     pretrained: str | None = setting(
         DETAIL, None,

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from tslm.core.calendar import Calendar
 from tslm.core.config.estimator_settings import configure
-from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
 from tslm.core.seeds import seeded
 from tslm.core.spec import Spec
@@ -80,16 +79,7 @@ class FittedState:
     titles: KnownTitles = field(default_factory=KnownTitles)
 
     def without_series(self) -> "FittedState":
-        """Return the state without the rows, ids, levels and texts of the series of ``fit``.
-
-        Raises:
-            ConfigError: if the forecaster itself holds rows.
-        """
-        if self.forecaster.holds_series:
-            raise ConfigError(
-                "This model searches windows of the training series, so it cannot be saved without "
-                "them. Save it with history=True, or fit without retrieval and analogues."
-            )
+        """Return the state without the rows, ids, levels and texts of the series of ``fit``."""
         effects = None if self.effects is None else self.effects.without_series()
         contexts = self.contexts.without_series()
         return replace(self, contexts=contexts, effects=effects, report=None, titles=KnownTitles())

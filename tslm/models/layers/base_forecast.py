@@ -25,10 +25,10 @@ def anchors(
     Values are forecast in groups of ``step``, each from the values of the context before it.
 
     Args:
-        base: forecaster that treats NaN on the left as a shorter context.
+        base: classical forecaster; it ignores times, and treats NaN on the left as a shorter
+            context.
         past: contexts.
-        time: times of the contexts, and perhaps of steps after them; those before a context count
-            backwards from its first step.
+        time: times of the contexts, passed on to ``base``.
         step: steps of a group.
         steps: values in total, M, a multiple of ``step``.
         ahead: number of last groups that follow the context.
@@ -36,10 +36,7 @@ def anchors(
     groups, context = steps // step - (ahead - 1), past.shape[1]
     longer = pad(past, (0, 0, (groups - 1) * step, 0), value=torch.nan)
     windows = rearrange(longer.unfold(1, context, step), "B G C L -> (B G) L C")
-    back = torch.arange((1 - groups) * step, 0, device=time.device)
-    times = torch.cat([time[:, :1] + back * (time[:, 1:2] - time[:, :1]), time[:, :context]], 1)
-    times = rearrange(times.unfold(1, context, step), "B G L -> (B G) L")
-    found = base.forecast(Batch.of(windows, times), step)
+    found = base.forecast(Batch.of(windows, time.repeat_interleave(groups, 0)), step)
     near = rearrange(found, "(B G) P C -> B (G P) C", G=groups)
     if ahead == 1:
         return near

@@ -2,8 +2,6 @@
 
 from hashlib import blake2b
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -17,9 +15,8 @@ MOST = 2**24  # values that are remembered at most, 64 MB in float32; chosen by 
 class RememberedForecasts:
     """Forecasts of a base by the content of the windows.
 
-    The base must not change meanwhile, and forecast each window on its own. A window with the same
-    values as an earlier one, and for a base that reads times with the same times, costs a digest
-    instead of a forecast.
+    The base must not change meanwhile, read no times, and forecast each window on its own. A window
+    with the same values as an earlier one costs a digest instead of a forecast.
 
     Args:
         base: classical forecaster.
@@ -32,7 +29,7 @@ class RememberedForecasts:
 
     def forecast(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
         """Continue each window by H steps, see ``Forecaster.forecast``."""
-        keys = [(horizon, digest) for digest in self._digests(batch)]
+        keys = [(horizon, digest) for digest in _digests(batch.past)]
         missing = [i for i, key in enumerate(keys) if key not in self.found]
         if len(missing) == len(keys):
             ahead = self.base.forecast(batch, horizon)
@@ -53,18 +50,8 @@ class RememberedForecasts:
             self.found.update(fresh)
             self.left -= values
 
-    def _digests(self, batch: Batch) -> list[bytes]:
-        """Return a digest of all that the forecast of each window depends on."""
-        steps = batch.past.shape[1]
-        parts = [batch.past.flatten(1), batch.time[:, :steps] if self.base.reads_time else None]
-        rows = [_bytes(part) for part in parts if part is not None]
-        return [
-            blake2b(b"".join(row.tobytes() for row in own), digest_size=16).digest()
-            for own in zip(*rows, strict=True)
-        ]
 
-
-def _bytes(rows: Tensor) -> npt.NDArray[np.uint8]:
-    """Return the bytes of each row."""
-    whole = rows.detach().cpu().clone(memory_format=torch.contiguous_format)
-    return np.asarray(whole.view(torch.uint8).numpy())
+def _digests(past: Float[Tensor, "B L C"]) -> list[bytes]:
+    """Return a digest of the values of each window."""
+    rows = past.detach().cpu().flatten(1).clone(memory_format=torch.contiguous_format)
+    return [blake2b(row.data, digest_size=16).digest() for row in rows.view(torch.uint8).numpy()]

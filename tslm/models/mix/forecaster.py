@@ -96,7 +96,6 @@ class Mix(Forecaster):
         check_choice("combine", combine, COMBINE)
         self.local = nn.ModuleDict(_rules(members, task))
         self.trained = trained
-        self.holds_series = any(member.holds_series for member in self._parts)
         self.season_length, self.horizon = task.season_length, task.horizon
         self.context_length = task.context_length
         self.reach = max(reach, task.context_length)

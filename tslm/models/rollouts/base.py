@@ -24,23 +24,6 @@ class RolledModel(Network):
     base: Forecaster | None  # the forecaster whose forecast is corrected
 
     @abstractmethod
-    def informed(
-        self,
-        tokens: Tokens,
-        scale: Scale,
-        past: Float[Tensor, "B L C"],
-        time: Int[Tensor, "B T"],
-    ) -> Tokens:
-        """Add to tokens what the model retrieves for them, if anything.
-
-        Args:
-            tokens: tokens of the last segments of the windows, one or all of them.
-            scale: level and spread of these segments.
-            past: the windows, in their own units.
-            time: time of each step of the windows.
-        """
-
-    @abstractmethod
     def ahead(
         self, batch: Batch, levels: Float[Tensor, "B P C"] | None = None, *, segments: int = 1
     ) -> Float[Tensor, "B P C"]:

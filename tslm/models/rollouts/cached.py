@@ -31,7 +31,6 @@ class CachedRollout(Rollout):
         measured = adapter.layout.n_tokens * step  # a shorter series is measured as a whole
         scale = adapter.scale(past)
         tokens = adapter(Context.fold(scale.apply(past), time[:, :context], text))
-        tokens = model.informed(tokens, scale, past, time)
         hidden, state = backbone.start(tokens)
         scale, series = scale.last, past
         for start in range(context, context + horizon, step):
@@ -42,7 +41,5 @@ class CachedRollout(Rollout):
             if start + step < context + horizon:
                 scale = adapter.scale(series[:, -measured:]).last
                 tokens = adapter(Context.fold(scale.apply(segment), time[:, start : start + step]))
-                window, ends = series[:, -context:], time[:, start + step - context :]
-                tokens = model.informed(tokens, scale, window, ends)
                 hidden, state = backbone.extend(state, tokens)
         return series[:, context:]
