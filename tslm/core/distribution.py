@@ -32,14 +32,6 @@ class Distribution(ABC):
                 values, so ``[n, ...]`` gives n quantiles of each distribution.
         """
 
-    def draw(self, uniform: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-        """Return draws from uniform numbers in (0, 1), of the shapes that ``at`` reads.
-
-        Each value is its quantile at its own number. A joint distribution of segments draws the
-        steps of a segment together.
-        """
-        return self.at(uniform)
-
     @abstractmethod
     def loss(self, truth: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         """Return the training loss at each value: a proper score."""

@@ -21,8 +21,6 @@ class Forecaster(nn.Module, ABC):
         any_horizon: True if one fitted model serves every horizon. Others are best fitted for
             each horizon, and are rolled out beyond theirs.
         distribution_horizon: steps for which it gives a distribution itself; 0 for points only.
-        joint: True if its distribution draws the steps of one pass together; the numbers that
-            ``paths`` reads are then independent.
         step: steps of one pass, by which it is trained and rolls on; 0 for a rule that gives any
             number at once.
         reads_time: True if the forecast depends on the times of a window.
@@ -41,7 +39,6 @@ class Forecaster(nn.Module, ABC):
     multivariate: bool = False
     any_horizon: bool = False
     distribution_horizon: int = 0
-    joint: bool = False
     step: int = 0
     reads_time: bool = False
     reads_covariates: bool = False

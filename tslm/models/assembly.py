@@ -22,6 +22,7 @@ from tslm.models.backbones.controls.reference import Reference
 from tslm.models.backbones.freezing import Strict
 from tslm.models.backbones.loading import load, number_of_blocks
 from tslm.models.decoders.base import Decoder
+from tslm.models.decoders.segment import SegmentDecoder
 from tslm.models.depth_search import AUTO, DepthSearch, candidates
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.lexicon import Lexicon, SwitchedLexicon
@@ -95,17 +96,16 @@ def mixes(cfg: DictConfig) -> bool:
 
 
 def _set_distribution_of_mix(cfg: DictConfig) -> None:
-    """Take a mixture in place of quantiles, if the decoder has none; a point, if it is joint."""
+    """Take a mixture in place of quantiles, if the decoder has no quantiles."""
     families, family = part_class(cfg.decoder).families, part_class(cfg.distribution)
     if issubclass(family, QuantileFamily) and not issubclass(family, families):
-        kind = "point" if part_class(cfg.decoder).joint else "mixture"
-        cfg.distribution = node("distribution", kind)
-        cfg[CHOICES].distribution = kind
+        cfg.distribution = node("distribution", "mixture")
+        cfg[CHOICES].distribution = "mixture"
 
 
 def steps_of_pass(cfg: DictConfig) -> int:
     """Return the steps of one pass of the forecast model, from settings after ``settle``."""
-    if not part_class(cfg.decoder).segments:
+    if not issubclass(part_class(cfg.decoder), SegmentDecoder):
         return int(cfg.h)
     size, options = int(cfg.adapter.patch_len), plain_options(cfg.rollout)
     return size * int(part_class(cfg.rollout).segments_of(cfg.h, size, **options))

@@ -59,7 +59,6 @@ class ForecastModel(RolledModel):
         self.use(rollout)
         self.reads_time = adapter.reads_time
         self.patch_len = adapter.layout.patch_len
-        self.joint = decoder.joint
         if adapter.layout.grows and self.n_tokens > 2 and not self.multivariate:
             shown = -(-2 * self.n_tokens // 3)  # published: two of three tokens
             self.example_length = shown * self.patch_len
@@ -68,7 +67,7 @@ class ForecastModel(RolledModel):
         """Forecast and train with a roll-out from now on."""
         self.rollout = rollout
         self.step = rollout.segments * self.decoder.step
-        points = isinstance(self.decoder.family, PointFamily) and not self.decoder.joint
+        points = isinstance(self.decoder.family, PointFamily)
         self.distribution_horizon = 0 if points else self.step
 
     @property
@@ -223,7 +222,7 @@ class ForecastModel(RolledModel):
         distribution, level = self.in_units(normalised, scale, past, time, last=True)
         if levels is None:
             return distribution.point
-        return self.shrunk(distribution, level).draw(levels)
+        return self.shrunk(distribution, level).at(levels)
 
     def trained(self, batch: Batch) -> Prediction:
         return self(batch.past, batch.time, batch.text, segments=self.rollout.segments)
@@ -235,7 +234,7 @@ class ForecastModel(RolledModel):
         if levels is None:
             return prediction.values
         assert prediction.distribution is not None, "points have no quantiles"
-        return self.shrunk(prediction.distribution, prediction.level).draw(levels)
+        return self.shrunk(prediction.distribution, prediction.level).at(levels)
 
     def roll(
         self, batch: Batch, horizon: int, levels: Float[Tensor, "B H2 C"] | None = None

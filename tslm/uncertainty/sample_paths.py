@@ -78,14 +78,6 @@ class Template:
         return found.clip(1e-6, 1 - 1e-6)
 
 
-def independent(seed: int, keys: Sequence[Any], count: int, steps: int) -> Float[ndarray, "n S T"]:
-    """Draw a uniform number in (0, 1) for each step of each path, see ``Template.levels``."""
-    found = np.empty((count, len(keys), steps))
-    for number, key in enumerate(keys):
-        found[:, number] = np.random.default_rng([seed, *_digits(key)]).random((count, steps))
-    return found.clip(1e-6, 1 - 1e-6)
-
-
 def _digits(key: Any) -> list[int]:
     """Return a key as four numbers, the same in every process."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=16).digest()

@@ -50,15 +50,14 @@ class LiPCoTTokenizer(TransformerMixin, BaseEstimator):  # type: ignore[misc]  #
             which uses frequencies up to ``band``, and so suits frames of several sampling rates.
         latent: distance between spectra: ``itakura`` (loss of one filter predicting the other's
             frames), ``logspec`` (RMS difference of log-spectra), ``lar`` (log-area ratios), ``lsf``
-            (line spectral frequencies), ``learnt`` (in the grid of a small encoder, which is
-            trained with the filters), or as published ``lpc_paper``, ``cepstrum_paper``.
+            (line spectral frequencies), or as published ``lpc_paper``, ``cepstrum_paper``.
         gain_codes: bins of the gain, the power of the prediction error.
         level_codes: bins of the level, the mean of a frame.
         warp: frequency warping, in (-1, 1); above 0 low frequencies have a finer resolution.
         band: for ``selective``: the highest frequency, in cycles per unit of time. None is half of
             the lowest sampling rate in ``fit``.
         power_weight: weight of the log power in the distance between shapes. It has no effect for
-            ``itakura``, ``learnt``, ``lpc_paper`` and ``cepstrum_paper``.
+            ``itakura``, ``lpc_paper`` and ``cepstrum_paper``.
         center: True subtracts the mean of a frame before its filter is estimated.
         random_state: seed of the codebook.
 

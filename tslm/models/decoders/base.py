@@ -23,8 +23,6 @@ class Decoder(nn.Module, ABC):
 
     Attributes:
         families: distribution families that it can have.
-        segments: True if each token predicts the segment that follows its own.
-        joint: True if its distributions draw the steps of a segment together.
         step: steps from the end of the context to the last value.
         caution: number of standard errors subtracted from the shrinkage of a correction, see
             ``Shrinkage``.
@@ -32,8 +30,6 @@ class Decoder(nn.Module, ABC):
     """
 
     families: ClassVar[tuple[type[DistributionFamily], ...]] = (DistributionFamily,)
-    segments: ClassVar[bool] = False
-    joint: ClassVar[bool] = False
     step: int
     caution: float = 0.0
     reads_last: bool = False

@@ -27,7 +27,6 @@ class SegmentDecoder(Decoder):
     """
 
     reads_last = True
-    segments = True
 
     def __init__(
         self,

@@ -39,6 +39,4 @@ class Uncalibrated(Conformal):
     ) -> Float[Tensor, "paths B H C"]:
         if 0 < forecast.forecaster.distribution_horizon < forecast.horizon:
             return forecast.rolled_paths(self.template, count, seed)
-        if forecast.forecaster.joint:
-            return forecast.drawn_paths(count, seed)
         return super().paths(forecast, count, seed)

@@ -14,7 +14,7 @@ from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch
 from tslm.uncertainty.conformal.error_quantiles import GRID, grid
 from tslm.uncertainty.distributions.quantile import at_levels
-from tslm.uncertainty.sample_paths import Template, independent
+from tslm.uncertainty.sample_paths import Template
 
 PATHS = 100  # sample paths by which a distribution is carried beyond the forecaster's horizon
 WINDOWS = 1024  # windows that are rolled out at once
@@ -70,10 +70,7 @@ class WindowForecast:
         windows, step = len(past), self.forecaster.step
         whole = -(-self.horizon // step) * step
         time = _longer(time, past.shape[1] + whole)
-        if self.forecaster.joint:
-            levels = self.independent_levels(count, seed, whole)
-        else:
-            levels = self.path_levels(template, count, seed, whole, step)
+        levels = self.path_levels(template, count, seed, whole, step)
         parts = []
         for some in levels.to(past).split(max(1, WINDOWS // windows)):
             flat = rearrange(some, "n B H C -> (n B) H C")
@@ -84,27 +81,6 @@ class WindowForecast:
             ahead = ahead[:, : self.horizon]
             parts.append(rearrange(ahead, "(n B) H C -> n B H C", B=windows))
         return torch.cat(parts)
-
-    def drawn_paths(self, count: int, seed: int) -> Float[Tensor, "paths B H C"]:
-        """Return sample paths of a joint distribution within its ``distribution_horizon``.
-
-        Args:
-            count: paths of each series.
-            seed: seed of the draws.
-        """
-        past, _, time, *_ = self.batch
-        whole = self.forecaster.distribution_horizon
-        batch = self.batch._replace(time=_longer(time, past.shape[1] + whole))
-        levels = self.independent_levels(count, seed, whole)
-        drawn = self.forecaster.distribution(batch, whole).draw(levels)
-        return drawn[:, :, : self.horizon]
-
-    def independent_levels(
-        self, count: int, seed: int, steps: int
-    ) -> Float[Tensor, "paths B steps C"]:
-        """Return independent uniform numbers, for distributions that are joint themselves."""
-        drawn = torch.from_numpy(independent(seed, self.keys, count, steps))
-        return rearrange(drawn, "n (B C) H -> n B H C", C=self.batch.past.shape[2])
 
     def path_levels(
         self, template: Template, count: int, seed: int, steps: int, block: int | None = None

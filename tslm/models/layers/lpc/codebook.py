@@ -15,11 +15,10 @@ from tslm.core.float64 import ExactModule
 from tslm.core.messages import at_least, check_choice
 from tslm.models.layers.lpc.burg import Autoregression
 from tslm.models.layers.lpc.framing import Frames
-from tslm.models.layers.lpc.learnt_codes import FilterQuantiser
 from tslm.models.layers.lpc.linear_prediction import RIDGE, correlation, levinson, step_up
-from tslm.models.layers.lpc.spaces import SPACES, TINY, cepstrum
+from tslm.models.layers.lpc.spaces import SPACES, TINY
 
-LATENTS = ("itakura", *SPACES, "learnt")
+LATENTS = ("itakura", *SPACES)
 PAD, MASK, FLAT, MISSING = range(4)
 SPECIAL = 4  # number of reserved codes; the code of filter c is c + SPECIAL
 _SETTLED = 1e-6  # LBG stops at a smaller relative improvement; chosen by hand
@@ -91,9 +90,8 @@ class Codebook(ExactModule):
     Args:
         order: coefficients of a filter, p.
         n_codes: number of filters, K.
-        latent: distance between frames: ``itakura``, a space of
-            ``tslm.models.layers.lpc.spaces``, or ``learnt``: the distance in the grid of a
-            ``FilterQuantiser``.
+        latent: distance between frames: ``itakura``, or a space of
+            ``tslm.models.layers.lpc.spaces``.
         gain_codes: bins of the log gain.
         level_codes: bins of the level.
         power_weight: weight of the log power as a further entry of the vectors of a space; 0
@@ -136,12 +134,10 @@ class Codebook(ExactModule):
         reflection = drawn / torch.arange(1, order + 1)  # decreasing, as in real series
         model = Autoregression(step_up(reflection), drawn.new_ones(n_codes), reflection)
         self.register_buffer("filters", model.coefficients)
-        self.quantiser = FilterQuantiser(2 * order, order, n_codes) if latent == "learnt" else None
         vectors = self._vectors(model)
-        points = vectors if self.quantiser is None else self.quantiser.grid.clone()
-        self.register_buffer("centres", points)
-        self.register_buffer("loc", torch.zeros_like(self.centres[0]))
-        self.register_buffer("spread", torch.ones_like(self.centres[0]))
+        self.register_buffer("centres", vectors)
+        self.register_buffer("loc", torch.zeros_like(vectors[0]))
+        self.register_buffer("spread", torch.ones_like(vectors[0]))
         self.register_buffer("learnt", torch.tensor(False))
         self.gains, self.levels = Bins(gain_codes), Bins(level_codes)
 
@@ -194,11 +190,6 @@ class Codebook(ExactModule):
             self.filters.copy_(lbg(per_power(model), count, seed))
             self.centres.copy_(self.filters)
             return
-        if self.quantiser is not None:
-            vectors = 2**0.5 * cepstrum(model.coefficients, 2 * order)
-            self.quantiser.fit(vectors, per_power(model), seed)
-            self.filters.copy_(self.quantiser.decode(self.quantiser.grid))
-            return
         space = SPACES[self.latent]
         vectors = self._vectors(model)
         if space.published:
@@ -218,9 +209,6 @@ class Codebook(ExactModule):
         """Convert models to vectors of the space, with the weighted log power if it counts."""
         if self.latent == "itakura":
             return model.coefficients
-        if self.quantiser is not None:
-            order = self.filters.shape[1]
-            return self.quantiser.encode(2**0.5 * cepstrum(model.coefficients, 2 * order))
         space = SPACES[self.latent]
         vectors = space.encode(model)
         if space.published or not self.power_weight:
