@@ -27,6 +27,7 @@ from tslm.data.columns import Columns
 from tslm.data.datasets.benchmarks import Benchmark, load
 from tslm.data.frame import read_frame
 from tslm.data.windows import Windows
+from tslm.models.backbones.loading import load as backbone
 from tslm.models.rollouts.cached import CachedRollout
 from tslm.models.rollouts.sliding import SlidingRollout
 from tslm.models.rollouts.speculative import SpeculativeRollout
@@ -38,6 +39,7 @@ CASES = [  # blocks, training steps, seeds, sliding too
     (30, 30, (0,), False),
 ]
 SETTINGS = [(8, 0.05), (30, 0.05), (30, 0.1)]
+SMOLLM = "smollm2-135m"
 SIZES: dict[str, Any] = {"width": 1, "layout": Layout(1, 1), "task": Task(1, 1, 24)}
 
 
@@ -147,16 +149,40 @@ def measure(model: Any, batch: Batch, sliding: bool) -> list[dict[str, Any]]:
     return rows
 
 
+@torch.no_grad()
+def costs(blocks: int, series: int) -> dict[str, Any]:
+    """Return the CPU time of a pass of 8 and of 30 tokens, as multiples of a pass of one."""
+    body, found = backbone(SMOLLM, n_layers=blocks), {1: [], 8: [], 30: []}
+
+    def tokens(count: int) -> Tokens:
+        mask = torch.ones(series, count, dtype=torch.bool)
+        return Tokens(0.1 * torch.randn(series, count, body.width), mask)
+
+    for _ in range(8 if series == 1 else 2):
+        for count, times in found.items():
+            _, state = body.start(tokens(CONTEXT // SEGMENT))
+            more = tokens(count)
+            times.append(seconds(lambda s=state, m=more: body.extend(s, m)))
+    one = np.median(found[1])
+    ratios = {f"pass of {n} tokens": round(float(np.median(found[n]) / one), 2) for n in (8, 30)}
+    return {"blocks": blocks, "series": series, **ratios}
+
+
 def main() -> None:
     """Write one row per model and roll-out."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--rows", choices=["val", "test"], default="test")
+    parser.add_argument("--costs", action="store_true", help="time passes of an untrained model")
     parser.add_argument("--blocks", type=int, nargs="*", default=[case[0] for case in CASES])
     parser.add_argument("--bases", nargs="*", default=[None])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     asked = parser.parse_args()
+    if asked.costs:
+        found = [costs(blocks, series) for blocks in asked.blocks for series in (1, 32)]
+        write_json(found, asked.out)
+        return
     asked.work.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     data = load("etth1")
