@@ -22,7 +22,7 @@ def trained_with(**changes: float) -> Maker:
 
     def make(data: Any, h: int) -> TrainedForecaster:
         recipe = Spec("one_cycle", **changes)
-        return autotimes(data, h, trainer=recipe, max_steps=100, batch_size=48)
+        return autotimes(data, h, trainer=recipe, max_steps=80, batch_size=32)
 
     return make
 
@@ -49,7 +49,7 @@ ARMS = {
 PLAN = Study(
     arms=ARMS,
     reference="plain/sliding",
-    sets={"etth1": 24, "etth2": 24, "weather": 96},
+    sets={"etth1": 72, "etth2": 72, "weather": 360},
     readings={"sliding": read_with("sliding"), "cached": read_with("cached")},
 )
 

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from tslm.core.types import Prompt, Tokens
-from tslm.models.backbones.padding import attended, masked_at_end, reorder, zero_masked
+from tslm.models.backbones.padding import attended, reorder, zero_masked
 from tslm.models.lexicon import Lexicon
 
 
@@ -126,13 +126,3 @@ class Backbone(nn.Module, ABC):
             torch.cat([state.tokens.mask, tokens.mask], 1),
         )
         return self(whole)[:, -tokens.embeds.shape[1] :], TokenHistory(whole)
-
-    def retract(self, state: Any, kept: Bool[Tensor, "S K"]) -> Any:
-        """Return a state in which some of the last K tokens count as not read.
-
-        Args:
-            state: state after at least K tokens; it is not used any more.
-            kept: False for the tokens to forget; later tokens of the same series are forgotten too.
-        """
-        tokens = state.tokens
-        return TokenHistory(Tokens(tokens.embeds, masked_at_end(tokens.mask, kept)))

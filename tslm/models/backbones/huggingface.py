@@ -30,7 +30,7 @@ from tslm.models.backbones.build import Body
 from tslm.models.backbones.freezing import Freeze
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
 from tslm.models.backbones.key_value_cache import CachedTokens, PromptCache, StopForward
-from tslm.models.backbones.padding import masked_at_end, reorder, zero_masked
+from tslm.models.backbones.padding import reorder, zero_masked
 from tslm.models.backbones.probing import (
     can_continue,
     is_causal,
@@ -276,17 +276,6 @@ class HuggingFaceBackbone(Backbone):
         state.mask = torch.cat([so_far, tokens.mask], dim=1)
         hidden = self.read_on(zero_masked(tokens), state)
         return zero_masked(Tokens(hidden, tokens.mask)), state
-
-    def retract(
-        self, state: CachedTokens | TokenHistory, kept: Bool[Tensor, "S K"]
-    ) -> CachedTokens | TokenHistory:
-        if isinstance(state, TokenHistory):
-            return super().retract(state, kept)
-        if state.mask is None:
-            read = state.cache.get_seq_length()
-            state.mask = kept.new_ones(len(kept), read)
-        state.mask = masked_at_end(state.mask, kept)
-        return state
 
     def read(
         self, embeds: Float[Tensor, "S N D"], mask: Bool[Tensor, "S N"] | None = None

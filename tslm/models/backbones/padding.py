@@ -26,9 +26,3 @@ def attended(mask: Bool[Tensor, "S N"]) -> Bool[Tensor, "S N"]:
     The first token is always attended: a softmax over a series of padding alone would be NaN.
     """
     return mask | (torch.arange(mask.shape[1], device=mask.device) == 0)
-
-
-def masked_at_end(mask: Bool[Tensor, "S N"], kept: Bool[Tensor, "S K"]) -> Bool[Tensor, "S N"]:
-    """Mask those of the last K tokens that are not kept."""
-    count = kept.shape[1]
-    return torch.cat([mask[:, :-count], mask[:, -count:] & kept.to(mask.device)], 1)

@@ -6,7 +6,6 @@ from typing import Any
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch, Layout, Task, Tokens
 from tslm.models.adapters.base import Adapter
 from tslm.models.backbones.base import Backbone
@@ -21,7 +20,6 @@ class RolledModel(Network):
     adapter: Adapter
     backbone: Backbone
     decoder: Decoder
-    base: Forecaster | None  # the forecaster whose forecast is corrected
 
     @abstractmethod
     def ahead(
