@@ -13,9 +13,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from tslm import LiPCoTTokenizer, TSLMForecaster
+from tslm import BaselineForecaster, LiPCoTTokenizer, TSLMForecaster
 from tslm.data.datasets.benchmarks import load
 from tslm.evaluation.leaderboard import gather
+from tslm.plots.anomalies import plot_anomalies
 from tslm.plots.suite import plot_ranks
 
 SURVEY = Path(__file__).parent / "results" / "survey"
@@ -112,7 +113,58 @@ def draw_codes(series: np.ndarray) -> None:
         figure.savefig(PICTURES / f"codes-{name}.png", dpi=110)
 
 
-DRAWN = {"results": draw_results, "ranks": draw_ranks, "forecast": draw_forecast}
+def _rentals() -> pd.DataFrame:
+    """Return hourly bike rentals with their covariates."""
+    bikes = pd.read_csv(BIKES, parse_dates=["date_time"])
+    return bikes.rename(columns={"date_time": "ds", "users": "rentals per hour"})
+
+
+def draw_anomalies() -> None:
+    """Draw the scores of bike rentals in autumn 2012, and print the least likely days."""
+    bikes, start, context = _rentals()[["ds", "rentals per hour"]], "2012-10-01", 28
+    model = BaselineForecaster(
+        "profile_ar",
+        h=24,
+        target_col="rentals per hour",
+        season_length=168,
+        context_length=24 * context,
+        val_size=24 * 60,
+    )
+    model.fit(bikes[bikes.ds < start])
+    seen = bikes[bikes.ds >= pd.Timestamp(start) - pd.Timedelta(days=context)]
+    scores = model.score_samples(seen, alpha=0.01)
+    days = scores.drop_duplicates("cutoff").nsmallest(10, "window_p_value")
+    for cutoff, p in zip(days.cutoff, days.window_p_value, strict=True):
+        print((cutoff + pd.Timedelta(hours=1)).date(), round(p, 4))
+    shown = scores[scores.ds.between("2012-10-20", "2012-11-26")]
+    figure = plot_anomalies(shown, target_col="rentals per hour")
+    figure.savefig(PICTURES / "anomalies.png", dpi=110)
+
+
+def draw_inputs() -> None:
+    """Draw the importance of days and covariates for the forecast of a day of bike rentals."""
+    bikes = _rentals()
+    known = bikes[bikes.ds < "2012-06-12"]
+    model = BaselineForecaster(
+        "profile_ar",
+        h=24,
+        target_col="rentals per hour",
+        futr_exog=["temp", "weather", "workingday"],
+        context_length=24 * 14,
+    )
+    model.fit(known)
+    found = model.explain(known, kind="inputs", futr_df=bikes[bikes.ds >= "2012-06-12"])
+    print(found.inputs.to_string())
+    found.plot().savefig(PICTURES / "inputs.png", dpi=110)
+
+
+DRAWN = {
+    "results": draw_results,
+    "ranks": draw_ranks,
+    "forecast": draw_forecast,
+    "anomalies": draw_anomalies,
+    "inputs": draw_inputs,
+}
 
 
 if __name__ == "__main__":

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 
 from tests.frames import long_frame, weekly
 from tslm import BaselineForecaster, ConfigError, DataError, Spec, TSLMForecaster
 from tslm.core.errors import NotFittedError
+from tslm.uncertainty.conformal.methods import from_state
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
 H = 7
@@ -275,3 +277,16 @@ def test_series_that_are_read_together_are_scored_together() -> None:
     assert found.groupby("unique_id").size().to_dict() == {"a": 40, "b": 40}
     same = model.predict_insample(df).merge(found, on=["unique_id", "ds", "cutoff"])
     np.testing.assert_allclose(same.ITransformer_x, same.ITransformer_y, rtol=1e-4)
+
+
+def test_a_model_of_an_earlier_version_scores_by_its_intervals_alone() -> None:
+    df = noisy_weeks(2, 200)
+    model = fitted(df)
+    state = model.calibration_.state()
+    del state["scores"], state["scores.tail"]
+    model.calibration_ = from_state(state)
+    found = model.score_samples(df)
+    assert found.p_value.between(0, 1).all()
+    state["scores"], state["scores.tail"] = torch.ones(3, 2), torch.tensor([1.0, 2.0])
+    with pytest.raises(DataError, match="intervals do not fit together"):
+        from_state(state)

@@ -163,12 +163,12 @@ class InputImportance:
         return (number, kind, name, *span, size, mean)
 
     def _context(self, whole: Floats) -> Iterator[Any]:
-        """Yield the importance of each patch of the contexts, the last patch ends at the end."""
+        """Yield the importance of each patch of the contexts; the last one ends at the last row."""
         panel, target = self.panel, self.model.panel_reader.reader.columns.target
         lengths = np.minimum(panel.lengths, self._rows)
         counts = -(-lengths // self.patch_len)
         series = np.repeat(np.arange(len(panel)), counts)
-        back = np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)
+        back = np.repeat(np.cumsum(counts), counts) - 1 - np.arange(len(series))
         stop = lengths[series] - back * self.patch_len
         start = np.maximum(stop - self.patch_len, 0)
         for some in np.array_split(np.arange(len(series)), -(-len(series) // SERIES)):

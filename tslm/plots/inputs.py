@@ -10,6 +10,7 @@ from tslm.core.errors import DataError
 from tslm.plots.forecasts import concise
 from tslm.plots.palette import COLOURS, OBSERVED
 
+BAR = "#B8D4E8"
 LONGEST = 60  # characters of a statement that are shown
 
 
@@ -51,9 +52,11 @@ def plot_inputs(
     above.tick_params(labelbottom=False)
     step = ahead.ds.iloc[0] - past.ds.iloc[-1]
     width = patches.end - patches.start + step
-    below.bar(patches.start, patches.importance, width, align="edge", color="#B8D4E8", lw=0)
+    bars = {"color": BAR, "lw": 0, "label": "importance"}
+    below.bar(patches.start, patches.importance, width, align="edge", **bars)
     middle = patches.start + width / 2
-    below.plot(middle, patches.effect, "_", ms=9, mew=2, color=COLOURS[1])
+    below.plot(middle, patches.effect, "_", ms=9, mew=2, color=COLOURS[1], label="effect")
+    below.legend(frameon=False, loc="upper left", ncols=2, fontsize="small")
     below.axhline(0, color=OBSERVED, lw=0.8)
     below.set_ylabel("change of the\nforecast", fontsize="small")
     below.sharex(above)
@@ -68,7 +71,7 @@ def plot_inputs(
             for text, later in zip(labels, ahead_of, strict=True)
         ]
         places = range(len(others))
-        last.barh(places, others.importance, color="#B8D4E8")
+        last.barh(places, others.importance, color=BAR)
         last.plot(others.effect, list(places), "|", ms=9, mew=2, color=COLOURS[1])
         last.axvline(0, color=OBSERVED, lw=0.8)
         last.set_yticks(list(places), labels, fontsize="small")
