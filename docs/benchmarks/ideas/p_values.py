@@ -3,7 +3,7 @@
     python docs/benchmarks/ideas/p_values.py --out p_values.json
 
 Series are a daily sine and an autoregressive error of .7, with normal innovations or those of
-Student's t with 4 degrees of freedom. ``profile_ar`` is fitted on the first rows, and the rows after
+Student's t with 4 degrees of freedom. ``profile_ar`` is fitted on the first rows, and those after
 them are scored from origins 1 or 24 rows apart.
 """
 
