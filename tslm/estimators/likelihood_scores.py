@@ -27,7 +27,7 @@ from tslm.uncertainty.requested_columns import RequestedColumns
 Floats = npt.NDArray[np.float64]
 COLUMNS = ("log_likelihood", "p_value", "window_log_likelihood", "window_p_value", "anomaly")
 REQUEST = RequestedColumns({f"q-{number}": level for number, level in enumerate(LEVELS.tolist())})
-VALUES = 2**23  # quantiles held at once
+VALUES = 2**22  # quantiles held at once
 
 
 @dataclass(frozen=True)
