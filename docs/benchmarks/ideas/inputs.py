@@ -31,15 +31,15 @@ from tslm.data.datasets import benchmarks
 from tslm.estimators.input_importance import seasonal_expectation
 
 PATCH, CONTEXT, H = 24, 168, 24
-WINDOWS, SEEDS, ROUNDS = 96, (0, 1, 2), 2000
+SEEDS, ROUNDS = (0, 1, 2), 2000
 METHODS = (
     *("replacement", "missing", "gradient x input"),
     *("attention rollout", "last attention", "random"),
 )
 
 
-def windows(name: str) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the training rows of a set, and contexts of its test rows, standardised."""
+def windows(name: str, count: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the training rows of a set, and some contexts of its test rows, standardised."""
     data = benchmarks.load(name)
     every = 6 if name == "weather" else 1
     table = data.frame.pivot(index="ds", columns="unique_id", values="y").iloc[::every, :7]
@@ -47,8 +47,8 @@ def windows(name: str) -> tuple[pd.DataFrame, np.ndarray]:
     test = table.iloc[data.borders.val_end // every : data.borders.test_end // every]
     z = ((test - train.mean()) / train.std(ddof=0).clip(lower=1e-9)).to_numpy()
     dice = np.random.default_rng(0)
-    starts = dice.integers(0, len(z) - CONTEXT, WINDOWS)
-    columns = dice.integers(0, z.shape[1], WINDOWS)
+    starts = dice.integers(0, len(z) - CONTEXT, count)
+    columns = dice.integers(0, z.shape[1], count)
     found = [z[s : s + CONTEXT, c] for s, c in zip(starts, columns, strict=True)]
     scaled = (train - train.mean()) / train.std(ddof=0).clip(lower=1e-9)
     wide = scaled.reset_index(drop=True).rename_axis("ds").reset_index()
@@ -139,12 +139,13 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--sets", nargs="*", default=["etth1", "weather"])
     parser.add_argument("--seeds", nargs="*", type=int, default=SEEDS)
+    parser.add_argument("--windows", type=int, default=96)
     parser.add_argument("--backbone", default="smollm2-135m")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
     table = []
     for name in asked.sets:
-        train, past = windows(name)
+        train, past = windows(name, asked.windows)
         runs = []
         for seed in asked.seeds:
             model = TSLMForecaster(
@@ -171,7 +172,9 @@ def main() -> None:
                 }  # fmt: skip
                 table.append(row)
                 print(json.dumps(row), flush=True)
-        write_json({"windows": WINDOWS, "seeds": list(asked.seeds), "results": table}, asked.out)
+        write_json(
+            {"windows": asked.windows, "seeds": list(asked.seeds), "results": table}, asked.out
+        )
 
 
 if __name__ == "__main__":
