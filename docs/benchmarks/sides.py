@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -164,13 +165,18 @@ def answers(shapes: Shapes) -> Iterator[dict[str, Any]]:
         if asked["do"] == "peak":
             yield {"peak_memory_gb": _peak_memory()}
         else:
-            yield {"seconds": _seconds(work, asked["do"], asked["batch"])}
+            do = {"train": work.train, "infer": work.infer}[asked["do"]]
+            yield measured(partial(do, asked["batch"]))
 
 
-def _seconds(work: Work, what: str, batch: int) -> float:
-    began = time.perf_counter()
-    {"train": work.train, "infer": work.infer}[what](batch)
-    return time.perf_counter() - began
+def measured(work: Callable[[], object]) -> dict[str, float]:
+    """Return the duration of a call, and the time of the CPU that this process took for it."""
+    began = time.perf_counter(), time.process_time()
+    work()
+    return {
+        "seconds": time.perf_counter() - began[0],
+        "cpu_seconds": time.process_time() - began[1],
+    }
 
 
 @torch.no_grad()

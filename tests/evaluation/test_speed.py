@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.command import command
+from tslm.core.config.choices import choices
 from tslm.evaluation import speed
 
 FIELDS = [
@@ -21,8 +22,8 @@ FIELDS = [
     "peak_memory_gb",
     "inference_windows_per_second",
     "inference_share_of_matrix_product",
+    "gflop_per_inference_window",
     "rollout_steps",
-    "sliding_over_cached_seconds",
     "timestamp_token_passes",
     "timestamp_token_passes_plain",
     "timestamps_plain_over_ours_seconds",
@@ -46,6 +47,15 @@ def test_all_documented_speeds_are_measured(result: dict[str, Any]) -> None:
         assert all(v > 0 for v in (result[name] if name == "train_shares" else [result[name]]))
     assert len(result["train_shares"]) == 2
     assert result["rollout_steps"] == 48
+    rollouts, tokens = result["rollouts"], result["token_passes_per_window"]
+    assert set(rollouts) == set(choices("rollout"))
+    passes = {name: found["token_passes_per_window"] for name, found in rollouts.items()}
+    expected = {"sliding": 2 * tokens, "cached": tokens + 1}
+    assert expected == {name: passes[name] for name in expected}
+    for name, found in rollouts.items():
+        assert found["windows_per_second"] > 0, name
+        assert set(found) == set(rollouts["sliding"]), name
+    assert rollouts["sliding"]["seconds_over_sliding"] == 1
     assert result["config"]["adapter"]["patch_len"] == 24
     assert result["token_passes_per_window"] == result["config"]["context_length"] // 24
     assert result["timestamp_token_passes"] < result["timestamp_token_passes_plain"]
@@ -60,7 +70,7 @@ def test_the_matrix_product_is_timed_where_the_model_is(
     monkeypatch.setattr(speed, "product_rate", lambda here: places.append(here.type) or 1.0)
     words = ["backbone=tiny", "h=8", "batch_size=2", "rounds=1", "sentences=0", "rollout_steps=8"]
     assert command("speed", *words, "accelerator=cpu", f"out={tmp_path}/speed.json") == 0
-    assert places == ["cpu"] * 3
+    assert places == ["cpu"] * 4
 
 
 def test_operations_are_counted_as_they_run(autotimes: Any, walks: Any) -> None:
@@ -85,6 +95,7 @@ def test_what_a_prompt_costs_is_measured(tmp_path: Path, monkeypatch: pytest.Mon
     words = ["adapter=time_llm", "backbone=tiny", "h=8", "context_length=32", "batch_size=4"]
     assert command("speed", *words, "rounds=1", "sentences=0", "rollout_steps=8", f"out={out}") == 0
     found = json.loads(out.read_text())
+    assert set(found["rollouts"]) == {"sliding"}, "it forecasts the whole horizon in one pass"
     assert found["token_passes_per_window"] > found["token_passes_without_gradients"] > 0
     assert found["words_shared_by_all_windows"] > 20
     assert found["prompt_in_one_pass_over_ours_train"] > 0

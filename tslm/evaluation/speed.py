@@ -7,7 +7,9 @@ steps, because absolute times vary on shared machines while ratios are stable.
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -21,7 +23,7 @@ from torch.utils.flop_counter import (
     sdpa_flop_count,
 )
 
-from tslm.core.config.choices import node
+from tslm.core.config.choices import choices, node
 from tslm.core.errors import ConfigError
 from tslm.core.seeds import seeded
 from tslm.core.types import Batch, Context, Facts, Task
@@ -29,14 +31,15 @@ from tslm.estimators.training.recipe import Recipe
 from tslm.models.assembly import assemble, device_of, rollout_of, settle
 from tslm.models.backbones.base import Backbone
 from tslm.models.backbones.hf_lexicon import HuggingFaceLexicon
+from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.forecast_model import ForecastModel
 
-ROLLOUTS = ("sliding", "cached")  # that are compared
+SLIDING = "sliding"  # the roll-out that others are compared with
 SIDE = 2048  # rows and columns of the matrices whose product is timed
 
 
 def measure(cfg: DictConfig) -> dict[str, Any]:
-    """Time training, inference, both roll-outs and the reading of timestamps.
+    """Time training, inference, all roll-outs and the reading of timestamps.
 
     Args:
         cfg: settings of the verb ``speed``.
@@ -54,8 +57,7 @@ def measure(cfg: DictConfig) -> dict[str, Any]:
         batch = _batch(cfg, model.to(device_of(cfg)))
     result = _training(cfg, model, batch)
     result |= _inference(cfg, model, batch)
-    if model.adapter.layout.grows:
-        result |= _rollouts(cfg, task, model, batch)
+    result |= _rollouts(cfg, task, model, batch)
     if result["token_passes_without_gradients"]:
         result |= _prompts(cfg, model, batch)
     lexicon = model.backbone.lexicon
@@ -137,6 +139,7 @@ def _inference(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str,
         times.append(_seconds(once))
         shares.append(counted / times[-1] / 1e9 / rate)
     return {
+        "gflop_per_inference_window": round(counted / len(batch.past) / 1e9, 4),
         "inference_windows_per_second": round(len(batch.past) / statistics.median(times), 1),
         "inference_share_of_matrix_product": round(statistics.median(shares), 3),
     }
@@ -183,21 +186,63 @@ def _prompts(cfg: DictConfig, model: ForecastModel, batch: Batch) -> dict[str, A
 
 
 def _rollouts(cfg: DictConfig, task: Task, model: ForecastModel, batch: Batch) -> dict[str, Any]:
-    """Return the time of the sliding roll-out divided by that of the cached one."""
-    ratios, own = [], model.rollout
-    body, adapter = model.backbone, model.adapter
-    made = [rollout_of(node("rollout", name), body, adapter, task) for name in ROLLOUTS]
-    for _ in range(min(cfg.rounds, 3)):
-        pair = []
-        for rollout in made:
-            model.use(rollout)
-            pair.append(_seconds(lambda: model.forecast(batch, cfg.rollout_steps)))
-        ratios.append(pair[0] / pair[1])
-    model.use(own)
-    return {
-        "rollout_steps": cfg.rollout_steps,
-        "sliding_over_cached_seconds": round(statistics.median(ratios), 2),
+    """Measure every roll-out that the adapter can have; they take turns.
+
+    Times are divided by that of the sliding roll-out. ``parallel`` covers all steps in one pass;
+    it is not trained for them here, which does not change its time.
+    """
+    steps, own, body = cfg.rollout_steps, model.rollout, model.backbone
+    longer = replace(task, horizon=steps)
+    names = choices("rollout") if model.adapter.layout.grows else (SLIDING,)
+    made = {
+        name: rollout_of(node("rollout", name), body, model.adapter, longer).to(batch.past.device)
+        for name in (SLIDING, *sorted(set(names) - {SLIDING}))
     }
+    found: dict[str, dict[str, Any]] = {}
+    for name, rollout in made.items():
+        model.rollout = rollout
+        with counted_tokens(body) as read:
+            count = operations(lambda: model.forecast(batch, steps))
+        found[name] = {
+            "token_passes_per_window": round(sum(read) / len(batch.past), 2),
+            "gflop_per_window": round(count / len(batch.past) / 1e9, 4),
+        }
+    seconds: dict[str, list[float]] = {name: [] for name in made}
+    rates: list[float] = []
+    for _ in range(min(cfg.rounds, 3)):
+        rates.append(product_rate(batch.past.device))
+        for name, rollout in made.items():
+            model.rollout = rollout
+            seconds[name].append(_seconds(lambda: model.forecast(batch, steps)))
+    model.rollout = own
+    for name, times in seconds.items():
+        gflop = found[name]["gflop_per_window"] * len(batch.past)
+        shares = [gflop / took / rate for took, rate in zip(times, rates, strict=True)]
+        ratios = [took / first for took, first in zip(times, seconds[SLIDING], strict=True)]
+        found[name] |= {
+            "windows_per_second": round(len(batch.past) / statistics.median(times), 1),
+            "share_of_matrix_product": round(statistics.median(shares), 3),
+            "seconds_over_sliding": round(statistics.median(ratios), 3),
+        }
+    return {"rollout_steps": steps, "rollouts": found}
+
+
+@contextmanager
+def counted_tokens(backbone: Backbone) -> Iterator[list[int]]:
+    """Collect the number of tokens of each pass of a language model, while the block runs."""
+    read: list[int] = []
+    if not isinstance(backbone, HuggingFaceBackbone):
+        yield read
+        return
+
+    def count(_: nn.Module, __: Any, given: dict[str, Any]) -> None:
+        read.append(given["inputs_embeds"].shape[:2].numel())
+
+    handle = backbone.body.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        yield read
+    finally:
+        handle.remove()
 
 
 def _reading(cfg: DictConfig, lexicon: HuggingFaceLexicon) -> dict[str, Any]:
