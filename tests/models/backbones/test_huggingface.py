@@ -8,12 +8,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel
 from transformers.activations import NewGELUActivation
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from tests.architectures import ARCHITECTURES, DECODERS
 from tests.models.backbones.conftest import random_tokens
 from tslm.core.errors import BackboneError, ConfigError
 from tslm.core.types import Tokens
 from tslm.models.backbones.build import blocks_of
+from tslm.models.backbones.frozen_norm import FrozenRMSNorm
 from tslm.models.backbones.huggingface import HuggingFaceBackbone
 from tslm.models.backbones.loading import load
 
@@ -222,3 +224,21 @@ def test_the_last_states_need_no_last_block_of_other_tokens(
             torch.testing.assert_close(found, backbone(tokens)[:, -count:], rtol=1e-4, atol=1e-4)
     handle.remove()
     assert read == [count, 9, 9, 9, 9, 9]
+
+
+def test_the_norm_of_a_frozen_llama_is_that_of_transformers(checkpoint: Checkpoint) -> None:
+    """Its output is equal to the bit, and its gradient up to rounding."""
+    body = load(checkpoint("llama")).body
+    ours = next(module for module in body.modules() if isinstance(module, FrozenRMSNorm))
+    theirs = LlamaRMSNorm(32)
+    scale = torch.linspace(0.5, 2, 32)
+    gradients = []
+    for norm in (ours, theirs):
+        with torch.no_grad():
+            norm.weight.copy_(scale)
+        values = random_tokens(3, 4, 32).embeds.requires_grad_(True)
+        found = norm(values)
+        (found * torch.arange(32)).sum().backward()
+        gradients.append((found, values.grad))
+    assert torch.equal(gradients[0][0], gradients[1][0])
+    torch.testing.assert_close(gradients[0][1], gradients[1][1], rtol=1e-5, atol=1e-5)

@@ -13,6 +13,7 @@ from transformers.activations import NewGELUActivation
 from tslm.core.errors import BackboneError, ConfigError
 from tslm.core.messages import counted
 from tslm.core.seeds import seeded
+from tslm.models.backbones.frozen_norm import use_frozen_norms
 from tslm.models.backbones.weights.catalog import Random
 from tslm.models.backbones.weights.gguf import quiet
 
@@ -137,7 +138,11 @@ def random_body(random: Random, config: Config) -> Body:
 
 
 def _fused(body: Body) -> Body:
-    """Replace GPT-2's activation of eight operations by one, which stores fewer tensors."""
+    """Replace GPT-2's activation of eight operations by one, and the norm of Llama by a faster one.
+
+    Both store fewer tensors.
+    """
+    use_frozen_norms(body)
     for module in list(body.modules()):
         for name, child in module.named_children():
             if isinstance(child, NewGELUActivation):
