@@ -5,6 +5,7 @@ transformers to the bit. The backward pass gives the same gradient by half as ma
 because the scale needs none.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -21,8 +22,8 @@ class FrozenRMSNorm(LlamaRMSNorm):
         usual = self.weight.requires_grad or not torch.is_grad_enabled()
         if usual or not hidden_states.dtype == self.weight.dtype == torch.float32:
             return super().forward(hidden_states)
-        found: Tensor = _Norm.apply(hidden_states, self.weight, self.variance_epsilon)
-        return found
+        apply: Callable[[Tensor, Tensor, float], Tensor] = _Norm.apply
+        return apply(hidden_states, self.weight, self.variance_epsilon)
 
 
 class _Norm(torch.autograd.Function):
