@@ -5,8 +5,8 @@ gives the states of all shallower ones. Each depth has its own decoder, because 
 depth have their own directions and sizes; the adapter is shared. After training, validation windows
 choose the depth, and what is kept is the ordinary model of that depth.
 
-Early exits of frozen or trained transformers: Corro et al., "SkipDecode", 2023; Jiao et al.,
-"M2R2", 2025; and arXiv 2511.07237 for forecasting.
+"The Few Govern the Many: Unveiling Few-Layer Dominance for Time Series Models", 2025,
+https://arxiv.org/abs/2511.07237, finds a few layers enough. Here the first ones are kept.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
