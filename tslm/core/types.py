@@ -89,8 +89,6 @@ class Batch(NamedTuple):
             if it is unknown.
         unit: what 1 in the units of ``past`` is in the units of the frame; None if it is unknown.
         known: covariates, for a forecaster that reads them itself; None if there are none.
-        true_past: the contexts that a training loss compares with, if ``past`` was changed for
-            training; None if it was not.
     """
 
     past: Float[Tensor, "B L C"]
@@ -100,7 +98,6 @@ class Batch(NamedTuple):
     zero: Float[Tensor, "B C"] | None = None
     unit: Float[Tensor, "B C"] | None = None
     known: Known | None = None
-    true_past: Float[Tensor, "B L C"] | None = None
 
     @classmethod
     def of(

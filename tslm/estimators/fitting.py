@@ -278,7 +278,6 @@ def _train_weights(
     if isinstance(data.sampler, EpochWindows):
         steps = cfg.max_epochs * data.sampler.steps_per_epoch
     recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=steps)
-    recipe.input_changes.check(model, cfg.context_length)
     patience = cfg.early_stopping_patience
     if mixes(cfg) and not can_judge(data):  # the patience is that of the mix
         patience = None

@@ -65,8 +65,7 @@ class Network(Forecaster):
         context = batch.past.shape[1]
         values, covered, aux_loss, distribution, _ = prediction
         stop = context + self.step
-        past = batch.past if batch.true_past is None else batch.true_past
-        truth = torch.cat([past, batch.future], 1)[:, stop - values.shape[1] : stop]
+        truth = torch.cat([batch.past, batch.future], 1)[:, stop - values.shape[1] : stop]
         counted = covered & ~torch.isnan(truth)
         truth = torch.nan_to_num(truth)
         if distribution is None:

@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from tests.command import command
 from tests.estimators.training.test_training import forecaster, series
-from tslm import ConfigError, DataError, Spec
+from tslm import ConfigError, DataError
 from tslm.data.samplers import RandomWindows
 from tslm.estimators.training.checkpoints import LAST, read
 from tslm.estimators.training.resume import LOCK, discard
@@ -89,19 +89,6 @@ def test_a_killed_run_with_early_stopping_ends_with_the_same_bits(
     dies(None)
     assert same(whole, state(forecaster(**ROUGH).fit(series(), folder=tmp_path)))
     assert same(whole, state(forecaster(**ROUGH).fit(series(), folder=tmp_path)))  # once more
-
-
-def test_a_killed_run_with_changed_contexts_ends_with_the_same_bits(
-    dies: Any, tmp_path: Path
-) -> None:
-    changes = {"own_rollouts": 0.9, "mask_inputs": 0.5, "context_noise": 0.1}
-    options = {"max_steps": 10, "trainer": Spec("one_cycle", **changes)}
-    whole = state(forecaster(**options).fit(series()))
-    dies(7)
-    with pytest.raises(Killed):
-        forecaster(**options).fit(series(), folder=tmp_path)
-    dies(None)
-    assert same(whole, state(forecaster(**options).fit(series(), folder=tmp_path)))
 
 
 @pytest.fixture(scope="module")

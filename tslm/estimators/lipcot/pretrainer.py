@@ -285,7 +285,6 @@ class LiPCoTPretrainer(BaseEstimator):  # type: ignore[misc]  # untyped
                 "nothing to train. Use embedding=latent or table, or freeze=full."
             )
         recipe: Recipe = build(cfg.trainer, learning_rate=cfg.learning_rate, steps=cfg.max_steps)
-        recipe.keep_inputs()
         feed = _InTurn(windows, cfg.batch_size, self.random_state)
         trainer = Machine(cfg.accelerator).trainer(
             max_steps=recipe.steps,

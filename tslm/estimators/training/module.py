@@ -54,9 +54,6 @@ class Training(LightningModule):
         self.seen = exactly(torch.zeros(2))
 
     def training_step(self, batch: Batch) -> Tensor:
-        changes = self.recipe.input_changes
-        if changes:
-            batch = changes.apply(batch, self.model, self.global_step / self.recipe.steps)
         loss = self.model.loss(batch, self.recipe.loss)
         self.log("loss", loss.detach(), prog_bar=True)
         return loss
