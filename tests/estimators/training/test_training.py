@@ -220,7 +220,7 @@ def refused(message, **options):
         raise AssertionError(message)
 
 refused("h='eight'", h="eight")
-refused("rollout=fast is unknown. Choose one of cached, sliding", rollout="fast")
+refused("rollout=fast is unknown. Choose one of cached, parallel, sliding", rollout="fast")
 refused("trainer.schedule='step' must be one", trainer=Spec("one_cycle", schedule="step"))
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
