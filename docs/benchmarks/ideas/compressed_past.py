@@ -16,8 +16,8 @@ import functools
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pairs
+import pandas as pd
 from pairs import Study, autotimes, study
 
 from tslm import Spec
