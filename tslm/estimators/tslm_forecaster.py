@@ -72,8 +72,8 @@ class TSLMForecaster(LanguageModelForecaster):
             distribution that decoder= names.
         freeze: weights of the backbone to train: "strict" (none), "norms", "norms+pos", "lora" or
             "full".
-        rollout: roll-out of a horizon longer than one pass: "sliding"; "cached", which is faster
-            and less accurate far ahead; or "parallel", which is trained to forecast h in one pass.
+        rollout: roll-out of a horizon longer than one pass: "sliding"; "cached", which reads each
+            segment once and is faster; or "parallel", which is trained to forecast h in one pass.
         pretrained: folder of a saved model, or of a saved LiPCoTPretrainer; training begins with
             its adapter. None begins with new weights. With max_steps=0 its adapter and decoder
             forecast untrained.

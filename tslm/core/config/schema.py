@@ -215,8 +215,8 @@ class RunConfig:
     )
     rollout: str | Spec = setting(
         DETAIL, "sliding",
-        'roll-out of a horizon longer than one pass: "sliding"; "cached", which is faster and less '
-        'accurate far ahead; or "parallel", which is trained to forecast h in one pass',
+        'roll-out of a horizon longer than one pass: "sliding"; "cached", which reads each segment '
+        'once and is faster; or "parallel", which is trained to forecast h in one pass',
         PART, LANGUAGE,
     )
     pretrained: str | None = setting(
