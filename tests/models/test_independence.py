@@ -24,6 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "time_llm": {"n_prototypes": 8},
     "s2ip": {"n_anchors": 8},
     "lipcot": {"frame_length": 12, "n_codes": 4},
+    "variates": {},
 }
 BASES = [name for name in choices("base") if name != "none"]
 # A roll-out fits these again to a context that ends in forecasts, so the rounding of a forecast,

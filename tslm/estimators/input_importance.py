@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 
 from tslm.core.calendar import Ints
+from tslm.core.float64 import exactly
 from tslm.core.plain_values import positive
 from tslm.data.events.table import EventTable
 from tslm.data.frame import Frame
@@ -297,7 +298,7 @@ def _replaced(panel: Panel, series: Ints, spans: list[tuple[int, int]], season: 
     values = panel.values.clone()
     for number, (start, stop) in zip(series.tolist(), spans, strict=True):
         rows = slice(int(panel.offsets[number]), int(panel.offsets[number + 1]))
-        own = panel.values[rows].double().numpy()
+        own = exactly(panel.values[rows]).numpy()
         expected = seasonal_expectation(own, start, stop, season)
         known = np.isfinite(own[start:stop])
         own[start:stop] = np.where(known, expected, np.nan)

@@ -32,8 +32,6 @@ class TSLMForecaster(LanguageModelForecaster):
             validation decides how much of the correction is used.
         context_length: number of past steps that the model reads. None takes a length that suits
             the data.
-        multivariate: reading of several series: "independent" reads each alone, "tokens" reads all
-            together; see adapter="variates".
         freq: time between rows: a pandas alias such as h, D or MS, or a whole number. None infers
             it.
         season_length: number of steps of the main season. None takes that of the frequency.
@@ -74,6 +72,8 @@ class TSLMForecaster(LanguageModelForecaster):
             "full".
         rollout: roll-out of a horizon longer than one pass: "sliding"; "cached", which reads each
             segment once and is faster; or "parallel", which is trained to forecast h in one pass.
+        multivariate: reading of several series: "independent" reads each alone, "tokens" reads all
+            together; see adapter="variates".
         pretrained: folder of a saved model, or of a saved LiPCoTPretrainer; training begins with
             its adapter. None begins with new weights. With max_steps=0 its adapter and decoder
             forecast untrained.
@@ -139,7 +139,6 @@ class TSLMForecaster(LanguageModelForecaster):
         decoder: str | Spec | None = None,
         base: str | Spec | None = "auto",
         context_length: int | None = None,
-        multivariate: str = "independent",
         freq: int | str | None = None,
         season_length: int | None = None,
         id_col: str | list[str] | None = "unique_id",
@@ -161,6 +160,7 @@ class TSLMForecaster(LanguageModelForecaster):
         distribution: str | Spec | None = None,
         freeze: str | Spec = "strict",
         rollout: str | Spec = "sliding",
+        multivariate: str = "independent",
         pretrained: str | Path | None = None,
         max_steps: int = 1000,
         max_epochs: int | None = None,
@@ -192,7 +192,6 @@ class TSLMForecaster(LanguageModelForecaster):
         self.decoder = decoder
         self.base = base
         self.context_length = context_length
-        self.multivariate = multivariate
         self.freq = freq
         self.season_length = season_length
         self.id_col = id_col
@@ -214,6 +213,7 @@ class TSLMForecaster(LanguageModelForecaster):
         self.distribution = distribution
         self.freeze = freeze
         self.rollout = rollout
+        self.multivariate = multivariate
         self.pretrained = pretrained
         self.max_steps = max_steps
         self.max_epochs = max_epochs

@@ -109,10 +109,6 @@ class RunConfig:
         MODEL, None, "number of past steps that the model reads", OWN, least=1, most=LONGEST,
         null="takes a length that suits the data",
     )
-    multivariate: str = setting(
-        MODEL, "independent", 'reading of several series: "independent" reads each alone, "tokens" '
-        'reads all together; see adapter="variates"', LANGUAGE, choices=("independent", "tokens"),
-    )
 
     freq: int | str | None = setting(
         DATA, None, "time between rows: a pandas alias such as h, D or MS, or a whole number",
@@ -218,6 +214,10 @@ class RunConfig:
         'roll-out of a horizon longer than one pass: "sliding"; "cached", which reads each segment '
         'once and is faster; or "parallel", which is trained to forecast h in one pass',
         PART, LANGUAGE,
+    )
+    multivariate: str = setting(
+        DETAIL, "independent", 'reading of several series: "independent" reads each alone, "tokens" '
+        'reads all together; see adapter="variates"', LANGUAGE, choices=("independent", "tokens"),
     )
     pretrained: str | None = setting(
         DETAIL, None,

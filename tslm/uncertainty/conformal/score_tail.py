@@ -38,6 +38,8 @@ def score_tail(
     rolls = found.corrects_quantiles or not found.n_levels  # it uses the forecaster's distribution
     horizon = errors.errors.shape[1]
     steps = min(horizon, forecaster.distribution_horizon) if rolls else horizon
+    if not steps:  # points alone, without intervals
+        return found.tail
     levels, one, scores = torch.from_numpy(LEVELS), np.ones(1), []
     for batch, start, point in zip(val, starts, errors.points, strict=True):
         keys = list(range(point.shape[0] * point.shape[2]))
