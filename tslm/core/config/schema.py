@@ -217,7 +217,7 @@ class RunConfig:
     )
     multivariate: str = setting(
         DETAIL, "independent", 'reading of several series: "independent" reads each alone and '
-        '"tokens" all together, see adapter="variates"', LANGUAGE, choices=("independent", "tokens"),
+        '"tokens" all together; adapter="variates"', LANGUAGE, choices=("independent", "tokens"),
     )
     pretrained: str | None = setting(
         DETAIL, None,
