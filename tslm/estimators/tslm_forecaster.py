@@ -72,8 +72,7 @@ class TSLMForecaster(LanguageModelForecaster):
             "full".
         rollout: roll-out of a horizon longer than one pass: "sliding"; "cached", which reads each
             segment once and is faster; or "parallel", which is trained to forecast h in one pass.
-        multivariate: reading of several series: "independent" reads each alone and "tokens" all
-            together; adapter="variates".
+        multivariate: reading of series: each alone ("independent"), or joint ("tokens").
         pretrained: folder of a saved model, or of a saved LiPCoTPretrainer; training begins with
             its adapter. None begins with new weights. With max_steps=0 its adapter and decoder
             forecast untrained.

@@ -216,8 +216,8 @@ class RunConfig:
         PART, LANGUAGE,
     )
     multivariate: str = setting(
-        DETAIL, "independent", 'reading of several series: "independent" reads each alone and '
-        '"tokens" all together; adapter="variates"', LANGUAGE, choices=("independent", "tokens"),
+        DETAIL, "independent", 'reading of series: each alone ("independent"), or joint ("tokens")',
+        LANGUAGE, choices=("independent", "tokens"),
     )
     pretrained: str | None = setting(
         DETAIL, None,
