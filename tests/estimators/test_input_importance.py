@@ -54,7 +54,7 @@ def test_only_the_last_row_counts_for_the_last_value() -> None:
         assert own.importance.iloc[-1] == pytest.approx(abs(own.effect.iloc[-1]))
     assert found.inputs.unique_id.tolist() == sorted(found.inputs.unique_id)
     assert found.forecasts.columns.tolist() == ["unique_id", "ds", "Last"]
-    assert isinstance(found.plot("b"), Figure)
+    assert found.plot("b").axes[0].lines[0].get_label() == "y"
     with pytest.raises(DataError, match="has no series 'z'"):
         found.plot("z")
 
@@ -74,7 +74,8 @@ def test_a_covariate_has_the_effect_that_it_has_on_the_series() -> None:
     assert abs(effect["idle"]) < 0.5
     past = found.inputs[(found.inputs.kind == "covariate") & (found.inputs.end == df.ds.iloc[-1])]
     assert past.input.tolist() == ["promo", "idle"]
-    assert isinstance(found.plot(), Figure)
+    label = found.plot().axes[0].lines[0].get_label()
+    assert label == "y without the effects of covariates"
     with pytest.raises(DataError, match="futr_df lacks"):
         model.explain(df, kind="inputs")
 

@@ -26,7 +26,8 @@ def plot_inputs(
     Args:
         inputs: table of an ``InputExplanation``.
         forecasts: columns ``unique_id``, ``ds`` and ``name``.
-        history: rows of the context: ``unique_id``, ``ds`` and ``y``.
+        history: rows of the context: ``unique_id``, ``ds`` and ``y``, without the effects of
+            covariates.
         name: name of the forecast.
         series: id of the series; None takes the first.
 
@@ -45,7 +46,8 @@ def plot_inputs(
         rows, 1, figsize=(9, sum(heights)), height_ratios=heights, layout="constrained"
     )
     above, below = grid[:2]
-    above.plot(past.ds, past.y, color=OBSERVED, lw=1, label="y")
+    removed = " without the effects of covariates" if (own.kind == "covariate").any() else ""
+    above.plot(past.ds, past.y, color=OBSERVED, lw=1, label=f"y{removed}")
     above.plot(ahead.ds, ahead[name], color=COLOURS[0], lw=1.5, label=name)
     above.set_title(str(chosen), loc="left", fontsize="medium")
     above.legend(frameon=False, loc="upper left", ncols=2, fontsize="small")
