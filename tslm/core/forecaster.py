@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Size, Tensor, nn
 
 from tslm.core.distribution import Distribution
 from tslm.core.float64 import exactly
@@ -25,7 +25,9 @@ class Forecaster(nn.Module, ABC):
             number at once.
         reads_time: True if the forecast depends on the times of a window.
         reads_covariates: True if it reads covariates that are known in advance itself, as
-            ``Batch.known``. For others their effects are subtracted from the series.
+            ``Batch.known``.
+        subtracts_effects: False if effects of covariates are not subtracted from the series; it
+            then reads them in their own units.
         validated: True if its distribution comes from forecasts of rolling origins in each context,
             so that it can be trusted without validation rows.
         patch_len: steps between the times that ``prepare`` reads; 0 if it needs no times.
@@ -42,6 +44,7 @@ class Forecaster(nn.Module, ABC):
     step: int = 0
     reads_time: bool = False
     reads_covariates: bool = False
+    subtracts_effects: bool = True
     validated: bool = False
     patch_len: int = 0
     calibration_windows: int = 1024
@@ -130,6 +133,13 @@ class Forecaster(nn.Module, ABC):
         Args:
             train: windows with the steps that follow them; can be read several times.
             val: the same, to choose by; may be empty.
+        """
+
+    def take_sizes(self, shapes: Mapping[str, Size]) -> None:
+        """Take the sizes of saved buffers, where they depend on the data; an empty hook.
+
+        Args:
+            shapes: sizes of the saved buffers by their names; from an untrusted file.
         """
 
     @property

@@ -64,10 +64,12 @@ class Sizes:
 
 
 class Known(NamedTuple):
-    """Covariates of windows, known in advance, in their own units.
+    """Covariates of windows, known in advance.
 
     Args:
-        values: covariates of each step of the context, and of the steps after it.
+        values: covariates of each step of the context, and of the steps after it; in their own
+            units, or standardised where their effects are subtracted from the series. The last
+            column is then the effect.
         names: their names.
     """
 
@@ -108,6 +110,25 @@ class Batch(NamedTuple):
     ) -> "Batch":
         """Return windows of which only the context is known."""
         return cls(past, past[:, :0], time, text)
+
+    def until(self, stop: int, ahead: int) -> "Batch":
+        """Return windows that end earlier, without the steps that follow.
+
+        Args:
+            stop: steps of the context that are kept.
+            ahead: steps after them whose times and covariates are kept.
+        """
+        end = stop + ahead
+        known = self.known and self.known._replace(values=self.known.values[:, :end])
+        none = self.past[:, :0]
+        return self._replace(
+            past=self.past[:, :stop], future=none, time=self.time[:, :end], known=known
+        )
+
+    def since(self, start: int) -> "Batch":
+        """Return windows without their first ``start`` steps."""
+        known = self.known and self.known._replace(values=self.known.values[:, start:])
+        return self._replace(past=self.past[:, start:], time=self.time[:, start:], known=known)
 
 
 class Context(NamedTuple):

@@ -45,7 +45,7 @@ from tslm.estimators.validation.calibration import (
     lagged_shrinkage,
 )
 from tslm.estimators.validation.verdict import Verdict, judge
-from tslm.models.assembly import mixes, steps_of_pass
+from tslm.models.assembly import mixes, reads_covariates, steps_of_pass
 
 PASSES = 5  # times that the adapter of a mix reads all training rows; chosen by hand
 STEPS = (100, 300)  # fewest and most training steps of a mix; chosen by hand
@@ -93,15 +93,15 @@ class TrainingData:
         def texts(panel: Panel, frame: Frame) -> Panel:
             return replace(panel, text=reader.texts(frame), titles=reader.titles_of(frame))
 
-        known = None
-        if cfg.model is not None and part_class(cfg.model).reads_covariates and reader.covariates:
+        known, kept = None, reads_covariates(cfg)
+        if kept and cfg.model and not part_class(cfg.model).subtracts_effects and reader.covariates:
             known = KnownCovariates.of(reader.covariates, cfg[CHOICES].model)
         if isinstance(frame, StoredSeries):
             if known is not None or not reader.covariates:
                 return cls(stored_panel(frame, until, texts, known), rows, split, known)
             some, sample = frame.sample(MOST_COVARIATE_ROWS)
             part = Panel.from_frame(sample, until=until[some])
-            effects, _ = Effects.learn(reader.covariates, sample, part, rows[some], task)
+            effects, _ = Effects.learn(reader.covariates, sample, part, rows[some], task, kept=kept)
             panel = stored_panel(frame, until, texts, effects)
             return cls(panel, rows, split, effects.with_series(panel))
         panel = texts(Panel.from_frame(frame, until=until), frame)
@@ -109,7 +109,7 @@ class TrainingData:
             return cls(known.apply(panel, frame), rows, split, known)
         if not reader.covariates:
             return cls(panel, rows, split)
-        effects, panel = Effects.learn(reader.covariates, frame, panel, rows, task)
+        effects, panel = Effects.learn(reader.covariates, frame, panel, rows, task, kept=kept)
         return cls(panel, rows, split, effects)
 
     @property

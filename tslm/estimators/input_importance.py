@@ -215,7 +215,7 @@ class InputImportance:
         known = self.panel.effects.known
         for name in covariates.future:
             usual: Any = None  # effects are then those of the average
-            if known is not None:
+            if known is not None and not panels.effects.subtracts:
                 usual = float(known.values[:, known.names.index(str(name))].mean())
             without = future.assign(**{name: usual})
             part = panels.effects.apply_future(self.panel, without, steps, panels.calendar)

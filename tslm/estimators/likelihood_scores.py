@@ -183,7 +183,8 @@ class WindowScores:
         place = (frame.offsets[series][:, None] + np.minimum(rows, last)).ravel()
         names = list(panels.reader.covariates.future)
         ahead = frame.table[names].iloc[place].reset_index(drop=True)
-        if (known := panel.effects.known) is not None:  # missing ones were filled in
+        known = panel.effects.known
+        if known is not None and not panels.effects.subtracts:  # missing ones were filled in
             ahead = pd.DataFrame(known.values[torch.from_numpy(place)].numpy(), columns=names)
         ends = past.time.numpy()[past.offsets[1:] - 1]
         time = panels.calendar.future(ends, self.horizon).ravel()

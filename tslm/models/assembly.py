@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from tslm.core.calendar import Calendar
 from tslm.core.config.build import build, part_class, plain_options
-from tslm.core.config.choices import CHOICES, control, node
+from tslm.core.config.choices import CHOICES, choice, control, node
 from tslm.core.errors import ConfigError
 from tslm.core.forecaster import Forecaster
 from tslm.core.hardware import Machine
@@ -49,6 +49,8 @@ def settle(cfg: DictConfig, facts: Facts) -> DictConfig:
     if mixes(cfg):
         _set_distribution_of_mix(cfg)
         cfg.base.adapter = cfg.base.adapter and (cfg.max_steps > 0 or cfg.pretrained is not None)
+        if not cfg.futr_exog or cfg.multivariate == "tokens":
+            cfg.base.covariate_members = []
     elif cfg.max_steps == 0 and cfg.pretrained is None:
         rules = ", base=auto to forecast by classical rules alone"
         hint = "" if cfg.model else f"{rules}, or pretrained=FOLDER to use its adapter untrained"
@@ -93,6 +95,19 @@ def forecaster_of(cfg: DictConfig, task: Task, **options: Any) -> Forecaster:
 def mixes(cfg: DictConfig) -> bool:
     """Return True if the base is a mix, of which the forecast model is a member."""
     return cfg.base is not None and issubclass(part_class(cfg.base), Mix)
+
+
+def reads_covariates(cfg: DictConfig) -> bool:
+    """Return True if the baseline, or a member of the mix, reads covariates itself.
+
+    Args:
+        cfg: settings after ``settle``.
+    """
+    parts = [] if cfg.model is None else [cfg.model]
+    if mixes(cfg):
+        names = [*cfg.base.members, *cfg.base.covariate_members]
+        parts = [node("model", choice("model", str(name))) for name in names]
+    return any(part_class(part).reads_covariates for part in parts)
 
 
 def _set_distribution_of_mix(cfg: DictConfig) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tslm.core.config.estimator_settings import configure
-from tslm.core.types import Batch, Facts, Task
+from tslm.core.types import Batch, Facts, Known, Task
 from tslm.models.assembly import assemble, rule, settle
 from tslm.models.forecast_model import ForecastModel
 from tslm.models.mix.members import (
@@ -15,6 +15,7 @@ from tslm.models.mix.members import (
     quantiles_of,
     without_padding,
 )
+from tslm.models.mix.memory import contents_of
 
 H, L = 4, 16
 
@@ -88,3 +89,36 @@ def test_pinball_loss_skips_missing_steps() -> None:
     found = pinball(quantiles, truth)
     assert float(found[0, 0]) == pytest.approx(0.5)
     assert bool(found[1].isnan().all())
+
+
+def with_covariates(batch: Batch) -> Batch:
+    """Return windows whose covariate counts their steps."""
+    return batch._replace(known=Known(batch.time[..., None].double(), ("step",)))
+
+
+@pytest.mark.parametrize("length", [L - 5, L, L + 5])
+def test_covariates_stay_beside_the_steps_of_a_window(length: int) -> None:
+    batch = with_covariates(walk())
+    found = fitted_to(batch, length)
+    assert found.known is not None
+    expected = found.time.clamp(min=0)  # those before the first step are of that step
+    torch.testing.assert_close(found.known.values[..., 0], expected.double())
+    shorter = batch.until(L - 4, 2)
+    assert shorter.known is not None
+    torch.testing.assert_close(shorter.known.values[..., 0], shorter.time.double())
+    assert shorter.past.shape[1] == L - 4
+    assert shorter.time.shape[1] == L - 2
+
+
+def test_windows_with_other_covariates_are_other_windows() -> None:
+    batch = with_covariates(walk())
+    assert batch.known is not None
+    same, other = batch.known.values.clone(), batch.known.values.clone()
+    other[:, L + H - 1] += 1
+    beyond = batch.known.values.clone()
+    beyond[:, L + H :] += 1
+    seen = contents_of(batch, H)
+    for values, equal in ((same, True), (other, False), (beyond, True)):
+        known = batch.known._replace(values=values)
+        assert (contents_of(batch._replace(known=known), H) == seen) == equal
+    assert contents_of(batch._replace(known=None), H) != seen

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tslm.models.mix.weights import (
+    POOR_BESIDE,
     inverse_losses,
     shrunk_to_equal,
     weighted_mean,
@@ -55,6 +56,9 @@ def test_a_poor_member_is_left_out_if_windows_are_enough() -> None:
     torch.testing.assert_close(without_poor(losses, 15), losses)
     left = without_poor(losses, 16)
     torch.testing.assert_close(left, torch.tensor([1.0, 1.3, torch.inf]))
+    torch.testing.assert_close(
+        without_poor(losses, 16, POOR_BESIDE), torch.tensor([1.0, torch.inf, torch.inf])
+    )
     weights = shrunk_to_equal(inverse_losses(left), 16)
     assert float(weights[2]) == 0
     assert float(weights.sum()) == pytest.approx(1)

@@ -9,7 +9,7 @@ forecasts and baselines therefore see the same windows, and so do calibration an
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from tslm.core.errors import DataError
 from tslm.core.types import Task
 from tslm.data.covariates.encoding import Blocks, CovariateEncoder, encode_column
 from tslm.data.covariates.lagged import LaggedEffect, lag_summaries
-from tslm.data.covariates.panel_effects import PanelEffects
+from tslm.data.covariates.panel_effects import KnownRows, PanelEffects
 from tslm.data.covariates.regression import fit_effect_weights
 from tslm.data.covariates.selection import CovariateColumns
 from tslm.data.covariates.static import static_values
@@ -43,6 +43,7 @@ class Effects(CovariateTreatment):
         horizon: forecast steps of the fit.
         reach: rows of the longest summary of past covariates.
         statics: static covariates of the series of the fit, indexed by id.
+        kept: True if the model also reads the covariates that are known in advance.
     """
 
     encoder: CovariateEncoder
@@ -51,6 +52,9 @@ class Effects(CovariateTreatment):
     horizon: int
     reach: int
     statics: pd.DataFrame
+    kept: bool = False
+
+    subtracts: ClassVar[bool] = True
 
     @property
     def chosen(self) -> CovariateColumns:
@@ -58,7 +62,14 @@ class Effects(CovariateTreatment):
 
     @classmethod
     def learn(
-        cls, chosen: CovariateColumns, frame: Frame, panel: Panel, split: Ints, task: Task
+        cls,
+        chosen: CovariateColumns,
+        frame: Frame,
+        panel: Panel,
+        split: Ints,
+        task: Task,
+        *,
+        kept: bool = False,
     ) -> tuple["Effects", Panel]:
         """Estimate effects from training rows.
 
@@ -68,6 +79,7 @@ class Effects(CovariateTreatment):
             panel: the same rows, standardised.
             split: number of training rows of each series.
             task: gives context length, horizon and season.
+            kept: True if the model also reads the covariates that are known in advance.
 
         Returns:
             The effects, and the panel with them removed.
@@ -80,7 +92,7 @@ class Effects(CovariateTreatment):
         blocks = _encode_rows(encoder, frame.table, panel, frame.calendar)
         summaries = lag_summaries(blocks.past, panel.offsets, task.context_length)
         weight, amplitude = fit_effect_weights(encoder, blocks, summaries, panel, split, task)
-        effects = cls(encoder, weight, amplitude, task.horizon, task.context_length, statics)
+        effects = cls(encoder, weight, amplitude, task.horizon, task.context_length, statics, kept)
         return effects, effects._remove(panel, frame, blocks, summaries)
 
     def apply(self, panel: Panel, frame: Frame) -> Panel:
@@ -104,8 +116,16 @@ class Effects(CovariateTreatment):
             lagged=lagged,
             levels=self.encoder.levels_of(frame.table),
             statics=static_values(frame.table, self.encoder.chosen.static),
+            known=self._known(blocks) if self.kept else None,
         )
         return replace(panel, values=values, effects=effects)
+
+    def _known(self, blocks: Blocks) -> KnownRows:
+        """Return the covariates of rows known in advance and their effect, standardised."""
+        effect = self.encoder.effect(blocks, self.weight)
+        values = np.column_stack([self.encoder.without_hinges(blocks.known), effect])
+        names = (*map(str, range(values.shape[1] - 1)), "effect")
+        return KnownRows(torch.from_numpy(values), names)
 
     def apply_future(
         self, panel: Panel, found: pd.DataFrame, time: Ints, calendar: Calendar
@@ -130,7 +150,12 @@ class Effects(CovariateTreatment):
         if own.lagged is not None:
             last = torch.from_numpy(panel.offsets[1:]) - 1
             effect = effect + own.lagged.predict(last, effect.shape[1])
-        return replace(panel, effects=replace(own, future=effect))
+        own = replace(own, future=effect)
+        if own.known is not None:
+            ahead = self._known(blocks).values
+            rows = own.known._replace(future=ahead.reshape(len(panel), -1, ahead.shape[1]))
+            own = replace(own, known=rows)
+        return replace(panel, effects=own)
 
     def shrink_lagged(self, factor: float) -> "Effects":
         """Return the effects with that of past covariates multiplied by a factor."""
@@ -160,6 +185,7 @@ class Effects(CovariateTreatment):
             "horizon": self.horizon,
             "reach": self.reach,
             "statics": statics,
+            "kept": self.kept,
             "levels": list(self.encoder.numbers),
             "weight": self.weight,
             "amplitude": self.amplitude,
@@ -187,6 +213,7 @@ class Effects(CovariateTreatment):
             int(state["horizon"]),
             int(state["reach"]),
             pd.DataFrame(state["statics"], index=ids),
+            bool(state.get("kept", False)),
         )
 
     def check(self, chosen: CovariateColumns, calendar: Calendar) -> None:

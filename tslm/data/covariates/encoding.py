@@ -236,6 +236,19 @@ class CovariateEncoder:
         """
         return {name: series_levels(table, name) | dict(self.levels[name]) for name in self.numbers}
 
+    def without_hinges(self, known: Floats) -> Floats:
+        """Return ``Blocks.known`` without hinges: each covariate itself, and holidays."""
+        places, first = list[int](), 0
+        for column in self.future:
+            hinges = len(column.bends) if isinstance(column, Number) else 0
+            own = 1 if isinstance(column, Number) else len(column.levels)
+            relative = int(column.name in self.numbers)  # to its own series, after the hinges
+            places += [*range(first, first + own)]
+            first += own + hinges
+            places += [*range(first, first + relative)]
+            first += relative
+        return known[:, [*places, *range(first, known.shape[1])]]
+
     def features(self, blocks: Blocks) -> Floats:
         """Return the regression features: columns, and products with cycles and static columns."""
         return np.concatenate([_products(one, other) for one, other, _ in self._factors(blocks)], 1)

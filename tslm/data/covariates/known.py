@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -48,6 +48,8 @@ class KnownCovariates(CovariateTreatment):
                 "forecast."
             )
         return cls(chosen.future)
+
+    subtracts: ClassVar[bool] = False
 
     @property
     def chosen(self) -> CovariateColumns:

@@ -18,10 +18,11 @@ Floats = npt.NDArray[np.float64]
 
 
 class KnownRows(NamedTuple):
-    """Covariates known in advance that a model reads itself, in their own units.
+    """Covariates known in advance that a model reads itself.
 
     Attributes:
-        values: covariates of each row of a panel.
+        values: covariates of each row of a panel; in their own units, or standardised where their
+            effects are subtracted; the last column is then the effect.
         names: their names.
         future: covariates of the steps after the last row of each series; None before they are
             known.
@@ -81,7 +82,7 @@ class PanelEffects:
         levels: mean and standard deviation of covariates by column name and series id; None for
             those of ``fit``.
         statics: static covariates of each series, indexed by id; None for those of ``fit``.
-        known: covariates that the model reads itself; None where effects are subtracted.
+        known: covariates that the model reads itself; None if it reads none.
     """
 
     lagged: LaggedEffect | None = None

@@ -1,7 +1,7 @@
 """The treatment of covariates by a fitted model: subtracted as effects, or read by the model."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 
@@ -12,7 +12,13 @@ from tslm.data.panel import Panel
 
 
 class CovariateTreatment(ABC):
-    """Treatment of covariates, from a frame to a panel that carries what a model needs of them."""
+    """Treatment of covariates, from a frame to a panel that carries what a model needs of them.
+
+    Attributes:
+        subtracts: True if effects are subtracted from the series, which then lack them.
+    """
+
+    subtracts: ClassVar[bool]
 
     @property
     @abstractmethod

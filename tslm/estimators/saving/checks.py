@@ -14,6 +14,7 @@ from torch.nn.modules.module import (
 
 from tslm.core.config.choices import GROUPS, node
 from tslm.core.errors import DataError
+from tslm.core.forecaster import Forecaster
 from tslm.estimators.saving.folder import Saved
 from tslm.estimators.training.weights import trained_state
 
@@ -84,6 +85,11 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor]) -> None:
     Raises:
         DataError: if a tensor is missing, unknown, has another shape or is not finite.
     """
+    for part, module in model.named_modules():
+        if isinstance(module, Forecaster):
+            dot = f"{part}." if part else ""
+            own = {name: t.shape for name, t in weights.items() if name.startswith(dot)}
+            module.take_sizes({name.removeprefix(dot): shape for name, shape in own.items()})
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items()}
     strange = [name for name, t in weights.items() if wanted.get(name) != t.shape]
     lacking = [name for name in trained_state(model) if name not in weights]

@@ -27,6 +27,8 @@ from tslm.models.mix.members import (
 )
 from tslm.models.mix.memory import Memory, contents_of
 from tslm.models.mix.weights import (
+    POOR,
+    POOR_BESIDE,
     inverse_losses,
     shrunk_to_equal,
     weighted_mean,
@@ -56,6 +58,7 @@ class Mix(Forecaster):
         task: lengths and season.
         trained: the model whose weights are trained; None for local rules alone.
         members: names of local rules, files of ``conf/model``.
+        covariate_members: further rules, for series with covariates that are known in advance.
         adapter: False for local rules alone; ``trained`` is then None.
         reach: rows that local rules read; None takes 20 seasons, at least 512.
         origins: origins inside a context that shift its weights; 0 for the weights of the panel.
@@ -68,6 +71,7 @@ class Mix(Forecaster):
         weights: of the members, local rules first; they sum to 1.
         widths: factor on the width of each member's distribution.
         report: weight, loss alone and loss without it of each member, see ``contributions``.
+        rows: rows that a local rule reads, unless it has a reach of its own.
     """
 
     distribution_horizon = 2**31
@@ -82,6 +86,7 @@ class Mix(Forecaster):
         task: Task,
         trained: ForecastModel | DepthSearch | None,
         members: Sequence[str],
+        covariate_members: Sequence[str] = (),
         adapter: bool = True,
         reach: int | None = None,
         origins: int = 1,
@@ -94,11 +99,12 @@ class Mix(Forecaster):
         at_least(1, reach=reach)
         at_least(0, origins=origins)
         check_choice("combine", combine, COMBINE)
-        self.local = nn.ModuleDict(_rules(members, task))
+        self.local = nn.ModuleDict(_rules([*members, *covariate_members], task))
         self.trained = trained
         self.season_length, self.horizon = task.season_length, task.horizon
         self.context_length = task.context_length
-        self.reach = max(reach, task.context_length)
+        self.rows = max(reach, task.context_length)
+        self.reach = max(self.rows, *(rule.reach for rule in self._local))
         self.origins, self.combine = origins, combine
         if trained is not None:
             self.step, self.patch_len = trained.step, trained.patch_len
@@ -163,12 +169,16 @@ class Mix(Forecaster):
             if not (weight or unused):
                 parts.append(None)
                 continue
-            read = own if name == TRAINED else short
+            read = own if name == TRAINED else self._read_by(member, short)
             compute = partial(quantiles_of, member, read, horizon, self.season_length)
             parts.append(self.memory.get(name, member, seen, compute))
         like = next(part for part in parts if part is not None)
         found = torch.stack([torch.zeros_like(like) if part is None else part for part in parts])
         return widened(found, self.widths.to(found)[:, None, None, None, None])
+
+    def _read_by(self, rule: Forecaster, batch: Batch) -> Batch:
+        """Return the last rows of windows that a local rule reads."""
+        return fitted_to(batch, min(rule.reach or self.rows, batch.past.shape[1]))
 
     @property
     def _parts(self) -> list[Forecaster]:
@@ -205,8 +215,7 @@ class Mix(Forecaster):
             stop = length - back
             if stop < 1:
                 break
-            time = batch.time[:, : stop + h]
-            known = batch._replace(past=batch.past[:, :stop], future=batch.past[:, :0], time=time)
+            known = batch.until(stop, h)
             loss = torch.stack(
                 [
                     pinball(q, batch.past[:, stop : stop + h])
@@ -257,7 +266,8 @@ class Mix(Forecaster):
         best = totals.argmin(0)
         self.widths.copy_(torch.tensor(FACTORS)[best] ** CAUTION)
         losses = totals.gather(0, best[None])[0] / windows
-        losses = without_poor(losses, windows)
+        limit = POOR_BESIDE if any(rule.reads_covariates for rule in self._local) else POOR
+        losses = without_poor(losses, windows, limit)
         self.weights.copy_(shrunk_to_equal(inverse_losses(losses), windows))
         self.report.copy_(self._reported(batches))
 

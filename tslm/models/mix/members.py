@@ -55,7 +55,7 @@ def _rolled(member: Forecaster, batch: Batch, horizon: int) -> Float[Tensor, "Q 
     series, parts = batch.past, []
     before = batch.past.new_zeros(len(LEVELS), len(series), 1, series.shape[2])
     for start in range(0, horizon, step):
-        window = batch._replace(past=series[:, start:], time=batch.time[:, start:])
+        window = batch._replace(past=series).since(start)
         found = member.distribution(window, step).quantile(levels()).to(series).sort(0).values
         median = found[MEDIAN]
         width = found - median
@@ -71,16 +71,20 @@ def fitted_to(batch: Batch, context_length: int) -> Batch:
     """Return windows with a context of exactly ``context_length`` steps.
 
     A longer context loses its oldest steps. A shorter one begins with missing values, whose times
-    count backwards from its first step.
+    count backwards from its first step, and whose covariates are those of that step.
     """
     surplus = batch.past.shape[1] - context_length
     if surplus >= 0:
-        return batch._replace(past=batch.past[:, surplus:], time=batch.time[:, surplus:])
+        return batch.since(surplus)
     step = batch.time[:, 1:2] - batch.time[:, :1]
     back = torch.arange(surplus, 0, device=step.device)
     time = torch.cat([batch.time[:, :1] + back * step, batch.time], 1)
     past = pad(batch.past, (0, 0, -surplus, 0), value=torch.nan)
-    return batch._replace(past=past, time=time)
+    known = batch.known
+    if known is not None:
+        first = known.values[:, :1].expand(-1, -surplus, -1)
+        known = known._replace(values=torch.cat([first, known.values], 1))
+    return batch._replace(past=past, time=time, known=known)
 
 
 def without_padding(batch: Batch) -> Batch:

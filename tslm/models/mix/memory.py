@@ -55,9 +55,8 @@ class Memory:
 def contents_of(batch: Batch, horizon: int) -> bytes:
     """Return a digest of all that a forecast depends on."""
     digest = blake2b(digest_size=16)
-    steps = batch.past.shape[1] + horizon
-    known = batch._replace(future=batch.past[:, :0], time=batch.time[:, :steps])
-    for part in known:
+    seen = batch.until(batch.past.shape[1], horizon)
+    for part in (*seen._replace(known=None), *(seen.known or ())):
         if isinstance(part, Tensor):
             digest.update(repr((part.shape, part.dtype)).encode())
             digest.update(part.detach().cpu().contiguous().numpy().tobytes())

@@ -44,6 +44,7 @@ class CovariateRegression(Forecaster):
     any_horizon = True
     distribution_horizon = 2**31
     reads_covariates = True
+    subtracts_effects = False
     validated = True
 
     def __init__(self, *, task: Task, follows: Sequence[str] | None = None) -> None:

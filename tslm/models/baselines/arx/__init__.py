@@ -1,0 +1,1 @@
+"""Autoregression with exogenous inputs."""
