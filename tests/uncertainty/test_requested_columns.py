@@ -68,3 +68,11 @@ def test_columns_are_found_by_their_names() -> None:
 
 def test_a_forecast_may_be_called_like_an_interval_of_nothing() -> None:
     assert forecasts(["model-q-10", "y"]) == ["model-q-10", "y"]
+
+
+@pytest.mark.parametrize(
+    "asked", [{"quantiles": [0.9999999, 0.99999999]}, {"level": [80, 80.0000001]}]
+)
+def test_numbers_whose_columns_would_have_one_name_are_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="agree in their first six digits"):
+        RequestedColumns.of(**asked)

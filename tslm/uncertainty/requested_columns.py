@@ -61,8 +61,14 @@ class RequestedColumns:
         for value in levels:
             outside = (100 - value) / 200
             quantile_levels |= {f"lo-{value:g}": outside, f"hi-{value:g}": 1 - outside}
-        for value in _numbers("quantiles", quantiles, 1):
-            quantile_levels[f"q-{100 * value:g}"] = value
+        asked = _numbers("quantiles", quantiles, 1)
+        quantile_levels |= {f"q-{100 * value:g}": value for value in asked}
+        if len(quantile_levels) < 2 * len(levels) + len(asked):
+            raise ConfigError(
+                f"{'quantiles' if asked else 'level'}={_listed(asked or levels)} has numbers that "
+                "agree in their first six digits, and so would their columns. Leave out one of "
+                "them."
+            )
         if num_samples is None:
             return cls(quantile_levels)
         samples = whole_number("num_samples", num_samples)
