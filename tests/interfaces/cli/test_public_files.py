@@ -375,10 +375,10 @@ def test_an_uncompressed_file_may_have_the_name_of_a_compressed_one(forecast: An
     assert len(forecast(monthly(), name="plain.csv.gz")) == 3
 
 
-def test_names_of_columns_may_be_years_and_dates() -> None:
+def test_names_of_columns_may_be_years_and_dates(tmp_path: Path) -> None:
     for head in ("country,2019,2020", "shop,2024-01-01,2024-01-02", "ds,10,20", "a,b,c"):
-        Path("d.csv").write_text(f"{head}\nde,1.5,2.5\nfr,2.5,3.5\n")
-        assert ",".join(files.read_table("d.csv")) == head
+        (tmp_path / "d.csv").write_text(f"{head}\nde,1.5,2.5\nfr,2.5,3.5\n")
+        assert ",".join(files.read_table(tmp_path / "d.csv")) == head
 
 
 class TestNames:
