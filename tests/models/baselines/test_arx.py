@@ -15,6 +15,7 @@ from tslm.core.types import Batch, Known, Task
 from tslm.estimators.saving.checks import fill
 from tslm.models.baselines.arx.compression import compress, expand, fit_compression
 from tslm.models.baselines.arx.forecaster import ARX
+from tslm.models.baselines.arx.ridge import Moments, solve_each
 from tslm.models.mix.forecaster import Mix
 
 Floats = npt.NDArray[np.float64]
@@ -206,6 +207,49 @@ def test_saved_weights_of_other_sizes_are_refused() -> None:
 def _values(batch: Batch) -> torch.Tensor:
     assert batch.known is not None
     return batch.known.values
+
+
+@pytest.mark.parametrize("n_windows", [3, 40])
+def test_the_regression_of_each_series_is_ridge_regression(n_windows: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    inputs, targets = (
+        torch.randn(2, n_windows, n, generator=draw, dtype=torch.float64) for n in (7, 4)
+    )
+    found = solve_each(inputs, targets, torch.tensor(2.0, dtype=torch.float64))
+    for one, x, y in zip(found, inputs, targets, strict=True):
+        expected = torch.linalg.solve(x.T @ x + 2 * torch.eye(7).double(), x.T @ y)
+        torch.testing.assert_close(one, expected)
+
+
+def test_moments_of_parts_give_the_regression_of_the_whole() -> None:
+    draw = torch.Generator().manual_seed(0)
+    x = 3 + torch.randn(60, 5, generator=draw, dtype=torch.float64)
+    x[:, 2] = 7  # a constant input has no weight
+    y = x @ torch.ones(5, 2).double() + torch.randn(60, 2, generator=draw, dtype=torch.float64)
+    whole = Moments.of(x[:20], y[:20]).plus(Moments.of(x[20:], y[20:])).solve(0.1)
+    assert float(whole.gain[2]) == 0
+    z = (x - x.mean(0)) * whole.gain
+    varies = [0, 1, 3, 4]
+    torch.testing.assert_close(whole.gain[varies], 1 / x.std(0, correction=0)[varies])
+    expected = torch.linalg.solve(
+        z.T @ z / 60 + 0.1 * torch.eye(5).double(), z.T @ (y - y.mean(0)) / 60
+    )
+    torch.testing.assert_close(whole.weight, expected)
+    torch.testing.assert_close(whole.offset, y.mean(0))
+
+
+def test_a_long_season_is_forecast_in_several_passes() -> None:
+    task = Task(context_length=800, horizon=400, season_length=400)
+    rng = np.random.default_rng(0)
+    y = np.sin(np.arange(3000) * 2 * np.pi / 400) + rng.normal(0, 0.05, 3000)
+    x = np.zeros((3000, 1))
+    model = ARX(task=task)
+    train = windows(y, x, 0, 2200, length=800, ahead=400)
+    model.learn([train], [])
+    assert model.weight.shape == (168 + 1 + 100 + 2 * 3 * 100, 100)  # 600 covariate values
+    test = windows(y, x, 1700, 3000, length=800, ahead=400)
+    error = (model.forecast(test, 400) - test.future[:, :400]).abs().mean()
+    assert float(error) < 0.1
 
 
 # as a user meets it: a frame with covariates

@@ -8,12 +8,10 @@ from torch.nn.functional import pad
 
 from tslm.core.forecaster import Forecaster
 from tslm.core.types import Batch
+from tslm.uncertainty.distributions.quantile import FINE
 from tslm.uncertainty.past_changes import quantiles_of_changes
 
-LEVELS = (
-    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
-    *(0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995),
-)  # quantile levels at which members are combined
+LEVELS = FINE  # quantile levels at which members are combined
 MEDIAN = LEVELS.index(0.5)
 
 

@@ -17,6 +17,10 @@ from tslm.core.float64 import exactly
 from tslm.uncertainty.distributions.base import DistributionFamily
 
 DEFAULT = (0.025, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.975)
+FINE = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
+    *(0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995),
+)  # quantile levels of rules that give a distribution, and of a mix
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ then updated by the last rows of each series, which follows slow changes.
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,8 +24,9 @@ from tslm.core.messages import whole_number
 from tslm.core.types import Batch, Facts, Sizes, Task
 from tslm.models.baselines.arx.compression import compress, expand, fit_compression
 from tslm.models.baselines.arx.inputs import SERIES_AGO, Inputs
+from tslm.models.baselines.arx.ridge import Moments, solve_each
 from tslm.models.baselines.arx.windows import a_few, effect_ahead, rows_of, some, with_effect
-from tslm.uncertainty.distributions.quantile import Quantiles, at_levels
+from tslm.uncertainty.distributions.quantile import FINE, Quantiles, at_levels
 
 PENALTY = 0.01  # of weights of inputs of variance 1, per window; chosen by hand
 TRUST = (25.0, 250.0, 2_500.0, 0.0)  # candidates of ``trust``; chosen by hand
@@ -33,42 +34,19 @@ SEASONS_READ = 84  # of a series, for the update: 12 weeks of hours; chosen by h
 ROWS_READ = (512, 4096)  # fewest and most rows that are read for it; chosen by hand
 WINDOWS_READ = 512  # windows of the update, evenly spaced; chosen by hand
 PLAINLY = 0.9  # error without compression, as a multiple of that with it, to do without it; by hand
-LEVELS = (
-    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5),
-    *(0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.975, 0.99, 0.995),
-)  # quantile levels of its distribution
-MEDIAN = LEVELS.index(0.5)
+MEDIAN = FINE.index(0.5)
 FEW = 40  # errors of which quantiles are not taken; they are then normal; chosen by hand
 NORMAL = 0.79788  # mean absolute value of a standard normal variable
 TINY = 1e-9
 
 
-class Moments(NamedTuple):
-    """Sums or means of products over training windows: all that ridge regression needs.
-
-    Args:
-        gram: products of 1 and the inputs.
-        cross: products of 1 and the inputs with the targets.
-        farthest: largest absolute target.
-    """
-
-    gram: Float[Tensor, "K K"]
-    cross: Float[Tensor, "K F"]
-    farthest: Float[Tensor, ""]
-
-    def plus(self, other: "Moments") -> "Moments":
-        """Return the sums of products of both; the largest target of either."""
-        farthest = torch.maximum(self.farthest, other.farthest)
-        return Moments(self.gram + other.gram, self.cross + other.cross, farthest)
-
-
 class ARX(ExactModule, Forecaster):
     """Autoregression with exogenous inputs: a linear regression for all series, updated for each.
 
-    A pass forecasts a season, or fewer steps where there are many covariates. Longer horizons are
-    forecast pass by pass. Compression and update are those with the least absolute error on
-    validation windows; the errors there also give the distribution. Before ``learn`` the forecast
-    is the mean of the seasons that are read.
+    A pass forecasts a season, or fewer steps if it is long or there are many covariates. Longer
+    horizons are forecast pass by pass. Compression and update are those with the least absolute
+    error on validation windows; the errors there also give the distribution. Before ``learn`` the
+    forecast is the mean of the seasons that are read.
 
     Args:
         task: gives context length, horizon H and season.
@@ -83,7 +61,7 @@ class ARX(ExactModule, Forecaster):
         compression: center and scale of values that are compressed; scale 0 if they are not.
         farthest: largest distance from the level in training; no forecast of a pass is farther.
         spread: mean absolute error at each step, as values are compressed, [H].
-        shape: quantiles of the errors at ``LEVELS``, relative to ``spread``.
+        shape: quantiles of the errors at ``FINE``, relative to ``spread``.
     """
 
     any_horizon = True
@@ -104,10 +82,10 @@ class ARX(ExactModule, Forecaster):
         season = self.season_length = whole_number("season_length", task.season_length)
         self.inputs = Inputs.of(season, task.context_length)
         self.reach = int(np.clip(SEASONS_READ * season, *ROWS_READ))
-        steps = min(season, task.horizon)
+        steps = min(self.inputs.recent, task.horizon)
         for name, shape in self._shapes(0, steps).items():
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))
-        normal = torch.special.ndtri(torch.tensor(LEVELS, dtype=torch.float64)) / NORMAL
+        normal = torch.special.ndtri(torch.tensor(FINE, dtype=torch.float64)) / NORMAL
         for name, value in (
             ("trust", torch.zeros((), dtype=torch.float64)),
             ("compression", torch.zeros(2, dtype=torch.float64)),
@@ -139,7 +117,7 @@ class ARX(ExactModule, Forecaster):
         values = median[..., None] + spread[:, None, None] * self.shape
         values = expand(values, self.compression)
         effect = effect_ahead(batch, horizon).to(batch.past)
-        return at_levels(values.to(batch.past) - effect[..., None], LEVELS)
+        return at_levels(values.to(batch.past) - effect[..., None], FINE)
 
     @torch.no_grad()
     def learn(self, train: Iterable[Batch], val: Iterable[Batch]) -> None:
@@ -149,7 +127,7 @@ class ARX(ExactModule, Forecaster):
             moments = self._moments(train, compression)
             if moments is None:
                 return
-            self._solve(moments)
+            self._use(moments)
             errors = {trust: self._absolute_error(val, trust) for trust in TRUST}
             trust = min(errors, key=lambda each: errors[each])
             found.append((errors[trust], trust, compression, moments))
@@ -158,43 +136,29 @@ class ARX(ExactModule, Forecaster):
         best = compressed if judged and plain[0] > PLAINLY * compressed[0] else plain
         _, trust, compression, moments = best
         self.compression.copy_(compression)
-        self._solve(moments)
+        self._use(moments)
         self.trust.fill_(trust if judged else 0.0)
         self._measure(map(some, val) if judged else map(some, islice(train, 4)))
 
-    def _solve(self, moments: Moments) -> None:
-        """Set the weights of all series to those of ridge regression."""
-        mean, target = moments.gram[0, 1:], moments.cross[0]
-        covariance = moments.gram[1:, 1:] - torch.outer(mean, mean)
-        cross = moments.cross[1:] - torch.outer(mean, target)
-        deviation = covariance.diagonal().clamp(min=0).sqrt()
-        gain = torch.where(deviation > TINY, 1 / deviation, 0.0)
-        scaled = gain[:, None] * covariance * gain
-        scaled.diagonal().add_(PENALTY)
-        self.center, self.gain, self.offset = mean, gain, target
-        self.weight = torch.linalg.solve(scaled, gain[:, None] * cross)
+    def _use(self, moments: Moments) -> None:
+        """Use the regression on these windows."""
+        self.center, self.gain, self.weight, self.offset = moments.solve(PENALTY)
         self.farthest.copy_(moments.farthest)
 
     def _moments(self, train: Iterable[Batch], compression: Float[Tensor, "2"]) -> Moments | None:
         """Return the moments of training windows; None without one whose target is whole."""
         self.compression.copy_(compression)
         sums: Moments | None = None
-        count = 0
         for batch in train:
             batch, steps = self._whole(batch), self.inputs.steps(batch)
             origin = torch.tensor([batch.past.shape[1]], device=batch.past.device)
             inputs, level = self.inputs.read(batch, origin, steps, self.compression)
             target = compress(rows_of(batch.future[:, :steps]), self.compression) - level[:, 0]
             whole = ~target.isnan().any(1)
-            inputs, target = pad(inputs[whole, 0], (1, 0), value=1.0), target[whole]
-            if not len(target):
-                continue
-            count += len(target)
-            here = Moments(inputs.T @ inputs, inputs.T @ target, target.abs().max())
-            sums = here if sums is None else sums.plus(here)
-        if sums is None:
-            return None
-        return sums._replace(gram=sums.gram / count, cross=sums.cross / count)
+            if whole.any():
+                here = Moments.of(inputs[whole, 0], target[whole])
+                sums = here if sums is None else sums.plus(here)
+        return sums
 
     def _absolute_error(self, windows: Iterable[Batch], trust: float) -> float:
         """Return the mean absolute error on windows with this ``trust``; infinite without any."""
@@ -222,7 +186,7 @@ class ARX(ExactModule, Forecaster):
         found = (gap / spread).ravel()
         found = found[~found.isnan()]
         if len(found) >= FEW:
-            shape = found.quantile(torch.tensor(LEVELS).to(found))
+            shape = found.quantile(torch.tensor(FINE).to(found))
             self.shape.copy_(shape - shape[MEDIAN])
 
     def _roll(self, batch: Batch, horizon: int) -> Float[Tensor, "B H C"]:
@@ -248,27 +212,23 @@ class ARX(ExactModule, Forecaster):
         weights, with ``trust`` as its penalty.
         """
         length, steps = batch.past.shape[1], len(self.offset)
-        last, first = (
-            length - steps,
-            max(length - self.reach, 0) + min(self.inputs.rows, length // 2),
-        )
+        last = length - steps
+        first = max(max(length - self.reach, 0) + min(self.inputs.rows, length // 2), 1)
         found = []
-        for part in a_few(batch):
-            n = part.past.shape[0] * part.past.shape[2]
-            if last < max(first, 1):
-                found.append(self.weight.new_zeros(n, len(self.weight) + 1, steps))
+        for part in a_few(batch, WINDOWS_READ * self.inputs.rows):
+            if last < first:
+                shape = (part.past.shape[0] * part.past.shape[2], len(self.weight) + 1, steps)
+                found.append(self.weight.new_zeros(shape))
                 continue
             apart = max(-(-(last - first + 1) // WINDOWS_READ), 1)
-            origins = torch.arange(last, max(first, 1) - 1, -apart, device=part.past.device)
+            origins = torch.arange(last, first - 1, -apart, device=part.past.device)
             inputs, level = self._read(part, origins)
             index = origins[:, None] + torch.arange(steps, device=origins.device)
             target = compress(rows_of(part.past), self.compression)[:, index] - level
             rest = target - self._predict(inputs)
             whole = (~rest.isnan().any(2, keepdim=True)).to(rest)
-            inputs = pad(self._standard(inputs), (0, 1), value=1.0) * whole
-            gram = inputs.mT @ inputs
-            gram.diagonal(dim1=1, dim2=2).add_(self.trust)
-            found.append(torch.linalg.solve(gram, inputs.mT @ (rest.nan_to_num(0.0) * whole)))
+            inputs = pad(self._standard(inputs), (0, 1), value=1.0)
+            found.append(solve_each(inputs * whole, rest.nan_to_num(0.0) * whole, self.trust))
         return torch.cat(found)
 
     def _predict(self, inputs: Float[Tensor, "S n K"]) -> Float[Tensor, "S n F"]:
@@ -297,7 +257,7 @@ class ARX(ExactModule, Forecaster):
 
     def take_sizes(self, shapes: Mapping[str, torch.Size]) -> None:
         weight = shapes.get("weight", ())
-        if len(weight) == 2 and 0 < weight[1] <= self.season_length:
+        if len(weight) == 2 and 0 < weight[1] <= self.inputs.recent:
             columns = self.inputs.columns(*weight)
             for name, shape in self._shapes(columns, weight[1]).items():
                 setattr(self, name, getattr(self, name).new_zeros(shape))

@@ -14,6 +14,7 @@ from tslm.models.baselines.arx.windows import rows_of
 
 SERIES_AGO = (1, 2, 3, 7)  # earlier seasons of the series that are read, as in the paper
 COVARIATES_AGO = (0, 1, 7)  # the same of covariates; 0 is the steps to forecast; as in the paper
+MOST_STEPS = 168  # steps of a pass, and last values of the series that are read; by hand
 MOST_VALUES = 600  # covariate values that a pass reads; it has fewer steps beyond; by hand
 
 
@@ -40,11 +41,16 @@ class Inputs:
         """Return the rows before an origin that are read."""
         return self.ago[-1] * self.season_length
 
+    @property
+    def recent(self) -> int:
+        """Return the values before an origin that are all inputs: a season, unless it is long."""
+        return min(self.season_length, MOST_STEPS)
+
     def steps(self, batch: Batch) -> int:
-        """Return the steps of a pass: a season, or as many as the covariates allow."""
+        """Return the steps of a pass: a season, or fewer if it is long or has many covariates."""
         columns = 0 if batch.known is None else batch.known.values.shape[2]
         most = MOST_VALUES // max(columns * len(COVARIATES_AGO), 1)
-        return max(min(self.season_length, batch.future.shape[1], most), 1)
+        return max(min(self.season_length, batch.future.shape[1], most, MOST_STEPS), 1)
 
     def number(self, columns: int, steps: int) -> int:
         """Return the number of inputs.
@@ -54,7 +60,7 @@ class Inputs:
             steps: steps of a pass.
         """
         earlier = (len(self.ago) - 1) * steps
-        return self.season_length + 1 + earlier + columns * len(COVARIATES_AGO) * steps
+        return self.recent + 1 + earlier + columns * len(COVARIATES_AGO) * steps
 
     def columns(self, number: int, steps: int) -> int:
         """Return the number of covariates for which there are so many inputs; at least 0."""
@@ -77,7 +83,7 @@ class Inputs:
         rows = series[:, recent.clamp(min=0)].masked_fill(recent < 0, torch.nan)
         level = rows.nanmean(2, keepdim=True).nan_to_num(0.0)
         rows = (rows - level).nan_to_num(0.0)
-        parts = [rows[:, :, self.rows - season :], level]
+        parts = [rows[:, :, self.rows - self.recent :], level]
         for ago in self.ago[1:]:
             first = self.rows - ago * season
             parts.append(rows[:, :, first : first + steps])

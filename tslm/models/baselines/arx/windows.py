@@ -10,7 +10,7 @@ from torch import Tensor
 from tslm.core.float64 import exactly
 from tslm.core.types import Batch
 
-SERIES_AT_ONCE = 32  # series whose windows are in memory together
+VALUES_AT_ONCE = 2**22  # in memory together
 VALIDATION = 64  # windows of each validation batch that are forecast; chosen by hand
 
 
@@ -49,9 +49,14 @@ def some(batch: Batch) -> Batch:
     return _taken(batch, slice(None, None, max(len(batch.past) // VALIDATION, 1)))
 
 
-def a_few(batch: Batch) -> Iterable[Batch]:
-    """Yield a few windows at a time."""
-    size = max(SERIES_AT_ONCE // batch.past.shape[2], 1)
+def a_few(batch: Batch, values: int) -> Iterable[Batch]:
+    """Yield a few windows at a time.
+
+    Args:
+        batch: the windows.
+        values: values in memory for each series.
+    """
+    size = max(VALUES_AT_ONCE // (values * batch.past.shape[2]), 1)
     for start in range(0, len(batch.past), size):
         yield _taken(batch, slice(start, start + size))
 
