@@ -66,8 +66,8 @@ class RequestedColumns:
         if len(quantile_levels) < 2 * len(levels) + len(asked):
             raise ConfigError(
                 f"{'quantiles' if asked else 'level'}={_listed(asked or levels)} has numbers that "
-                "agree in their first six digits, and so would their columns. Leave out one of "
-                "them."
+                "agree in their first six digits, so their columns would have one name. Leave out "
+                "one of them."
             )
         if num_samples is None:
             return cls(quantile_levels)

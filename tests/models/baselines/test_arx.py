@@ -105,19 +105,17 @@ def test_a_long_horizon_is_forecast_season_by_season() -> None:
 
 def test_the_effect_of_covariates_is_added_before_and_subtracted_after() -> None:
     y, x = driven(700)
-    plain = windows(y, x, 0, 600)
     shift = np.sin(np.arange(700))
-    values = _values(windows(y, x, 0, 600)).clone()
-    index = plain.time.numpy()
-    values[..., 1] = torch.from_numpy(shift[index])
-    lower = windows(y - shift, x, 0, 600)._replace(known=Known(values, ("x", "effect")))
-    model = fitted(lower)
-    effect = torch.from_numpy(shift[index])[:, LENGTH:, None]
-    whole = fitted(plain._replace(known=Known(values, ("x", "effect")), past=lower.past,
-                                  future=lower.future))  # fmt: skip
-    torch.testing.assert_close(model.forecast(lower, HORIZON), whole.forecast(lower, HORIZON))
-    ahead = model.forecast(lower, HORIZON) + effect
-    assert float((ahead - plain.future).abs().mean()) < 0.1
+    whole = windows(y, np.column_stack([x, shift]), 0, 600)
+    subtracted = windows(y - shift, x, 0, 600)
+    values = _values(subtracted).clone()
+    values[..., 1] = _values(whole)[..., 1]
+    subtracted = subtracted._replace(known=Known(values, ("x", "effect")))
+    # the same inputs: a covariate that has no effect yet, or the effect that was subtracted
+    expected = fitted(whole).forecast(whole, HORIZON)
+    found = fitted(subtracted).forecast(subtracted, HORIZON)
+    torch.testing.assert_close(found + values[:, LENGTH:, 1:], expected)
+    assert float((expected - whole.future).abs().mean()) < 0.1
 
 
 def test_compression_tames_spikes_and_is_left_out_without_them() -> None:
@@ -311,7 +309,7 @@ def test_as_a_baseline_it_reads_covariates_of_several_series(other: str | None) 
     assert np.abs(found[model.name].to_numpy() - ahead.y.to_numpy()).mean() < 0.2
 
 
-def test_holidays_and_categories_are_covariates_of_it() -> None:
+def test_a_category_is_a_covariate_of_it() -> None:
     rng = np.random.default_rng(0)
     kind = rng.choice(["low", "high"], 400)
     y = np.where(kind == "high", 5.0, 1.0) + rng.normal(0, 0.1, 400)
