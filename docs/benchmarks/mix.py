@@ -23,26 +23,33 @@ from tslm import TSLMForecaster
 from tslm.data.windows import Windows
 from tslm.evaluation.suite import groups
 from tslm.evaluation.suite.panels import Window, read_panel
-from tslm.models.mix.forecaster import WIDER, Mix, widened
+from tslm.models.mix.forecaster import SHARE, WIDER, Mix, widened
 from tslm.models.mix.members import LEVELS, MEDIAN, pinball
-from tslm.models.mix.weights import FAMILIAR, inverse_losses, shrunk_to_equal, without_poor
+from tslm.models.mix.weights import POOR, POWER_OF_MANY, inverse_losses, shrunk_to_equal
 
 DECILES = [LEVELS.index(level) for level in LEVELS if round(level * 10, 6) in range(1, 10)]
 MOST = 200  # series of a task that are scored, evenly spaced
 RULES = ("theta", "ces", "profile_ar")
 WEIGHTINGS: dict[str, dict[str, Any]] = {
-    "equal": {"power": 0.0, "all_members": True},
+    "equal": {"power": 0.0, "limit": torch.inf},
+    "power 2, limit 1.4, widths times 1.2 (the default before)": {
+        "power": 2.0,
+        "limit": 1.4,
+        "wider": 1.2,
+    },
+    "power 2": {"power": 2.0},
+    "power 4": {"power": 4.0},
+    "power 8": {"power": 8.0},
+    "**power 16, limit 1.7, own part .5, widths times 1.1**": {},
+    "power 32": {"power": 32.0},
     "weights of all series alone": {"own": 0.0},
     "own part .3": {"own": 0.3},
-    "**own part .5**": {},
     "own part .7": {"own": 0.7},
     "each series alone": {"own": 1.0},
-    "power 4": {"power": 4.0},
-    "no member left out": {"all_members": True},
-    "no member left out, power 4": {"all_members": True, "power": 4.0},
+    "limit 1.4": {"limit": 1.4},
+    "no member left out": {"limit": torch.inf},
     "as wide as the members": {"wider": 1.0},
-    "widths times 1.1": {"wider": 1.1},
-    "widths times 1.3": {"wider": 1.3},
+    "widths times 1.2": {"wider": 1.2},
     "without the adapter": {"members": RULES},
     "without profile_ar": {"members": ("theta", "ces", "trained")},
     "without CES": {"members": ("theta", "profile_ar", "trained")},
@@ -94,9 +101,9 @@ def mixed(
     quantiles: list[Tensor],
     truth: list[Tensor],
     members: tuple[str, ...] = (*RULES, "trained"),
-    power: float = 2.0,
-    own: float = 0.5,
-    all_members: bool = False,
+    power: float = POWER_OF_MANY,
+    own: float = SHARE,
+    limit: float = POOR,
     wider: float = WIDER,
 ) -> Tensor:
     """Return the quantiles ``[Q, S, H]`` of a mix whose weights come from the earlier origin."""
@@ -104,11 +111,10 @@ def mixed(
     before = torch.stack([pinball(q[..., None], truth[1][..., None])[:, 0] for q in quantiles[1]])
     losses = before[places]
     relative = (losses / losses.mean(0).clamp(min=1e-12)).nanmean(1)
-    if not all_members:
-        relative = without_poor(relative, max(losses.shape[1], int(FAMILIAR)))
+    relative = torch.where(relative <= limit * relative.min(), relative, torch.inf)
     shared = shrunk_to_equal(inverse_losses(relative, power), losses.shape[1])
     losses = torch.where(shared[:, None] > 0, losses.nan_to_num(1.0), torch.inf)
-    single = inverse_losses(losses.T, power).T
+    single = inverse_losses(losses.T).T
     weights = (1 - own) * shared[:, None] + own * single
     found = (quantiles[0][places] * weights[:, None, :, None]).sum(0)
     return widened(found[None], wider)[0]

@@ -81,6 +81,15 @@ def test_a_member_that_errs_more_has_less_weight_and_the_rest_is_better_without_
     assert report["Drift"].without > report["SeasonalNaive"].without
 
 
+def test_weights_of_many_windows_fall_steeply_with_the_loss() -> None:
+    """By the inverse square the worse of two members would have a weight of about .4."""
+    model = mix(members=["drift", "profile_ar"], origins=0)
+    model.calibrate([lines(400, noise=4.0)])
+    losses = sorted(one.alone for one in model.contributions)
+    assert 1.1 < losses[1] / losses[0] < 1.25
+    assert 0 < float(model.weights.min()) < 0.2
+
+
 def test_weights_of_a_window_follow_its_own_past() -> None:
     """Validation saw lines only; a window that repeats its season needs the seasonal rule."""
     model = mix()
@@ -220,11 +229,11 @@ def test_local_rules_read_twenty_seasons_but_at_least_512_rows() -> None:
     assert (reach(12), reach(96), reach(12, 600), reach(96, reach=40)) == (512, 1920, 600, 40)
 
 
-def test_a_mix_is_wider_than_its_members_by_a_fifth() -> None:
+def test_a_mix_is_wider_than_its_members_by_a_tenth() -> None:
     model, batch = mix(members=["drift"], origins=0), lines()
     own = quantiles_of(model.local["drift"], batch, H, 4)  # type: ignore[arg-type]
     low, middle, high = quantiles(model, batch)
     torch.testing.assert_close(middle, own[MEDIAN], **CLOSE)
     for found, level in ((low, 0.1), (high, 0.9)):
         rest = own[LEVELS.index(level)] - own[MEDIAN]
-        torch.testing.assert_close(found - middle, 1.2 * rest, **CLOSE)
+        torch.testing.assert_close(found - middle, 1.1 * rest, **CLOSE)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tslm.models.mix.weights import (
-    POOR_BESIDE,
+    POWER_OF_MANY,
     inverse_losses,
     shrunk_to_equal,
     weighted_mean,
@@ -52,16 +52,28 @@ def test_few_windows_leave_weights_nearly_equal() -> None:
 
 
 def test_a_poor_member_is_left_out_if_windows_are_enough() -> None:
-    losses = torch.tensor([1.0, 1.3, 1.5])
+    losses = torch.tensor([1.0, 1.6, 1.8])
     torch.testing.assert_close(without_poor(losses, 15), losses)
     left = without_poor(losses, 16)
-    torch.testing.assert_close(left, torch.tensor([1.0, 1.3, torch.inf]))
-    torch.testing.assert_close(
-        without_poor(losses, 16, POOR_BESIDE), torch.tensor([1.0, torch.inf, torch.inf])
-    )
+    torch.testing.assert_close(left, torch.tensor([1.0, 1.6, torch.inf]))
     weights = shrunk_to_equal(inverse_losses(left), 16)
     assert float(weights[2]) == 0
     assert float(weights.sum()) == pytest.approx(1)
+
+
+def test_the_best_of_many_windows_has_nearly_all_weight_but_close_ones_share() -> None:
+    # 1.5 ** -16 = .0015 and 1.02 ** -16 = .73 of the weight of the best
+    far = inverse_losses(torch.tensor([1.0, 1.5]), POWER_OF_MANY)
+    torch.testing.assert_close(far, torch.tensor([0.99848, 0.00152]), rtol=0, atol=1e-5)
+    near = inverse_losses(torch.tensor([1.0, 1.02]), POWER_OF_MANY)
+    torch.testing.assert_close(near, torch.tensor([0.57855, 0.42145]), rtol=0, atol=1e-5)
+
+
+@given(LOSSES)
+def test_weights_of_many_windows_are_on_the_simplex(losses: torch.Tensor) -> None:
+    weights = inverse_losses(losses, POWER_OF_MANY)
+    assert bool((weights >= 0).all())
+    assert float(weights.sum()) == pytest.approx(1, abs=1e-5)
 
 
 @given(LOSSES)

@@ -27,8 +27,7 @@ from tslm.models.mix.members import (
 )
 from tslm.models.mix.memory import Memory, contents_of
 from tslm.models.mix.weights import (
-    POOR,
-    POOR_BESIDE,
+    POWER_OF_MANY,
     inverse_losses,
     shrunk_to_equal,
     weighted_mean,
@@ -42,7 +41,7 @@ TRAINED = "trained"  # name of the trained model among the members
 FACTORS = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 1.8, 2.2)  # on widths of a member
 CAUTION = 0.5  # power of the best factor that is used: halfway to 1; chosen by hand
 REACH = 512  # rows that local rules read at least by default; chosen by hand
-WIDER = 1.2  # on widths of the mix; 80 % intervals then cover 80 %, see docs/mix.md
+WIDER = 1.1  # on widths of the mix; 80 % intervals then cover about 80 %, see docs/mix.md
 SHARE = 0.5  # of the weights by a window's own errors, the rest are those of all series
 
 
@@ -266,9 +265,8 @@ class Mix(Forecaster):
         best = totals.argmin(0)
         self.widths.copy_(torch.tensor(FACTORS)[best] ** CAUTION)
         losses = totals.gather(0, best[None])[0] / windows
-        limit = POOR_BESIDE if any(rule.reads_covariates for rule in self._local) else POOR
-        losses = without_poor(losses, windows, limit)
-        self.weights.copy_(shrunk_to_equal(inverse_losses(losses), windows))
+        learnt = inverse_losses(without_poor(losses, windows), POWER_OF_MANY)
+        self.weights.copy_(shrunk_to_equal(learnt, windows))
         self.report.copy_(self._reported(batches))
 
     def _reported(self, val: Iterable[Batch]) -> Float[Tensor, "3 M"]:

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-POWER = 2.0  # weights fall with the loss to this power
-POOR = 1.4  # multiple of the smallest loss above which a member is left out; see docs/mix.md
-POOR_BESIDE = 1.25  # the same beside a member that reads covariates; see docs/mix.md
+POWER = 2.0  # weights fall with the loss of one window to this power
+POWER_OF_MANY = 16.0  # the same with the mean loss of many windows; see docs/mix.md
+POOR = 1.7  # multiple of the smallest loss above which a member is left out; see docs/mix.md
 LEAST = 0.1  # least loss, as a fraction of the mean loss: no member takes all; chosen by hand
 FAMILIAR = 16.0  # windows that count as much as the prior of equal weights; chosen by hand
 
@@ -28,19 +28,17 @@ def inverse_losses(losses: Float[Tensor, "... M"], power: float = POWER) -> Floa
     return found / found.sum(-1, keepdim=True)
 
 
-def without_poor(
-    losses: Float[Tensor, " M"], windows: int, limit: float = POOR
-) -> Float[Tensor, " M"]:
+def without_poor(losses: Float[Tensor, " M"], windows: int) -> Float[Tensor, " M"]:
     """Return the losses with those of poor members made infinite.
 
-    A member is poor if its loss is more than ``limit`` times the smallest. Leaving out the worst
+    A member is poor if its loss is more than ``POOR`` times the smallest. Leaving out the worst
     before combining: Timmermann, "Forecast Combinations", Handbook of Economic Forecasting 1, 2006.
     From fewer than ``FAMILIAR`` windows none is called poor.
     """
     if windows < FAMILIAR:
         return losses
     least = torch.maximum(losses.min(), LEAST * losses.mean())
-    return torch.where(losses <= limit * least, losses, torch.inf)
+    return torch.where(losses <= POOR * least, losses, torch.inf)
 
 
 def shrunk_to_equal(weights: Float[Tensor, " M"], windows: int) -> Float[Tensor, " M"]:
