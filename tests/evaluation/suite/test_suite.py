@@ -1,6 +1,7 @@
 """The suite: one protocol for every task and model, resumable, with one table at the end."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -241,3 +242,42 @@ def test_names_that_do_not_exist_are_refused(suite: Command, word: str, message:
 def test_a_group_that_does_not_exist_is_refused(suite: Command) -> None:
     output, _ = suite(group="water", code=2)
     assert "suite=water is unknown. Did you mean waters?" in output
+
+
+def test_models_of_an_earlier_table_stand_beside_those_run_here(suite: Command, site: Path) -> None:
+    _, together = suite("entrants=[seasonal_naive,drift]")
+    before, here = site / "before.json", site / "out" / "waters"
+    before.write_text(json.dumps(together))
+    for path in here.glob("*/drift*"):
+        path.unlink()
+    _, found = suite("entrants=[]", f"beside={before}")
+    assert found == together
+    _, alone = suite("entrants=[]")
+    assert errors(alone, "drift") == {}
+
+
+def test_a_result_here_is_not_replaced_by_an_earlier_one(suite: Command, site: Path) -> None:
+    _, table = suite("entrants=[drift]")
+    expected = errors(table, "drift")
+    for row in table["tasks"]:
+        row["mase"] = 99.0
+    before = site / "before.json"
+    before.write_text(json.dumps(table))
+    _, found = suite("entrants=[drift]", f"beside={before}")
+    assert errors(found, "drift") == expected
+
+
+def test_an_earlier_table_that_does_not_compare_is_refused(suite: Command, site: Path) -> None:
+    _, table = suite("entrants=[drift]")
+    before = site / "before.json"
+    shutil.rmtree(site / "out" / "waters")
+    other = table | {"reference": [row | {"mase": 2 * row["mase"]} for row in table["reference"]]}
+    before.write_text(json.dumps(other))
+    output, _ = suite("entrants=[]", f"beside={before}", code=2)
+    assert "the data or the protocol differ" in output
+    for wrong in (table | {"group": "gift"}, table | {"tasks": [{"task": "ponds"}]}, {}, [], "x"):
+        before.write_text(json.dumps(wrong))
+        output, _ = suite("entrants=[]", f"beside={before}", code=2)
+        assert "Give the file waters.json of an earlier out=" in output
+    before.unlink()
+    assert "FileNotFoundError" in suite("entrants=[]", f"beside={before}", code=2)[0]

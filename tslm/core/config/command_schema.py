@@ -24,6 +24,7 @@ class CommandConfig:
     """Settings of commands; the types without a tag are checked."""
 
     ablation: str | None = option(TEXT, FILE)
+    beside: str | None = option(TEXT, FILE)
     data: str | None = option(TEXT, FILE)
     examples: str | None = option(TEXT, FILE)
     forecasts: str | None = option(TEXT, FILE)

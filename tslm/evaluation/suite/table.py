@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tslm.evaluation.metrics.panel_errors import geometric_mean
+from tslm.evaluation.suite.earlier import rows_beside
 from tslm.evaluation.suite.groups import Group
 from tslm.evaluation.suite.ranks import among_best, critical_difference, mean_ranks
 from tslm.evaluation.suite.store import REFERENCE, Record, Store
@@ -14,14 +15,20 @@ from tslm.evaluation.suite.store import REFERENCE, Record, Store
 Row = dict[str, Any]
 
 
-def tabulate(group: Group, store: Store) -> dict[str, Any]:
+def tabulate(group: Group, store: Store, earlier: Row | None = None) -> Row:
     """Return the published table of a group, as plain values.
+
+    Args:
+        group: gives tasks and metrics.
+        store: has the results.
+        earlier: a table whose models stand in this one too, on tasks without a result of theirs.
 
     Keys: ``summary`` (a row per model), ``tasks`` (a row per task and model), ``reference`` (a row
     per task, beside published values), ``published`` (models of the source, if all tasks are
     there), ``ranks``, ``failed``, and ``size``, the number of tasks of the group.
     """
     tasks, failed, references = [], [], []
+    order = {task.name: place for place, task in enumerate(group.tasks)}
     for task in group.tasks:
         records = {record.model: record for record in store.records(task.name)}
         if REFERENCE not in records:
@@ -33,6 +40,9 @@ def tabulate(group: Group, store: Store) -> dict[str, Any]:
                 failed.append({"task": task.name, "model": record.model, "reason": record.failed})
             if scored := [run for run in record.runs if "scores" in run]:
                 tasks.append(_task_row(group, record, scored, base))
+        if earlier is not None:
+            tasks += rows_beside(earlier, task.name, set(records), base)
+            tasks.sort(key=lambda row: (order[row["task"]], row["model"]))
     summary, ranks = _summary(group, tasks)
     return {
         "group": group.name,

@@ -10,6 +10,7 @@ from tslm.core import files
 from tslm.core.config.schema import listed
 from tslm.core.errors import ConfigError
 from tslm.evaluation.suite import entrants, export, groups, markdown
+from tslm.evaluation.suite.earlier import read_table
 from tslm.evaluation.suite.page import page
 from tslm.evaluation.suite.run import check_settings, run_suite
 from tslm.evaluation.suite.store import Store
@@ -27,6 +28,7 @@ def suite(cfg: DictConfig, say: Reporter) -> None:
         for task in tasks:
             say(f"wrote {export.write_task(group, task, Path(cfg.export).expanduser())}")
         return
+    earlier = None if cfg.beside is None else read_table(Path(cfg.beside).expanduser(), group)
     names = group.entrants if cfg.entrants is None else listed(cfg.entrants) or []
     settings = _settings(cfg)
     models = [entrants.find(name).with_settings(settings) for name in names]
@@ -41,7 +43,7 @@ def suite(cfg: DictConfig, say: Reporter) -> None:
         time_limit=cfg.time_limit,
         isolated=cfg.isolated,
     )
-    table = tabulate(group, store)
+    table = tabulate(group, store, earlier)
     files.write_json(table, out / f"{group.name}.json")
     files.write_text(markdown.to_markdown(table), out / f"{group.name}.md")
     files.write_text(page(table), out / f"{group.name}.html")

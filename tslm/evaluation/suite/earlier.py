@@ -1,0 +1,65 @@
+"""Rows of an earlier table, for models that are not run again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tslm.core.errors import DataError
+from tslm.evaluation.suite.groups import Group
+
+Row = dict[str, Any]
+KINDS = ("", "relative_", "by_seed_")  # of the numbers that a row has for each metric
+TOLERANCE = 1e-4  # relative; the table has five decimals, and processors differ in the last digits
+
+
+def read_table(path: Path, group: Group) -> Row:
+    """Return the table that an earlier command wrote.
+
+    Args:
+        path: ``GROUP.json`` of ``tslm suite``.
+        group: that the table must be of.
+
+    Raises:
+        DataError: if the file is no such table, or of another group.
+    """
+    try:
+        table = json.loads(path.read_bytes())
+        name, tasks, references = table["group"], table["tasks"], table["reference"]
+        numbers = [f"{kind}{metric}" for metric in group.metrics for kind in KINDS]
+        complete = all({"task", "model", "seeds", *numbers} <= set(row) for row in tasks)
+        complete = complete and all({"task", *group.metrics} <= set(row) for row in references)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"beside={path} cannot be read as a table of tslm suite: {type(error).__name__}: "
+            f"{error}. Give the file {group.name}.json of an earlier out=."
+        ) from error
+    if name != group.name or not complete:
+        raise DataError(
+            f"beside={path} is a table of the group {name}, or lacks errors of {group.name}. Give "
+            f"the file {group.name}.json of an earlier out=."
+        )
+    return dict(table)
+
+
+def rows_beside(table: Row, task: str, here: set[str], reference: dict[str, float]) -> list[Row]:
+    """Return the rows of a task of an earlier table, for models without a result here.
+
+    Args:
+        table: the earlier table.
+        task: name of the task.
+        here: models with a result.
+        reference: errors of the reference here, by metric.
+
+    Raises:
+        DataError: if the reference had other errors there: the rows do not compare.
+    """
+    rows = [row for row in table["tasks"] if row["task"] == task and row["model"] not in here]
+    for there in table["reference"] if rows else ():
+        for metric in table["metrics"] if there["task"] == task else ():
+            if abs(there[metric] - reference[metric]) > TOLERANCE * abs(reference[metric]):
+                raise DataError(
+                    f"beside=: the reference has {metric.upper()} {there[metric]:g} on {task} in "
+                    f"that table and {reference[metric]:g} here, so the data or the protocol "
+                    "differ and the rows do not compare. Run these models again."
+                )
+    return rows
