@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from tests.frames import long_frame
 from tslm import BaselineForecaster, ConfigError, DataError, NotFittedError, Spec, TSLMForecaster
+from tslm.core.types import Contribution
 from tslm.estimators.validation.verdict import Entry, Verdict
 
 pytestmark = pytest.mark.filterwarnings("ignore:On .* validation windows")
@@ -443,6 +444,18 @@ class TestTraining:
             "untrained profile_ar 0.7000: the language model does not" in w for w in messages
         )
         assert Verdict.from_state(verdict.state()) == verdict
+
+    @pytest.mark.parametrize(("mae", "loses"), [(0.4, False), (0.5, True)])
+    def test_a_mix_is_judged_by_the_error_of_a_median(self, mae: float, loses: bool) -> None:
+        """Its squared error is worse than that of both baselines, which differ in which is best."""
+        rivals = [Entry("last", 0.6, 0.6), Entry("profile_ar", 0.7, 0.5)]
+        parts = [Contribution("Theta", 1.0, 1.0, 1.0)]
+        verdict = Verdict(10, [Entry("AutoTimes", 0.8, mae), *rivals], members=parts)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            verdict.warn("the mix")
+        said = "MAE 0.5000 and the untrained profile_ar 0.5000: the mix does not help"
+        assert [said in str(one.message) for one in caught] == [True] * loses
 
     def test_fit_prints_the_verdict(self) -> None:
         with pytest.warns(UserWarning, match=r"On 2 validation windows AutoTimes has MSE"):

@@ -82,9 +82,17 @@ class Verdict:
         )
 
     @property
+    def criterion(self) -> str:
+        """Return the error to judge by: ``mae`` for a mix, which gives a median, else ``mse``."""
+        return "mae" if self.members else "mse"
+
+    @property
     def best(self) -> Entry | None:
-        """Return the baseline with the least squared error; None without validation rows."""
-        return min(self.entries[1:], key=lambda entry: entry.mse, default=None)
+        """Return the baseline with the least ``criterion``; None without validation rows."""
+        return min(self.entries[1:], key=self._error, default=None)
+
+    def _error(self, entry: Entry) -> float:
+        return entry.mae if self.criterion == "mae" else entry.mse
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per forecaster, the model first, with the columns model, mse and mae."""
@@ -97,11 +105,14 @@ class Verdict:
         Args:
             what: the part of the model that does not help then, for the message.
         """
-        if self.best is not None and not self.entries[0].mse < self.best.mse:
+        if self.best is None:
+            return
+        own, other = self._error(self.entries[0]), self._error(self.best)
+        if not own < other:
             warn(
-                f"On {counted(self.windows, 'validation window')} {self.entries[0].model} has MSE "
-                f"{self.entries[0].mse:.4f} and the untrained {self.best.model} "
-                f"{self.best.mse:.4f}: {what} does not help here. See verdict_."
+                f"On {counted(self.windows, 'validation window')} {self.entries[0].model} has "
+                f"{self.criterion.upper()} {own:.4f} and the untrained {self.best.model} "
+                f"{other:.4f}: {what} does not help here. See verdict_."
             )
 
     def state(self) -> dict[str, object]:

@@ -253,21 +253,30 @@ class Mix(Forecaster):
         self.widths.fill_(1)
         self.report.copy_(_no_report(self.weights))
         batches = list(val)
+        totals, windows = self.losses_by_width(batches)
+        if not windows:
+            return
+        best = totals.argmin(0)
+        self.widths.copy_(torch.tensor(FACTORS)[best] ** CAUTION)
+        losses = totals.gather(0, best[None])[0]
+        learnt = inverse_losses(without_poor(losses, windows), POWER_OF_MANY)
+        self.weights.copy_(shrunk_to_equal(learnt, windows))
+        self.report.copy_(self._reported(batches))
+
+    @torch.no_grad()
+    def losses_by_width(self, val: Iterable[Batch]) -> tuple[Float[Tensor, "F M"], int]:
+        """Return the mean loss of the members for each factor on their width, and its windows.
+
+        Losses are relative to the mean of the members of each window.
+        """
         totals, windows = torch.zeros(len(FACTORS), len(self.weights), dtype=torch.float64), 0
-        for batch in batches:
+        for batch in val:
             found = self.members(batch, batch.future.shape[1])
             losses = torch.stack([_losses(widened(found, f), batch.future) for f in FACTORS])
             losses = losses / losses[FACTORS.index(1.0)].mean(0).clamp(min=1e-12)
             totals += losses.nansum(-1)
             windows += int((~losses[0, 0].isnan()).sum())
-        if not windows:
-            return
-        best = totals.argmin(0)
-        self.widths.copy_(torch.tensor(FACTORS)[best] ** CAUTION)
-        losses = totals.gather(0, best[None])[0] / windows
-        learnt = inverse_losses(without_poor(losses, windows), POWER_OF_MANY)
-        self.weights.copy_(shrunk_to_equal(learnt, windows))
-        self.report.copy_(self._reported(batches))
+        return totals / max(windows, 1), windows
 
     def _reported(self, val: Iterable[Batch]) -> Float[Tensor, "3 M"]:
         """Return the numbers of ``contributions`` on validation windows."""
