@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tslm.core.errors import DataError
 from tslm.estimators.baseline_forecaster import BaselineForecaster
+from tslm.evaluation.suite.earlier import rows_beside
 from tslm.evaluation.suite.forecasts import QUANTILES
 from tslm.evaluation.suite.store import Store
 from tslm.interfaces.cli.main import main
@@ -254,6 +256,18 @@ def test_models_of_an_earlier_table_stand_beside_those_run_here(suite: Command, 
     assert found == together
     _, alone = suite("entrants=[]")
     assert errors(alone, "drift") == {}
+
+
+def test_the_five_decimals_of_a_table_are_no_difference() -> None:
+    table = {
+        "metrics": ["wql"],
+        "tasks": [{"task": "rates", "model": "drift"}],
+        "reference": [{"task": "rates", "wql": 0.01298}],
+    }
+    assert rows_beside(table, "rates", set(), {"wql": 0.0129841}) == table["tasks"]
+    assert rows_beside(table, "rates", {"drift"}, {"wql": 0.0129841}) == []
+    with pytest.raises(DataError, match=r"WQL 0.01298 on rates in that table and 0.013 here"):
+        rows_beside(table, "rates", set(), {"wql": 0.013})
 
 
 def test_a_result_here_is_not_replaced_by_an_earlier_one(suite: Command, site: Path) -> None:

@@ -9,7 +9,8 @@ from tslm.evaluation.suite.groups import Group
 
 Row = dict[str, Any]
 KINDS = ("", "relative_", "by_seed_")  # of the numbers that a row has for each metric
-TOLERANCE = 1e-4  # relative; the table has five decimals, and processors differ in the last digits
+ROUNDING = 1e-5  # a table has five decimals
+TOLERANCE = 1e-4  # relative, because processors differ in the last digits
 
 
 def read_table(path: Path, group: Group) -> Row:
@@ -56,7 +57,8 @@ def rows_beside(table: Row, task: str, here: set[str], reference: dict[str, floa
     rows = [row for row in table["tasks"] if row["task"] == task and row["model"] not in here]
     for there in table["reference"] if rows else ():
         for metric in table["metrics"] if there["task"] == task else ():
-            if abs(there[metric] - reference[metric]) > TOLERANCE * abs(reference[metric]):
+            allowed = ROUNDING + TOLERANCE * abs(reference[metric])
+            if abs(there[metric] - reference[metric]) > allowed:
                 raise DataError(
                     f"beside=: the reference has {metric.upper()} {there[metric]:g} on {task} in "
                     f"that table and {reference[metric]:g} here, so the data or the protocol "
