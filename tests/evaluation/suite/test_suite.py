@@ -252,8 +252,17 @@ def test_models_of_an_earlier_table_stand_beside_those_run_here(suite: Command, 
     before.write_text(json.dumps(together))
     for path in here.glob("*/drift*"):
         path.unlink()
-    _, found = suite("entrants=[]", f"beside={before}")
+    output, found = suite("entrants=[]", f"beside={before}")
+    assert {row["model"]: row.pop("earlier") for row in found["summary"]} == {
+        "drift": 2,
+        "seasonal_naive": 0,
+    }
+    marked = {row["model"] for row in found["tasks"] if row.pop("earlier", False)}
+    assert marked == {"drift"}
+    for row in together["summary"]:
+        del row["earlier"]
     assert found == together
+    assert "2 of 2, 2 earlier" in output
     _, alone = suite("entrants=[]")
     assert errors(alone, "drift") == {}
 
@@ -264,7 +273,8 @@ def test_the_five_decimals_of_a_table_are_no_difference() -> None:
         "tasks": [{"task": "rates", "model": "drift"}],
         "reference": [{"task": "rates", "wql": 0.01298}],
     }
-    assert rows_beside(table, "rates", set(), {"wql": 0.0129841}) == table["tasks"]
+    (row,) = rows_beside(table, "rates", set(), {"wql": 0.0129841})
+    assert row["model"] == "drift"
     assert rows_beside(table, "rates", {"drift"}, {"wql": 0.0129841}) == []
     with pytest.raises(DataError, match=r"WQL 0.01298 on rates in that table and 0.013 here"):
         rows_beside(table, "rates", set(), {"wql": 0.013})

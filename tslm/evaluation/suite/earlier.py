@@ -45,6 +45,8 @@ def read_table(path: Path, group: Group) -> Row:
 def rows_beside(table: Row, task: str, here: set[str], reference: dict[str, float]) -> list[Row]:
     """Return the rows of a task of an earlier table, for models without a result here.
 
+    They are marked by ``earlier``, because code and settings may have changed since.
+
     Args:
         table: the earlier table.
         task: name of the task.
@@ -54,7 +56,11 @@ def rows_beside(table: Row, task: str, here: set[str], reference: dict[str, floa
     Raises:
         DataError: if the reference had other errors there: the rows do not compare.
     """
-    rows = [row for row in table["tasks"] if row["task"] == task and row["model"] not in here]
+    rows = [
+        row | {"earlier": True}
+        for row in table["tasks"]
+        if row["task"] == task and row["model"] not in here
+    ]
     for there in table["reference"] if rows else ():
         for metric in table["metrics"] if there["task"] == task else ():
             allowed = ROUNDING + TOLERANCE * abs(reference[metric])

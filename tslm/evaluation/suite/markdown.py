@@ -50,6 +50,7 @@ def summary_cells(table: Table) -> list[list[str]]:
         rank = "" if row["mean_rank"] is None else f"{row['mean_rank']:.2f}"
         mark = " ≈" if row["among_best"] else ""
         count = f"{row['tasks']} of {table['size']}"
+        count += f", {row['earlier']} earlier" if row["earlier"] else ""
         cost = [f"{row['seconds']:.0f}", str(row["memory_mb"]), str(row["seeds"]), count]
         rows.append([row["model"] + mark, *errors, rank, *cost])
     for row in table["published"]:

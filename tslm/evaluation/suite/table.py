@@ -107,6 +107,7 @@ def _model_row(group: Group, model: str, rows: Sequence[Row]) -> Row:
     summary["memory_mb"] = max(row["memory_mb"] for row in rows)
     summary["seeds"] = seeds
     summary["tasks"] = len(rows)
+    summary["earlier"] = sum(row.get("earlier", False) for row in rows)
     summary["complete"] = len(rows) == len(group.tasks)
     return summary
 
