@@ -56,7 +56,7 @@ def same_metrics(out, whole, frame):
     found = pd.read_csv(out / "metrics.csv").set_index("metric")
     expected = evaluate(whole, frame, season_length=7).set_index("metric")
     names = [name for name in whole if name in expected]
-    pd.testing.assert_frame_equal(found.loc[expected.index, names], expected[names], rtol=1e-9)
+    pd.testing.assert_frame_equal(found.loc[expected.index, names], expected[names], rtol=1e-6)
     squared = (whole[names].sub(whole.y, axis=0) ** 2).groupby([whole.cutoff, whole.unique_id])
     mse = squared.mean().groupby("cutoff").mean().mean()
     assert found.loc["mse", names].tolist() == pytest.approx(mse.tolist())
