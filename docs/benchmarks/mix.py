@@ -42,11 +42,7 @@ MOST_WINDOWS = 8  # of a task that are scored, evenly spaced
 BEFORE = "power 2, limit 1.4, widths times 1.2 (the default before)"
 WEIGHTINGS: dict[str, dict[str, Any]] = {
     "equal": {"power": 0.0, "limit": torch.inf},
-    BEFORE: {
-        "power": 2.0,
-        "limit": 1.4,
-        "wider": 1.2,
-    },
+    BEFORE: {"power": 2.0, "limit": 1.4, "wider": 1.2},
     "power 2": {"power": 2.0},
     "power 4": {"power": 4.0},
     "power 8": {"power": 8.0},
@@ -202,7 +198,7 @@ def study(name: str, backbone: str) -> list[dict[str, Any]]:
         entries = {member: found.quantiles[i] for i, member in enumerate(found.names)}
         for title, options in WEIGHTINGS.items():
             entries[title] = mixed(found, **options)
-        for member in found.names if len(found.names) > 1 else ():
+        for member in found.names:
             entries[f"without {member}"] = mixed(found, without=member)
         for title, quantiles in entries.items():
             mase, loss, cover = errors(found, quantiles, "sql" in group.metrics)

@@ -56,7 +56,7 @@ def same_metrics(out, whole, frame):
     found = pd.read_csv(out / "metrics.csv").set_index("metric")
     expected = evaluate(whole, frame, season_length=7).set_index("metric")
     names = [name for name in whole if name in expected]
-    pd.testing.assert_frame_equal(found.loc[expected.index, names], expected[names], rtol=1e-6)
+    pd.testing.assert_frame_equal(found.loc[expected.index, names], expected[names], rtol=1e-9)
     squared = (whole[names].sub(whole.y, axis=0) ** 2).groupby([whole.cutoff, whole.unique_id])
     mse = squared.mean().groupby("cutoff").mean().mean()
     assert found.loc["mse", names].tolist() == pytest.approx(mse.tolist())
@@ -95,7 +95,8 @@ def test_a_language_model_and_a_baseline_are_tested_with_covariates(tmp_path):
     backtest(tmp_path / "model", data, out, **ORIGINS, rows=100, progress=False)
     assert list(table(out)) == list(whole)
     same(table(out), whole)
-    same_metrics(out, whole, frame)
+    # blocks and whole frames differ by rounding of float32, so the metrics are those of the blocks
+    same_metrics(out, table(out), frame)
 
 
 @pytest.fixture

@@ -299,7 +299,10 @@ def test_an_earlier_table_that_does_not_compare_is_refused(suite: Command, site:
     before.write_text(json.dumps(other))
     output, _ = suite("entrants=[]", f"beside={before}", code=2)
     assert "the data or the protocol differ" in output
-    for wrong in (table | {"group": "gift"}, table | {"tasks": [{"task": "ponds"}]}, {}, [], "x"):
+    first = table["tasks"][0]
+    rows = [{"task": "ponds"}, "ponds", 3, first | {"seconds": None}, first | {"by_seed_mase": []}]
+    rows += [{key: value for key, value in first.items() if key != "memory_mb"}]
+    for wrong in (table | {"group": "gift"}, *(table | {"tasks": [row]} for row in rows), [], "x"):
         before.write_text(json.dumps(wrong))
         output, _ = suite("entrants=[]", f"beside={before}", code=2)
         assert "Give the file waters.json of an earlier out=" in output

@@ -1,6 +1,7 @@
 """Rows of an earlier table, for models that are not run again."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,6 @@ from tslm.core.errors import DataError
 from tslm.evaluation.suite.groups import Group
 
 Row = dict[str, Any]
-KINDS = ("", "relative_", "by_seed_")  # of the numbers that a row has for each metric
 ROUNDING = 1e-5  # a table has five decimals
 TOLERANCE = 1e-4  # relative, because processors differ in the last digits
 
@@ -26,10 +26,9 @@ def read_table(path: Path, group: Group) -> Row:
     try:
         table = json.loads(path.read_bytes())
         name, tasks, references = table["group"], table["tasks"], table["reference"]
-        numbers = [f"{kind}{metric}" for metric in group.metrics for kind in KINDS]
-        complete = all({"task", "model", "seeds", *numbers} <= set(row) for row in tasks)
-        complete = complete and all({"task", *group.metrics} <= set(row) for row in references)
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        complete = all(_is_complete(row, group) for row in tasks)
+        complete = complete and all(_has_numbers(row, group.metrics) for row in references)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise DataError(
             f"beside={path} cannot be read as a table of tslm suite: {type(error).__name__}: "
             f"{error}. Give the file {group.name}.json of an earlier out=."
@@ -40,6 +39,21 @@ def read_table(path: Path, group: Group) -> Row:
             f"the file {group.name}.json of an earlier out=."
         )
     return dict(table)
+
+
+def _is_complete(row: Row, group: Group) -> bool:
+    """Return whether a row of a task and a model has all numbers that the summary needs."""
+    seeds = [row.get(f"by_seed_{metric}") for metric in group.metrics]
+    relative = [f"relative_{metric}" for metric in group.metrics]
+    return (
+        {"task", "model"} <= set(row)
+        and _has_numbers(row, [*group.metrics, *relative, "seeds", "seconds", "memory_mb"])
+        and all(isinstance(each, list) and each for each in seeds)
+    )
+
+
+def _has_numbers(row: Row, names: Sequence[str]) -> bool:
+    return all(isinstance(row.get(name), int | float) for name in names)
 
 
 def rows_beside(table: Row, task: str, here: set[str], reference: dict[str, float]) -> list[Row]:

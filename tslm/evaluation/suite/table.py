@@ -23,26 +23,25 @@ def tabulate(group: Group, store: Store, earlier: Row | None = None) -> Row:
         store: has the results.
         earlier: a table whose models stand in this one too, on tasks without a result of theirs.
 
-    Keys: ``summary`` (a row per model), ``tasks`` (a row per task and model), ``reference`` (a row
-    per task, beside published values), ``published`` (models of the source, if all tasks are
-    there), ``ranks``, ``failed``, and ``size``, the number of tasks of the group.
+    Returns:
+        ``summary`` (a row per model), ``tasks`` (a row per task and model), ``reference`` (a row
+        per task, beside published values), ``published`` (models of the source, if all tasks are
+        there), ``ranks``, ``failed``, and ``size``, the number of tasks of the group.
     """
     tasks, failed, references = [], [], []
-    order = {task.name: place for place, task in enumerate(group.tasks)}
     for task in group.tasks:
         records = {record.model: record for record in store.records(task.name)}
         if REFERENCE not in records:
             continue
         base = records.pop(REFERENCE).runs[0]["scores"]
         references.append(_reference_row(group, task.name, base))
+        found = [] if earlier is None else rows_beside(earlier, task.name, set(records), base)
         for record in records.values():
             if record.failed is not None:
                 failed.append({"task": task.name, "model": record.model, "reason": record.failed})
             if scored := [run for run in record.runs if "scores" in run]:
-                tasks.append(_task_row(group, record, scored, base))
-        if earlier is not None:
-            tasks += rows_beside(earlier, task.name, set(records), base)
-            tasks.sort(key=lambda row: (order[row["task"]], row["model"]))
+                found.append(_task_row(group, record, scored, base))
+        tasks += sorted(found, key=lambda row: row["model"])
     summary, ranks = _summary(group, tasks)
     return {
         "group": group.name,
